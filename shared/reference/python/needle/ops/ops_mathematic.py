@@ -1,0 +1,355 @@
+"""Operators of arithmetic, shape and linear algebra: forward beside gradient.
+
+`compute` is given arrays of the array library and returns one. `gradient` is given Tensors and
+returns Tensors, so that a gradient can be differentiated again. The same text serves NumPy and
+NDArray: it uses only what both have.
+"""
+
+import numpy
+
+from ..autograd import NDArray, Op, Tensor, TensorOp, TensorTuple, TensorTupleOp, Value
+from ..backend_selection import BACKEND, array_api
+
+
+class ScalarOp(TensorOp):
+    """An operator with a number beside its input. NumPy's numbers become Python's, which do not
+    turn float32 arrays into float64."""
+
+    def __init__(self, scalar):
+        self.scalar = scalar.item() if isinstance(scalar, numpy.generic) else scalar
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.scalar})"
+
+
+class EWiseAdd(TensorOp):
+    """a + b, element by element."""
+
+    def compute(self, a, b):
+        return a + b
+
+    def gradient(self, out_grad, node):
+        return out_grad, out_grad
+
+
+def add(a, b):
+    return EWiseAdd()(a, b)
+
+
+class AddScalar(ScalarOp):
+    """a + scalar."""
+
+    def compute(self, a):
+        return a + self.scalar
+
+    def gradient(self, out_grad, node):
+        return out_grad
+
+
+def add_scalar(a, scalar):
+    return AddScalar(scalar)(a)
+
+
+class EWiseMul(TensorOp):
+    """a * b, element by element."""
+
+    def compute(self, a, b):
+        return a * b
+
+    def gradient(self, out_grad, node):
+        a, b = node.inputs
+        return out_grad * b, out_grad * a
+
+
+def multiply(a, b):
+    return EWiseMul()(a, b)
+
+
+class MulScalar(ScalarOp):
+    """a * scalar."""
+
+    def compute(self, a):
+        return a * self.scalar
+
+    def gradient(self, out_grad, node):
+        return out_grad * self.scalar
+
+
+def mul_scalar(a, scalar):
+    return MulScalar(scalar)(a)
+
+
+class EWisePow(TensorOp):
+    """a ** b, element by element; a > 0 where the gradient is asked for."""
+
+    def compute(self, a, b):
+        ### BEGIN SOLUTION hw1/forward
+        return a**b
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw1/backward
+        a, b = node.inputs
+        return out_grad * b * a ** (b - 1), out_grad * node * log(a)
+        ### END SOLUTION
+
+
+def power(a, b):
+    return EWisePow()(a, b)
+
+
+class PowerScalar(ScalarOp):
+    """a ** scalar."""
+
+    def compute(self, a):
+        ### BEGIN SOLUTION hw1/forward
+        return a**self.scalar
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw1/backward
+        if self.scalar == 0:  # a ** -1 would make 0 * inf at a == 0
+            return out_grad * 0
+        (a,) = node.inputs
+        return out_grad * self.scalar * a ** (self.scalar - 1)
+        ### END SOLUTION
+
+
+def power_scalar(a, scalar):
+    return PowerScalar(scalar)(a)
+
+
+class EWiseDiv(TensorOp):
+    """a / b, element by element."""
+
+    def compute(self, a, b):
+        ### BEGIN SOLUTION hw1/forward
+        return a / b
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw1/backward
+        a, b = node.inputs
+        return out_grad / b, -out_grad * a / b**2
+        ### END SOLUTION
+
+
+def divide(a, b):
+    return EWiseDiv()(a, b)
+
+
+class DivScalar(ScalarOp):
+    """a / scalar."""
+
+    def compute(self, a):
+        ### BEGIN SOLUTION hw1/forward
+        return a / self.scalar
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw1/backward
+        return out_grad / self.scalar
+        ### END SOLUTION
+
+
+def divide_scalar(a, scalar):
+    return DivScalar(scalar)(a)
+
+
+class Transpose(TensorOp):
+    """Two axes change places: `axes` is a pair of ints; None stands for the last two."""
+
+    def __init__(self, axes=None):
+        self.axes = axes
+
+    def compute(self, a):
+        ### BEGIN SOLUTION hw1/forward
+        first, second = self.axes or (-2, -1)
+        return a.swapaxes(first, second)
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw1/backward
+        return transpose(out_grad, self.axes)
+        ### END SOLUTION
+
+
+def transpose(a, axes=None):
+    return Transpose(axes)(a)
+
+
+class Reshape(TensorOp):
+    """The same elements, in row-major order, in another shape."""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def compute(self, a):
+        ### BEGIN SOLUTION hw1/forward
+        return array_api.reshape(a, self.shape)
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw1/backward
+        return reshape(out_grad, node.inputs[0].shape)
+        ### END SOLUTION
+
+
+def reshape(a, shape):
+    return Reshape(shape)(a)
+
+
+class BroadcastTo(TensorOp):
+    """Repeat `a` along new leading axes, and along axes of length 1, until it has `shape`."""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def compute(self, a):
+        ### BEGIN SOLUTION hw1/forward
+        return array_api.broadcast_to(a, self.shape)
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw1/backward
+        return sum_to_shape(out_grad, node.inputs[0].shape)
+        ### END SOLUTION
+
+
+def broadcast_to(a, shape):
+    return BroadcastTo(shape)(a)
+
+
+def sum_to_shape(a, shape):
+    """The adjoint of broadcasting from `shape` to `a.shape`: sum over the axes that it added or
+    stretched. (Yours to use or not: more than one gradient needs it.)"""
+    ### BEGIN SOLUTION hw1/backward
+    added = len(a.shape) - len(shape)
+    stretched = [added + k for k, n in enumerate(shape) if n == 1 and a.shape[added + k] != 1]
+    axes = (*range(added), *stretched)
+    if not axes:
+        return a
+    summed = summation(a, axes)
+    return reshape(summed, shape) if stretched else summed
+    ### END SOLUTION
+
+
+class Summation(TensorOp):
+    """Sum over `axes` (an int, a tuple, or None for all), which the result no longer has."""
+
+    def __init__(self, axes=None):
+        self.axes = axes
+
+    def compute(self, a):
+        ### BEGIN SOLUTION hw1/forward
+        return a.sum(axis=self.axes)
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw1/backward
+        shape = node.inputs[0].shape
+        axes = range(len(shape)) if self.axes is None else numpy.atleast_1d(self.axes)
+        kept = list(shape)
+        for axis in axes:
+            kept[axis] = 1
+        return broadcast_to(reshape(out_grad, tuple(kept)), shape)
+        ### END SOLUTION
+
+
+def summation(a, axes=None):
+    return Summation(axes)(a)
+
+
+class MatMul(TensorOp):
+    """a @ b over the last two axes; the axes before them, if any, are a batch and broadcast."""
+
+    def compute(self, a, b):
+        ### BEGIN SOLUTION hw1/forward
+        return a @ b
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw1/backward
+        a, b = node.inputs
+        grad_a = out_grad @ transpose(b)
+        grad_b = transpose(a) @ out_grad
+        return sum_to_shape(grad_a, a.shape), sum_to_shape(grad_b, b.shape)
+        ### END SOLUTION
+
+
+def matmul(a, b):
+    return MatMul()(a, b)
+
+
+class Negate(TensorOp):
+    """-a."""
+
+    def compute(self, a):
+        ### BEGIN SOLUTION hw1/forward
+        return -a
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw1/backward
+        return -out_grad
+        ### END SOLUTION
+
+
+def negate(a):
+    return Negate()(a)
+
+
+class Log(TensorOp):
+    """The natural logarithm."""
+
+    def compute(self, a):
+        ### BEGIN SOLUTION hw1/forward
+        return array_api.log(a)
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw1/backward
+        return out_grad / node.inputs[0]
+        ### END SOLUTION
+
+
+def log(a):
+    return Log()(a)
+
+
+class Exp(TensorOp):
+    """e ** a."""
+
+    def compute(self, a):
+        ### BEGIN SOLUTION hw1/forward
+        return array_api.exp(a)
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw1/backward
+        return out_grad * node
+        ### END SOLUTION
+
+
+def exp(a):
+    return Exp()(a)
+
+
+class ReLU(TensorOp):
+    """max(a, 0); its derivative at 0 is taken to be 0."""
+
+    def compute(self, a):
+        ### BEGIN SOLUTION hw1/nn_epoch_ndl
+        return array_api.maximum(a, 0)
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw1/nn_epoch_ndl
+        passes = node.realize_cached_data() > 0
+        mask = Tensor(passes, device=node.device, dtype=node.dtype, requires_grad=False)
+        return out_grad * mask
+        ### END SOLUTION
+
+
+def relu(a):
+    return ReLU()(a)
