@@ -12,7 +12,12 @@ from coursekit import render as rendering
 from coursekit import syllabus
 from coursekit.errors import CourseError
 
-app = typer.Typer(add_completion=False, no_args_is_help=False, rich_markup_mode=None)
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=False,
+    rich_markup_mode=None,
+)
 
 
 @app.callback(invoke_without_command=True)
@@ -45,6 +50,43 @@ def render(
     else:
         for name, count in rendering.render_in_place(course, stages, warned).items():
             typer.echo(f"{name}: {count} files changed" if count else f"{name}: up to date")
+
+
+@app.command(rich_help_panel="Staff")
+def check(
+    stage: Annotated[str | None, typer.Argument(help="one homework only")] = None,
+) -> None:
+    """Is every committed handout what the reference renders to? Shows the difference."""
+    from coursekit import check as checking
+
+    course = syllabus.load()
+    stages = [course.homework(stage).id] if stage else list(course.stages)
+    found = list(checking.faults(course, stages))
+    for text in found:
+        typer.echo(text)
+    if found:
+        typer.echo(f"{len(found)} faults; `hw render` writes the handouts anew")
+        raise typer.Exit(1)
+    typer.echo(f"{', '.join(stages)}: as rendered")
+
+
+@app.command(rich_help_panel="Staff")
+def prove(
+    target: Annotated[str | None, typer.Argument(help="hwN or hwN/problem")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="runs at a time")] = 2,
+    kills: Annotated[bool, typer.Option("--kills", help="show which test kills a mutant")] = False,
+) -> None:
+    """Prove that tests fail on stubs, pass on the solution and fail on wrong solutions."""
+    from coursekit import prove as proving
+    from coursekit import show
+
+    course = syllabus.load()
+    with show.status("proving") as say:
+        verdicts = proving.prove(course, target, jobs, say)
+    show.proof(verdicts, as_json, kills)
+    if not all(verdict.ok for verdict in verdicts):
+        raise typer.Exit(1)
 
 
 class _Once:

@@ -45,6 +45,8 @@ class Problem:
     hook: str
     build: bool = False
     reopens: tuple[str, ...] = ()
+    mutants: int = 4
+    """How many wrong solutions the proof must hold ready, at least."""
     line: int = 0
 
     @property

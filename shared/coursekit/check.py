@@ -1,0 +1,66 @@
+"""Is every committed handout what the reference renders to? Pure comparison, writes nothing."""
+
+from __future__ import annotations
+
+import difflib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from coursekit import render, syllabus
+from coursekit.syllabus import Course
+
+_IGNORED = {"data", "build", ".hw", "__pycache__", ".pytest_cache", ".hypothesis"}
+_BINARY = {".so", ".pyd", ".dylib", ".o", ".pyc"}
+
+
+def faults(course: Course, stages: list[str]) -> Iterator[str]:
+    """One text for each fault: a missing fact, a differing file (with its diff), a stale file."""
+    for fault in syllabus.missing_facts(course):
+        yield str(fault)
+    for stage in stages:
+        tree = render.render_stage(course, stage, warn=lambda sentence: None)
+        folder = course.root / stage
+        for name, content in sorted(tree.items()):
+            path = folder / name
+            if not path.is_file():
+                yield f"{stage}/{name}: missing; `hw render` writes it"
+            elif path.read_bytes() != content:
+                yield _diff(f"{stage}/{name}", path.read_bytes(), content)
+        own = render.handwritten_tests(course, stage)
+        for name in tracked(course.root, stage):
+            if name not in tree and name not in own and not name.endswith(".gitkeep"):
+                yield f"{stage}/{name}: the reference does not render this file; delete it"
+
+
+def _diff(label: str, have: bytes, want: bytes) -> str:
+    try:
+        old, new = have.decode("utf-8"), want.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"{label}: differs from its rendering (binary)"
+    rows = difflib.unified_diff(
+        old.splitlines(),
+        new.splitlines(),
+        f"{label} (committed)",
+        f"{label} (rendered)",
+        lineterm="",
+    )
+    return "\n".join(rows) or f"{label}: differs in line ends only"
+
+
+def tracked(root: Path, stage: str) -> list[str]:
+    """Files of hwN that belong to the project: what git does not ignore, else a plain walk."""
+    try:
+        done = subprocess.run(
+            ["git", "ls-files", "-z", "-co", "--exclude-standard", "--", stage],
+            cwd=root, capture_output=True, check=True,
+        )  # fmt: skip
+        names = [name for name in done.stdout.decode().split("\0") if name]
+        names = [name for name in names if (root / name).is_file()]
+        return sorted(name[len(stage) + 1 :] for name in names)
+    except (OSError, subprocess.CalledProcessError):
+        folder = root / stage
+        paths = [p.relative_to(folder) for p in folder.rglob("*") if p.is_file()]
+        return sorted(
+            p.as_posix() for p in paths if not _IGNORED & set(p.parts) and p.suffix not in _BINARY
+        )
