@@ -247,17 +247,24 @@ class Summation(TensorOp):
 
     def gradient(self, out_grad, node):
         ### BEGIN SOLUTION hw1/backward
-        shape = node.inputs[0].shape
-        axes = range(len(shape)) if self.axes is None else numpy.atleast_1d(self.axes)
-        kept = list(shape)
-        for axis in axes:
-            kept[axis] = 1
-        return broadcast_to(reshape(out_grad, tuple(kept)), shape)
+        return spread_to_shape(out_grad, node.inputs[0].shape, self.axes)
         ### END SOLUTION
 
 
 def summation(a, axes=None):
     return Summation(axes)(a)
+
+
+def spread_to_shape(a, shape, axes):
+    """The adjoint of summing an array of `shape` over `axes` to `a`: every element of the array
+    gets what its sum got. (Yours to use or not: more than one gradient needs it.)"""
+    ### BEGIN SOLUTION hw1/backward
+    axes = range(len(shape)) if axes is None else numpy.atleast_1d(axes)
+    kept = list(shape)
+    for axis in axes:
+        kept[axis] = 1
+    return broadcast_to(reshape(a, tuple(kept)), shape)
+    ### END SOLUTION
 
 
 class MatMul(TensorOp):

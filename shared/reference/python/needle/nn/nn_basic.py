@@ -1,0 +1,275 @@
+"""Modules: `Module` itself, and the layers of a multi-layer perceptron.
+
+Shapes: B is the number of samples in a batch.
+"""
+
+import math
+
+from needle import init, ops
+from needle.autograd import Tensor
+
+from .nn_state import load_state_dict, state_dict
+
+
+class Parameter(Tensor):
+    """A Tensor that an optimizer changes. `Module.parameters()` finds it."""
+
+
+def _unpack_params(value):
+    """All Parameters in a Parameter, Module, dict, list or tuple, in order, depth first."""
+    if isinstance(value, Parameter):
+        return [value]
+    if isinstance(value, Module):
+        return _unpack_params(value.__dict__)
+    if isinstance(value, dict):
+        return [param for part in value.values() for param in _unpack_params(part)]
+    if isinstance(value, (list, tuple)):
+        return [param for part in value for param in _unpack_params(part)]
+    return []
+
+
+def _child_modules(value):
+    """All Modules below a Module, dict, list or tuple, in order, depth first."""
+    if isinstance(value, Module):
+        return [value, *_child_modules(value.__dict__)]
+    if isinstance(value, dict):
+        return [module for part in value.values() for module in _child_modules(part)]
+    if isinstance(value, (list, tuple)):
+        return [module for part in value for module in _child_modules(part)]
+    return []
+
+
+class Module:
+    """A part of a network: it owns Parameters and other Modules, and maps inputs to outputs.
+
+    Attributes:
+        training: True in training; some layers compute something else in evaluation.
+    """
+
+    def __init__(self):
+        self.training = True
+
+    def parameters(self):
+        """Every Parameter in here, each once, in the order in which they were assigned."""
+        return list(dict.fromkeys(_unpack_params(self)))
+
+    def _children(self):
+        return _child_modules(self.__dict__)
+
+    def eval(self):
+        """Switch this module, and all modules in it, to evaluation."""
+        for module in [self, *self._children()]:
+            module.training = False
+
+    def train(self):
+        """Switch this module, and all modules in it, to training."""
+        for module in [self, *self._children()]:
+            module.training = True
+
+    def state_dict(self):
+        """What training changed, by name: a dict of constant Tensors (copies)."""
+        return state_dict(self)
+
+    def load_state_dict(self, state):
+        """Put the values of `state`, a dict as `state_dict` makes it, in place."""
+        load_state_dict(self, state)
+
+    def __call__(self, *args, **kwargs):
+        return self.forward(*args, **kwargs)
+
+    def forward(self, *args, **kwargs):
+        raise NotImplementedError(f"{type(self).__name__} has no forward: define forward(self, x)")
+
+
+class Identity(Module):
+    """The input itself."""
+
+    def forward(self, x):
+        return x
+
+
+class Linear(Module):
+    """x @ weight + bias: (..., in_features) -> (..., out_features).
+
+    Attributes:
+        weight: Parameter (in_features, out_features), Kaiming uniform with fan_in = in_features.
+        bias: Parameter (1, out_features), Kaiming uniform with fan_in = out_features; or None.
+    """
+
+    def __init__(self, in_features, out_features, bias=True, device=None, dtype="float32"):
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        ### BEGIN SOLUTION hw2/nn_linear
+        weight = init.kaiming_uniform(in_features, out_features, device=device, dtype=dtype)
+        self.weight = Parameter(weight)
+        self.bias = None
+        if bias:
+            row = init.kaiming_uniform(out_features, 1, device=device, dtype=dtype)
+            self.bias = Parameter(row.reshape((1, out_features)))
+        ### END SOLUTION
+
+    def forward(self, x):
+        ### BEGIN SOLUTION hw2/nn_linear
+        y = x @ self.weight
+        if self.bias is not None:
+            y = y + self.bias.broadcast_to(y.shape)
+        return y
+        ### END SOLUTION
+
+
+class Flatten(Module):
+    """(B, n1, n2, ...) -> (B, n1 * n2 * ...)."""
+
+    def forward(self, x):
+        ### BEGIN SOLUTION hw2/nn_flatten
+        return x.reshape((x.shape[0], math.prod(x.shape[1:])))
+        ### END SOLUTION
+
+
+class ReLU(Module):
+    """max(x, 0), element by element."""
+
+    def forward(self, x):
+        ### BEGIN SOLUTION hw2/nn_relu
+        return ops.relu(x)
+        ### END SOLUTION
+
+
+class Sequential(Module):
+    """Modules one after the other: the output of each is the input of the next."""
+
+    def __init__(self, *modules):
+        super().__init__()
+        self.modules = modules
+
+    def forward(self, x):
+        ### BEGIN SOLUTION hw2/nn_sequential
+        for module in self.modules:
+            x = module(x)
+        return x
+        ### END SOLUTION
+
+
+class SoftmaxLoss(Module):
+    """The mean over a batch of log(sum(exp(logits))) - logits[true class]."""
+
+    def forward(self, logits, y):
+        """logits (B, classes), class ids y (B,) -> a number, shape ()."""
+        ### BEGIN SOLUTION hw2/nn_softmax_loss
+        samples, classes = logits.shape
+        one_hot = init.one_hot(classes, y, device=logits.device, dtype=logits.dtype)
+        true_logits = (logits * one_hot).sum(axes=(1,))
+        return (ops.logsumexp(logits, axes=(1,)) - true_logits).sum() / samples
+        ### END SOLUTION
+
+
+class BatchNorm1d(Module):
+    """Each feature with mean 0 and variance 1 over the batch, then scaled and shifted: (B, dim).
+
+    In training by the statistics of the batch, in evaluation by their running averages.
+
+    Attributes:
+        weight, bias: Parameters (dim,), first ones and zeros.
+        running_mean, running_var: Tensors (dim,), first zeros and ones.
+    """
+
+    def __init__(self, dim, eps=1e-5, momentum=0.1, device=None, dtype="float32"):
+        super().__init__()
+        self.dim = dim
+        self.eps = eps
+        self.momentum = momentum
+        ### BEGIN SOLUTION hw2/nn_batchnorm
+        self.weight = Parameter(init.ones(dim, device=device, dtype=dtype))
+        self.bias = Parameter(init.zeros(dim, device=device, dtype=dtype))
+        self.running_mean = init.zeros(dim, device=device, dtype=dtype)
+        self.running_var = init.ones(dim, device=device, dtype=dtype)
+        ### END SOLUTION
+
+    def forward(self, x):
+        ### BEGIN SOLUTION hw2/nn_batchnorm
+        samples = x.shape[0]
+
+        def over_batch(row):
+            return row.reshape((1, self.dim)).broadcast_to(x.shape)
+
+        if self.training:
+            mean = x.sum(axes=(0,)) / samples
+            centred = x - over_batch(mean)
+            var = (centred**2).sum(axes=(0,)) / samples
+            keep = 1 - self.momentum
+            self.running_mean = keep * self.running_mean + self.momentum * mean.detach()
+            self.running_var = keep * self.running_var + self.momentum * var.detach()
+        else:
+            centred = x - over_batch(self.running_mean)
+            var = self.running_var
+        normal = centred / over_batch((var + self.eps) ** 0.5)
+        return over_batch(self.weight) * normal + over_batch(self.bias)
+        ### END SOLUTION
+
+
+class LayerNorm1d(Module):
+    """Each sample with mean 0 and variance 1 over its features, then scaled and shifted: (B, dim).
+
+    Attributes:
+        weight, bias: Parameters (dim,), first ones and zeros.
+    """
+
+    def __init__(self, dim, eps=1e-5, device=None, dtype="float32"):
+        super().__init__()
+        self.dim = dim
+        self.eps = eps
+        ### BEGIN SOLUTION hw2/nn_layernorm
+        self.weight = Parameter(init.ones(dim, device=device, dtype=dtype))
+        self.bias = Parameter(init.zeros(dim, device=device, dtype=dtype))
+        ### END SOLUTION
+
+    def forward(self, x):
+        ### BEGIN SOLUTION hw2/nn_layernorm
+        def over_features(column):
+            return column.reshape((x.shape[0], 1)).broadcast_to(x.shape)
+
+        def over_batch(row):
+            return row.reshape((1, self.dim)).broadcast_to(x.shape)
+
+        mean = x.sum(axes=(1,)) / self.dim
+        centred = x - over_features(mean)
+        var = (centred**2).sum(axes=(1,)) / self.dim
+        normal = centred / over_features((var + self.eps) ** 0.5)
+        return over_batch(self.weight) * normal + over_batch(self.bias)
+        ### END SOLUTION
+
+
+class Dropout(Module):
+    """In training each element is zero with probability `p`, and else divided by 1 - p.
+
+    In evaluation the input itself.
+    """
+
+    def __init__(self, p=0.5):
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ValueError(f"the probability to drop must be in [0, 1), got {p}")
+        self.p = p
+
+    def forward(self, x):
+        ### BEGIN SOLUTION hw2/nn_dropout
+        if not self.training:
+            return x
+        keep = 1 - self.p
+        mask = init.randb(*x.shape, p=keep, device=x.device, dtype=x.dtype)
+        return x * mask / keep
+        ### END SOLUTION
+
+
+class Residual(Module):
+    """fn(x) + x."""
+
+    def __init__(self, fn):
+        super().__init__()
+        self.fn = fn
+
+    def forward(self, x):
+        ### BEGIN SOLUTION hw2/nn_residual
+        return self.fn(x) + x
+        ### END SOLUTION
