@@ -127,9 +127,12 @@ def _build_extension(tree: Path, echo) -> list[Path]:
         raise CourseError(
             f"{tree.name}/src holds no *_ext.cpp to compile; `hw reset` brings it back"
         )
-    flags = _make_variable(tree / "Makefile", "CXXFLAGS") or ("-O3 -Wall -shared -std=c++17 -fPIC")
-    if sys.platform == "darwin" and "dynamic_lookup" not in flags:
-        flags += " -undefined dynamic_lookup"
+    flags = (
+        os.environ.get("CXXFLAGS") or _make_variable(tree / "Makefile", "CXXFLAGS") or "-O3 -Wall"
+    )
+    flags += " -shared -std=c++11 -fPIC"
+    if sys.platform == "darwin":
+        flags += " -undefined dynamic_lookup"  # Python's own symbols are found when it loads
     built = []
     for source in sources:
         target = source.with_suffix(".so")

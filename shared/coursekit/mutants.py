@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass
 
 from coursekit.errors import CourseError
-from coursekit.render import Files
 from coursekit.syllabus import Course
+from coursekit.tree import Files
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coursekit import mutants as mutation
-from coursekit import render, sandbox
+from coursekit import render, sandbox, tree
 from coursekit.errors import CourseError
 from coursekit.mutants import Mutant
 from coursekit.recorder import Report
@@ -81,8 +81,8 @@ class _Prover:
         self.seconds: dict[str, float] = {}
 
     def run(self) -> None:
-        handout = self.tree(render.nothing)
-        solved = self.tree(render.everything)
+        handout = self.tree_with(render.nothing)
+        solved = self.tree_with(render.everything)
         runs = [
             (self.make("solved", solved, self.problems), self.judge_solved),
             (self.make("empty", handout, self.problems), self.judge_empty),
@@ -91,12 +91,12 @@ class _Prover:
         self.go(runs)
         self.go(self.mutations(solved))
 
-    def tree(self, solved: Callable[[str], bool]) -> render.Files:
+    def tree_with(self, solved: Callable[[str], bool]) -> tree.Files:
         return {**render.render_code(self.course, self.homework.id, solved), **self.tests}
 
-    def make(self, label, tree, problems, timeout=TIMEOUT, stop=False) -> sandbox.Run:
+    def make(self, label, files, problems, timeout=TIMEOUT, stop=False) -> sandbox.Run:
         label = f"{self.homework.id} {label}"
-        return sandbox.Run(label, self.homework, tree, list(problems), timeout, stop)
+        return sandbox.Run(label, self.homework, files, list(problems), timeout, stop)
 
     def go(self, runs) -> None:
         judges = {id(run): judge for run, judge in runs}
@@ -111,7 +111,7 @@ class _Prover:
         store = self.folder / "data-of" / self.homework.id
         if not store.is_dir():
             store.mkdir(parents=True)
-            render.fill_data(self.course, store)
+            tree.fill_data(self.course, store)
         if (store / "data").is_dir():
             (place / "data").symlink_to(store / "data", target_is_directory=True)
 
@@ -170,8 +170,8 @@ class _Prover:
             after = self.all[j]
             chosen = [p for p in (before, after) if p is not None and p in self.problems]
             if chosen:
-                tree = self.tree(self.solved_upto(j))
-                run = self.make(f"with {j} solved", tree, chosen)
+                files = self.tree_with(self.solved_upto(j))
+                run = self.make(f"with {j} solved", files, chosen)
                 runs.append((run, self.judge_prefix(before, after)))
         for problem in self.problems:
             self.verdicts[problem.id].prefix = "ok"
@@ -202,7 +202,7 @@ class _Prover:
 
     # ------------------------------------------------------------------------------- mutants
 
-    def mutations(self, solved: render.Files):
+    def mutations(self, solved: tree.Files):
         runs = []
         for problem in self.problems:
             verdict = self.verdicts[problem.id]
@@ -214,12 +214,14 @@ class _Prover:
                 verdict.holes.append(f"mutants: {len(mine)}, expected at least {problem.mutants}")
             for mutant in mine:
                 try:
-                    tree = mutant.apply(solved)
+                    files = mutant.apply(solved)
                 except CourseError as error:
                     verdict.holes.append(f"mutants: {error}")
                     continue
                 wait = self.patience(problem)
-                run = self.make(f"{problem.name} mutant {mutant.name}", tree, [problem], wait, True)
+                run = self.make(
+                    f"{problem.name} mutant {mutant.name}", files, [problem], wait, True
+                )
                 runs.append((run, self.judge_mutant(problem, mutant)))
         # Mutants of one file follow one another, so that the fewest objects are compiled anew.
         return sorted(runs, key=lambda pair: not pair[0].homework.build)

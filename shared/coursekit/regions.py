@@ -17,9 +17,7 @@ from pathlib import PurePosixPath
 
 from coursekit import cxxscan, pyscan
 from coursekit.errors import CourseError
-
-YOURS = "is yours to write"
-"""Stands in every stub, so that an untouched one can be recognised in any language."""
+from coursekit.tree import YOURS
 
 _LANGUAGES = {
     ".py": "python", ".cpp": "c++", ".cc": "c++", ".cxx": "c++", ".h": "c++", ".hpp": "c++",

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from coursekit import regions, texts
 from coursekit.errors import CourseError
 from coursekit.syllabus import Course
-
-Files = dict[str, bytes]
-"""A tree: path inside hwN, with slashes -> content."""
+from coursekit.tree import Files, fill_data, walk, write
 
 SUPPORT = "tests"
 """The folder of shared/reference whose files go into every homework's tests/."""
@@ -55,7 +52,7 @@ def render_code(
             continue
         tree[name] = render_file(source, name, here)
     support = course.reference / SUPPORT
-    for source in _walk(support):
+    for source in walk(support):
         name = f"{SUPPORT}/{source.relative_to(support).as_posix()}"
         tree[name] = render_file(source, name, here)
     return tree
@@ -91,11 +88,11 @@ def handwritten_tests(course: Course, stage: str) -> Files:
     folder = course.root / stage / "tests"
     support = {
         path.relative_to(course.reference / SUPPORT).as_posix()
-        for path in _walk(course.reference / SUPPORT)
+        for path in walk(course.reference / SUPPORT)
     }
     return {
         f"tests/{name}": path.read_bytes()
-        for path in _walk(folder)
+        for path in walk(folder)
         if (name := path.relative_to(folder).as_posix()) not in support and path.name != ".gitkeep"
     }
 
@@ -103,31 +100,6 @@ def handwritten_tests(course: Course, stage: str) -> Files:
 def whole_tree(course: Course, stage: str, solved=nothing, warn=None) -> Files:
     """Rendered files and hand-written tests: a folder that can be run by itself."""
     return {**render_stage(course, stage, solved, warn), **handwritten_tests(course, stage)}
-
-
-def write(tree: Files, folder: Path) -> int:
-    """Write a tree; files that already hold their content keep their time. Returns how many."""
-    written = 0
-    for name, content in tree.items():
-        path = folder / name
-        if path.is_file() and path.read_bytes() == content:
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        written += 1
-    return written
-
-
-def fill_data(course: Course, folder: Path) -> None:
-    """Put the offline samples into hwN/data, where tests and apps look for them."""
-    try:
-        from coursekit import data
-    except ImportError:
-        samples = course.root / "shared" / "data" / "samples"
-        if samples.is_dir():
-            shutil.copytree(samples, folder / "data", dirs_exist_ok=True)
-        return
-    data.fill(folder / "data", course.root)
 
 
 def render_out(
@@ -151,13 +123,3 @@ def render_in_place(course: Course, stages: Iterable[str], warn=None) -> dict[st
     """Bring the committed handouts up to date; returns the number of files written for each."""
     trees = {stage: render_stage(course, stage, nothing, warn) for stage in stages}
     return {stage: write(tree, course.root / stage) for stage, tree in trees.items()}
-
-
-def _walk(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path for path in folder.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".pyc"
-        and not any(part.startswith(".") and part != ".gitkeep" for part in path.parts[len(folder.parts):])
-    )  # fmt: skip

@@ -23,8 +23,8 @@ from typing import Any
 
 from coursekit import build
 from coursekit.recorder import Recorder, Report
-from coursekit.render import Files
 from coursekit.syllabus import Homework, Problem
+from coursekit.tree import Files
 
 _QUIET = ["-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:randomly"]
 
