@@ -25,7 +25,7 @@ HOMEWORK_KEYS = {
 }  # fmt: skip
 PROBLEM_KEYS = {
     "id": str, "title": str, "points": int, "tests": str, "select": str, "hook": str,
-    "build": bool, "reopens": list,
+    "build": bool, "reopens": list, "mutants": int,
 }  # fmt: skip
 CERTIFICATE_KEYS = {"average": int, "project": bool}
 LATE_KEYS = {"percent_per_day": int, "pooled_days": int, "cutoff_days": int, "grace_minutes": int}
@@ -297,7 +297,8 @@ class _Reader:
         return Problem(
             id=full, title=row["title"], points=row["points"], tests=row["tests"],
             select=row["select"], hook=hook, build=row.get("build", False),
-            reopens=tuple(row.get("reopens", [])), line=self.lines.get((where, "id"), 0),
+            reopens=tuple(row.get("reopens", [])), mutants=row.get("mutants", 4),
+            line=self.lines.get((where, "id"), 0),
         )  # fmt: skip
 
 
