@@ -1,0 +1,148 @@
+"""The pytest plugin that runs submission hooks (`-p mugrade.plugin`).
+
+Inert unless the environment variable MUGRADE_RUN names a plan (see `Plan`). Then each collected
+`submit_<problem>` function runs once per variant of its problem, and one JSON line per run is
+appended to the plan's `out` file, at once, so that a crash loses nothing that came before it.
+The command that wrote the plan does the rest: no network and no key here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import os
+import pdb
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from mugrade.recorder import Recording, recording, variant_seed
+
+PREFIX = "submit_"
+OWN_CODE = str(Path(__file__).parent)
+
+
+@dataclasses.dataclass
+class Plan:
+    """What to run. `variants` maps a problem to its [variant, seed] pairs; others get variant 0."""
+
+    assignment: str
+    out: str
+    only: list[str] | None = None
+    variants: dict[str, list[list[int]]] = dataclasses.field(default_factory=dict)
+    pool: int = 1
+    case: int | None = None
+    debug: bool = False
+
+    def pairs(self, problem: str) -> list[list[int]]:
+        if problem in self.variants:
+            return self.variants[problem]
+        return [[v, variant_seed(self.assignment, problem, v)] for v in range(self.pool)]
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(dataclasses.asdict(self)), encoding="utf-8")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    path = os.environ.get("MUGRADE_RUN")
+    if path:
+        plan = Plan(**json.loads(Path(path).read_text(encoding="utf-8")))
+        config.pluginmanager.register(HookRunner(plan), "mugrade-hooks")
+
+
+class HookRunner:
+    """Runs the hooks of one plan and writes what they handed in."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def write(self, **record: Any) -> None:
+        with open(self.plan.out, "a", encoding="utf-8") as out:
+            out.write(json.dumps(record) + "\n")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list) -> None:
+        found = sorted({_problem(item) for item in items} - {None})
+        if self.plan.only is not None:
+            wanted = [item for item in items if _problem(item) in self.plan.only]
+            config.hook.pytest_deselected(items=[i for i in items if i not in wanted])
+            items[:] = wanted
+        self.write(event="collected", hooks=found, selected=[_problem(item) for item in items])
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.write(event="broken", file=report.nodeid, message=report.longreprtext[-4000:])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Skips by mark and broken fixtures never reach the hook's body."""
+        if report.when != "setup" or report.passed:
+            return
+        problem = report.nodeid.split("::")[-1].split("[")[0].removeprefix(PREFIX)
+        outcome = "skipped" if report.skipped else "exception"
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+        self.write(event="result", problem=problem, outcome=outcome, message=_skip_reason(reason),
+                   variant=0, seed=0, cases=[])  # fmt: skip
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
+        problem = _problem(pyfuncitem)
+        if problem is None:
+            return None
+        names = inspect.signature(pyfuncitem.obj).parameters
+        arguments = {name: pyfuncitem.funcargs[name] for name in names}
+        for variant, seed in self.plan.pairs(problem):
+            self.run(problem, variant, seed, lambda: pyfuncitem.obj(**arguments))
+        return True
+
+    def run(self, problem: str, variant: int, seed: int, hook: Any) -> None:
+        self.write(event="started", problem=problem, variant=variant, seed=seed)
+        target = Recording(seed, self.watch if self.plan.case is not None else None)
+        result: dict[str, Any] = {"outcome": "ok"}
+        try:
+            with recording(target):
+                hook()
+        except pytest.skip.Exception as skip:
+            result = {"outcome": "skipped", "message": str(skip)}
+            raise
+        except NotImplementedError as error:
+            result = {"outcome": "not_written", "message": str(error), "trace": short_trace(error)}
+            raise
+        except BaseException as error:
+            text = "".join(traceback.format_exception_only(error)).strip()
+            result = {"outcome": "exception", "message": text, "trace": short_trace(error)}
+            raise
+        finally:
+            cases = [dataclasses.asdict(case) for case in target.cases]
+            self.write(event="result", problem=problem, variant=variant, seed=seed,
+                       cases=cases, **result)  # fmt: skip
+
+    def watch(self, index: int, value: Any, label: str, frame: FrameType) -> None:
+        """`mugrade run --case N`: show that case, and stop at its `submit` call with --pdb."""
+        if index + 1 != self.plan.case:
+            return
+        print(f"\ncase {index + 1} ({label}), {frame.f_code.co_filename}:{frame.f_lineno}\n{value!r}")
+        if self.plan.debug:
+            pdb.Pdb().set_trace(frame)
+
+
+def _problem(item: Any) -> str | None:
+    name = getattr(item, "originalname", None) or ""
+    return name.removeprefix(PREFIX) if name.startswith(PREFIX) else None
+
+
+def _skip_reason(text: str) -> str:
+    return str(text).removeprefix("Skipped: ").strip()[-4000:]
+
+
+def short_trace(error: BaseException, limit: int = 6) -> list[dict[str, Any]]:
+    """The last frames of the way into the student's code, without pytest's and our own."""
+    frames = [
+        {"file": f.filename, "line": f.lineno, "function": f.name, "text": f.line or ""}
+        for f in traceback.extract_tb(error.__traceback__)
+        if not f.filename.startswith(OWN_CODE)
+    ]
+    return frames[-limit:]
