@@ -84,7 +84,13 @@ class Connection:
         self._sleep = sleep
 
     def send(
-        self, method: str, path: str, *, repeatable: bool = True, bearer: bool = True, **arguments: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        repeatable: bool = True,
+        bearer: bool = True,
+        **arguments: Any,
     ) -> requests.Response:
         """Send until there is an answer that is worth reading.
 
@@ -187,15 +193,22 @@ def answer_fault(server: str, response: requests.Response) -> ClientError:
     kind = _BY_CODE.get(code) or _kind_by_status(status)
     detail = str(problem.get("detail") or problem.get("title") or "").strip()
     if not detail:
-        text = response.text.strip() if "html" not in response.headers.get("Content-Type", "") else ""
+        text = (
+            response.text.strip() if "html" not in response.headers.get("Content-Type", "") else ""
+        )
         detail = text.splitlines()[0][:200] if text else f"the answer's status was {status}"
         detail = f"{server} refused: {detail}"
     if not code:
-        code = {401: "bad_token", 403: "forbidden", 404: "not_found", 429: "rate_limited"}.get(status, "")
+        code = {401: "bad_token", 403: "forbidden", 404: "not_found", 429: "rate_limited"}.get(
+            status, ""
+        )
     if code in ("rate_limited", "cool_down") and wait and "possible" not in detail:
         detail = detail.rstrip(".") + f"; try again in {_in_words(wait)}"
     reasons = [str(reason) for reason in problem.get("errors") or []]
-    lines = [detail if detail.endswith((".", "?", "!")) else detail + ".", *(f"- {r}" for r in reasons)]
+    lines = [
+        detail if detail.endswith((".", "?", "!")) else detail + ".",
+        *(f"- {r}" for r in reasons),
+    ]
     advice = _ADVICE.get(code)
     text = "\n".join(lines) + (f" {advice}" if advice else "")
     return kind(text, code=code, retry_after=wait)

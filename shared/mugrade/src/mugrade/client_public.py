@@ -29,7 +29,9 @@ class PublicGrader:
         Only `/submit` is not repeatable: a second one would be a second submission, while the
         first verdict of a case stands however often it is sent.
         """
-        opened = self._post("submit", None, repeatable=False, assignment=assignment, problem=problem)
+        opened = self._post(
+            "submit", None, repeatable=False, assignment=assignment, problem=problem
+        )
         submission = opened.get("submission_id") if isinstance(opened, dict) else None
         if submission is None:
             raise UsageFault(
@@ -54,7 +56,9 @@ class PublicGrader:
 
     def _post(self, path: str, value: Any, *, repeatable: bool = True, **query: Any) -> Any:
         arguments: dict[str, Any] = {}
-        if path != "submit":  # dumps, because requests refuses the bare NaN that this dialect writes
+        if (
+            path != "submit"
+        ):  # dumps, because requests refuses the bare NaN that this dialect writes
             arguments = {"data": json.dumps(value), "headers": {"Content-Type": "application/json"}}
         response = self.connection.send(
             "POST", path, params={"user_key": self._key, **query}, bearer=False,

@@ -26,6 +26,7 @@ HOOK_FLAGS = [
     "-p", "mugrade.plugin", "-o", "python_functions=submit_*", "-o", "python_classes=",
     "-p", "no:randomly", "-p", "no:xdist", "-p", "no:cacheprovider",
 ]  # fmt: skip
+PYTEST_USAGE_ERROR = 4
 QUIET_FLAGS = ["-q", "--no-header", "--no-summary", "--tb=no"]
 SHOWN = ("-s", "-v", "-vv", "--pdb", "--capture=no", "--trace")
 
@@ -67,24 +68,41 @@ def run_hooks(
         plan.out = str(Path(scratch, "results.jsonl"))
         plan_file = Path(scratch, "plan.json")
         plan.save(plan_file)
-        shown = any(flag in SHOWN for flag in flags)
-        command = [sys.executable, "-m", "pytest", *HOOK_FLAGS, *([] if shown else QUIET_FLAGS)]
-        command += ["-k", select] if select else []
-        process = subprocess.run(
-            [*command, *flags], cwd=folder, env=_environment(plan_file, environment), check=False,
-            stdout=None if shown else subprocess.PIPE, stderr=None if shown else subprocess.STDOUT,
-        )  # fmt: skip
-        output = (process.stdout or b"").decode("utf-8", "replace")
-        return _read_results(Path(plan.out), process.returncode, output, folder, select)
+        command = _command(select, flags)
+        outcome = _start(command, folder, _environment(plan_file, environment, plugins=False))
+        if outcome[0] == PYTEST_USAGE_ERROR and not Path(plan.out).exists():
+            # An option in the homework's own pytest settings may belong to a plugin.
+            outcome = _start(command, folder, _environment(plan_file, environment, plugins=True))
+        return _read_results(Path(plan.out), *outcome, folder, select)
 
 
-def _environment(plan_file: Path, extra: dict[str, str] | None) -> dict[str, str]:
-    """The caller's environment without the key, with the plan, and able to import this package."""
+def _command(select: str | None, flags: Sequence[str]) -> list[str]:
+    quiet = [] if any(flag in SHOWN for flag in flags) else QUIET_FLAGS
+    chosen = ["-k", select] if select else []
+    return [sys.executable, "-m", "pytest", *HOOK_FLAGS, *quiet, *chosen, *flags]
+
+
+def _start(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+    """Run to the end; the output is kept unless it is meant for the person at the terminal."""
+    kept = None if any(flag in SHOWN for flag in command) else subprocess.PIPE
+    done = subprocess.run(
+        command, cwd=folder, env=environment, check=False, stdout=kept,
+        stderr=subprocess.STDOUT if kept else None,
+    )  # fmt: skip
+    return done.returncode, (done.stdout or b"").decode("utf-8", "replace")
+
+
+def _environment(plan_file: Path, extra: dict[str, str] | None, plugins: bool) -> dict[str, str]:
+    """The caller's environment without the key, with the plan, and able to import this package.
+
+    Other pytest plugins stay out unless asked for: hooks need none, and some shuffle or reseed.
+    """
     out = {name: value for name, value in os.environ.items() if name != "MUGRADE_KEY"}
     paths = [path for path in out.get("PYTHONPATH", "").split(os.pathsep) if path]
     if PACKAGE_PARENT not in paths and not PACKAGE_PARENT.endswith("site-packages"):
         paths.append(PACKAGE_PARENT)
     out |= {"PYTHONPATH": os.pathsep.join(paths)} if paths else {}
+    out |= {} if plugins else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return {**out, **(extra or {}), "MUGRADE_RUN": str(plan_file)}
 
 
@@ -102,7 +120,9 @@ def _read_results(
     results = [HookResult(**event) for event in by_event.get("result", [])]
     crashed = by_event.get("started", [])[-1:]
     if crashed and not any(_same_run(result, crashed[0]) for result in results):
-        results.append(HookResult(**crashed[0], outcome="crash", cases=[], message=_crash_sentence(status)))
+        results.append(
+            HookResult(**crashed[0], outcome="crash", cases=[], message=_crash_sentence(status))
+        )
     if not results:
         raise UsageFault(_nothing_ran(by_event, status, output, folder, select))
     return results
@@ -127,13 +147,15 @@ def _broken_sentence(report: dict[str, Any]) -> str:
         "message"
     ].splitlines()
     shown = "\n".join("  " + line.removeprefix("E ").strip() for line in lines[-6:])
-    return (
-        f"{report['file'] or 'The tests'} could not be loaded, so nothing was submitted. Mend this first:\n{shown}"
-    )
+    return f"{report['file'] or 'The tests'} could not be loaded, so nothing was submitted. Mend this first:\n{shown}"
 
 
 def _nothing_ran(
-    by_event: dict[str, list[dict[str, Any]]], status: int, output: str, folder: Path, select: str | None
+    by_event: dict[str, list[dict[str, Any]]],
+    status: int,
+    output: str,
+    folder: Path,
+    select: str | None,
 ) -> str:
     collected = by_event.get("collected", [])
     hooks = collected[-1]["hooks"] if collected else []

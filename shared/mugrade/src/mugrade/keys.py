@@ -7,6 +7,7 @@ query; nothing can be done about that) and is never printed whole.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -110,10 +111,8 @@ def store_key(server: str, key: str, folders: Folders) -> str:
 def forget_key(server: str, folders: Folders) -> None:
     keyring = _keyring()
     if keyring is not None:
-        try:
+        with contextlib.suppress(Exception):  # it was not stored there
             keyring.delete_password(SERVICE, server)
-        except Exception:  # not stored there
-            pass
     keys = _read_file(folders)
     if keys.pop(server, None) is not None:
         write_json(key_file(folders), keys)

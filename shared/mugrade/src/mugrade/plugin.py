@@ -124,7 +124,9 @@ class HookRunner:
         """`mugrade run --case N`: show that case, and stop at its `submit` call with --pdb."""
         if index + 1 != self.plan.case:
             return
-        print(f"\ncase {index + 1} ({label}), {frame.f_code.co_filename}:{frame.f_lineno}\n{value!r}")
+        print(
+            f"\ncase {index + 1} ({label}), {frame.f_code.co_filename}:{frame.f_lineno}\n{value!r}"
+        )
         if self.plan.debug:
             pdb.Pdb().set_trace(frame)
 

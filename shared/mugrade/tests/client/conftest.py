@@ -1,0 +1,107 @@
+"""A homework in a temporary folder, a fake grader, and the command in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from fake import KEY, FakeGrader
+from mugrade import cli
+
+WORK = """
+import numpy as np
+
+def double(x):
+    return 2 * x
+
+def norm(x):
+    return np.sqrt((x ** 2).sum())
+"""
+
+HOOKS = """
+import sys
+sys.path.append("./src")
+import numpy as np
+import work
+
+def test_double():
+    assert work.double(2) == 4
+
+def submit_double():
+    import mugrade
+    x = mugrade.rng().randn(3, 4)
+    mugrade.submit(work.double(x), label="a matrix")
+    mugrade.submit(work.double(np.random.rand()), label="a number")
+
+def submit_norm():
+    import mugrade
+    for n in (2, 5):
+        mugrade.submit(work.norm(mugrade.rng().randn(n)), label=f"n = {n}")
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads or writes the developer's own key, and none waits between retries."""
+    home = tmp_path / "home"
+    for name in ("MUGRADE_KEY", "MUGRADE_SERVER", "MUGRADE_DIALECT", "MUGRADE_RUN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MUGRADE_HOME", str(home))
+    monkeypatch.setenv("MUGRADE_KEYRING", "off")
+    monkeypatch.setattr("mugrade.client._pause", lambda attempt, wait: 0.0)
+    monkeypatch.setattr("mugrade.cli._trust_the_systems_certificates", lambda: None)
+    return home
+
+
+@pytest.fixture
+def homework(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A solved homework; the current folder."""
+    return make_homework(tmp_path / "hw0", monkeypatch)
+
+
+def make_homework(folder: Path, monkeypatch: pytest.MonkeyPatch, work: str = WORK) -> Path:
+    (folder / "src").mkdir(parents=True)
+    (folder / "tests").mkdir()
+    (folder / "src" / "work.py").write_text(work)
+    (folder / "tests" / "test_work.py").write_text(HOOKS)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def rewrite(homework: Path) -> Callable[[str, str], None]:
+    """Change the student's file; the modification time moves on, so that no stale bytecode is used."""
+
+    def change(old: str, new: str) -> None:
+        path = homework / "src" / "work.py"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+        for cached in (homework / "src").glob("__pycache__/*"):
+            cached.unlink()
+
+    return change
+
+
+@pytest.fixture
+def grader(monkeypatch: pytest.MonkeyPatch):
+    with FakeGrader() as fake:
+        monkeypatch.setenv("MUGRADE_SERVER", fake.url)
+        monkeypatch.setenv("MUGRADE_KEY", KEY)
+        yield fake
+
+
+@pytest.fixture
+def mugrade(capfd: pytest.CaptureFixture) -> Callable[..., SimpleNamespace]:
+    """Run a command line; returns status, out and err."""
+
+    def run(*words: str) -> SimpleNamespace:
+        capfd.readouterr()
+        status = cli.run(list(words))
+        captured = capfd.readouterr()
+        return SimpleNamespace(status=status, out=captured.out, err=captured.err, at=time.time())
+
+    return run
