@@ -1,0 +1,3 @@
+"""What this project adds to needle."""
+
+from .softplus import Softplus, softplus
