@@ -1,0 +1,115 @@
+"""Trains the GAN on the digits and measures its samples; results go to results/.
+
+    python train.py --short     about a minute
+    python train.py             the numbers and figures of REPORT.md
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from coursekit.project import use_needle
+
+HOME = use_needle(__file__)
+
+import needle as ndl  # noqa: E402
+from gan import PIXELS, Trainer, constant, discriminator, generator, sample  # noqa: E402
+from needle import nn  # noqa: E402
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def digits():
+    """(images (n, 784) in [-1, 1], labels (n,)) of the training digits in HOME/data."""
+    data = ndl.data.MNISTDataset(
+        str(HOME / "data/train-images-idx3-ubyte.gz"), str(HOME / "data/train-labels-idx1-ubyte.gz")
+    )
+    images, labels = data[np.arange(len(data))]
+    return np.asarray(images, dtype="float32").reshape(-1, PIXELS) * 2 - 1, np.asarray(labels)
+
+
+def train_judge(images, labels, epochs=3):
+    """A small classifier: the independent judge of what a sample looks like."""
+    np.random.seed(1)
+    judge = nn.Sequential(nn.Linear(PIXELS, 128), nn.ReLU(), nn.Linear(128, 10))
+    optimizer, loss_fn = ndl.optim.Adam(judge.parameters(), lr=0.002), nn.SoftmaxLoss()
+    for _ in range(epochs):
+        for rows in np.array_split(np.random.permutation(len(images)), max(1, len(images) // 100)):
+            optimizer.reset_grad()
+            loss_fn(judge(constant(images[rows])), constant(labels[rows])).backward()
+            optimizer.step()
+    return judge
+
+
+def judged(judge, images):
+    """(mean confidence, entropy of the label histogram in nats; log 10 = 2.303 means all ten digits)."""
+    logits = judge(constant(images)).numpy().astype("float64")
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    share = np.bincount(p.argmax(axis=1), minlength=10) / len(images)
+    entropy = -sum(s * np.log(s) for s in share if s > 0)
+    return float(p.max(axis=1).mean()), float(entropy)
+
+
+def draw(images, losses):
+    side = int(np.sqrt(len(images)))
+    grid = images.reshape(side, side, 28, 28).transpose(0, 2, 1, 3).reshape(side * 28, side * 28)
+    plt.imsave(RESULTS / "samples.png", grid, cmap="gray", vmin=-1, vmax=1)
+    figure, axes = plt.subplots(figsize=(6, 3))
+    for name, column in (("discriminator", 0), ("generator", 1)):
+        axes.plot(np.arange(1, len(losses) + 1), np.asarray(losses)[:, column], label=name)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("loss (nats)")
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(RESULTS / "losses.png", dpi=120)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--short", action="store_true", help="three epochs")
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--batch", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    epochs = 3 if args.short else args.epochs
+
+    images, labels = digits()
+    judge = train_judge(images, labels, epochs=1 if args.short else 3)
+    np.random.seed(args.seed)
+    trainer = Trainer(generator(), discriminator())
+    losses, start = [], time.time()
+    for epoch in range(epochs):
+        batches = np.array_split(np.random.permutation(len(images)), len(images) // args.batch)
+        losses.append(np.mean([trainer.step(images[rows]) for rows in batches], axis=0).tolist())
+        confidence, entropy = judged(judge, sample(trainer.G, 500, seed=7))
+        print(
+            f"epoch {epoch + 1:3}/{epochs}  D {losses[-1][0]:.3f}  G {losses[-1][1]:.3f}  "
+            f"confidence {confidence:.3f}  label entropy {entropy:.3f}  {time.time() - start:5.0f} s",
+            flush=True,
+        )
+    RESULTS.mkdir(exist_ok=True)
+    noise = np.random.RandomState(7).uniform(-1, 1, size=(500, PIXELS))
+    results = {
+        "data": f"{len(images)} digits from {HOME.name}/data",
+        "epochs": epochs,
+        "seed": args.seed,
+        "seconds": round(time.time() - start, 1),
+        "losses of the last epoch (D, G)": losses[-1],
+        "generated: confidence, label entropy": judged(judge, sample(trainer.G, 500, seed=7)),
+        "real digits: confidence, label entropy": judged(judge, images[:500]),
+        "uniform noise: confidence, label entropy": judged(judge, noise),
+    }
+    (RESULTS / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
+    draw(sample(trainer.G, 64, seed=3), losses)
+    print(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The texts hold: internal links resolve, words are spelled, and nothing of a machine stands in them."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXTS = sorted(
+    p
+    for pattern in ("*.md", "hw*/*.md", "project/**/*.md", "shared/**/*.md")
+    for p in ROOT.glob(pattern)
+    if not {"node_modules", "build", ".venv"} & set(p.parts)
+)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"```.*?```", re.S)
+
+
+def prose(path):
+    """The text without its code blocks."""
+    return FENCE.sub("", path.read_text(encoding="utf-8"))
+
+
+def anchors(path):
+    """The anchors that a Markdown viewer makes of the headings."""
+    heads = re.findall(r"^#+\s+(.*?)\s*$", prose(path), re.M)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in heads}
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_internal_links_resolve(path):
+    # The source of an assignment text is read where it is rendered to.
+    texts = ROOT / "shared" / "reference" / "texts"
+    base = ROOT / path.stem if path.parent == texts else path.parent
+    for target in LINK.findall(prose(path)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        there = (base / name).resolve() if name else path
+        assert there.exists(), f"{path.relative_to(ROOT)} links to {target}, which does not exist"
+        if anchor and there.suffix == ".md":
+            assert anchor in anchors(there), f"{path.relative_to(ROOT)}: no heading for {target}"
+
+
+def test_words_are_spelled():
+    words = "fo,te,nd,ot,ba,ist,ans,hist,iff,ser,fpr,ue,lamda"
+    run = subprocess.run(
+        [sys.executable, "-m", "codespell_lib", "-L", words, *map(str, TEXTS)],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_links_and_anchors_are_really_checked(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# One title, two\n[a](missing.md) [b](#nowhere)\n```\n[c](in-code.md)\n```\n")
+    assert LINK.findall(prose(page)) == ["missing.md", "#nowhere"]
+    assert anchors(page) == {"one-title-two"}
