@@ -344,7 +344,8 @@ class Tensor(Value):
                 data = Tensor._array_from_numpy(array.numpy(), device=device, dtype=dtype)
         else:
             if device is None:
-                device = getattr(array, "device", None) if BACKEND == "nd" else None
+                # Only needle's own arrays say where they live; NumPy's `.device` is a string.
+                device = array.device if BACKEND == "nd" and isinstance(array, NDArray) else None
             data = Tensor._array_from_numpy(array, device=device or default_device(), dtype=dtype)
         self._init(None, (), cached_data=data, requires_grad=requires_grad)
 
