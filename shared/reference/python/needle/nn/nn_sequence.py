@@ -229,6 +229,12 @@ class Embedding(Module):
 
     def forward(self, x):
         """Word ids (T, B), whole numbers of any dtype -> their vectors (T, B, embedding_dim)."""
+        ids = x.numpy()
+        if ids.size and not 0 <= ids.min() <= ids.max() < self.num_embeddings:
+            raise ValueError(
+                f"word ids from {ids.min():.0f} to {ids.max():.0f} are outside this vocabulary of "
+                f"{self.num_embeddings} words: was the model made for another dictionary?"
+            )
         ### BEGIN SOLUTION hw4/language_model
         weight, words = self.weight, self.num_embeddings
         chosen = init.one_hot(words, x, device=weight.device, dtype=weight.dtype)
