@@ -86,6 +86,7 @@ def loss_err(h, y):
     loss = softmax_loss(h, ndl.Tensor(y_one_hot)).numpy()
     return loss, np.mean(h.numpy().argmax(axis=1) != y)
 
+
 ### FROM hw4
 
 # ------------------------------------------------------------------ homework 4: images and text
@@ -243,9 +244,7 @@ def train_ptb(
     ### END SOLUTION
 
 
-def evaluate_ptb(
-    model, data, seq_len=40, loss_fn=nn.SoftmaxLoss, device=None, dtype="float32"
-):
+def evaluate_ptb(model, data, seq_len=40, loss_fn=nn.SoftmaxLoss, device=None, dtype="float32"):
     """(accuracy, mean loss) of `model` in evaluation; `loss_fn` is a class."""
     np.random.seed(4)
     ### BEGIN SOLUTION hw4/language_model
