@@ -7,7 +7,6 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "
 
 import numpy as np
 
-import needle as ndl
 from needle import nn
 
 np.random.seed(0)
