@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+import os
 
 import numpy as np
 
@@ -21,6 +22,8 @@ class BackendDevice:
         self.name = name
         self.mod = mod
         self.why_disabled = why_disabled
+        # What runs the kernels: "cpu", or for cuda() "hardware", "emulated", "checked"; else "off".
+        self.device_kind = getattr(mod, "device_kind", "cpu" if mod is not None else "off")
         # Copied here once, so that device.ewise_add in every operation is one dictionary look-up.
         for key in dir(mod) if mod is not None else ():
             if not key.startswith("_") or key in _SHARED_NAMES:
@@ -98,11 +101,36 @@ def cpu():
     return BackendDevice("cpu", module, why)
 
 
+_CUDA_BUILDS = {
+    "hardware": "ndarray_backend_cuda",
+    "emulated": "ndarray_backend_cuda_emulated",
+    "checked": "ndarray_backend_cuda_checked",
+}
+
+
 @functools.cache
 def cuda():
-    """The GPU, with kernels from src/ndarray_backend_cuda.cu."""
-    module, why = _compiled("ndarray_backend_cuda", "its CUDA code is not built")
-    return BackendDevice("cuda", module, why)
+    """The GPU, with kernels from src/ndarray_backend_cuda.cu.
+
+    Without a GPU the same kernels run on the CPU; `device_kind` tells "hardware" from "emulated".
+    The environment variable NEEDLE_CUDA=hardware|emulated|checked|off decides otherwise.
+    """
+    wanted = os.environ.get("NEEDLE_CUDA", "")
+    if wanted == "off":
+        return BackendDevice("cuda", None, "NEEDLE_CUDA=off is set")
+    if wanted and wanted not in _CUDA_BUILDS:
+        raise ValueError(
+            f"NEEDLE_CUDA is {wanted!r}; it may be hardware, emulated, checked or off (or unset)"
+        )
+    reasons = []
+    for kind in [wanted] if wanted else ["hardware", "emulated"]:
+        module, why = _compiled(_CUDA_BUILDS[kind], f"its {kind} build is missing; run `make`")
+        if module is not None and module.device_count() == 0:
+            module, why = None, "no CUDA device was found"
+        if module is not None:
+            return BackendDevice("cuda", module)
+        reasons.append(why)
+    return BackendDevice("cuda", None, "; ".join(reasons))
 
 
 @functools.cache
