@@ -1,0 +1,31 @@
+# Two commands: `make test` sets everything up and runs every test, `make demo` shows the course.
+# Without make: python3 course.py test, python3 course.py demo.
+PYTHON ?= python3
+HW = .venv/bin/python -m coursekit
+
+.PHONY: help setup test demo check prove count lint release clean
+
+help:
+	@echo "make setup   make .venv with everything the course needs"
+	@echo "make test    set up, then run every test"
+	@echo "make demo    set up, then show the course at work"
+	@echo "make check prove count lint    what CI asks besides"
+
+setup:
+	@$(PYTHON) course.py setup
+	@echo "ready; activate it with: . .venv/bin/activate    then: hw"
+
+test:
+	@$(PYTHON) course.py test
+
+demo:
+	@$(PYTHON) course.py demo $(ARGS)
+
+check prove count: setup
+	@$(HW) $@
+
+lint: setup
+	@.venv/bin/python -m ruff check .
+
+clean:
+	rm -rf build

@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""Set the course up and run it: `python course.py setup|test|demo`. Needs Python, nothing else.
+
+setup   make .venv, or reuse it, with everything the course needs
+test    run every test: the tool's, the autograder's, the reference's, each solved homework's
+demo    render the solved course, do a homework as a student would, train, show a table
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "needle-course.stamp"
+MINIMUM = (3, 10)
+MUGRADE = ROOT / "shared" / "mugrade"
+
+
+def fail(sentence):
+    print(f"course.py: {sentence}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def is_staff():
+    """Is this the whole course, with the solved library, and not a students' release?"""
+    return (ROOT / "shared" / "reference").is_dir()
+
+
+# ------------------------------------------------------------------------------------------ setup
+
+
+def check_machine():
+    """Python's age, the venv module and a C++ compiler, each in one sentence."""
+    if sys.version_info < MINIMUM:
+        have = ".".join(map(str, sys.version_info[:3]))
+        need = ".".join(map(str, MINIMUM))
+        fail(f"this is Python {have}, the course needs {need} or newer; install one from "
+             "https://python.org and run: python3 course.py setup")  # fmt: skip
+    try:
+        import ensurepip  # noqa: F401
+        import venv  # noqa: F401
+    except ImportError:
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        fail("this Python has no venv module; install it, on Debian and Ubuntu with: "
+             f"sudo apt-get install python{version}-venv")  # fmt: skip
+
+
+def check_compiler():
+    names = [os.environ["CXX"].split()[0]] if os.environ.get("CXX") else ["c++", "g++", "clang++"]
+    if not any(shutil.which(name) for name in names):
+        how = {
+            "darwin": "xcode-select --install",
+            "win32": "wsl --install, and inside it: sudo apt-get install g++",
+        }.get(sys.platform, "sudo apt-get install g++ (or your system's package of it)")
+        fail(f"no C++ compiler found (looked for {', '.join(names)}); install one with: {how}")
+
+
+def fingerprint():
+    """Changes whenever what must be installed does."""
+    digest = hashlib.sha256(f"{sys.version} {PYTHON}".encode())
+    for path in (ROOT / "pyproject.toml", MUGRADE / "pyproject.toml"):
+        digest.update(path.read_bytes() if path.is_file() else b"-")
+    return digest.hexdigest()
+
+
+def setup():
+    """Make .venv and install the course into it; a second run takes no time."""
+    check_machine()
+    wanted = fingerprint()
+    if PYTHON.is_file() and STAMP.is_file() and STAMP.read_text() == wanted:
+        return
+    if not PYTHON.is_file() or not runs([PYTHON, "-m", "pip", "--version"]):
+        print(f"making {VENV.name} ...", flush=True)
+        if subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)]).returncode:
+            fail(f"could not make {VENV}; see the lines above (disk space? rights?)")
+    print(
+        "installing the course's packages into .venv (a few minutes the first time) ...", flush=True
+    )
+    extra = "[staff]" if is_staff() else ""
+    packages = ["-e", f".{extra}"]
+    if (MUGRADE / "pyproject.toml").is_file():
+        packages += ["-e", "./shared/mugrade[server]" if is_staff() else "./shared/mugrade"]
+    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
+    if subprocess.run([str(part) for part in command], cwd=ROOT).returncode:
+        fail("installing failed; see the lines above, then run again: python3 course.py setup")
+    STAMP.write_text(wanted)
+    print("done", flush=True)
+
+
+def runs(command):
+    done = subprocess.run([str(part) for part in command], capture_output=True)
+    return done.returncode == 0
+
+
+# ------------------------------------------------------------------------------------------- test
+
+
+def environment(**more):
+    """Programs find .venv's tools first, and nothing of the caller's Python."""
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    env["PATH"] = os.pathsep.join([str(PYTHON.parent), env.get("PATH", "")])
+    env["VIRTUAL_ENV"] = str(VENV)
+    return {**env, **more}
+
+
+def test(arguments):
+    """Every test there is; the last line has the totals."""
+    setup()
+    check_compiler()
+    if not is_staff():
+        return subprocess.run([str(PYTHON), "-m", "coursekit", "test", *arguments]).returncode
+    results = ROOT / "build" / "results"
+    shutil.rmtree(results, ignore_errors=True)
+    results.mkdir(parents=True)
+    totals = {"passed": 0, "failed": 0, "skipped": 0}
+    for name in ("shared/coursekit/tests", "shared/mugrade/tests", "shared/checks", "project"):
+        if any((ROOT / name).rglob("test_*.py")):
+            session(name, ROOT, [name, *arguments], {}, results, totals)
+    solved = ROOT / "build" / "solved"
+    step("render the solved homeworks",
+         ["-m", "coursekit", "render", "--solved", "--out", str(solved)], totals)  # fmt: skip
+    step("build the solved homeworks", ["-m", "coursekit.solved", str(solved)], totals)
+    for folder, env in homeworks():
+        if any((solved / folder / "tests").rglob("test_*.py")):
+            session(
+                f"solved {folder}", solved / folder, ["tests", *arguments], env, results, totals
+            )
+    words = [f"{totals['passed']} passed", f"{totals['failed']} failed"]
+    words += [f"{totals['skipped']} skipped"] if totals["skipped"] else []
+    print(f"\n{', '.join(words)}", flush=True)
+    return 1 if totals["failed"] or not totals["passed"] else 0
+
+
+def homeworks():
+    """(id, environment) of each homework in course.toml."""
+    text = (ROOT / "course.toml").read_text(encoding="utf-8")
+    for block in re.split(r"^\[\[homework\]\]", text, flags=re.M)[1:]:
+        name = re.search(r'^id = "(\w+)"', block, re.M)[1]
+        env = re.search(r"^env = \{(.*)\}", block, re.M)
+        pairs = re.findall(r'(\w+) = "([^"]*)"', env[1]) if env else []
+        yield name, dict(pairs)
+
+
+def step(label, arguments, totals):
+    """A step that is no test; its failure counts as one."""
+    print(f"\n== {label}", flush=True)
+    if subprocess.run([str(PYTHON), *arguments], cwd=ROOT, env=environment()).returncode:
+        print(f"FAILED: {label}", flush=True)
+        totals["failed"] += 1
+
+
+def session(label, folder, arguments, env, results, totals):
+    """One pytest run, live on the terminal; adds its numbers to the totals."""
+    print(f"\n== {label}", flush=True)
+    report = results / (re.sub(r"\W+", "-", label) + ".xml")
+    command = [str(PYTHON), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly",
+               f"--junitxml={report}", *arguments]  # fmt: skip
+    status = subprocess.run(command, cwd=folder, env=environment(**env)).returncode
+    if not report.is_file():
+        print(f"FAILED: {label} (pytest ended with status {status})", flush=True)
+        totals["failed"] += 1
+        return
+    suites = ElementTree.parse(report).getroot().iter("testsuite")
+    failed = 0
+    for suite in suites:
+        tests, bad = int(suite.get("tests")), int(suite.get("failures")) + int(suite.get("errors"))
+        skipped = int(suite.get("skipped"))
+        totals["passed"] += tests - bad - skipped
+        totals["skipped"] += skipped
+        failed += bad
+    totals["failed"] += failed or int(status not in (0, 5))
+
+
+# ------------------------------------------------------------------------------------------- demo
+
+
+def demo(arguments):
+    setup()
+    check_compiler()
+    if not is_staff():
+        fail(
+            "the demo belongs to the whole course; in a students' tree begin with: make setup, then hw"
+        )
+    command = [str(PYTHON), "-m", "coursekit", "demo", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment()).returncode
+
+
+def main():
+    verbs = {"setup": lambda arguments: setup(), "test": test, "demo": demo}
+    if len(sys.argv) < 2 or sys.argv[1] not in verbs:
+        print(__doc__.strip())
+        raise SystemExit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)
+    try:
+        raise SystemExit(verbs[sys.argv[1]](sys.argv[2:]) or 0)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""The tree a student should get, and the proof that no solution line stands anywhere in it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from coursekit import regions, render, tree
+from coursekit.errors import CourseError
+from coursekit.syllabus import Course
+
+STAFF_MODULES = frozenset({
+    "staff.py", "render.py", "regions.py", "pyscan.py", "cxxscan.py", "texts.py", "check.py",
+    "prove.py", "mutants.py", "sandbox.py", "release.py", "count.py", "demo.py", "solved.py",
+})  # fmt: skip
+ROOT_FILES = (
+    "README.md", "LICENSE", "LICENSE-TEXTS", "CHANGELOG.md", "Makefile", "course.toml", "course.py",
+    "pyproject.toml", ".gitignore",
+)  # fmt: skip
+COPIED = ("project", "shared/data", "shared/notes")
+"""Folders that go to students as they are."""
+
+MIN_LENGTH = 18
+"""A solution line with fewer characters than this, blanks not counted, is trivial."""
+_WINDOW = 12
+
+
+def release(course: Course, folder: Path) -> list[CourseError]:
+    """Write the students' tree to a new or empty folder; returns the leaks.
+
+    With a leak nothing is written.
+
+    Raises:
+        CourseError: the folder is not empty or lies inside the course.
+    """
+    folder = Path(folder).resolve()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CourseError(f"{folder} is not an empty folder; give a new one")
+    if folder == course.root or course.root in folder.parents:
+        raise CourseError(f"{folder} lies inside the course; give a folder outside of it")
+    with tempfile.TemporaryDirectory(prefix="needle-release-") as scratch:
+        staged = Path(scratch) / "tree"
+        _assemble(course, staged)
+        leaks = find_leaks(course, staged)
+        if not leaks:
+            shutil.copytree(staged, folder, dirs_exist_ok=True)
+    return leaks
+
+
+def _assemble(course: Course, folder: Path) -> None:
+    for name in ROOT_FILES:
+        _copy(course.root / name, folder / name)
+    for stage in course.stages:
+        files = render.whole_tree(course, stage)
+        tree.write(files, folder / stage)
+        tree.write(files, folder / tree.HANDOUTS / stage)
+    for name in COPIED:
+        for path in tree.walk(course.root / name):
+            if _is_shipped(path.relative_to(course.root)):
+                _copy(path, folder / path.relative_to(course.root))
+    for path in tree.walk(course.root / "shared" / "coursekit"):
+        inside = path.relative_to(course.root / "shared" / "coursekit")
+        if inside.name not in STAFF_MODULES and inside.parts[0] != "tests":
+            _copy(path, folder / "shared" / "coursekit" / inside)
+    for path in tree.walk(course.root / "shared" / "mugrade"):
+        inside = path.relative_to(course.root / "shared" / "mugrade")
+        if inside.parts[0] not in ("tests", "build") and "egg-info" not in str(inside):
+            _copy(path, folder / "shared" / "mugrade" / inside)
+    for path in tree.walk(course.reference / "hints"):
+        _copy(path, folder / "shared" / "hints" / path.name)
+
+
+def _is_shipped(path: Path) -> bool:
+    """Not what a run leaves behind, nor downloaded data."""
+    leavings = {"build", "runs", "checkpoints"}
+    in_project_data = path.parts[0] == "project" and "data" in path.parts[1:-1]
+    return not leavings & set(path.parts[:-1]) and not in_project_data
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+
+
+# --------------------------------------------------------------------------------- the leak check
+
+
+def secrets(course: Course) -> dict[str, str]:
+    """Normalised solution line -> problem, over every stage, without what is given anyway.
+
+    A line that also stands outside all regions of the published library is no secret, and one of
+    fewer than `MIN_LENGTH` characters is nobody's.
+    """
+    found: dict[str, str] = {}
+    given: set[str] = set()
+    for stage in course.stages:
+        here = render.scope(course, stage)
+        for name in course.files(stage):
+            source = course.reference / name
+            if not source.is_file() or regions.language_of(name) is None:
+                continue
+            text, label = source.read_text(encoding="utf-8"), f"shared/reference/{name}"
+            for problem, line in regions.solution_lines(text, label, here):
+                plain = normal(line.text)
+                if len(plain.replace(" ", "")) >= MIN_LENGTH:
+                    found.setdefault(plain, problem)
+            given.update(normal(row) for row in regions.render(text, label, here).splitlines())
+    return {line: problem for line, problem in found.items() if line not in given}
+
+
+def normal(row: str) -> str:
+    """Blanks collapsed, a comment at the end of a line of code left aside."""
+    row = re.sub(r"\s+", " ", row).strip()
+    if not row.startswith(("#", "//")):
+        row = re.sub(r"\s*(#|//) .*$", "", row)
+    return row
+
+
+def find_leaks(course: Course, folder: Path) -> list[CourseError]:
+    """Every line of the tree that holds a solution line or a mark of the reference."""
+    hidden = secrets(course)
+    index: dict[str, list[str]] = {}
+    for line in hidden:
+        index.setdefault(line[:_WINDOW], []).append(line)
+    leaks = []
+    for path in tree.walk(folder):
+        name = path.relative_to(folder).as_posix()
+        for number, row in _rows(path):
+            found = _leak(re.sub(r"\s+", " ", row), index)
+            if found:
+                leaks.append(CourseError(
+                    f"a line of {hidden[found]}'s solution: {found!r}", name, number,
+                ))  # fmt: skip
+            elif re.search(r"(###|///|<!--)\s*BEGIN SOLUTION \w+/\w+", row):
+                leaks.append(CourseError("a solution region of the reference", name, number))
+    return leaks
+
+
+def _leak(row: str, index: dict[str, list[str]]) -> str | None:
+    for at in range(len(row) - _WINDOW + 1):
+        for line in index.get(row[at : at + _WINDOW], ()):
+            if row.startswith(line, at):
+                return line
+    return None
+
+
+def _rows(path: Path):
+    """(line number, text) of a text file; of a notebook each line of its cells."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (UnicodeDecodeError, OSError):
+        return
+    if path.suffix == ".ipynb":
+        for number, row in enumerate(text.splitlines(), 1):
+            stripped = row.strip().rstrip(",")
+            if stripped.startswith('"'):
+                try:
+                    yield number, str(json.loads(stripped))
+                    continue
+                except ValueError:
+                    pass
+            yield number, row
+        return
+    yield from enumerate(text.splitlines(), 1)
