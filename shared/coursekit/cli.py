@@ -8,103 +8,194 @@ from typing import Annotated
 
 import typer
 
-from coursekit import render as rendering
-from coursekit import syllabus
+from coursekit import build as building
+from coursekit import carry, progress, show, student, syllabus, tree
+from coursekit import doctor as examination
 from coursekit.errors import CourseError
 
 app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    no_args_is_help=False,
-    rich_markup_mode=None,
-)
+    add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+
+Target = Annotated[str | None, typer.Argument(metavar="[hwN[/problem]]")]
+Extra = Annotated[list[str] | None, typer.Argument(metavar="[-- MORE]", help="passed on")]
 
 
 @app.callback(invoke_without_command=True)
-def dashboard(context: typer.Context) -> None:
-    """The course's own command; alone it shows where you stand."""
+def dashboard(
+    context: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="every homework's problems")] = False,
+) -> None:
+    """The course's own command; alone it shows where you stand and what is next."""
     if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        show.dashboard(syllabus.load(), everything)
 
 
-def warn(sentence: str) -> None:
-    typer.echo(f"warning: {sentence}", err=True)
-
-
-@app.command(rich_help_panel="Staff")
-def render(
-    solved: Annotated[bool, typer.Option("--solved", help="with the solutions")] = False,
-    stage: Annotated[str | None, typer.Option(help="one homework only, such as hw1")] = None,
-    out: Annotated[Path | None, typer.Option(help="write complete trees here")] = None,
-) -> None:
-    """Render the handouts from shared/reference, in place or to --out."""
-    course = syllabus.load()
-    stages = [course.homework(stage).id] if stage else list(course.stages)
-    show = rendering.everything if solved else rendering.nothing
-    warned = _Once(warn)
-    if out is not None:
-        for name, count in rendering.render_out(course, out, stages, show, warned).items():
-            typer.echo(f"{out / name}: {count} files")
-    elif solved:
-        raise CourseError("--solved needs --out DIR; hwN itself only ever holds the handout")
-    else:
-        for name, count in rendering.render_in_place(course, stages, warned).items():
-            typer.echo(f"{name}: {count} files changed" if count else f"{name}: up to date")
-
-
-@app.command(rich_help_panel="Staff")
-def check(
-    stage: Annotated[str | None, typer.Argument(help="one homework only")] = None,
-) -> None:
-    """Is every committed handout what the reference renders to? Shows the difference."""
-    from coursekit import check as checking
-
-    course = syllabus.load()
-    stages = [course.homework(stage).id] if stage else list(course.stages)
-    found = list(checking.faults(course, stages))
-    for text in found:
-        typer.echo(text)
-    if found:
-        typer.echo(f"{len(found)} faults; `hw render` writes the handouts anew")
+@app.command()
+def doctor() -> None:
+    """Check Python, compiler, headers, packages, CUDA, data; say how to mend each fault."""
+    findings = list(examination.examine(syllabus.load()))
+    show.findings(findings)
+    if examination.faults(findings):
         raise typer.Exit(1)
-    typer.echo(f"{', '.join(stages)}: as rendered")
+    typer.echo("everything is here; next: hw")
 
 
-@app.command(rich_help_panel="Staff")
-def prove(
-    target: Annotated[str | None, typer.Argument(help="hwN or hwN/problem")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="runs at a time")] = 2,
-    kills: Annotated[bool, typer.Option("--kills", help="show which test kills a mutant")] = False,
-) -> None:
-    """Prove that tests fail on stubs, pass on the solution and fail on wrong solutions."""
-    from coursekit import prove as proving
-    from coursekit import show
-
+@app.command()
+def start(stage: Annotated[str, typer.Argument(metavar="hwN")]) -> None:
+    """Begin a homework: carry your work over, put the data in place, build what must be built."""
     course = syllabus.load()
-    with show.status("proving") as say:
-        verdicts = proving.prove(course, target, jobs, say)
-    show.proof(verdicts, as_json, kills)
-    if not all(verdict.ok for verdict in verdicts):
+    homework = course.homework(stage)
+    student.folder_of(course, stage)
+    outcome = carry.start(course, stage)
+    show.outcome(outcome, f"{stage}: nothing new to carry over")
+    for problem in outcome.unsolved:
+        typer.echo(f"note: {problem} is not written yet; {stage}'s tests may stumble over its stub")
+    tree.fill_data(course, course.root / stage)
+    if outcome.conflicts:
+        typer.echo(f"settle the conflicts in your editor, then: hw start {stage}")
+        raise typer.Exit(1)
+    if building.is_stale(course.root / stage, homework):
+        _build(course, homework)
+    typer.echo(f"next: {progress.next_step(course)}")
+
+
+@app.command()
+def test(target: Target = None, extra: Extra = None) -> None:
+    """Run the local tests on your own files; a homework, a problem, or where you are."""
+    course = syllabus.load()
+    problems = course.select(target or student.current(course))
+    homework = course.homework(problems[0].homework)
+    student.folder_of(course, homework.id)
+    if student.needs_build(course, problems):
+        try:
+            _build(course, homework)
+        except building.BuildError:
+            raise
+        except CourseError as error:  # no compiler: the Python problems can still be tested
+            if all(problem.build for problem in problems):
+                raise
+            show.warn(str(error))
+    status, report = student.run_tests(course, problems, extra or [])
+    if report.crashed:
+        raise CourseError(report.crashed)
+    show.verdicts(problems, report)
+    typer.echo(f"next: {progress.next_step(course)}")
+    if status:
         raise typer.Exit(1)
 
 
-class _Once:
-    """Says each sentence once."""
+@app.command()
+def build(target: Annotated[str | None, typer.Argument(metavar="[hwN]")] = None) -> None:
+    """Compile the homework's C++ (and CUDA)."""
+    course = syllabus.load()
+    homework = course.homework(target or student.current(course))
+    student.folder_of(course, homework.id)
+    if homework.build is None:
+        typer.echo(f"{homework.id} has nothing to compile")
+        return
+    _build(course, homework)
 
-    def __init__(self, say):
-        self.say, self.said = say, set()
 
-    def __call__(self, sentence: str) -> None:
-        if sentence not in self.said:
-            self.said.add(sentence)
-            self.say(sentence)
+def _build(course: syllabus.Course, homework: syllabus.Homework) -> None:
+    with show.status(f"building {homework.id}") as say:
+        built = building.build(course.root / homework.id, homework, say)
+    for path in built:
+        typer.echo(f"built {path.relative_to(course.root).as_posix()}")
+
+
+@app.command()
+def submit(target: Target = None, extra: Extra = None) -> None:
+    """Send your values to the autograder."""
+    course = syllabus.load()
+    problems = course.select(target or student.current(course))
+    homework = course.homework(problems[0].homework)
+    if student.needs_build(course, problems):
+        _build(course, homework)
+    status = student.submit(course, homework, problems, extra or [])
+    if status == 0:
+        typer.echo(f"next: {progress.next_step(course)}")
+    raise typer.Exit(status)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def data(context: typer.Context) -> None:
+    """Download the full data sets: MNIST, CIFAR-10, Penn Treebank (`hw data --help`)."""
+    from coursekit import data as datasets
+
+    if not hasattr(datasets, "main"):
+        raise CourseError("downloading is not at hand here; the offline samples work without it")
+    raise typer.Exit(datasets.main(syllabus.load(), context.args) or 0)
+
+
+@app.command()
+def reset(problem: Annotated[str, typer.Argument(metavar="hwN/problem")]) -> None:
+    """Put a problem's stub back; your version is kept under .hw/backups."""
+    course = syllabus.load()
+    changed, backup = student.reset(course, course.problem(problem))
+    for name in changed:
+        typer.echo(f"{name}: stub of {problem} put back")
+    typer.echo(f"your version is in {backup}" if backup else f"{problem} is a stub already")
+
+
+@app.command()
+def hint(
+    problem: Annotated[str, typer.Argument(metavar="hwN/problem")],
+    level: Annotated[
+        int | None, typer.Option(min=1, max=3, help="1 nudge, 2 idea, 3 outline")
+    ] = None,
+) -> None:
+    """The next of three hints: a nudge, the idea, an outline."""
+    course = syllabus.load()
+    number, text = student.next_hint(course, course.problem(problem), level)
+    typer.echo(f"{problem}, hint {number} of 3 ({('nudge', 'idea', 'outline')[number - 1]}):\n")
+    typer.echo(text)
+
+
+@app.command()
+def update(
+    release: Annotated[Path, typer.Argument(help="folder or archive of the new release")],
+) -> None:
+    """Bring corrected handouts into your homeworks; your work stays, with backups."""
+    course = syllabus.load()
+    with show.unpacked(release) as folder:
+        outcome, news = carry.update(course, folder)
+    if news:
+        typer.echo(news + "\n")
+    show.outcome(outcome, "nothing new in this release")
+    if outcome.conflicts:
+        raise typer.Exit(1)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def viz(context: typer.Context) -> None:
+    """Draw a computational graph or a training curve (`hw viz --help`)."""
+    try:
+        from coursekit import viz as drawing
+    except ImportError as error:
+        raise CourseError(
+            f"drawing needs a package that is missing ({error.name}); install it with: "
+            f"{sys.executable} -m pip install matplotlib"
+        ) from None
+    raise typer.Exit(drawing.main(context.args) or 0)
+
+
+try:
+    from coursekit import staff
+except ImportError:  # a students' release
+    pass
+else:
+    staff.add_to(app)
 
 
 def main() -> None:
     """Run the command; a CourseError is one sentence and status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     try:
-        app()
+        app(prog_name="hw")
     except CourseError as error:
         typer.echo(f"hw: {error}", err=True)
         sys.exit(2)

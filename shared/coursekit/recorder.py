@@ -1,7 +1,7 @@
 """A pytest plugin: runs the tests of given problems and remembers what became of each.
 
-Used in two ways: as an object inside the proof's worker processes, and by `-p coursekit.recorder`
-for `hw test`, which passes its wishes in the environment variable COURSEKIT_RUN.
+Used in two ways: as an object inside the proof's worker processes, and as a module
+by `hw test`, which passes its wishes in the environment variable COURSEKIT_RUN.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _last_line(text: str) -> str:
 
 
 def pytest_configure(config):
-    """`-p coursekit.recorder`: record to the file that the environment names."""
+    """As a plugin module: record to the file that the environment names."""
     wish = os.environ.get(VARIABLE)
     if not wish:
         return

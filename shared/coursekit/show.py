@@ -5,18 +5,28 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from coursekit import progress
+from coursekit.errors import CourseError
+
 if TYPE_CHECKING:
+    from coursekit.carry import Outcome
+    from coursekit.doctor import Finding
     from coursekit.prove import Verdict
+    from coursekit.recorder import Report
+    from coursekit.syllabus import Course, Problem
 
 
 def console(stderr: bool = False) -> Console:
@@ -79,3 +89,98 @@ def proof(verdicts: list[Verdict], as_json: bool = False, kills: bool = False) -
     holes = sum(not v.ok for v in verdicts)
     killed, total = sum(v.killed for v in verdicts), sum(v.mutants for v in verdicts)
     out.print(f"{len(verdicts)} problems, {holes} with holes, {killed} of {total} mutants killed")
+
+
+def warn(sentence: str) -> None:
+    print(f"warning: {sentence}", file=sys.stderr)
+
+
+def dashboard(course: Course, everything: bool = False) -> None:
+    """Where the student stands: problems of the homeworks begun, a line for each other one."""
+    out = console()
+    rows = {stage: progress.standings(course, stage) for stage in course.stages}
+    begun = [stage for stage in course.stages if progress.is_started(course, stage)]
+    detailed = course.stages if everything else begun[-1:] or course.stages[:1]
+    made = table("homework", "written", "tests passed", "submitted", ">points")
+    for homework in course.homeworks:
+        mine, total = rows[homework.id], len(homework.problems)
+        good = [row for row in mine if row.tests == "passed"]
+        cells = (
+            sum(row.stub == "written" for row in mine), len(good),
+            sum(row.submitted == "yes" for row in mine),
+        )  # fmt: skip
+        points = sum(row.problem.points for row in good)
+        made.add_row(f"{homework.id}  {homework.title}", *(f"{n} of {total}" for n in cells),
+                     f"{points} of {homework.points}")  # fmt: skip
+    out.print(f"{course.title}\n", markup=False)
+    out.print(made)
+    for stage in detailed:
+        made = table("problem", "title", "yours", "tests", ">points", "submitted")
+        for row in rows[stage]:
+            tests = f"{row.tests} ({row.detail})" if row.detail else row.tests
+            made.add_row(row.problem.id, row.problem.title, row.stub, tests,
+                         str(row.problem.points), row.submitted)  # fmt: skip
+        out.print()
+        out.print(made)
+    out.print(f"\nnext: {progress.next_step(course)}", markup=False, soft_wrap=True)
+
+
+def findings(found: list[Finding]) -> None:
+    """The doctor's list, with the mending command under each fault."""
+    out = console()
+    made = table("what", "state", "detail")
+    for finding in found:
+        made.add_row(finding.what, finding.word, finding.detail)
+    out.print(made)
+    for finding in found:
+        if finding.word == "MISSING":
+            out.print(
+                f"{finding.what}: {finding.mend or finding.detail}", markup=False, soft_wrap=True
+            )
+
+
+def outcome(done: Outcome, idle: str) -> None:
+    """What a merge changed, what it could not, and where the old files lie."""
+    for name in done.changed:
+        print(f"changed {name}")
+    for note in done.notes:
+        print(f"note: {note}")
+    for name, line in done.conflicts:
+        print(f"CONFLICT {name}:{line}: both sides are kept between <<<<<<< and >>>>>>>")
+    if done.backup:
+        print(f"the files as they were are in {done.backup}")
+    if not done.changed and not done.conflicts:
+        print(idle)
+
+
+def verdicts(problems: list[Problem], report: Report) -> None:
+    """One line a problem after a test run."""
+    made = table("problem", ">passed", ">failed", ">skipped", "verdict")
+    for problem in problems:
+        tests = report.of(problem.id)
+        counts = [sum(t.outcome == word for t in tests) for word in ("passed", "failed", "skipped")]
+        stub = any(f"{problem.id}:" in t.error and t.error.startswith("NotImpl") for t in tests)
+        word = "ok" if counts[0] and not counts[1] else "to write" if stub else "FAIL"
+        made.add_row(problem.id, *(str(n) for n in counts), word if tests else "no tests ran")
+    console().print(made)
+
+
+@contextlib.contextmanager
+def unpacked(release: Path) -> Iterator[Path]:
+    """The folder of a release: itself, or what an archive holds."""
+    if release.is_dir():
+        yield release
+        return
+    if not release.is_file():
+        raise CourseError(f"there is no {release}; give the folder or archive of the new release")
+    with tempfile.TemporaryDirectory(prefix="needle-update-") as folder:
+        try:
+            if release.suffix == ".zip":
+                shutil.unpack_archive(release, folder)
+            else:
+                shutil.unpack_archive(release, folder, filter="data")
+        except (ValueError, OSError, shutil.ReadError) as error:
+            raise CourseError(f"{release} cannot be unpacked: {error}") from None
+        inner = [path for path in Path(folder).iterdir() if path.is_dir()]
+        whole = (Path(folder) / "course.toml").is_file()
+        yield Path(folder) if whole or len(inner) != 1 else inner[0]

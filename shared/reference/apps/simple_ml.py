@@ -10,6 +10,15 @@ import numpy as np
 
 import needle as ndl
 
+### FROM hw4
+from needle import nn
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from apps.models import *
+
+device = ndl.cpu()
+### END
+
 
 def parse_mnist(image_filesname, label_filename):
     """Read gzipped IDX files, as in homework 0.
@@ -76,3 +85,171 @@ def loss_err(h, y):
     y_one_hot[np.arange(y.size), y] = 1
     loss = softmax_loss(h, ndl.Tensor(y_one_hot)).numpy()
     return loss, np.mean(h.numpy().argmax(axis=1) != y)
+
+
+### FROM hw4
+
+# ------------------------------------------------------------------ homework 4: images and text
+
+
+def device_of(model):
+    """The device that a model's parameters are on."""
+    return model.parameters()[0].device
+
+
+def epoch_general_cifar10(dataloader, model, loss_fn=nn.SoftmaxLoss(), opt=None):
+    """One pass over images: training with `opt`, evaluation without.
+
+    The batches are moved to the device of the model.
+
+    Returns:
+        (accuracy, mean loss) over all samples, as floats.
+    """
+    np.random.seed(4)
+    ### BEGIN SOLUTION hw4/resnet9
+    model.train() if opt else model.eval()
+    device = device_of(model)
+    samples, right, total_loss = 0, 0, 0.0
+    for X, y in dataloader:
+        X = ndl.Tensor(X, device=device, requires_grad=False)
+        y = ndl.Tensor(y, device=device, requires_grad=False)
+        logits = model(X)
+        loss = loss_fn(logits, y)
+        if opt:
+            opt.reset_grad()
+            loss.backward()
+            opt.step()
+        samples += y.shape[0]
+        right += int((logits.numpy().argmax(axis=1) == y.numpy()).sum())
+        total_loss += loss.numpy().item() * y.shape[0]
+    return right / samples, total_loss / samples
+    ### END SOLUTION
+
+
+def train_cifar10(
+    model,
+    dataloader,
+    n_epochs=1,
+    optimizer=ndl.optim.Adam,
+    lr=0.001,
+    weight_decay=0.001,
+    loss_fn=nn.SoftmaxLoss,
+):
+    """Train `model` for `n_epochs` passes; `optimizer` and `loss_fn` are classes.
+
+    Returns:
+        (accuracy, mean loss) of the last pass.
+    """
+    np.random.seed(4)
+    ### BEGIN SOLUTION hw4/resnet9
+    opt = optimizer(model.parameters(), lr=lr, weight_decay=weight_decay)
+    for _ in range(n_epochs):
+        result = epoch_general_cifar10(dataloader, model, loss_fn=loss_fn(), opt=opt)
+    return result
+    ### END SOLUTION
+
+
+def evaluate_cifar10(model, dataloader, loss_fn=nn.SoftmaxLoss):
+    """(accuracy, mean loss) of `model` in evaluation; `loss_fn` is a class."""
+    np.random.seed(4)
+    ### BEGIN SOLUTION hw4/resnet9
+    return epoch_general_cifar10(dataloader, model, loss_fn=loss_fn())
+    ### END SOLUTION
+
+
+def detached(h):
+    """The state of a sequence model (a Tensor, a tuple of them, None) without its graph.
+
+    (Yours to use or not.)
+    """
+    ### BEGIN SOLUTION hw4/language_model
+    if h is None:
+        return None
+    return tuple(part.detach() for part in h) if isinstance(h, tuple) else h.detach()
+    ### END SOLUTION
+
+
+def epoch_general_ptb(
+    data,
+    model,
+    seq_len=40,
+    loss_fn=nn.SoftmaxLoss(),
+    opt=None,
+    clip=None,
+    device=None,
+    dtype="float32",
+):
+    """One pass over a text: training with `opt`, evaluation without.
+
+    The text is read from its first row to its last in stretches of `seq_len` rows (the last one
+    may be shorter). The model's state goes from each stretch to the next, detached.
+
+    Args:
+        data: NumPy array (rows, batch_size) of word ids, from batchify.
+        model: maps ids (T, B) and a state to (logits (T * B, words), state).
+        clip: largest norm of the gradients, see SGD.clip_grad_norm; None: any.
+        device, dtype: of the batches.
+
+    Returns:
+        (accuracy, mean loss) over all targets, as floats.
+    """
+    np.random.seed(4)
+    ### BEGIN SOLUTION hw4/language_model
+    model.train() if opt else model.eval()
+    targets, right, total_loss, h = 0, 0, 0.0, None
+    for i in range(0, data.shape[0] - 1, seq_len):
+        X, y = ndl.data.get_batch(data, i, seq_len, device=device, dtype=dtype)
+        logits, h = model(X, h)
+        h = detached(h)
+        loss = loss_fn(logits, y)
+        if opt:
+            opt.reset_grad()
+            loss.backward()
+            if clip is not None:
+                opt.clip_grad_norm(clip)
+            opt.step()
+        targets += y.shape[0]
+        right += int((logits.numpy().argmax(axis=1) == y.numpy()).sum())
+        total_loss += loss.numpy().item() * y.shape[0]
+    return right / targets, total_loss / targets
+    ### END SOLUTION
+
+
+def train_ptb(
+    model,
+    data,
+    seq_len=40,
+    n_epochs=1,
+    optimizer=ndl.optim.SGD,
+    lr=4.0,
+    weight_decay=0.0,
+    loss_fn=nn.SoftmaxLoss,
+    clip=None,
+    device=None,
+    dtype="float32",
+):
+    """Train `model` for `n_epochs` passes; `optimizer` and `loss_fn` are classes.
+
+    Returns:
+        (accuracy, mean loss) of the last pass.
+    """
+    np.random.seed(4)
+    ### BEGIN SOLUTION hw4/language_model
+    opt = optimizer(model.parameters(), lr=lr, weight_decay=weight_decay)
+    for _ in range(n_epochs):
+        result = epoch_general_ptb(
+            data, model, seq_len, loss_fn(), opt, clip, device=device, dtype=dtype
+        )
+    return result
+    ### END SOLUTION
+
+
+def evaluate_ptb(model, data, seq_len=40, loss_fn=nn.SoftmaxLoss, device=None, dtype="float32"):
+    """(accuracy, mean loss) of `model` in evaluation; `loss_fn` is a class."""
+    np.random.seed(4)
+    ### BEGIN SOLUTION hw4/language_model
+    return epoch_general_ptb(data, model, seq_len, loss_fn(), device=device, dtype=dtype)
+    ### END SOLUTION
+
+
+### END

@@ -31,6 +31,14 @@ def xavier_normal(fan_in, fan_out, gain=1.0, **kwargs):
 def kaiming_uniform(fan_in, fan_out, *, nonlinearity="relu", **kwargs):
     """U(-bound, bound) with bound = gain * sqrt(3 / fan_in), where a ReLU's gain is sqrt(2)."""
     assert nonlinearity == "relu", f"only relu is supported, got nonlinearity={nonlinearity!r}"
+    ### FROM hw4
+    shape = kwargs.pop("shape", None)  # of what is drawn; None: (fan_in, fan_out)
+    if shape is not None:
+        ### BEGIN SOLUTION hw4/conv_forward
+        bound = math.sqrt(2) * math.sqrt(3 / fan_in)
+        return rand(*shape, low=-bound, high=bound, **kwargs)
+        ### END SOLUTION
+    ### END
     ### BEGIN SOLUTION hw2/init
     bound = math.sqrt(2) * math.sqrt(3 / fan_in)
     return rand(fan_in, fan_out, low=-bound, high=bound, **kwargs)

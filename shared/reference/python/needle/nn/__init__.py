@@ -2,3 +2,9 @@
 
 from .nn_basic import *
 from .nn_state import load, save
+
+### FROM hw4
+from .nn_conv import *
+from .nn_sequence import *
+from .nn_transformer import *
+### END

@@ -2,3 +2,8 @@
 
 from .mnist_dataset import MNISTDataset
 from .ndarray_dataset import NDArrayDataset
+
+### FROM hw4
+from .cifar10_dataset import CIFAR10Dataset
+from .ptb_dataset import Corpus, Dictionary, batchify, get_batch
+### END

@@ -1,0 +1,155 @@
+"""How far a student has come: stubs filled, tests passed, submitted. Kept in .hw/state.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+
+from coursekit import tree
+from coursekit.recorder import Report
+from coursekit.syllabus import Course, Problem
+from coursekit.tree import YOURS
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One problem as the dashboard shows it."""
+
+    problem: Problem
+    stub: str
+    """"stub", "begun" (some regions of several), "written" or "missing"."""
+    tests: str
+    """"not run", "passed", "failed" or "changed since" (the files are younger than the verdict)."""
+    detail: str
+    submitted: str
+    """"no", "yes" or "some wrong"."""
+    place: str
+    """file:line of the first stub left, from the course's root."""
+
+
+def state(course: Course) -> dict:
+    """The remembered facts; a file that cannot be read counts as empty."""
+    try:
+        data = json.loads((course.root / ".hw" / "state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        data = {}
+    data = data if isinstance(data, dict) else {}
+    return {"started": [], "results": {}, "submitted": {}, "hints": {}, **data}
+
+
+def save(course: Course, data: dict) -> None:
+    """Whole or not at all."""
+    folder = course.root / ".hw"
+    folder.mkdir(exist_ok=True)
+    partial = folder / f"state.json.{os.getpid()}"
+    partial.write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(partial, folder / "state.json")
+
+
+def is_started(course: Course, stage: str) -> bool:
+    return stage in state(course)["started"]
+
+
+def mark_started(course: Course, stage: str) -> None:
+    data = state(course)
+    if stage not in data["started"]:
+        data["started"].append(stage)
+        save(course, data)
+
+
+def code_digest(course: Course, stage: str) -> str:
+    """Changes whenever a file of the student's library does."""
+    digest = hashlib.sha256()
+    for name, content in sorted(tree.students_code(course, stage).items()):
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+def record(course: Course, problems: list[Problem], report: Report) -> None:
+    """Remember what a test run found, with the state of the files it was found on."""
+    data = state(course)
+    for problem in problems:
+        tests = report.of(problem.id)
+        counts = {
+            word: sum(t.outcome == word for t in tests) for word in ("passed", "failed", "skipped")
+        }
+        data["results"][problem.id] = {**counts, "code": code_digest(course, problem.homework)}
+    save(course, data)
+
+
+def record_submission(course: Course, problems: list[Problem], verdict: str) -> None:
+    data = state(course)
+    data["submitted"].update({problem.id: verdict for problem in problems})
+    save(course, data)
+
+
+def stubs_left(files: tree.Files, problem: str) -> list[tuple[str, int]]:
+    """(file, line) of every stub of the problem that still stands in the files."""
+    needle = re.compile(rb"\b" + problem.encode() + rb": .*" + YOURS.encode())
+    return [
+        (name, number)
+        for name, content in sorted(files.items())
+        if needle.search(content)
+        for number, row in enumerate(content.split(b"\n"), 1)
+        if needle.search(row)
+    ]
+
+
+def stub_state(course: Course, problem: Problem, files=None, handout=None) -> str:
+    """See `Standing.stub`."""
+    files = tree.students_code(course, problem.homework) if files is None else files
+    handout = tree.pristine(course, problem.homework) if handout is None else handout
+    given, left = stubs_left(tree.code_of(handout), problem.id), stubs_left(files, problem.id)
+    if not left:
+        return "missing" if given and not files else "written"
+    return "stub" if len(left) >= len(given) else "begun"
+
+
+def standings(course: Course, stage: str) -> list[Standing]:
+    """Where the student stands with each of the homework's problems."""
+    data = state(course)
+    files = tree.students_code(course, stage)
+    handout = tree.pristine(course, stage)
+    digest = code_digest(course, stage)
+    rows = []
+    for problem in course.homework(stage).problems:
+        left = stubs_left(files, problem.id)
+        place = f"{stage}/{left[0][0]}:{left[0][1]}" if left else ""
+        tests, detail = _verdict(data["results"].get(problem.id), digest)
+        stub = stub_state(course, problem, files, handout)
+        submitted = data["submitted"].get(problem.id, "no")
+        rows.append(Standing(problem, stub, tests, detail, submitted, place))
+    return rows
+
+
+def _verdict(result: dict | None, digest: str) -> tuple[str, str]:
+    if not result:
+        return "not run", ""
+    total = sum(result.get(word, 0) for word in ("passed", "failed", "skipped"))
+    good = result.get("passed", 0)
+    detail = f"{good} of {total}"
+    if result.get("failed", 0) or not good:
+        return "failed", detail
+    return ("passed" if result.get("code") == digest else "changed since"), detail
+
+
+def next_step(course: Course) -> str:
+    """The one sentence that says what to do now."""
+    for homework in course.homeworks:
+        if not is_started(course, homework.id):
+            return f"begin {homework.id}, {homework.title}: hw start {homework.id}"
+        rows = standings(course, homework.id)
+        for row in rows:
+            problem = row.problem.id
+            if row.stub in ("stub", "begun"):
+                return f"write {problem} in {row.place}, then: hw test {problem}"
+            if row.tests == "failed":
+                return f"mend {problem} ({row.detail} tests pass): hw test {problem}"
+            if row.tests != "passed":
+                return f"test {problem}: hw test {problem}"
+        if any(row.submitted != "yes" for row in rows):
+            return f"all of {homework.id} is written and tested: hw submit {homework.id}"
+    return "all homeworks are done; the final project is next: project/README.md"

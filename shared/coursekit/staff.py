@@ -1,0 +1,186 @@
+"""The staff's verbs. Left out of a release; the `hw` command then simply lacks them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coursekit import render as rendering
+from coursekit import show, syllabus
+from coursekit.errors import CourseError
+
+PANEL = "Staff"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verbs."""
+    for verb in (render, check, prove, release, publish, bench, count, demo):
+        app.command(rich_help_panel=PANEL)(verb)
+
+
+def render(
+    solved: Annotated[bool, typer.Option("--solved", help="with the solutions")] = False,
+    stage: Annotated[str | None, typer.Option(help="one homework only, such as hw1")] = None,
+    out: Annotated[Path | None, typer.Option(help="write complete trees here")] = None,
+) -> None:
+    """Render the handouts from shared/reference, in place or to --out."""
+    course = syllabus.load()
+    need_reference(course)
+    stages = [course.homework(stage).id] if stage else list(course.stages)
+    shown = rendering.everything if solved else rendering.nothing
+    warned = _Once(show.warn)
+    if out is not None:
+        for name, count in rendering.render_out(course, out, stages, shown, warned).items():
+            typer.echo(f"{out / name}: {count} files")
+    elif solved:
+        raise CourseError("--solved needs --out DIR; hwN itself only ever holds the handout")
+    else:
+        for name, count in rendering.render_in_place(course, stages, warned).items():
+            typer.echo(f"{name}: {count} files changed" if count else f"{name}: up to date")
+
+
+def check(
+    stage: Annotated[str | None, typer.Argument(help="one homework only")] = None,
+) -> None:
+    """Is every committed handout what the reference renders to? Shows the difference."""
+    from coursekit import check as checking
+
+    course = syllabus.load()
+    need_reference(course)
+    stages = [course.homework(stage).id] if stage else list(course.stages)
+    found = list(checking.faults(course, stages))
+    for text in found:
+        typer.echo(text)
+    if found:
+        typer.echo(f"{len(found)} faults; `hw render` writes the handouts anew")
+        raise typer.Exit(1)
+    typer.echo(f"{', '.join(stages)}: as rendered")
+
+
+def prove(
+    target: Annotated[str | None, typer.Argument(help="hwN or hwN/problem")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="runs at a time")] = 2,
+    kills: Annotated[bool, typer.Option("--kills", help="show which test kills a mutant")] = False,
+) -> None:
+    """Prove that tests fail on stubs, pass on the solution and fail on wrong solutions."""
+    from coursekit import prove as proving
+
+    course = syllabus.load()
+    need_reference(course)
+    course.select(target)
+    with show.status("proving") as say:
+        verdicts = proving.prove(course, target, jobs, say)
+    show.proof(verdicts, as_json, kills)
+    if not all(verdict.ok for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+def release(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a new or empty folder")],
+) -> None:
+    """Write the students' tree: no reference, no answers, no staff tools."""
+    from coursekit import release as releasing
+
+    course = syllabus.load()
+    need_reference(course)
+    leaks = releasing.release(course, folder)
+    for leak in leaks:
+        typer.echo(str(leak))
+    if leaks:
+        typer.echo(f"{len(leaks)} leaks; nothing was written")
+        raise typer.Exit(1)
+    typer.echo(f"{folder}: the students' tree, no solution line in it")
+
+
+def publish(
+    stage: Annotated[str, typer.Argument(help="the homework, such as hw1")],
+    extra: Annotated[list[str] | None, typer.Argument(help="passed on to mugrade")] = None,
+) -> None:
+    """Run the submission hooks on the solved tree and publish their values."""
+    course = syllabus.load()
+    need_reference(course)
+    homework = course.homework(stage)
+    with tempfile.TemporaryDirectory(prefix="needle-publish-") as folder:
+        rendering.render_out(course, Path(folder), [stage], rendering.everything, show.warn)
+        place = Path(folder, stage)
+        from coursekit import build, student
+
+        build.build_tree(place, homework)
+        status = student.mugrade(course, homework, ["publish", stage, *(extra or [])], place)
+    raise typer.Exit(status)
+
+
+def bench(
+    stage: Annotated[str, typer.Argument(help="the homework, such as hw3")],
+    extra: Annotated[list[str] | None, typer.Argument(help="passed on to the benchmark")] = None,
+) -> None:
+    """Measure the solved homework against NumPy and PyTorch (shared/bench)."""
+    course = syllabus.load()
+    homework = course.homework(stage)
+    scripts = sorted((course.root / "shared" / "bench").glob(f"{stage}*.py"))
+    if not scripts:
+        raise CourseError(f"shared/bench holds no {stage}*.py")
+    status = 0
+    with tempfile.TemporaryDirectory(prefix="needle-bench-") as folder:
+        rendering.render_out(course, Path(folder), [stage], rendering.everything, show.warn)
+        place = Path(folder, stage)
+        from coursekit import build, student
+
+        build.build_tree(place, homework)
+        for script in scripts:
+            env = {**student.environment(course, homework), "NEEDLE_TREE": str(place)}
+            done = subprocess.run([sys.executable, str(script), *(extra or [])], cwd=place, env=env)
+            status = status or done.returncode
+    raise typer.Exit(status)
+
+
+def count() -> None:
+    """needle's lines of code against the course's budget."""
+    from coursekit import count as counting
+
+    course = syllabus.load()
+    need_reference(course)
+    lines = counting.counts(course)
+    total = sum(lines.values())
+    made = show.table("file", ">lines of code")
+    for name, number in lines.items():
+        made.add_row(name, str(number))
+    show.console().print(made)
+    word = "within" if total <= counting.BUDGET else "OVER"
+    typer.echo(f"needle: {total} lines of code, {word} the budget of {counting.BUDGET}")
+    if total > counting.BUDGET:
+        raise typer.Exit(1)
+
+
+def demo(
+    short: Annotated[bool, typer.Option("--short", help="a minute instead of several")] = False,
+) -> None:
+    """Render the solved course, do a homework as a student would, train, show a table."""
+    from coursekit import demo as demonstration
+
+    course = syllabus.load()
+    need_reference(course)
+    raise typer.Exit(demonstration.run(course, short))
+
+
+def need_reference(course: syllabus.Course) -> None:
+    if not course.is_staff:
+        raise CourseError(f"this is a staff's verb: {course.root} holds no shared/reference")
+
+
+class _Once:
+    """Says each sentence once."""
+
+    def __init__(self, say):
+        self.say, self.said = say, set()
+
+    def __call__(self, sentence: str) -> None:
+        if sentence not in self.said:
+            self.said.add(sentence)
+            self.say(sentence)

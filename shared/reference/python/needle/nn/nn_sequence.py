@@ -1,0 +1,243 @@
+"""Layers for sequences: recurrent networks and the embedding of words.
+
+Sequences are (T, B, F): time, batch, features.
+"""
+
+import math
+
+from .. import init, ops
+from .nn_basic import Module, Parameter
+
+
+class Sigmoid(Module):
+    """1 / (1 + exp(-x))."""
+
+    def forward(self, x):
+        ### BEGIN SOLUTION hw4/lstm
+        return 1 / (1 + ops.exp(-x))
+        ### END SOLUTION
+
+
+def _parameters_of_cell(cell, input_size, width, hidden_size, bias, device, dtype):
+    """Give `cell` its four parameters, all uniform on [-1/sqrt(hidden_size), 1/sqrt(hidden_size)].
+
+    Drawn in the order W_ih (input_size, width), W_hh (hidden_size, width), bias_ih (width,),
+    bias_hh (width,); without `bias` the last two are None and not drawn.
+    (Yours to use or not: both cells need it.)
+    """
+    ### BEGIN SOLUTION hw4/rnn
+    bound = 1 / math.sqrt(hidden_size)
+
+    def draw(*shape):
+        return Parameter(init.rand(*shape, low=-bound, high=bound, device=device, dtype=dtype))
+
+    cell.W_ih = draw(input_size, width)
+    cell.W_hh = draw(hidden_size, width)
+    cell.bias_ih = draw(width) if bias else None
+    cell.bias_hh = draw(width) if bias else None
+    ### END SOLUTION
+
+
+def _gates_of_cell(cell, X, h):
+    """X W_ih + bias_ih + h W_hh + bias_hh, (B, width). (Yours to use or not.)"""
+    ### BEGIN SOLUTION hw4/rnn
+    out = X @ cell.W_ih + h @ cell.W_hh
+    for bias in (cell.bias_ih, cell.bias_hh):
+        if bias is not None:
+            out = out + bias.broadcast_to(out.shape)
+    return out
+    ### END SOLUTION
+
+
+class RNNCell(Module):
+    """One step of a recurrent network: h' = tanh(x W_ih + bias_ih + h W_hh + bias_hh).
+
+    Args:
+        input_size, hidden_size: features of x and of h.
+        bias: whether the two biases exist.
+        nonlinearity: "tanh" or "relu".
+
+    Parameters, in the order in which they are drawn, all uniform on [-1/sqrt(H), 1/sqrt(H)]:
+        W_ih (I, H), W_hh (H, H), bias_ih (H,), bias_hh (H,).
+    """
+
+    def __init__(
+        self, input_size, hidden_size, bias=True, nonlinearity="tanh", device=None, dtype="float32"
+    ):
+        super().__init__()
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
+        self.hidden_size = hidden_size
+        self.nonlinearity = nonlinearity
+        ### BEGIN SOLUTION hw4/rnn
+        _parameters_of_cell(self, input_size, hidden_size, hidden_size, bias, device, dtype)
+        ### END SOLUTION
+
+    def forward(self, X, h=None):
+        """x (B, I) and h (B, H), zeros where None -> h' (B, H)."""
+        ### BEGIN SOLUTION hw4/rnn
+        if h is None:
+            h = init.zeros(X.shape[0], self.hidden_size, device=X.device, dtype=X.dtype)
+        gates = _gates_of_cell(self, X, h)
+        return ops.tanh(gates) if self.nonlinearity == "tanh" else ops.relu(gates)
+        ### END SOLUTION
+
+
+class RNN(Module):
+    """A recurrent network of `num_layers` RNNCells, each fed with the outputs of the one below.
+
+    Attributes:
+        rnn_cells: list of RNNCell; the first takes input_size features, the others hidden_size.
+    """
+
+    def __init__(
+        self, input_size, hidden_size, num_layers=1, bias=True, nonlinearity="tanh",
+        device=None, dtype="float32",
+    ):  # fmt: skip
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        ### BEGIN SOLUTION hw4/rnn
+        self.rnn_cells = [
+            RNNCell(
+                input_size if layer == 0 else hidden_size, hidden_size, bias, nonlinearity,
+                device=device, dtype=dtype,
+            )
+            for layer in range(num_layers)
+        ]  # fmt: skip
+        ### END SOLUTION
+
+    def forward(self, X, h0=None):
+        """X (T, B, I), h0 (layers, B, H), zeros where None.
+
+        Returns:
+            (output, h_n): the last layer's h at every step, (T, B, H), and every layer's h after
+            the last step, (layers, B, H).
+        """
+        ### BEGIN SOLUTION hw4/rnn
+        steps = tuple(ops.split(X, 0))
+        states = [None] * self.num_layers if h0 is None else tuple(ops.split(h0, 0))
+        last = []
+        for cell, h in zip(self.rnn_cells, states):
+            outputs = []
+            for x in steps:
+                h = cell(x, h)
+                outputs.append(h)
+            steps = outputs
+            last.append(h)
+        return ops.stack(steps, 0), ops.stack(last, 0)
+        ### END SOLUTION
+
+
+class LSTMCell(Module):
+    """One step of a long short-term memory.
+
+    With the gates i, f, g, o, which lie in this order along the 4H columns of
+    x W_ih + bias_ih + h W_hh + bias_hh:
+
+        c' = sigmoid(f) * c + sigmoid(i) * tanh(g)        h' = sigmoid(o) * tanh(c')
+
+    Parameters, in the order in which they are drawn, all uniform on [-1/sqrt(H), 1/sqrt(H)]:
+        W_ih (I, 4H), W_hh (H, 4H), bias_ih (4H,), bias_hh (4H,).
+    """
+
+    def __init__(self, input_size, hidden_size, bias=True, device=None, dtype="float32"):
+        super().__init__()
+        self.hidden_size = hidden_size
+        ### BEGIN SOLUTION hw4/lstm
+        _parameters_of_cell(self, input_size, 4 * hidden_size, hidden_size, bias, device, dtype)
+        ### END SOLUTION
+
+    def forward(self, X, h=None):
+        """x (B, I) and h = (h, c), both (B, H), zeros where None -> (h', c')."""
+        ### BEGIN SOLUTION hw4/lstm
+        batch, width = X.shape[0], self.hidden_size
+        if h is None:
+            h = (init.zeros(batch, width, device=X.device, dtype=X.dtype),) * 2
+        h, c = h
+        gates = _gates_of_cell(self, X, h).reshape((batch, 4, width))
+        i, f, g, o = ops.split(gates, 1)
+        sigmoid = Sigmoid()
+        c = sigmoid(f) * c + sigmoid(i) * ops.tanh(g)
+        return sigmoid(o) * ops.tanh(c), c
+        ### END SOLUTION
+
+
+class LSTM(Module):
+    """A network of `num_layers` LSTMCells, each fed with the outputs of the one below.
+
+    Attributes:
+        lstm_cells: list of LSTMCell; the first takes input_size features, the others hidden_size.
+    """
+
+    def __init__(
+        self, input_size, hidden_size, num_layers=1, bias=True, device=None, dtype="float32"
+    ):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        ### BEGIN SOLUTION hw4/lstm
+        self.lstm_cells = [
+            LSTMCell(
+                input_size if layer == 0 else hidden_size, hidden_size, bias,
+                device=device, dtype=dtype,
+            )
+            for layer in range(num_layers)
+        ]  # fmt: skip
+        ### END SOLUTION
+
+    def forward(self, X, h=None):
+        """X (T, B, I), h = (h0, c0), both (layers, B, H), zeros where None.
+
+        Returns:
+            (output, (h_n, c_n)): the last layer's h at every step, (T, B, H), and every layer's h
+            and c after the last step, (layers, B, H) each.
+        """
+        ### BEGIN SOLUTION hw4/lstm
+        steps = tuple(ops.split(X, 0))
+        states = [None] * self.num_layers
+        if h is not None:
+            states = list(zip(ops.split(h[0], 0), ops.split(h[1], 0)))
+        last_h, last_c = [], []
+        for cell, state in zip(self.lstm_cells, states):
+            outputs = []
+            for x in steps:
+                state = cell(x, state)
+                outputs.append(state[0])
+            steps = outputs
+            last_h.append(state[0])
+            last_c.append(state[1])
+        return ops.stack(steps, 0), (ops.stack(last_h, 0), ops.stack(last_c, 0))
+        ### END SOLUTION
+
+
+class Embedding(Module):
+    """A table with one vector for each word.
+
+    Parameters:
+        weight: (num_embeddings, embedding_dim), drawn from N(0, 1).
+    """
+
+    def __init__(self, num_embeddings, embedding_dim, device=None, dtype="float32"):
+        super().__init__()
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        ### BEGIN SOLUTION hw4/language_model
+        weight = init.randn(num_embeddings, embedding_dim, device=device, dtype=dtype)
+        self.weight = Parameter(weight)
+        ### END SOLUTION
+
+    def forward(self, x):
+        """Word ids (T, B), whole numbers of any dtype -> their vectors (T, B, embedding_dim)."""
+        ids = x.numpy()
+        if ids.size and not 0 <= ids.min() <= ids.max() < self.num_embeddings:
+            raise ValueError(
+                f"word ids from {ids.min():.0f} to {ids.max():.0f} are outside this vocabulary of "
+                f"{self.num_embeddings} words: was the model made for another dictionary?"
+            )
+        ### BEGIN SOLUTION hw4/language_model
+        weight, words = self.weight, self.num_embeddings
+        chosen = init.one_hot(words, x, device=weight.device, dtype=weight.dtype)
+        vectors = chosen.reshape((math.prod(x.shape), words)) @ weight
+        return vectors.reshape((*x.shape, self.embedding_dim))
+        ### END SOLUTION

@@ -1,0 +1,277 @@
+"""Operators of homework 4: tanh; stack and split; flip, dilate, pad; convolution.
+
+`compute` is given arrays and `gradient` Tensors, as in `ops_mathematic`. Images are
+(N, H, W, C) in here: batch, height, width, channels.
+"""
+
+import numpy
+
+from ..autograd import NDArray, TensorOp, TensorTupleOp
+from ..backend_selection import BACKEND, array_api
+from .ops_mathematic import transpose
+from .ops_tuple import make_tuple
+
+# Strides are in elements for NDArray and in bytes for NumPy: formulas that only add and multiply
+# an array's own strides hold for both.
+as_strided = NDArray.as_strided if BACKEND == "nd" else numpy.lib.stride_tricks.as_strided
+
+
+def zeros_beside(array, shape):
+    """A new array of zeros, with the dtype and on the device of `array`."""
+    if BACKEND == "nd":
+        return array_api.full(shape, 0.0, device=array.device)
+    return array_api.zeros(shape, dtype=array.dtype)
+
+
+class Tanh(TensorOp):
+    """The hyperbolic tangent."""
+
+    def compute(self, a):
+        ### BEGIN SOLUTION hw4/new_nd_backend
+        return array_api.tanh(a)
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw4/new_nd_backend
+        return out_grad * (1 - node * node)
+        ### END SOLUTION
+
+
+def tanh(a):
+    return Tanh()(a)
+
+
+class Stack(TensorOp):
+    """Arrays of one shape, k of them, along a new axis of length k at place `axis`."""
+
+    def __init__(self, axis):
+        self.axis = axis
+
+    def compute(self, args):
+        ### BEGIN SOLUTION hw4/new_nd_backend
+        shape = args[0].shape
+        axis = self.axis % (len(shape) + 1)
+        if any(part.shape != shape for part in args):
+            raise ValueError("stack needs arrays of one shape")
+        out = zeros_beside(args[0], (*shape[:axis], len(args), *shape[axis:]))
+        everything = (slice(None),) * axis
+        for k, part in enumerate(args):
+            out[(*everything, k, *(slice(None),) * (len(shape) - axis))] = part
+        return out
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw4/new_nd_backend
+        return split(out_grad, self.axis)
+        ### END SOLUTION
+
+
+def stack(args, axis):
+    """A list, tuple or TensorTuple of Tensors -> one Tensor with a new axis."""
+    args = tuple(args)
+    if not args:
+        raise ValueError("stack needs at least one Tensor, got an empty list")
+    return Stack(axis)(make_tuple(*args))
+
+
+class Split(TensorTupleOp):
+    """The slices along `axis`, which they no longer have, as a TensorTuple. Undoes Stack."""
+
+    def __init__(self, axis):
+        self.axis = axis
+
+    def compute(self, a):
+        ### BEGIN SOLUTION hw4/new_nd_backend
+        axis = self.axis % len(a.shape)
+        before, after = (slice(None),) * axis, (slice(None),) * (len(a.shape) - axis - 1)
+        shape = a.shape[:axis] + a.shape[axis + 1 :]
+        return tuple(
+            array_api.reshape(a[(*before, slice(k, k + 1), *after)], shape)
+            for k in range(a.shape[axis])
+        )
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw4/new_nd_backend
+        return stack(out_grad, self.axis)
+        ### END SOLUTION
+
+
+def split(a, axis):
+    return Split(axis)(a)
+
+
+class Flip(TensorOp):
+    """The order of elements along `axes` (None: all axes) turned round."""
+
+    def __init__(self, axes=None):
+        self.axes = axes
+
+    def compute(self, a):
+        ### BEGIN SOLUTION hw4/new_ops
+        return array_api.flip(a, self.axes)
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw4/new_ops
+        return flip(out_grad, self.axes)
+        ### END SOLUTION
+
+
+def flip(a, axes=None):
+    return Flip(axes)(a)
+
+
+def dilation_steps(ndim, axes, dilation):
+    """One slice for each of `ndim` axes: every (dilation + 1)-th element along `axes`, all
+    elements along the others. Axes that the array does not have are ignored."""
+    axes = (axes,) if isinstance(axes, int) else axes
+    return tuple(slice(None, None, dilation + 1 if k in axes else 1) for k in range(ndim))
+
+
+class Dilate(TensorOp):
+    """`dilation` zeros after every element along `axes`: length n becomes n * (dilation + 1)."""
+
+    def __init__(self, axes, dilation):
+        self.axes = axes
+        self.dilation = dilation
+
+    def compute(self, a):
+        ### BEGIN SOLUTION hw4/new_ops
+        steps = dilation_steps(len(a.shape), self.axes, self.dilation)
+        out = zeros_beside(a, tuple(n * step.step for n, step in zip(a.shape, steps)))
+        out[steps] = a
+        return out
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw4/new_ops
+        return undilate(out_grad, self.axes, self.dilation)
+        ### END SOLUTION
+
+
+def dilate(a, axes, dilation):
+    return Dilate(axes, dilation)(a)
+
+
+class UnDilate(TensorOp):
+    """Every (dilation + 1)-th element along `axes`, from the first on. Undoes Dilate."""
+
+    def __init__(self, axes, dilation):
+        self.axes = axes
+        self.dilation = dilation
+
+    def compute(self, a):
+        ### BEGIN SOLUTION hw4/new_ops
+        return a[dilation_steps(len(a.shape), self.axes, self.dilation)]
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw4/new_ops
+        widths = [(0, n - m) for n, m in zip(node.inputs[0].shape, dilated_shape(self, out_grad))]
+        return pad(dilate(out_grad, self.axes, self.dilation), widths)
+        ### END SOLUTION
+
+
+def dilated_shape(op, a):
+    """The shape of `a` once it is dilated by the axes and dilation of `op`."""
+    steps = dilation_steps(len(a.shape), op.axes, op.dilation)
+    return tuple(n * step.step for n, step in zip(a.shape, steps))
+
+
+def undilate(a, axes, dilation):
+    return UnDilate(axes, dilation)(a)
+
+
+class Pad(TensorOp):
+    """Zeros around: `axes` is a pair (before, after) for each axis; a negative width cuts off."""
+
+    def __init__(self, axes):
+        self.axes = tuple((before, after) for before, after in axes)
+
+    def compute(self, a):
+        ### BEGIN SOLUTION hw4/new_ops
+        widths = list(zip(a.shape, self.axes))
+        if len(self.axes) != len(a.shape) or any(n + sum(pair) < 0 for n, pair in widths):
+            raise ValueError("pad needs a pair (before, after) for each axis, and length to cut")
+        out = zeros_beside(a, tuple(n + before + after for n, (before, after) in widths))
+        # What stays of each axis: all of it, but for what a negative width cuts off.
+        kept = [(max(0, -before), min(n, n + after)) for n, (before, after) in widths]
+        if all(start < stop for start, stop in kept):
+            here = tuple(slice(i + w, j + w) for (i, j), (w, _) in zip(kept, self.axes))
+            out[here] = a[tuple(slice(i, j) for i, j in kept)]
+        return out
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw4/new_ops
+        return pad(out_grad, [(-before, -after) for before, after in self.axes])
+        ### END SOLUTION
+
+
+def pad(a, axes):
+    """`a` with zeros around it; `a` itself where all widths are 0."""
+    return Pad(axes)(a) if any(width != (0, 0) for width in axes) else a
+
+
+class Conv(TensorOp):
+    """Convolution of images with a kernel.
+
+    Input (N, H, W, C), padded by `padding` zeros on all four sides; weight (K, L, C, O); result
+    (N, H', W', O) with H' = (H + 2 * padding - K) // stride + 1, and W' likewise.
+    """
+
+    def __init__(self, stride=1, padding=0):
+        self.stride = stride
+        self.padding = padding
+
+    def __repr__(self):
+        return f"Conv(stride={self.stride}, padding={self.padding})"
+
+    def compute(self, A, B):
+        ### BEGIN SOLUTION hw4/conv_forward
+        p, s = self.padding, self.stride
+        if len(A.shape) != 4 or len(B.shape) != 4 or A.shape[3] != B.shape[2]:
+            raise ValueError("conv needs images (N, H, W, C) and a kernel (K, K, C, O), C the same")
+        if p:
+            A = array_api.pad(A, ((0, 0), (p, p), (p, p), (0, 0)))
+        (N, H, W, C), (K, L, _, O) = A.shape, B.shape
+        if H < K or W < L:
+            raise ValueError(f"the kernel is larger than the padded images of {H} x {W}")
+        h, w = (H - K) // s + 1, (W - L) // s + 1
+        # im2col: for each output pixel, the window of the input that it sees.
+        n_, h_, w_, c_ = A.strides
+        windows = as_strided(A, (N, h, w, K, L, C), (n_, h_ * s, w_ * s, h_, w_, c_))
+        columns = array_api.reshape(windows, (N * h * w, K * L * C))
+        out = columns @ array_api.reshape(B, (K * L * C, O))
+        return array_api.reshape(out, (N, h, w, O))
+        ### END SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN SOLUTION hw4/conv_backward
+        A, B = node.inputs
+        p, s = self.padding, self.stride
+        (_, H, W, _), (K, L, _, _) = A.shape, B.shape
+        # Rows and columns of the padded input that some window sees.
+        seen_h, seen_w = (node.shape[1] - 1) * s + K, (node.shape[2] - 1) * s + L
+        # With a stride, output pixels lie s input pixels apart: zeros between them, none after.
+        spread = out_grad
+        if s > 1:
+            spread = pad(dilate(out_grad, (1, 2), s - 1), ((0, 0), (0, 1 - s), (0, 1 - s), (0, 0)))
+
+        # Each input pixel collects from the windows that saw it: the kernel turned round.
+        around = ((K - 1 - p, H + p - seen_h + K - 1), (L - 1 - p, W + p - seen_w + L - 1))
+        turned = transpose(flip(B, (0, 1)), (2, 3))
+        grad_A = conv(pad(spread, ((0, 0), *around, (0, 0))), turned, padding=0)
+
+        # Each weight joins input and output pixels at a fixed distance: the images are the
+        # "channels" that are summed over, the adjoint is the kernel.
+        used = pad(A, ((0, 0), (p, seen_h - H - p), (p, seen_w - W - p), (0, 0)))
+        kernel = transpose(transpose(spread, (0, 1)), (1, 2))  # (H', W', N, O)
+        grad_B = conv(transpose(used, (0, 3)), kernel, padding=0)  # (C, K, L, O)
+        return grad_A, transpose(transpose(grad_B, (0, 1)), (1, 2))
+        ### END SOLUTION
+
+
+def conv(a, b, stride=1, padding=1):
+    return Conv(stride, padding)(a, b)
