@@ -123,7 +123,7 @@ class Connection:
     def json(self, method: str, path: str, **arguments: Any) -> Any:
         """`send`, then the answer's JSON; an error answer becomes its exception."""
         response = self.send(method, path, **arguments)
-        if not response.ok:
+        if not 200 <= response.status_code < 300:
             raise answer_fault(self.server, response)
         if response.status_code == 204:
             return None
@@ -193,10 +193,9 @@ def answer_fault(server: str, response: requests.Response) -> ClientError:
     kind = _BY_CODE.get(code) or _kind_by_status(status)
     detail = str(problem.get("detail") or problem.get("title") or "").strip()
     if not detail:
-        text = (
-            response.text.strip() if "html" not in response.headers.get("Content-Type", "") else ""
-        )
-        detail = text.splitlines()[0][:200] if text else f"the answer's status was {status}"
+        text = response.text.strip()
+        plain = bool(text) and not text.startswith("<")
+        detail = text.splitlines()[0][:200] if plain else f"the answer's status was {status}"
         detail = f"{server} refused: {detail}"
     if not code:
         code = {401: "bad_token", 403: "forbidden", 404: "not_found", 429: "rate_limited"}.get(

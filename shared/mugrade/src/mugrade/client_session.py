@@ -93,14 +93,22 @@ def choose_dialect(url: str, folders: Folders) -> str:
         meta = Grader(Connection(url)).meta()
     except NetworkFault:
         return "public" if before.get("api") == 0 else "v1"
-    except UsageFault:
-        # An answer, but none of ours. Once a grader has spoken v1, a login page of the network
-        # in its place must not get the key in a query.
-        if before.get("api"):
-            raise
-        meta = {}
-    keep_receipt_keys(path, meta if isinstance(meta, dict) and meta.get("api") else {"api": 0})
-    return "v1" if isinstance(meta, dict) and meta.get("api") else "public"
+    except UsageFault as fault:
+        meta = fault
+    spoken = isinstance(meta, dict) and bool(meta.get("api"))
+    if not spoken and before.get("api"):
+        # Once a grader has spoken v1, the login page of a network in its place must not be sent
+        # the key in a query.
+        raise (
+            meta
+            if isinstance(meta, UsageFault)
+            else UsageFault(
+                f"{url} does not answer as the grader it was, so it is probably no grader just now; open the address in a "
+                "browser: this network may want you to log in first."
+            )
+        )
+    keep_receipt_keys(path, meta if spoken else {"api": 0})
+    return "v1" if spoken else "public"
 
 
 def keep_receipt_keys(path: Path, meta: dict[str, Any]) -> None:

@@ -185,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(fault, tuple):
             status, headers, answer = fault
         elif isinstance(fault, int):
-            status, answer = fault, "<html>broken</html>"
+            status, answer = fault, "<html>broken</html>"  # as a proxy in front would say it
         else:
             status, answer = self.grader.answer(self.command, parts.path, query, self.headers, body)
         if fault == "cut":
@@ -195,11 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.reply(status, headers, answer)
 
     def reply(self, status: int, headers: dict, answer: Any) -> None:
-        text = (
-            answer
-            if isinstance(answer, str) and not self.path.endswith("publish")
-            else json.dumps(answer)
-        )
+        text = answer if isinstance(answer, str) and status != 200 else json.dumps(answer)
         data = text.encode()
         self.send_response(status)
         for name, value in headers.items():

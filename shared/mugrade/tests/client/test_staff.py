@@ -1,0 +1,119 @@
+"""Publishing and its self-check."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from fake import KEY
+from mugrade.client_check import is_empty
+from mugrade.encoding import encode
+from mugrade.recorder import variant_seed
+
+
+def replace(path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.fixture
+def hooks(homework):
+    return homework / "tests" / "test_work.py"
+
+
+def test_publish_sends_labels_seeds_and_one_list_of_values_a_variant(homework, grader, mugrade):
+    done = mugrade("publish", "hw0", "norm", "--variants", "3", "--rtol", "1e-4", "--note", "first")
+    assert done.status == 0, done.out + done.err
+    body = grader.published["norm"]
+    assert body["labels"] == ["n = 2", "n = 5"]
+    assert [v["seed"] for v in body["variants"]] == [
+        variant_seed("hw0", "norm", v) for v in range(3)
+    ]
+    assert all(len(v["values"]) == 2 for v in body["variants"])
+    assert body["tolerance"] == {"rtol": 1e-4, "ascale": 1e-6, "atol": 0.0, "dtype": False}
+    assert body["note"] == "first"
+
+
+def test_publish_in_the_old_form(homework, grader, mugrade, monkeypatch):
+    monkeypatch.delenv("MUGRADE_KEY")
+    assert mugrade("publish", KEY, "hw0", "-k", "norm").status == 0
+    assert list(grader.published) == ["norm"]
+
+
+def test_the_pool_is_what_the_course_says(homework, grader, mugrade):
+    mugrade("publish", "hw0", "norm")
+    mugrade("publish", "hw0", "norm")
+    assert len(grader.published["norm"]["variants"]) == 2
+
+
+def test_a_hook_that_fails_on_the_reference_is_not_published(homework, grader, mugrade, rewrite):
+    rewrite("return 2 * x", "return 1 / 0")
+    done = mugrade("publish", "hw0")
+    assert done.status == 1 and "ZeroDivisionError" in done.out
+    assert list(grader.published) == ["norm"]
+
+
+def test_a_hook_that_is_not_deterministic_is_refused(homework, grader, mugrade, rewrite):
+    rewrite("return 2 * x", "import os; return 2 * x + os.urandom(1)[0] + os.urandom(1)[0] / 7")
+    done = mugrade("publish", "hw0", "double")
+    assert done.status == 1 and "second run" in " ".join(done.out.split())
+    assert not grader.published
+
+
+def test_an_empty_case_is_refused(homework, grader, mugrade, hooks):
+    replace(
+        hooks, "mugrade.submit(work.double(x), label", "mugrade.submit(work.double(x[:0]), label"
+    )
+    done = mugrade("check", "hw0", "double")
+    assert done.status == 1 and "is empty" in " ".join(done.out.split())
+
+
+def test_a_case_that_is_constant_while_others_vary_is_refused(homework, grader, mugrade, hooks):
+    replace(hooks, "mugrade.rng().randn(3, 4)", "np.ones((3, 4))")
+    done = mugrade("publish", "hw0", "double", "--variants", "2")
+    assert done.status == 1 and "every variant" in " ".join(done.out.split())
+    assert mugrade("publish", "hw0", "double", "--variants", "2", "--allow-constant").status == 0
+    assert grader.published["double"]["constant_cases"] == [0]
+
+
+def test_wrong_trees_must_differ(homework, mugrade, tmp_path):
+    mutant, same = tmp_path / "mutant", tmp_path / "same"
+    for tree in (mutant, same):
+        shutil.copytree(homework, tree, ignore=shutil.ignore_patterns("__pycache__"))
+    replace(mutant / "src" / "work.py", "return 2 * x", "return 2.0001 * x")
+    empty = tmp_path / "empty"
+    shutil.copytree(mutant, empty, ignore=shutil.ignore_patterns("__pycache__"))
+    replace(
+        empty / "src" / "work.py", "return 2.0001 * x", 'raise NotImplementedError("hw0/double")'
+    )
+    good = mugrade(
+        "check", "hw0", "double", "--must-differ", str(mutant), "--must-differ", str(empty)
+    )
+    assert good.status == 0, good.out
+    bad = mugrade("check", "hw0", "double", "--must-differ", str(same))
+    assert bad.status == 1 and "must not" in bad.out
+
+
+def test_values_must_agree_in_other_environments(homework, mugrade, rewrite):
+    rewrite("return 2 * x", 'import os; return 2 * x + float(os.environ.get("SHIFT", 0))')
+    assert mugrade("check", "hw0", "double", "--vary", "OTHER=1").status == 0
+    done = mugrade("check", "hw0", "double", "--vary", "SHIFT=0.01", "--json")
+    assert done.status == 1
+    assert "SHIFT=0.01" in json.loads(done.out)["double"][0]
+
+
+def test_check_needs_no_grader(homework, mugrade):
+    assert mugrade("check", "hw0").status == 0
+
+
+@pytest.mark.parametrize("value", [[], {}, "", None, [[], []], np.zeros((0, 3)), {"x": []}])
+def test_empty_values(value):
+    assert is_empty(encode(value))
+
+
+@pytest.mark.parametrize("value", [0, False, [0], np.zeros(1), {"x": [[], 1]}, "a"])
+def test_values_that_are_not_empty(value):
+    assert not is_empty(encode(value))
