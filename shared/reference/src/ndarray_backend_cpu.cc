@@ -11,12 +11,16 @@
 #include <cstring>
 #include <limits>
 
+#include "kernels/layout.h"
 #include "kernels/parallel.h"
+#include "kernels/vmath.h"
 #include "not_implemented.h"
 
 namespace needle {
 namespace cpu {
 namespace {
+
+using simd::Vec;
 
 // Elements worth handing to another thread: below this, waking it costs more than it saves.
 constexpr size_t kGrain = size_t{1} << 15;
@@ -30,6 +34,16 @@ void ForEach(AlignedArray* out, F f) {
   });
 }
 
+// The same with whole vectors: the Vec of out at i is f(i), for i = 0, kWidth, 2 kWidth, ... The last
+// one may reach past the end of the array, into the room that AlignedArray has left there.
+template <class F>
+void ForEachVec(AlignedArray* out, F f) {
+  scalar_t* result = out->ptr;
+  parallel_for(out->size, kGrain, [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; i += simd::kWidth) simd::store(result + i, f(i));
+  });
+}
+
 }  // namespace
 
 void Fill(AlignedArray* out, scalar_t val) {
@@ -40,47 +54,132 @@ void Fill(AlignedArray* out, scalar_t val) {
 
 namespace {
 
-// Visits the elements of a view in row-major order: visit(position in a compact array, position in
-// the buffer).
-template <class Visit>
-void ForEachElement(const Dims& shape, const Dims& strides, size_t offset, Visit visit) {
+// Copies a row of `length` elements, `from_step` and `to_step` apart.
+inline void CopyRow(const scalar_t* from, ptrdiff_t from_step, scalar_t* to, ptrdiff_t to_step,
+                    size_t length) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem
-  size_t count = 1;
-  for (int64_t length : shape) count *= length;
-  Dims index(shape.size(), 0);
-  int64_t position = offset;
-  for (size_t i = 0; i < count; ++i) {
-    visit(i, position);
-    for (size_t axis = shape.size(); axis-- > 0;) {
-      position += strides[axis];
-      if (++index[axis] < shape[axis]) break;
-      position -= shape[axis] * strides[axis];
-      index[axis] = 0;
+  if (from_step == 1 && to_step == 1) {
+    std::memcpy(to, from, length * sizeof(scalar_t));
+  } else if (from_step == 0 && to_step == 1) {
+    std::fill(to, to + length, *from);
+  } else {
+    for (size_t i = 0; i < length; ++i) to[i * to_step] = from[i * from_step];
+  }
+  /// END SOLUTION
+}
+
+// Copies a strip of a transpose, `rows` <= kBlock by `columns`. One side of the copy has its rows
+// in one piece, the other its columns; block by block both read and write whole cache lines.
+constexpr size_t kBlock = 8;
+inline void CopyStrip(const scalar_t* from, Axis row, Axis column, scalar_t* to) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem
+  const size_t rows = row.length, columns = column.length;
+  for (size_t j = 0; j < columns; j += kBlock) {
+    const scalar_t* source = from + j * column.from;
+    scalar_t* target = to + j * column.to;
+    if (rows == kBlock && j + kBlock <= columns && row.from == 1 && column.to == 1) {
+      scalar_t block[kBlock][kBlock];
+      for (size_t c = 0; c < kBlock; ++c)
+        std::memcpy(block[c], source + c * column.from, sizeof block[c]);
+      for (size_t r = 0; r < kBlock; ++r)
+        for (size_t c = 0; c < kBlock; ++c) target[r * row.to + c] = block[c][r];
+    } else {
+      const size_t width = std::min(kBlock, columns - j);
+      for (size_t r = 0; r < rows; ++r)
+        CopyRow(source + r * row.from, column.from, target + r * row.to, column.to, width);
     }
   }
   /// END SOLUTION
 }
 
+// For every index (i0, i1, ...) of `shape`: to[i0 * to_strides[0] + i1 * to_strides[1] + ...] =
+// from[i0 * from_strides[0] + ...]. The strides of a number that is repeated are all 0.
+void CopyStrided(const scalar_t* from, const Dims& from_strides, scalar_t* to,
+                 const Dims& to_strides, const Dims& shape) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return;
+  std::vector<Axis> axes = MergeAxes(shape, from_strides, to_strides);
+  if (axes.empty()) axes.push_back({1, 1, 1});
+  const Axis last = axes.back();
+  axes.pop_back();
+  if (axes.empty()) {  // one long row
+    parallel_for(last.length, kGrain, [&](size_t begin, size_t end) {
+      CopyRow(from + begin * last.from, last.from, to + begin * last.to, last.to, end - begin);
+    });
+    return;
+  }
+  // In a transpose the last axis is contiguous on one side and another axis on the other side.
+  // That axis goes to the end as well and is walked in strips.
+  Axis across{1, 0, 0};
+  for (size_t i = axes.size(); i-- > 0;) {
+    if ((last.to == 1 && last.from != 1 && axes[i].from == 1) ||
+        (last.from == 1 && last.to != 1 && axes[i].to == 1)) {
+      across = axes[i];
+      axes.erase(axes.begin() + i);
+      break;
+    }
+  }
+  const size_t strips = (across.length + kBlock - 1) / kBlock;
+  const size_t height = std::min(across.length, kBlock);
+  size_t count = strips;
+  for (const Axis& axis : axes) count *= axis.length;
+
+  parallel_for(count, 1 + kGrain / (height * last.length), [&](size_t begin, size_t end) {
+    std::vector<size_t> index(axes.size());
+    const scalar_t* source = from;
+    scalar_t* target = to;
+    size_t strip = begin % strips;
+    for (size_t i = axes.size(), rest = begin / strips; i-- > 0; rest /= axes[i].length) {
+      index[i] = rest % axes[i].length;
+      source += index[i] * axes[i].from;
+      target += index[i] * axes[i].to;
+    }
+    for (size_t unit = begin; unit < end; ++unit) {
+      if (across.length == 1) {
+        CopyRow(source, last.from, target, last.to, last.length);
+      } else {
+        const size_t start = strip * kBlock;
+        const Axis row{std::min(kBlock, across.length - start), across.from, across.to};
+        CopyStrip(source + start * across.from, row, last, target + start * across.to);
+      }
+      if (++strip < strips) continue;
+      strip = 0;
+      for (size_t i = axes.size(); i-- > 0;) {  // the next index, like an odometer
+        source += axes[i].from;
+        target += axes[i].to;
+        if (++index[i] < axes[i].length) break;
+        source -= axes[i].length * axes[i].from;
+        target -= axes[i].length * axes[i].to;
+        index[i] = 0;
+      }
+    }
+  });
+  /// END SOLUTION
+}
+
 }  // namespace
 
+// out = the view (shape, strides, offset) of a, in row-major order.
 void Compact(const AlignedArray& a, AlignedArray* out, const Dims& shape, const Dims& strides,
              size_t offset) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem
-  ForEachElement(shape, strides, offset, [&](size_t i, size_t at) { out->ptr[i] = a.ptr[at]; });
+  CopyStrided(a.ptr + offset, strides, out->ptr, RowMajorStrides(shape), shape);
   /// END SOLUTION
 }
 
+// The view (shape, strides, offset) of out = a, which is compact.
 void EwiseSetitem(const AlignedArray& a, AlignedArray* out, const Dims& shape, const Dims& strides,
                   size_t offset) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem
-  ForEachElement(shape, strides, offset, [&](size_t i, size_t at) { out->ptr[at] = a.ptr[i]; });
+  CopyStrided(a.ptr, RowMajorStrides(shape), out->ptr + offset, strides, shape);
   /// END SOLUTION
 }
 
+// The view (shape, strides, offset) of out = val in each of its `size` elements.
 void ScalarSetitem(size_t size, scalar_t val, AlignedArray* out, const Dims& shape,
                    const Dims& strides, size_t offset) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem
-  ForEachElement(shape, strides, offset, [&](size_t, size_t at) { out->ptr[at] = val; });
+  CopyStrided(&val, Dims(shape.size(), 0), out->ptr + offset, strides, shape);
   /// END SOLUTION
 }
 
@@ -120,21 +219,30 @@ void ScalarDiv(const AlignedArray& a, scalar_t val, AlignedArray* out) {
 
 void ScalarPower(const AlignedArray& a, scalar_t val, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEach(out, [x = a.ptr, val](size_t i) { return std::pow(x[i], val); });
+  const scalar_t* x = a.ptr;
+  if (val == 2) {  // the powers that training uses need no logarithm
+    ForEach(out, [=](size_t i) { return x[i] * x[i]; });
+  } else if (val == 3) {
+    ForEach(out, [=](size_t i) { return x[i] * x[i] * x[i]; });
+  } else if (val == -1) {
+    ForEach(out, [=](size_t i) { return 1 / x[i]; });
+  } else if (val == 0.5f) {
+    ForEach(out, [=](size_t i) { return std::sqrt(x[i]); });
+  } else {
+    ForEach(out, [=](size_t i) { return std::pow(x[i], val); });
+  }
   /// END SOLUTION
 }
 
 void EwiseMaximum(const AlignedArray& a, const AlignedArray& b, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEach(out, [x = a.ptr, y = b.ptr](size_t i) {
-    return (x[i] > y[i] || x[i] != x[i]) ? x[i] : y[i];
-  });
+  ForEach(out, [x = a.ptr, y = b.ptr](size_t i) { return simd::maximum(x[i], y[i]); });
   /// END SOLUTION
 }
 
 void ScalarMaximum(const AlignedArray& a, scalar_t val, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEach(out, [x = a.ptr, val](size_t i) { return (x[i] > val || x[i] != x[i]) ? x[i] : val; });
+  ForEach(out, [x = a.ptr, val](size_t i) { return simd::maximum(x[i], val); });
   /// END SOLUTION
 }
 
@@ -164,55 +272,275 @@ void ScalarGe(const AlignedArray& a, scalar_t val, AlignedArray* out) {
 
 void EwiseLog(const AlignedArray& a, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEach(out, [x = a.ptr](size_t i) { return std::log(x[i]); });
+  ForEachVec(out, [x = a.ptr](size_t i) { return simd::log(simd::load(x + i)); });
   /// END SOLUTION
 }
 
 void EwiseExp(const AlignedArray& a, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEach(out, [x = a.ptr](size_t i) { return std::exp(x[i]); });
+  ForEachVec(out, [x = a.ptr](size_t i) { return simd::exp(simd::load(x + i)); });
   /// END SOLUTION
 }
 
 void EwiseTanh(const AlignedArray& a, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEach(out, [x = a.ptr](size_t i) { return std::tanh(x[i]); });
+  ForEachVec(out, [x = a.ptr](size_t i) { return simd::tanh(simd::load(x + i)); });
   /// END SOLUTION
 }
 
 // ------------------------------------------------------------------------------------- reductions
 
+namespace {
+
+struct Max {
+  static constexpr scalar_t kStart = -std::numeric_limits<scalar_t>::infinity();
+  template <class T>
+  static T Combine(T a, T b) {
+    return simd::maximum(a, b);
+  }
+};
+
+struct Sum {
+  static constexpr scalar_t kStart = 0;
+  template <class T>
+  static T Combine(T a, T b) {
+    return a + b;
+  }
+};
+
+// Reduces `count` elements that lie in one piece to one.
+template <class Op>
+scalar_t ReduceRow(const scalar_t* x, size_t count) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_reductions
+  scalar_t result = Op::kStart;
+  size_t i = 0;
+  if (count >= 4 * simd::kWidth) {
+    // Four vectors: each waits for its own last addition only, and rounding errors stay small.
+    Vec part[4] = {simd::splat(Op::kStart), simd::splat(Op::kStart), simd::splat(Op::kStart),
+                   simd::splat(Op::kStart)};
+    for (; i + 4 * simd::kWidth <= count; i += 4 * simd::kWidth)
+      for (size_t k = 0; k < 4; ++k)
+        part[k] = Op::Combine(part[k], simd::load(x + i + k * simd::kWidth));
+    scalar_t lanes[simd::kWidth];
+    simd::store(lanes, Op::Combine(Op::Combine(part[0], part[1]), Op::Combine(part[2], part[3])));
+    for (scalar_t lane : lanes) result = Op::Combine(result, lane);
+  }
+  for (; i < count; ++i) result = Op::Combine(result, x[i]);
+  return result;
+  /// END SOLUTION
+}
+
+// out[i] = Op over the reduce_size elements of a from i * reduce_size on.
+template <class Op>
+void Reduce(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_reductions
+  // Rows are cut to pieces: long ones are summed piece by piece, which keeps all threads busy when
+  // there are few of them, and adds numbers of about the same size.
+  const scalar_t* x = a.ptr;
+  const size_t piece = kGrain / 4;
+  if (reduce_size <= piece) {
+    parallel_for(out->size, 1 + kGrain / reduce_size, [&](size_t begin, size_t end) {
+      for (size_t i = begin; i < end; ++i)
+        out->ptr[i] = ReduceRow<Op>(x + i * reduce_size, reduce_size);
+    });
+    return;
+  }
+  const size_t pieces = (reduce_size + piece - 1) / piece;
+  std::vector<scalar_t> partial(out->size * pieces);
+  parallel_for(partial.size(), 4, [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) {
+      const size_t start = i % pieces * piece;
+      partial[i] = ReduceRow<Op>(x + i / pieces * reduce_size + start,
+                                 std::min(piece, reduce_size - start));
+    }
+  });
+  for (size_t i = 0; i < out->size; ++i)
+    out->ptr[i] = ReduceRow<Op>(partial.data() + i * pieces, pieces);
+  /// END SOLUTION
+}
+
+}  // namespace
+
 void ReduceMax(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_reductions
-  ForEach(out, [=, x = a.ptr](size_t i) {
-    scalar_t best = x[i * reduce_size];
-    for (size_t k = 1; k < reduce_size; ++k) {
-      scalar_t value = x[i * reduce_size + k];
-      if (value > best || value != value) best = value;
-    }
-    return best;
-  });
+  Reduce<Max>(a, out, reduce_size);
   /// END SOLUTION
 }
 
 void ReduceSum(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_reductions
-  ForEach(out, [=, x = a.ptr](size_t i) {
-    double total = 0;
-    for (size_t k = 0; k < reduce_size; ++k) total += x[i * reduce_size + k];
-    return static_cast<scalar_t>(total);
-  });
+  Reduce<Sum>(a, out, reduce_size);
   /// END SOLUTION
 }
 
 // -------------------------------------------------------------------------- matrix multiplication
 
+namespace {
+
+// The packed product works on blocks of C = A B: kRows x kColumns numbers of C stay in registers
+// while a stretch of A's rows and B's columns runs past them. See the text for each constant.
+constexpr size_t kVecs = 2;                              // vectors in a row of the block
+constexpr size_t kRows = simd::kRegisters == 32 ? 12 : 6;  // rows x kVecs sums, with room for A and B
+constexpr size_t kColumns = kVecs * simd::kWidth;
+constexpr size_t kDepth = 256;                           // a panel of B, kDepth x kColumns, fits L1
+constexpr size_t kTall = 16 * kRows;                     // a block of A, kTall x kDepth, fits L2
+constexpr size_t kWide = 1024;                           // columns of B that are packed at a time
+
+// Where the numbers of an output block go: element (i, j) to data[i * row + j * column].
+struct OutputBlock {
+  scalar_t* data;
+  ptrdiff_t row;
+  ptrdiff_t column;
+};
+
+// Copies `rows` <= kRows rows of A, `depth` columns, so that the kernel reads them in order: all
+// rows of column 0, all rows of column 1, ...
+inline void PackRows(MatrixView a, size_t rows, size_t depth, scalar_t* packed) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
+  if (a.column == 1) {
+    for (size_t i = 0; i < rows; ++i)
+      for (size_t k = 0; k < depth; ++k) packed[k * rows + i] = a.data[i * a.row + k];
+  } else {
+    for (size_t k = 0; k < depth; ++k)
+      for (size_t i = 0; i < rows; ++i) packed[k * rows + i] = a(i, k);
+  }
+  /// END SOLUTION
+}
+
+// Copies `columns` <= kColumns columns of B, `depth` rows, to rows of kColumns numbers; what is
+// missing in width becomes zero, so that the kernel knows one width only.
+inline void PackColumns(MatrixView b, size_t depth, size_t columns, scalar_t* packed) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
+  if (columns < kColumns) std::fill(packed, packed + depth * kColumns, 0.0f);
+  if (b.column == 1) {
+    for (size_t k = 0; k < depth; ++k)
+      std::memcpy(packed + k * kColumns, b.data + k * b.row, columns * sizeof(scalar_t));
+  } else {
+    for (size_t j = 0; j < columns; ++j)
+      for (size_t k = 0; k < depth; ++k) packed[k * kColumns + j] = b(k, j);
+  }
+  /// END SOLUTION
+}
+
+// One block of C, R rows by `columns` <= kColumns: the product of R rows of A, element (i, k) at
+// a[i * a_row + k * a_column], and a packed panel of B. Added to C, or written when `first`.
+template <size_t R>
+void MicroKernel(const scalar_t* a, ptrdiff_t a_row, ptrdiff_t a_column, const scalar_t* b,
+                 size_t depth, OutputBlock c, size_t columns, bool first) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
+  Vec sum[R][kVecs] = {};
+  for (size_t k = 0; k < depth; ++k) {
+    const Vec b0 = simd::load(b), b1 = simd::load(b + simd::kWidth);
+    for (size_t i = 0; i < R; ++i) {
+      const Vec x = simd::splat(a[i * a_row]);
+      sum[i][0] += x * b0;
+      sum[i][1] += x * b1;
+    }
+    a += a_column;
+    b += kColumns;
+  }
+  if (columns == kColumns && c.column == 1) {
+    for (size_t i = 0; i < R; ++i)
+      for (size_t v = 0; v < kVecs; ++v) {
+        scalar_t* to = c.data + i * c.row + v * simd::kWidth;
+        simd::store(to, first ? sum[i][v] : simd::load(to) + sum[i][v]);
+      }
+    return;
+  }
+  for (size_t i = 0; i < R; ++i) {
+    scalar_t row[kColumns];
+    for (size_t v = 0; v < kVecs; ++v) simd::store(row + v * simd::kWidth, sum[i][v]);
+    for (size_t j = 0; j < columns; ++j) {
+      scalar_t& to = c.data[i * c.row + j * c.column];
+      to = first ? row[j] : to + row[j];
+    }
+  }
+  /// END SOLUTION
+}
+
+using Kernel = decltype(&MicroKernel<1>);
+
+// MicroKernel<rows>, for rows from 1 to kRows.
+template <size_t R = kRows>
+Kernel KernelFor(size_t rows) {
+  if constexpr (R > 1) {
+    if (rows < R) return KernelFor<R - 1>(rows);
+  }
+  return MicroKernel<R>;
+}
+
+// C = A B by packed blocks.
+void MatmulPacked(MatrixView a, MatrixView b, OutputBlock c, size_t m, size_t n, size_t p) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
+  // Rows of A that already lie in order are read where they are when few columns of B use them.
+  const bool pack_a = a.column != 1 || p > 8 * kColumns;
+  const size_t threads = thread_count();
+  const size_t share = (m / (2 * threads) / kRows + 1) * kRows;  // two pieces a thread, at least
+  const size_t tall = std::min(kTall, share);
+  const size_t tasks_down = (m + tall - 1) / tall;
+  AlignedArray b_block(std::min(n, kDepth) * ((std::min(p, kWide) + kColumns - 1) / kColumns) *
+                       kColumns);
+
+  for (size_t j0 = 0; j0 < p; j0 += kWide) {
+    const size_t wide = std::min(kWide, p - j0);
+    const size_t panels = (wide + kColumns - 1) / kColumns;
+    const size_t groups = tasks_down >= 2 * threads ? 1 : std::min(panels, 2 * threads);
+    for (size_t k0 = 0; k0 < n; k0 += kDepth) {
+      const size_t depth = std::min(kDepth, n - k0);
+      const size_t panel_size = depth * kColumns;
+      parallel_for(panels, 1 + kGrain / 2 / panel_size, [&](size_t begin, size_t end) {
+        for (size_t panel = begin; panel < end; ++panel) {
+          const size_t j = j0 + panel * kColumns;
+          PackColumns({&b.data[k0 * b.row + j * b.column], b.row, b.column}, depth,
+                      std::min(kColumns, p - j), b_block.ptr + panel * panel_size);
+        }
+      });
+      const size_t work = tall * depth * ((panels + groups - 1) / groups) * kColumns;
+      parallel_for(tasks_down * groups, 1 + 20 * kGrain / work, [&](size_t begin, size_t end) {
+        AlignedArray a_block(pack_a ? tall * depth : 0);
+        for (size_t task = begin; task < end; ++task) {
+          const size_t i0 = task / groups * tall, group = task % groups;
+          const size_t i1 = std::min(i0 + tall, m);
+          if (pack_a && (task == begin || group == 0)) {
+            for (size_t i = i0; i < i1; i += kRows)
+              PackRows({&a.data[i * a.row + k0 * a.column], a.row, a.column},
+                       std::min(kRows, i1 - i), depth, a_block.ptr + (i - i0) * depth);
+          }
+          const size_t last_panel = (group + 1) * panels / groups;
+          for (size_t panel = group * panels / groups; panel < last_panel; ++panel) {
+            const size_t j = j0 + panel * kColumns;
+            for (size_t i = i0; i < i1; i += kRows) {
+              const size_t rows = std::min(kRows, i1 - i);
+              const OutputBlock block{&c.data[i * c.row + j * c.column], c.row, c.column};
+              if (pack_a) {
+                KernelFor(rows)(a_block.ptr + (i - i0) * depth, 1, rows,
+                                b_block.ptr + panel * panel_size, depth, block,
+                                std::min(kColumns, p - j), k0 == 0);
+              } else {
+                KernelFor(rows)(&a.data[i * a.row + k0], a.row, 1, b_block.ptr + panel * panel_size,
+                                depth, block, std::min(kColumns, p - j), k0 == 0);
+              }
+            }
+          }
+        }
+      });
+    }
+  }
+  /// END SOLUTION
+}
+
+}  // namespace
+
 void MatmulViews(MatrixView a, MatrixView b, scalar_t* out, size_t m, size_t n, size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
-  std::fill(out, out + m * p, 0.0f);
-  for (size_t i = 0; i < m; ++i)
-    for (size_t k = 0; k < n; ++k)
-      for (size_t j = 0; j < p; ++j) out[i * p + j] += a(i, k) * b(k, j);
+  if (n == 0) {
+    std::fill(out, out + m * p, 0.0f);
+  } else if (p < kColumns && m > p) {  // C^T = B^T A^T: the long side fills the vectors
+    MatmulPacked({b.data, b.column, b.row}, {a.data, a.column, a.row},
+                 {out, 1, static_cast<ptrdiff_t>(p)}, p, n, m);
+  } else {
+    MatmulPacked(a, b, {out, static_cast<ptrdiff_t>(p), 1}, m, n, p);
+  }
   /// END SOLUTION
 }
 
