@@ -15,9 +15,9 @@ from mugrade.client_errors import ClientError, Exit, UsageFault
 from mugrade.client_run import HookResult
 from mugrade.client_session import Session, open_session
 from mugrade.compare import Tolerance
-from mugrade.display import number
 from mugrade.plugin import Plan
 from mugrade.recorder import variant_seed
+from mugrade.words import number
 
 MustDiffer = Annotated[
     list[Path] | None,

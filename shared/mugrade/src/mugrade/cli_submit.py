@@ -15,9 +15,10 @@ from mugrade.client_session import open_session
 from mugrade.client_settings import Folders
 from mugrade.client_submit import Request, Submission
 from mugrade.client_submit import sync as send_outbox
-from mugrade.display import Screen, number, when
+from mugrade.display import Screen, when
 from mugrade.outbox import Outbox
 from mugrade.plugin import Plan
+from mugrade.words import number
 
 Words = Annotated[
     list[str] | None,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mugrade.client_settings import Folders, read_json
-from mugrade.display import number
+from mugrade.words import number
 
 
 def unpack(text: str) -> tuple[dict[str, Any], bytes, bytes]:

@@ -20,7 +20,7 @@ import platformdirs
 
 from mugrade.client_errors import UsageFault
 
-DEFAULT_SERVER = "http://127.0.0.1:8600/"
+DEFAULT_SERVER = "http://127.0.0.1:8000/"
 """Where `mugrade serve` listens: the grader of somebody who has no course behind them."""
 
 

@@ -15,21 +15,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mugrade.client_submit import Failure, Report, Row
+from mugrade.client_submit import Report, Row
+from mugrade.words import difference, distance, number
 
 WIDTH = 80
 STYLES = {"ok": "green", "FAIL": "red", "ERR": "red", "LATE": "red", "LIMIT": "yellow",
           "SKIP": "yellow", "KEPT": "yellow"}  # fmt: skip
-KINDS = {
-    "missing": "no value was handed in for this case",
-    "type": "another kind of value is expected",
-    "length": "a list or dict of another length is expected",
-    "shape": "another shape is expected",
-    "dtype": "another dtype is expected",
-    "non-finite": "NaN or infinity where a number is expected, or the other way round",
-    "values": "the numbers differ",
-    "different": "not equal to what is expected",
-}
 
 
 class Screen:
@@ -106,7 +97,9 @@ class Screen:
             if frame["text"]:
                 self.say(f"    {frame['text']}")
         for failure in row.failures:
-            self.say(f"  {failure.label}: {difference(failure)}")
+            self.say(
+                f"  {failure.label}: {difference(failure.kind, failure.submitted_shape, failure.expected_shape)}"
+            )
             if failure.place:
                 self.say(f"    {failure.place}")
 
@@ -163,30 +156,11 @@ def _headline(row: Row) -> str:
     return row.message or f"{len(row.failures)} of {row.cases} cases are not right"
 
 
-def difference(failure: Failure) -> str:
-    """The kind of difference in words; for shapes, both shapes."""
-    if failure.kind == "shape" and failure.expected_shape is not None:
-        return f"shape {_tuple(failure.submitted_shape)} where {_tuple(failure.expected_shape)} is expected"
-    return KINDS.get(failure.kind, failure.kind)
-
-
-def _tuple(shape: list[int] | None) -> str:
-    return "()" if not shape else f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
-
-
 def _short(file: str) -> str:
     try:
         return str(Path(file).resolve().relative_to(Path.cwd()))
     except ValueError:
         return file
-
-
-def number(text: Any) -> str:
-    """`"12.50"` as `12.5`, `None` as `-`."""
-    if text is None:
-        return "-"
-    plain = str(text)
-    return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
 def due_line(plan: dict[str, Any]) -> str:
@@ -202,19 +176,8 @@ def when(iso: str, now: str | None = None) -> str:
     """A UTC time in this machine's zone and in words; `now` is the grader's clock, not ours."""
     moment = parse_time(iso)
     here = moment.astimezone()
-    return f"{here:%a %d %b %Y %H:%M} {here.tzname()} ({distance(moment, parse_time(now) if now else None)})"
-
-
-def distance(moment: dt.datetime, now: dt.datetime | None) -> str:
-    seconds = (moment - (now or dt.datetime.now(dt.timezone.utc))).total_seconds()
-    size = abs(seconds)
-    if size < 5400:
-        words = f"{max(1, round(size / 60))} minutes"
-    elif size < 2 * 86400:
-        words = f"{round(size / 3600)} hours"
-    else:
-        words = f"{round(size / 86400)} days"
-    return f"in {words}" if seconds > 0 else f"{words} ago"
+    reference = parse_time(now) if now else dt.datetime.now(dt.timezone.utc)
+    return f"{here:%a %d %b %Y %H:%M} {here.tzname()} ({distance(moment, reference)})"
 
 
 def parse_time(iso: str) -> dt.datetime:

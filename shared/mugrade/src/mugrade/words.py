@@ -1,0 +1,55 @@
+"""The same words for the terminal and the pages: kinds of difference, numbers, distances in time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+KINDS = {
+    "ok": "right",
+    "missing": "no value was handed in for this case",
+    "type": "another kind of value is expected",
+    "length": "a list or dict of another length is expected",
+    "shape": "another shape is expected",
+    "dtype": "another dtype is expected",
+    "non-finite": "NaN or infinity where a number is expected, or the other way round",
+    "values": "the numbers differ",
+    "different": "not equal to what is expected",
+}
+
+
+def difference(
+    kind: str, submitted: Sequence[int] | None = None, expected: Sequence[int] | None = None
+) -> str:
+    """The kind of difference in words; for shapes, both shapes."""
+    if kind == "shape" and expected is not None:
+        return f"shape {shape(submitted)} where {shape(expected)} is expected"
+    return KINDS.get(kind, kind)
+
+
+def shape(sizes: Sequence[int] | None) -> str:
+    """A shape as Python writes it."""
+    return str(tuple(sizes or ()))
+
+
+def number(value: Any) -> str:
+    """`"12.50"` as `12.5`, `None` as `-`."""
+    if value is None:
+        return "-"
+    plain = format(value, "f") if hasattr(value, "as_tuple") else str(value)
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+
+
+def distance(moment: dt.datetime, now: dt.datetime) -> str:
+    """`in 3 days`, `20 minutes ago`."""
+    seconds = (moment - now).total_seconds()
+    size = abs(seconds)
+    if size < 5400:
+        count, unit = max(1, round(size / 60)), "minute"
+    elif size < 2 * 86400:
+        count, unit = round(size / 3600), "hour"
+    else:
+        count, unit = round(size / 86400), "day"
+    words = f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"in {words}" if seconds > 0 else f"{words} ago"
