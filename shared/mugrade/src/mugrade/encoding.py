@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import json
 import math
 import re
 from dataclasses import dataclass
@@ -331,3 +332,14 @@ def canonical_type(text: str) -> str:
     bare = bare.lstrip("<>=|") if len(bare) <= 4 else bare
     bare = _SHORT.get(bare, bare)
     return bare if bare in ARRAY_DTYPES else name
+
+
+# ------------------------------------------------------------------------------ canonical JSON
+
+
+def canonical_json(data: Any) -> bytes:
+    """One spelling for equal data: sorted keys, no spaces, UTF-8. What digests are taken over."""
+    text = json.dumps(
+        data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode("utf-8")

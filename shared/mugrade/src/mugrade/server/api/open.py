@@ -1,0 +1,81 @@
+"""Routes that need no token: what server this is, and signing in from a terminal."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from fastapi import Request
+
+import mugrade
+from mugrade.server import schemas
+from mugrade.server.api.common import PublicId, make_router
+from mugrade.server.problems import ProblemError
+from mugrade.server.routing import open_to_all
+from mugrade.server.services import certificates, devices, keys
+from mugrade.server.services.accounts import ROLE_SCOPES
+from mugrade.server.services.courses import courses
+
+router = make_router(open_routes=True, tags=["open"])
+_WAITING = {
+    "authorization_pending": "Nobody has entered the code yet; ask again in a few seconds.",
+    "slow_down": "Asked too often; wait for the interval.",
+    "expired_device_code": "The code was used or is too old; start again.",
+    "access_denied": "The sign-in was refused on the web page.",
+}
+
+
+@router.get("/meta")
+@open_to_all
+def meta(request: Request) -> schemas.Meta:
+    """Which server this is, its time, and the keys that verify its receipts."""
+    state = request.app.state
+    with state.database.read() as session:
+        receipt_keys = [schemas.ReceiptKey(**key) for key in keys.public_keys(session)]
+    return schemas.Meta(
+        version=mugrade.__version__, time=state.clock(), web=state.settings.web_address(),
+        receipt_keys=receipt_keys,
+    )  # fmt: skip
+
+
+@router.post("/device/code")
+@open_to_all
+def device_code(request: Request, body: schemas.DeviceCodeIn) -> schemas.DeviceCode:
+    """Start signing in from a terminal."""
+    state = request.app.state
+    state.address_limit.check(request, "device")
+    with state.database.write() as session:
+        started = devices.start(session, state.clock(), body.client)
+    page = state.settings.web_address() + "device"
+    return schemas.DeviceCode(
+        device_code=started.device_code, user_code=started.user_code, verification_uri=page,
+        verification_uri_complete=f"{page}?{urlencode({'code': started.user_code})}",
+        interval=devices.INTERVAL_SECONDS, expires_in=int(devices.LIFETIME.total_seconds()),
+    )  # fmt: skip
+
+
+@router.post("/device/token")
+@open_to_all
+def device_token(request: Request, body: schemas.DeviceTokenIn) -> schemas.DeviceToken:
+    """Whether the terminal is let in; its token, once."""
+    state = request.app.state
+    with state.database.write() as session:
+        outcome = devices.poll(session, state.clock(), body.device_code)
+        if not isinstance(outcome, str):
+            token, account = outcome
+            course = next(c for c in courses(session) if c.pk == account.course_pk)
+            me = schemas.Me(
+                id=account.id, name=account.name, email=account.email, role=account.role,  # type: ignore[arg-type]
+                scopes=sorted(ROLE_SCOPES[account.role]),
+                course=schemas.CourseOut(id=course.id, title=course.title),
+            )  # fmt: skip
+            return schemas.DeviceToken(token=token, account=me)
+    raise ProblemError(400, outcome, _WAITING[outcome])
+
+
+@router.get("/certificates/{certificate}")
+@open_to_all
+def check_certificate(request: Request, certificate: PublicId) -> schemas.CertificateCheck:
+    """Whether a certificate is this server's and stands."""
+    with request.app.state.database.read() as session:
+        found = certificates.check(session, certificate)
+    return schemas.CertificateCheck.model_validate(found, from_attributes=True)

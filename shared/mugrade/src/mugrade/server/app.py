@@ -1,0 +1,88 @@
+"""The ASGI application: `create_app(settings)`."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+
+import mugrade
+from mugrade.server import dialect, problems
+from mugrade.server.api import open as open_routes
+from mugrade.server.api import project, staff, student
+from mugrade.server.db import Database
+from mugrade.server.limits import AddressLimit
+from mugrade.server.observe import Metrics, Observer
+from mugrade.server.services import keys
+from mugrade.server.settings import Settings
+
+Clock = Callable[[], dt.datetime]
+
+
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.timezone.utc)
+
+
+def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> FastAPI:
+    """Build the application; the schema is brought up to date at once.
+
+    `app.state` carries `settings`, `database`, `clock`, `metrics` and `address_limit` for routes.
+
+    Args:
+        settings: read from the environment when None.
+        clock: the time, UTC and aware; tests give their own.
+    """
+    settings = settings or Settings()
+    database = Database(settings)
+    database.migrate()
+    with database.write() as session:
+        keys.ensure(session, clock())
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        database.close()
+
+    app = FastAPI(
+        title="mugrade",
+        version=mugrade.__version__,
+        lifespan=lifespan,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # its page would load scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.settings, app.state.database, app.state.clock = settings, database, clock
+    app.state.metrics = Metrics()
+    app.state.address_limit = AddressLimit(settings)
+    app.add_middleware(Observer, metrics=app.state.metrics)
+    problems.install(app)
+    _include_routes(app)
+    return app
+
+
+def _include_routes(app: FastAPI) -> None:
+    for module in (dialect, open_routes, student, staff, project):
+        app.include_router(module.router)
+    _add_health(app)
+
+
+def _add_health(app: FastAPI) -> None:
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> JSONResponse:
+        """The process answers."""
+        return JSONResponse({"status": "ok"})
+
+    @app.get("/readyz", include_in_schema=False)
+    def readyz(request: Request) -> JSONResponse:
+        """The database answers, with this code's schema."""
+        ready = request.app.state.database.is_current()
+        return JSONResponse(
+            {"status": "ok" if ready else "migrate"}, status_code=200 if ready else 503
+        )
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics(request: Request) -> Response:
+        return Response(request.app.state.metrics.text(), media_type="text/plain; version=0.0.4")

@@ -1,0 +1,153 @@
+"""mugrade's own course file: `mugrade init COURSE.toml` reads it (docs/course-file.md)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import zoneinfo
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from mugrade.server.problems import invalid
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
+Amount = Annotated[Decimal, Field(ge=0, le=10000, max_digits=8, decimal_places=2)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ToleranceIn(_Part):
+    rtol: float = Field(1e-5, ge=0, le=1)
+    ascale: float = Field(1e-6, ge=0, le=1)
+    atol: float = Field(0.0, ge=0, le=1e300)
+    dtype: bool = False
+
+
+class ProblemIn(_Part):
+    id: Slug
+    title: str = Field("", max_length=200)
+    points: Amount = Decimal(1)
+    pool: int = Field(1, ge=1, le=64)
+    requires: str | None = Field(None, max_length=80)
+    speed: bool = False
+    tolerance: ToleranceIn = ToleranceIn()
+
+
+class AssignmentIn(_Part):
+    id: Slug
+    title: str = Field("", max_length=200)
+    opens_at: dt.datetime | None = None
+    due_at: dt.datetime | None = None
+    cutoff_at: dt.datetime | None = None
+    problem: list[ProblemIn] = []
+
+    @model_validator(mode="after")
+    def _ordered_and_unique(self) -> AssignmentIn:
+        names = [problem.id for problem in self.problem]
+        if len(set(names)) < len(names):
+            raise ValueError(f"assignment {self.id} names a problem twice")
+        times = [t for t in (self.opens_at, self.due_at, self.cutoff_at) if t is not None]
+        aware = [t if t.tzinfo else t.replace(tzinfo=dt.timezone.utc) for t in times]
+        if aware != sorted(aware):
+            raise ValueError(f"assignment {self.id} must open before it is due and close after it")
+        return self
+
+
+class LateIn(_Part):
+    percent_per_day: Annotated[Decimal, Field(ge=0, le=100)] = Decimal(0)
+    pooled_days: int = Field(0, ge=0, le=365)
+    cutoff_days: int | None = Field(None, ge=0, le=365)
+    grace_minutes: int = Field(0, ge=0, le=24 * 60)
+
+
+class CertificateIn(_Part):
+    average: Annotated[Decimal, Field(ge=0, le=100)] = Decimal(80)
+    project: bool = True
+
+
+class CourseIn(_Part):
+    id: Slug
+    title: str = Field(min_length=1, max_length=200)
+    code: str | None = Field(None, min_length=6, max_length=64)
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            zoneinfo.ZoneInfo(name)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(
+                f"{name!r} is no time zone; expected a name such as Europe/Berlin"
+            ) from None
+        return name
+
+
+class CriterionIn(_Part):
+    id: Slug
+    title: str = Field(max_length=200)
+    points: Amount
+
+
+class PersonIn(_Part):
+    email: str
+    name: str
+    role: str = Field("student", pattern="^(student|grader|instructor)$")
+
+
+class CourseFile(_Part):
+    """The whole file; times without a zone are in the course's time zone."""
+
+    course: CourseIn
+    certificate: CertificateIn = CertificateIn()
+    late: LateIn = LateIn()
+    assignment: list[AssignmentIn] = []
+    rubric: list[CriterionIn] = []
+    person: list[PersonIn] = []
+
+    @model_validator(mode="after")
+    def _unique(self) -> CourseFile:
+        names = [assignment.id for assignment in self.assignment]
+        if len(set(names)) < len(names):
+            raise ValueError("an assignment is named twice")
+        return self
+
+    def policy(self) -> dict[str, Any]:
+        return {
+            "late": self.late.model_dump(mode="json"),
+            "certificate": self.certificate.model_dump(mode="json"),
+        }
+
+    def moment(self, value: dt.datetime | None) -> dt.datetime | None:
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=zoneinfo.ZoneInfo(self.course.timezone))
+
+
+def parse(text: str, name: str = "COURSE.toml") -> CourseFile:
+    """Read a course file; every fault is told with its place in the file."""
+    try:
+        return CourseFile.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise invalid(f"{name} is no TOML: {error}.") from None
+    except ValidationError as error:
+        reasons = [
+            f"{'.'.join(str(p) for p in item['loc'])}: {item['msg']}" for item in error.errors()
+        ]
+        raise invalid(
+            f"{name} is no course file: {'; '.join(reasons[:5])}.", errors=reasons
+        ) from None
+
+
+def read(path: Path) -> CourseFile:
+    return parse(path.read_text(encoding="utf-8"), path.name)

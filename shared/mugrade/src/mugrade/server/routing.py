@@ -1,0 +1,151 @@
+"""Who may call a route is decided before a byte of its body is read.
+
+Every endpoint carries `@requires(scope)` or `@open_to_all`; an application with a route that
+carries neither does not start. Bodies are capped while they arrive and decoded strictly, off the
+event loop.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from fastapi import Request
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from mugrade.encoding import MAX_DEPTH, MAX_NODES, EncodingError, check_limits
+from mugrade.server.problems import ProblemError, invalid
+from mugrade.server.services import accounts
+
+F = TypeVar("F", bound=Callable[..., Any])
+_DECODER = msgspec.json.Decoder()
+_STRING = re.compile(
+    rb'"(?:[^"\\]|\\.)*+"' if sys.version_info >= (3, 11) else rb'"(?:[^"\\]|\\.)*"'
+)
+_ENVELOPE_DEPTH = 4
+"""Levels that the request's own objects and lists add around a value."""
+
+
+def requires(scope: str) -> Callable[[F], F]:
+    """The endpoint needs a bearer token with `scope`; `request.state.actor` is who it is."""
+
+    def mark(endpoint: F) -> F:
+        endpoint.mugrade_scope = scope  # type: ignore[attr-defined]
+        return endpoint
+
+    return mark
+
+
+def open_to_all(endpoint: F) -> F:
+    """The endpoint needs no token."""
+    endpoint.mugrade_scope = None  # type: ignore[attr-defined]
+    return endpoint
+
+
+def body_limit(setting: str, nodes: int = MAX_NODES) -> Callable[[F], F]:
+    """The endpoint's body may have as many bytes as this setting says, and `nodes` nodes."""
+
+    def mark(endpoint: F) -> F:
+        endpoint.mugrade_body = (setting, nodes)  # type: ignore[attr-defined]
+        return endpoint
+
+    return mark
+
+
+class StrictRequest(Request):
+    """A request whose body is capped while being read and whose JSON is strict."""
+
+    max_bytes: int
+    max_nodes: int
+
+    async def body(self) -> bytes:
+        if not hasattr(self, "_body"):
+            self._body = await read_capped(self, self.max_bytes)
+        return self._body
+
+    async def json(self) -> Any:
+        body = await self.body()
+        return await run_in_threadpool(parse_json, body, self.max_nodes)
+
+
+class StrictRoute(APIRoute):
+    """Authenticate, check the scope, then read, decode and call the endpoint."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        if not hasattr(endpoint, "mugrade_scope"):
+            raise TypeError(
+                f"Route {path} must say who may call it: @requires(...) or @open_to_all."
+            )
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        handle = super().get_route_handler()
+        scope = self.endpoint.mugrade_scope  # type: ignore[attr-defined]
+        setting, nodes = getattr(self.endpoint, "mugrade_body", ("max_body_bytes", MAX_NODES))
+
+        async def handler(request: Request) -> Response:
+            strict = StrictRequest(request.scope, request.receive)
+            strict.max_bytes = getattr(request.app.state.settings, setting)
+            strict.max_nodes = nodes
+            if scope is not None:
+                strict.state.actor = await run_in_threadpool(_authenticate, request, scope)
+            return await handle(strict)
+
+        return handler
+
+
+def _authenticate(request: Request, scope: str) -> accounts.Actor:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token:
+        raise ProblemError(401, "bad_token", "No token was sent; sign in with `mugrade login`.")
+    with request.app.state.database.read() as session:
+        actor = accounts.authenticate(session, token.strip(), request.app.state.clock())
+    accounts.require_scope(actor, scope)
+    return actor
+
+
+async def read_capped(request: Request, limit: int) -> bytes:
+    """The body, or 413 as soon as more than `limit` bytes are announced or have arrived."""
+    too_large = ProblemError(
+        413, "too_large", f"The body has more than {limit} bytes; send a smaller one."
+    )
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise too_large
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise too_large
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _nodes_at_most(body: bytes) -> int:
+    """An upper bound of the JSON's nodes, before anything is allocated for them."""
+    return 1 + body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
+def parse_json(
+    body: bytes, max_nodes: int = MAX_NODES, max_depth: int = MAX_DEPTH + _ENVELOPE_DEPTH
+) -> Any:
+    """Strict JSON: no NaN, no 1e999, 64-bit integers, bounded depth and nodes; 4xx otherwise."""
+    if not body:
+        raise invalid("The body is empty; expected JSON.")
+    try:
+        if _nodes_at_most(body) > max_nodes and _nodes_at_most(_STRING.sub(b"", body)) > max_nodes:
+            raise EncodingError(f"The body has more than {max_nodes} nodes; send a smaller one.")
+        data = _DECODER.decode(body)
+        check_limits(data, max_depth=max_depth, max_nodes=max_nodes)
+    except RecursionError:
+        raise invalid(f"The JSON is nested deeper than {max_depth} levels.") from None
+    except EncodingError as error:
+        raise invalid(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise invalid(f"The body is not valid JSON: {str(error)[:120]}.") from None
+    return data

@@ -1,0 +1,428 @@
+"""Taking attempts: compare first, then store in one short transaction that decides everything.
+
+`grade` reads and compares without a lock. `store` takes the account's lock and checks, in this
+order: repeated key, window, limits; only then is the attempt written and its receipt signed. Two
+workers therefore never count past a limit, and an attempt that was acknowledged is in the database.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import zlib
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+from sqlalchemy import Row, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from mugrade.compare import Verdict
+from mugrade.encoding import EncodingError, canonical_json, decode
+from mugrade.server.models import Account, Attempt, Claim, Revision, SourceBundle, new_id
+from mugrade.server.problems import ProblemError, invalid, not_found, seconds_until
+from mugrade.server.schemas import AttemptIn
+from mugrade.server.services import answers, courses, keys, policies, standing
+from mugrade.server.services.accounts import Actor
+from mugrade.server.services.courses import AssignmentView, CourseView, ProblemView, RevisionView
+
+
+@dataclass(frozen=True)
+class Place:
+    """The problem that an attempt is for."""
+
+    course: CourseView
+    assignment: AssignmentView
+    problem: ProblemView
+
+    @property
+    def revision(self) -> RevisionView:
+        if self.problem.revision is None:
+            raise ProblemError(
+                403,
+                "not_open",
+                f"{self.problem.id} has no published answers yet; ask the course's staff.",
+            )
+        return self.problem.revision
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A compared attempt that is not stored yet."""
+
+    place: Place
+    variant: int
+    verdicts: list[Verdict]
+    body: bytes
+    digest: str
+    request_digest: str
+
+    @property
+    def correct(self) -> int:
+        return sum(verdict.correct for verdict in self.verdicts)
+
+
+@dataclass(frozen=True)
+class Report:
+    """An attempt as its account sees it, with what it did to the score."""
+
+    id: str
+    place: Place
+    revision: int
+    variant: int
+    at: dt.datetime
+    labels: tuple[str, ...]
+    verdicts: list[Verdict]
+    error: dict[str, Any] | None
+    receipt: str | None
+    score: Any
+    late_days: int
+    penalty_percent: Any
+    tries_left: int
+    standing: standing.AccountStanding
+    replayed: bool = False
+    origin: str = "api"
+
+    @property
+    def correct(self) -> int:
+        return sum(verdict.correct for verdict in self.verdicts)
+
+
+def find_place(session: Session, actor: Actor, assignment_id: str, problem_id: str) -> Place:
+    course = courses.view(session, actor.course_pk, actor.course_version)
+    assignment = course.assignment(assignment_id)
+    return Place(course, assignment, assignment.problem(problem_id))
+
+
+def variant_for(session: Session, account_id: str, problem: ProblemView) -> int | None:
+    """The variant that this account is asked for, None before publication."""
+    if problem.revision is None:
+        return None
+    variants = problem.revision.variants
+    return variants[keys.variant_index(session, account_id, problem.pk, len(variants))][0]
+
+
+# --------------------------------------------------------------------------------------- grading
+
+
+def grade(session: Session, actor: Actor, place: Place, given: AttemptIn) -> Graded:
+    """Check and compare one attempt; nothing is written."""
+    revision, variant = place.revision, variant_for(session, actor.id, place.problem)
+    assert variant is not None
+    if given.revision is not None and given.revision != revision.number:
+        raise _stale(f"revision {given.revision}", f"revision {revision.number}")
+    if given.variant is not None and given.variant != variant:
+        raise _stale(f"variant {given.variant}", f"variant {variant}")
+    if len(given.cases) > len(revision.labels):
+        raise invalid(
+            f"{len(given.cases)} cases were sent; {place.problem.id} has {len(revision.labels)} published."
+        )
+    limit = session.info["settings"].max_case_bytes
+    claims = []
+    for index, case in enumerate(given.cases):
+        try:
+            claims.append(decode(case.value))
+        except EncodingError as error:
+            raise invalid(f"Case {index}: {error}") from None
+    cases = [case.model_dump() for case in given.cases]
+    body = canonical_json([case["value"] for case in cases])
+    if len(body) > limit:
+        for index, case in enumerate(cases):
+            if len(canonical_json(case["value"])) > limit:
+                raise ProblemError(413, "too_large", f"Case {index} has more than {limit} bytes.")
+    expected = answers.expected(session, revision, variant)
+    verdicts = answers.judge(expected, claims, revision)
+    digest = hashlib.sha256(canonical_json(cases)).hexdigest()
+    return Graded(
+        place, variant, verdicts, body, digest, _request_digest(place.problem.pk, given, digest)
+    )
+
+
+def _request_digest(problem_pk: int, given: AttemptIn, digest: str) -> str:
+    """Equal for requests that ask for the same attempt."""
+    asked = f"{problem_pk}/{given.revision}/{given.variant}/{digest}"
+    return hashlib.sha256(asked.encode()).hexdigest()
+
+
+def _stale(given: str, current: str) -> ProblemError:
+    return ProblemError(
+        409,
+        "stale_revision",
+        f"The attempt is for {given}; {current} is asked for now. Run it again.",
+    )
+
+
+# --------------------------------------------------------------------------------------- storing
+
+
+def store(
+    session: Session,
+    now: dt.datetime,
+    actor: Actor,
+    graded: Graded,
+    given: AttemptIn,
+    key: str | None,
+) -> Report:
+    """Decide and write; call it in a write transaction."""
+    place = _lock(session, actor, graded.place)
+    rows = standing.attempt_rows(session, actor.pk)
+    replay = _repeated(rows, key, graded.request_digest)
+    if replay is not None:
+        return report(session, now, actor, replay.id, rows=rows, replayed=True)
+    decisions = standing.decisions(session, actor.pk)
+    before = standing.derive(place.course, rows, *decisions)
+    _check_window(before, place, now, accept_late=given.accept_late)
+    allowed = check_limits(session, rows, place.problem, now)
+
+    attempt_id = new_id("a")
+    new = policies.Try(attempt_id, place.problem.id, now, graded.correct, len(graded.verdicts))
+    mine = _judged(before, place, new)
+    receipt = keys.sign(session, _receipt(actor, graded, attempt_id, now, mine.score))
+    values = {
+        "id": attempt_id, "account_pk": actor.pk, "problem_pk": place.problem.pk,
+        "revision_pk": place.revision.pk, "graded_pk": place.revision.pk, "variant": graded.variant,
+        "origin": "api", "created_at": now, "at": now, "idempotency_key": key, "digest": graded.digest,
+        "request_digest": graded.request_digest, "correct": new.correct, "total": new.total,
+        "verdicts": answers.to_json(graded.verdicts), "receipt": receipt,
+        "error": given.error.model_dump() if given.error else None,
+        "client": given.client, "environment": given.environment,
+    }  # fmt: skip
+    pk = _insert(session, values)
+    session.execute(
+        insert(Claim).values(attempt_pk=pk, first=0, body=zlib.compress(graded.body, 1))
+    )
+    if given.source:
+        bundle = [file.model_dump() for file in given.source]
+        session.execute(insert(SourceBundle).values(attempt_pk=pk, body=answers.pack(bundle)))
+    after = standing.derive(place.course, [*rows, SimpleNamespace(**values)], *decisions)
+    return Report(
+        attempt_id, place, place.revision.number, graded.variant, now, place.revision.labels,
+        graded.verdicts, values["error"], receipt, mine.score, mine.late_days, mine.penalty_percent,
+        max(0, allowed.tries_left - 1), after,
+    )  # fmt: skip
+
+
+def _insert(session: Session, values: dict[str, Any]) -> int:
+    try:
+        return session.execute(insert(Attempt).values(**values).returning(Attempt.pk)).scalar_one()
+    except IntegrityError:
+        raise _key_conflict() from None
+
+
+def _key_conflict() -> ProblemError:
+    return ProblemError(
+        409,
+        "idempotency_conflict",
+        "This Idempotency-Key was used for another attempt; send a new one.",
+    )
+
+
+def _lock(session: Session, actor: Actor, place: Place) -> Place:
+    """Take the account's turn; fails when answers were published since the comparison."""
+    row = session.execute(
+        select(Account.pk, Account.course_pk).where(Account.pk == actor.pk).with_for_update()
+    ).one()
+    version = session.scalar(
+        select(courses.Course.version).where(courses.Course.pk == row.course_pk)
+    )
+    if version == place.course.version:
+        return place
+    course = courses.view(session, row.course_pk)
+    assignment = course.assignment(place.assignment.id)
+    problem = assignment.problem(place.problem.id)
+    if problem.revision is None or problem.revision.pk != place.revision.pk:
+        raise _stale(f"revision {place.revision.number}", "a newer revision")
+    return Place(course, assignment, problem)
+
+
+def _repeated(rows: list[Row], key: str | None, request_digest: str) -> Row | None:
+    for row in rows if key else ():
+        if row.idempotency_key == key:
+            if row.request_digest != request_digest:
+                raise _key_conflict()
+            return row
+    return None
+
+
+def _check_window(
+    state: standing.AccountStanding, place: Place, now: dt.datetime, *, accept_late: bool
+) -> None:
+    window, name = state.tasks[place.assignment.id].window, place.assignment.id
+    current = window.state(now)
+    if current == "not_open":
+        raise ProblemError(403, "not_open", f"{name} opens at {_clock(window.opens_at)}.")
+    if current == "closed":
+        raise ProblemError(
+            403, "closed", f"{name} closed at {_clock(window.cutoff_at)}; ask for an extension."
+        )
+    if current == "late" and not accept_late:
+        lost = state.penalty_now(name, now)
+        raise ProblemError(
+            403, "late",
+            f"{name} was due at {_clock(window.due_at)}; an attempt now would lose {lost:f}%. "
+            "Send it with --late if you want it to count.",
+        )  # fmt: skip
+
+
+def _clock(moment: dt.datetime | None) -> str:
+    return (
+        moment.astimezone(dt.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+        if moment
+        else "a time unknown"
+    )
+
+
+def check_limits(
+    session: Session, rows: list[Row], problem: ProblemView, now: dt.datetime
+) -> policies.Allowance:
+    """How many tries are left in this hour, or 429."""
+    allowed = allowance(session, rows, problem, now)
+    if allowed.code is not None and allowed.next_at is not None:
+        per_hour = session.info["settings"].attempts_per_hour
+        reason = (
+            f"{per_hour} attempts an hour are allowed for {problem.id}"
+            if allowed.code == "rate_limited"
+            else f"Many attempts at {problem.id} in a row missed"
+        )
+        detail = f"{reason}; the next one is possible at {allowed.next_at:%H:%M:%S} UTC."
+        raise ProblemError(
+            429, allowed.code, detail, retry_after=seconds_until(allowed.next_at, now)
+        )
+    return allowed
+
+
+def allowance(
+    session: Session, rows: list[Row], problem: ProblemView, now: dt.datetime
+) -> policies.Allowance:
+    settings = session.info["settings"]
+    if settings.solo:
+        return policies.Allowance(settings.attempts_per_hour)
+    recent = [
+        (r.created_at, r.correct == r.total) for r in reversed(rows) if r.problem_pk == problem.pk
+    ]
+    return policies.allowance(
+        recent, now, per_hour=settings.attempts_per_hour, free_misses=settings.misses_before_cooldown,
+        first_cooldown=settings.cooldown_seconds, cooldown_limit=settings.cooldown_limit_seconds,
+    )  # fmt: skip
+
+
+def _judged(
+    state: standing.AccountStanding, place: Place, new: policies.Try
+) -> policies.ProblemResult:
+    """What this one attempt is worth by itself."""
+    late = place.course.policy.late
+    days = state.tasks[place.assignment.id].window.late_days(new.at)
+    lost = policies.penalty(days, min(state.results[place.assignment.id].pool_before, days), late)
+    score = policies.score_of(new.correct, new.total, place.problem.points, lost)
+    return policies.ProblemResult(score, new, days, lost)
+
+
+def _receipt(
+    actor: Actor, graded: Graded, attempt_id: str, now: dt.datetime, score: Any
+) -> dict[str, Any]:
+    place = graded.place
+    return {
+        "course": place.course.id, "account": actor.id, "assignment": place.assignment.id,
+        "problem": place.problem.id, "attempt": attempt_id, "revision": place.revision.number,
+        "variant": graded.variant, "correct": graded.correct, "total": len(graded.verdicts),
+        "score": f"{score:f}", "at": utc_text(now), "digest": graded.digest,
+    }  # fmt: skip
+
+
+def utc_text(moment: dt.datetime) -> str:
+    return moment.astimezone(dt.timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+# --------------------------------------------------------------------------------------- reading
+
+
+def find_repeated(session: Session, actor: Actor, key: str | None, given: AttemptIn) -> str | None:
+    """The id of the account's attempt with this key and these cases."""
+    if not key:
+        return None
+    query = select(Attempt).where(Attempt.account_pk == actor.pk, Attempt.idempotency_key == key)
+    attempt = session.scalar(query)
+    if attempt is None:
+        return None
+    cases = canonical_json([case.model_dump() for case in given.cases])
+    if (
+        _request_digest(attempt.problem_pk, given, hashlib.sha256(cases).hexdigest())
+        != attempt.request_digest
+    ):
+        raise _key_conflict()
+    return attempt.id
+
+
+def report(
+    session: Session,
+    now: dt.datetime,
+    actor: Actor,
+    attempt_id: str,
+    *,
+    rows: list[Row] | None = None,
+    replayed: bool = False,
+) -> Report:
+    """One of the actor's own attempts, or 404."""
+    attempt = session.scalar(
+        select(Attempt).where(Attempt.id == attempt_id, Attempt.account_pk == actor.pk)
+    )
+    if attempt is None:
+        raise not_found("attempt")
+    place = place_of(
+        courses.view(session, actor.course_pk, actor.course_version), attempt.problem_pk
+    )
+    rows = standing.attempt_rows(session, actor.pk) if rows is None else rows
+    state = standing.of_account(session, place.course, actor.pk, rows)
+    mine = _judged(state, place, _as_try(attempt, place.problem.id))
+    revision = session.get_one(Revision, attempt.graded_pk)
+    left = allowance(session, rows, place.problem, now).tries_left
+    return Report(
+        attempt.id, place, revision.number, attempt.variant, attempt.at, tuple(revision.labels),
+        answers.from_json(attempt.verdicts), attempt.error, attempt.receipt, mine.score,
+        mine.late_days, mine.penalty_percent, left, state, replayed, attempt.origin,
+    )  # fmt: skip
+
+
+def _as_try(attempt: Attempt, problem_id: str) -> policies.Try:
+    return policies.Try(attempt.id, problem_id, attempt.at, attempt.correct, attempt.total)
+
+
+def place_of(course: CourseView, problem_pk: int) -> Place:
+    for assignment in course.assignments:
+        for problem in assignment.problems:
+            if problem.pk == problem_pk:
+                return Place(course, assignment, problem)
+    raise not_found("problem")
+
+
+def history(
+    session: Session,
+    course: CourseView,
+    account_pk: int,
+    assignment_id: str,
+    problem_id: str,
+    limit: int = 200,
+) -> list[Report]:
+    """The account's attempts at one problem, newest first."""
+    assignment = course.assignment(assignment_id)
+    place = Place(course, assignment, assignment.problem(problem_id))
+    state = standing.of_account(session, course, account_pk)
+    query = (
+        select(Attempt, Revision.number, Revision.labels)
+        .join(Revision, Revision.pk == Attempt.graded_pk)
+        .where(Attempt.account_pk == account_pk, Attempt.problem_pk == place.problem.pk)
+        .order_by(Attempt.created_at.desc(), Attempt.pk.desc())
+        .limit(limit)
+    )
+    reports = []
+    for attempt, number, labels in session.execute(query):
+        mine = _judged(state, place, _as_try(attempt, problem_id))
+        reports.append(
+            Report(
+                attempt.id, place, number, attempt.variant, attempt.at, tuple(labels),
+                answers.from_json(attempt.verdicts), attempt.error, attempt.receipt, mine.score,
+                mine.late_days, mine.penalty_percent, 0, state, origin=attempt.origin,
+            )
+        )  # fmt: skip
+    return reports

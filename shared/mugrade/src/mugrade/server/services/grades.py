@@ -1,0 +1,176 @@
+"""The gradebook: everybody's scores, as rows, JSON or CSV; and staff's own decisions about scores."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from mugrade.server.models import Account, Extension, Override
+from mugrade.server.problems import invalid
+from mugrade.server.services import accounts, audit, courses, policies, standing
+from mugrade.server.services.courses import CourseView
+
+
+@dataclass(frozen=True)
+class Row:
+    """One student's line of the gradebook."""
+
+    id: str
+    name: str
+    email: str
+    active: bool
+    results: dict[str, policies.Result]
+    scores: dict[str, Decimal]
+    average: Decimal
+    late_days_left: int
+    project_done: bool
+    certificate: bool
+
+
+@dataclass(frozen=True)
+class Gradebook:
+    course: CourseView
+    assignments: tuple[courses.AssignmentView, ...]
+    rows: list[Row]
+
+
+def gradebook(session: Session, course_pk: int, assignment_id: str | None = None) -> Gradebook:
+    """Every student of the course by name; one assignment's column only when asked."""
+    course = courses.view(session, course_pk)
+    shown = (course.assignment(assignment_id),) if assignment_id else course.assignments
+    people = session.scalars(
+        select(Account).where(Account.course_pk == course_pk, Account.role == "student")
+        .order_by(Account.name, Account.pk)
+    ).all()  # fmt: skip
+    pks = [person.pk for person in people]
+    states = standing.of_everybody(session, course, pks)
+    done = standing.project_done(session, pks)
+    rows = []
+    for person in people:
+        state = states[person.pk]
+        rule = policies.certificate_standing(
+            state.results, person.pk in done, course.policy.certificate
+        )
+        rows.append(
+            Row(
+                person.id, person.name, person.email, person.active, state.results,
+                {a.id: state.results[a.id].score for a in shown}, state.average,
+                state.late_days_left, person.pk in done, rule.earned,
+            )
+        )  # fmt: skip
+    return Gradebook(course, shown, rows)
+
+
+def as_csv(book: Gradebook) -> str:
+    """Totals, then every problem of the shown assignments; cells are safe to open in a spreadsheet."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    header = ["id", "name", "email", "average", "late_days_left", "project", "certificate"]
+    for assignment in book.assignments:
+        header += [assignment.id, *(f"{assignment.id}/{p.id}" for p in assignment.problems)]
+    writer.writerow([safe_cell(cell) for cell in header])
+    for row in book.rows:
+        cells = [row.id, row.name, row.email, f"{row.average:f}", str(row.late_days_left)]
+        cells += ["yes" if row.project_done else "no", "yes" if row.certificate else "no"]
+        for assignment in book.assignments:
+            result = row.results[assignment.id]
+            cells.append(f"{result.score:f}")
+            cells += [f"{result.problems[p.id].score:f}" for p in assignment.problems]
+        writer.writerow([safe_cell(cell) for cell in cells])
+    return out.getvalue()
+
+
+def safe_cell(text: str) -> str:
+    """A cell that a spreadsheet would run as a formula gets an apostrophe in front."""
+    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r", "\n") else text
+
+
+def extend(
+    session: Session,
+    now: dt.datetime,
+    actor: accounts.Actor,
+    *,
+    student: str,
+    assignment_id: str,
+    days: int | None,
+    until: dt.datetime | None,
+    reason: str,
+) -> dt.datetime | None:
+    """Give one student more time; `days` count from the assignment's own due time, 0 lifts it.
+
+    Returns:
+        The student's due time now.
+    """
+    account = accounts.find(session, actor.course_pk, student)
+    course = courses.view(session, actor.course_pk)
+    assignment = course.assignment(assignment_id)
+    if (days is None) == (until is None):
+        raise invalid("Give either days or until, not both.")
+    if assignment.due_at is None:
+        raise invalid(f"{assignment_id} has no due time; there is nothing to extend.")
+    if until is not None and until.tzinfo is None:
+        raise invalid("The time `until` needs a zone, such as 2026-10-08T12:00:00Z.")
+    due = until if until is not None else assignment.due_at + dt.timedelta(days=days or 0)
+    lifted = due <= assignment.due_at
+    session.add(
+        Extension(
+            account_pk=account.pk, assignment_pk=assignment.pk, due_at=None if lifted else due,
+            reason=reason, author_pk=actor.pk, created_at=now,
+        )
+    )  # fmt: skip
+    session.flush()
+    audit.record(
+        session, now, actor=actor.email, action="extension", object=f"{account.email} {assignment_id}",
+        course_pk=actor.course_pk, due_at=None if lifted else due.isoformat(), reason=reason,
+    )  # fmt: skip
+    return standing.of_account(session, course, account.pk).tasks[assignment_id].window.due_at
+
+
+def override(
+    session: Session,
+    now: dt.datetime,
+    actor: accounts.Actor,
+    *,
+    student: str,
+    assignment_id: str,
+    problem_id: str,
+    points: Decimal | None,
+    reason: str,
+) -> Decimal:
+    """Set one student's score for a problem by hand, or lift that with None; the score now."""
+    account = accounts.find(session, actor.course_pk, student)
+    course = courses.view(session, actor.course_pk)
+    problem = course.assignment(assignment_id).problem(problem_id)
+    if points is not None and points > problem.points:
+        raise invalid(f"{points} is more than the {problem.points} points of {problem_id}.")
+    session.add(
+        Override(
+            account_pk=account.pk, problem_pk=problem.pk, points=points, reason=reason,
+            author_pk=actor.pk, created_at=now,
+        )
+    )  # fmt: skip
+    session.flush()
+    audit.record(
+        session, now, actor=actor.email, action="override",
+        object=f"{account.email} {assignment_id}/{problem_id}", course_pk=actor.course_pk,
+        points=None if points is None else str(points), reason=reason,
+    )  # fmt: skip
+    result = standing.of_account(session, course, account.pk).results[assignment_id]
+    return result.problems[problem_id].score
+
+
+def decisions_about(session: Session, account_pk: int) -> tuple[list[Extension], list[Override]]:
+    """Every extension and override of one account, newest first."""
+    extensions = (
+        select(Extension).where(Extension.account_pk == account_pk).order_by(Extension.pk.desc())
+    )
+    overrides = (
+        select(Override).where(Override.account_pk == account_pk).order_by(Override.pk.desc())
+    )
+    return list(session.scalars(extensions)), list(session.scalars(overrides))

@@ -1,0 +1,323 @@
+"""Scores, late days and the certificate rule: pure functions over attempts and policy.
+
+Nothing here knows the database or the time of day; the same attempts always give the same score.
+Arithmetic is exact (Fraction, Decimal); a problem's score is rounded to 0.01, half up, and an
+assignment's score is the sum of what its problems show.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from typing import Any
+
+CENT = Decimal("0.01")
+DAY = dt.timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class LatePolicy:
+    """Attributes:
+    percent_per_day: lost for each day late that no free day covers.
+    pooled_days: free late days a student has in the whole course.
+    cutoff_days: days after the due time at which an assignment closes; None: never.
+    grace_minutes: lateness that does not count.
+    """
+
+    percent_per_day: Decimal = Decimal(0)
+    pooled_days: int = 0
+    cutoff_days: int | None = None
+    grace_minutes: int = 0
+
+
+@dataclass(frozen=True)
+class CertificateRule:
+    average: Decimal = Decimal(80)
+    project: bool = True
+
+
+@dataclass(frozen=True)
+class Policy:
+    late: LatePolicy = LatePolicy()
+    certificate: CertificateRule = CertificateRule()
+
+
+def policy_from(data: Mapping[str, Any]) -> Policy:
+    """The policy out of a course's stored JSON."""
+    late, rule = dict(data.get("late", {})), dict(data.get("certificate", {}))
+    if "percent_per_day" in late:
+        late["percent_per_day"] = Decimal(str(late["percent_per_day"]))
+    if "average" in rule:
+        rule["average"] = Decimal(str(rule["average"]))
+    return Policy(LatePolicy(**late), CertificateRule(**rule))
+
+
+# --------------------------------------------------------------------------------------- time
+
+
+@dataclass(frozen=True)
+class Window:
+    """When an assignment takes attempts of one account (its extension is in it)."""
+
+    opens_at: dt.datetime | None = None
+    due_at: dt.datetime | None = None
+    cutoff_at: dt.datetime | None = None
+    grace: dt.timedelta = dt.timedelta(0)
+
+    def state(self, now: dt.datetime) -> str:
+        """`not_open`, `open`, `late` or `closed`."""
+        if self.opens_at is not None and now < self.opens_at:
+            return "not_open"
+        if self.cutoff_at is not None and now > self.cutoff_at + self.grace:
+            return "closed"
+        return "late" if self.late_days(now) else "open"
+
+    def late_days(self, at: dt.datetime) -> int:
+        """Days begun after the due time; 0 within the grace."""
+        if self.due_at is None or at <= self.due_at + self.grace:
+            return 0
+        return -((self.due_at - at) // DAY)
+
+
+def window(
+    opens_at: dt.datetime | None,
+    due_at: dt.datetime | None,
+    cutoff_at: dt.datetime | None,
+    extended_to: dt.datetime | None,
+    late: LatePolicy,
+) -> Window:
+    """The window of one account: an extension moves due time and cut-off together."""
+    if due_at is not None and cutoff_at is None and late.cutoff_days is not None:
+        cutoff_at = due_at + late.cutoff_days * DAY
+    if due_at is not None and extended_to is not None and extended_to > due_at:
+        if cutoff_at is not None:
+            cutoff_at += extended_to - due_at
+        due_at = extended_to
+    return Window(opens_at, due_at, cutoff_at, dt.timedelta(minutes=late.grace_minutes))
+
+
+# -------------------------------------------------------------------------------------- scores
+
+
+@dataclass(frozen=True)
+class Try:
+    """One attempt, as far as scores care."""
+
+    id: str
+    problem: str
+    at: dt.datetime
+    correct: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """One assignment of one account: its problems' points, its window, staff's overrides."""
+
+    id: str
+    points: Mapping[str, Decimal]
+    window: Window = Window()
+    overrides: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ProblemResult:
+    score: Decimal
+    best: Try | None = None
+    late_days: int = 0
+    penalty_percent: Decimal = Decimal(0)
+    overridden: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one assignment came to.
+
+    Attributes:
+        pool_before: free late days that were left when it was its turn.
+        days_used: how many of them it took.
+    """
+
+    id: str
+    score: Decimal
+    points: Decimal
+    problems: Mapping[str, ProblemResult]
+    pool_before: int
+    days_used: int
+
+    @property
+    def percent(self) -> Fraction:
+        return Fraction(self.score) / Fraction(self.points) * 100 if self.points else Fraction(0)
+
+
+def round_points(value: Fraction) -> Decimal:
+    return (Decimal(value.numerator) / Decimal(value.denominator)).quantize(CENT, ROUND_HALF_UP)
+
+
+def penalty(days: int, covered: int, late: LatePolicy) -> Decimal:
+    """Per cent lost by an attempt so many days late with so many of them free."""
+    return min(Decimal(100), max(0, days - covered) * late.percent_per_day)
+
+
+def score_of(correct: int, total: int, points: Decimal, lost_percent: Decimal) -> Decimal:
+    if total <= 0:
+        return Decimal("0.00")
+    kept = 1 - Fraction(lost_percent) / 100
+    return round_points(Fraction(points) * Fraction(correct, total) * kept)
+
+
+def assignment_result(task: Task, tries: Iterable[Try], late: LatePolicy, pool: int) -> Result:
+    """The best that the attempts allow with `pool` free late days left.
+
+    Every lateness d that occurs is tried: attempts later than d do not count, and d of the free
+    days (or what is left) are spent. The highest sum wins, the smaller d where sums are equal, so
+    free days are spent only where that raises the score.
+    """
+    mine = [(t, task.window.late_days(t.at)) for t in tries if t.problem in task.points]
+    best: tuple[Decimal, int, dict[str, ProblemResult]] | None = None
+    for limit in sorted({0, *(days for _, days in mine)}):
+        covered = min(pool, limit) if late.percent_per_day else 0
+        problems = _problem_results(task, mine, late, limit, covered)
+        total = sum((p.score for p in problems.values()), Decimal(0))
+        if best is None or total > best[0]:
+            best = (total, covered, problems)
+    assert best is not None
+    points = sum(task.points.values(), Decimal(0))
+    return Result(task.id, best[0], points, best[2], pool_before=pool, days_used=best[1])
+
+
+def _problem_results(
+    task: Task, mine: Sequence[tuple[Try, int]], late: LatePolicy, limit: int, covered: int
+) -> dict[str, ProblemResult]:
+    results = {problem: ProblemResult(Decimal("0.00")) for problem in task.points}
+    for attempt, days in sorted(mine, key=lambda pair: pair[0].at):
+        if days > limit:
+            continue
+        lost = penalty(days, covered, late)
+        score = score_of(attempt.correct, attempt.total, task.points[attempt.problem], lost)
+        standing = results[attempt.problem]
+        if standing.best is None or score > standing.score:
+            results[attempt.problem] = ProblemResult(score, attempt, days, lost)
+    for problem, points in task.overrides.items():
+        if problem in results:
+            standing = results[problem]
+            results[problem] = ProblemResult(
+                points.quantize(CENT, ROUND_HALF_UP), standing.best, standing.late_days,
+                standing.penalty_percent, overridden=True,
+            )  # fmt: skip
+    return results
+
+
+def course_results(
+    tasks: Sequence[Task], tries: Mapping[str, Sequence[Try]], late: LatePolicy
+) -> dict[str, Result]:
+    """Every assignment's result; free late days are spent in the order of due times.
+
+    Args:
+        tries: attempts by assignment id.
+    """
+    far = dt.datetime.max.replace(tzinfo=dt.timezone.utc)
+    pool, results = late.pooled_days, {}
+    for task in sorted(tasks, key=lambda t: t.window.due_at or far):
+        result = assignment_result(task, tries.get(task.id, ()), late, pool)
+        pool -= result.days_used
+        results[task.id] = result
+    return {task.id: results[task.id] for task in tasks}
+
+
+def days_left(results: Mapping[str, Result], late: LatePolicy) -> int:
+    return late.pooled_days - sum(result.days_used for result in results.values())
+
+
+def average(results: Mapping[str, Result]) -> Decimal:
+    """The mean of the assignments' percentages, each counting the same; 0.01, half up."""
+    counted = [result.percent for result in results.values() if result.points]
+    return round_points(sum(counted, Fraction(0)) / len(counted)) if counted else Decimal("0.00")
+
+
+# --------------------------------------------------------------------------------- certificate
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How an account stands with the certificate; `missing` are sentences, empty when earned."""
+
+    average: Decimal
+    needed: Decimal
+    project_done: bool
+    missing: tuple[str, ...]
+
+    @property
+    def earned(self) -> bool:
+        return not self.missing
+
+
+def certificate_standing(
+    results: Mapping[str, Result], project_done: bool, rule: CertificateRule
+) -> Standing:
+    """The rule: an average of at least so many per cent, and a submitted final project."""
+    reached, missing = average(results), []
+    exact = [r.percent for r in results.values() if r.points]
+    mean = sum(exact, Fraction(0)) / len(exact) if exact else Fraction(0)
+    if mean < Fraction(rule.average):
+        missing.append(f"The average over the homeworks is {reached}%; {rule.average}% are needed.")
+    if rule.project and not project_done:
+        missing.append("The final project is not submitted yet.")
+    return Standing(reached, rule.average, project_done, tuple(missing))
+
+
+# -------------------------------------------------------------------------------------- limits
+
+
+def cooldown_seconds(misses_in_a_row: int, free: int, first: int, limit: int) -> int:
+    """How long to wait after the last of so many misses: first, 2*first, 4*first ... up to limit."""
+    if misses_in_a_row < free:
+        return 0
+    return min(limit, first * 2 ** min(misses_in_a_row - free, 30))
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """Whether another attempt may be made now.
+
+    Attributes:
+        tries_left: in this hour.
+        code: `rate_limited`, `cool_down` or None.
+        next_at: when the next one is possible.
+    """
+
+    tries_left: int
+    code: str | None = None
+    next_at: dt.datetime | None = None
+
+
+def allowance(
+    recent: Sequence[tuple[dt.datetime, bool]],
+    now: dt.datetime,
+    *,
+    per_hour: int,
+    free_misses: int,
+    first_cooldown: int,
+    cooldown_limit: int,
+) -> Allowance:
+    """Judge by the attempts themselves.
+
+    Args:
+        recent: (time, whether every case was right), newest first, at least as many as matter.
+    """
+    hour = [at for at, _ in recent if at > now - dt.timedelta(hours=1)]
+    left = max(0, per_hour - len(hour))
+    if left == 0:
+        return Allowance(0, "rate_limited", hour[per_hour - 1] + dt.timedelta(hours=1))
+    misses = 0
+    for _, right in recent:
+        if right:
+            break
+        misses += 1
+    wait = cooldown_seconds(misses, free_misses, first_cooldown, cooldown_limit)
+    if wait and recent and recent[0][0] + dt.timedelta(seconds=wait) > now:
+        return Allowance(left, "cool_down", recent[0][0] + dt.timedelta(seconds=wait))
+    return Allowance(left)

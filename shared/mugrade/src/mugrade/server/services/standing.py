@@ -1,0 +1,164 @@
+"""Where an account stands: loads attempts, extensions and overrides, and asks the pure policies."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from mugrade.server.models import Attempt, Extension, GroupMember, Override, ProjectGroup
+from mugrade.server.services import policies
+from mugrade.server.services.courses import AssignmentView, CourseView
+
+PROJECT_DONE = ("submitted", "graded")
+_COLUMNS = (
+    Attempt.pk, Attempt.id, Attempt.account_pk, Attempt.problem_pk, Attempt.created_at, Attempt.at,
+    Attempt.correct, Attempt.total, Attempt.idempotency_key, Attempt.request_digest,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class AccountStanding:
+    """Everything derived for one account in one course."""
+
+    course: CourseView
+    tasks: dict[str, policies.Task]
+    results: dict[str, policies.Result]
+
+    @property
+    def late_days_left(self) -> int:
+        return policies.days_left(self.results, self.course.policy.late)
+
+    @property
+    def average(self) -> Decimal:
+        return policies.average(self.results)
+
+    def penalty_now(self, assignment_id: str, now: dt.datetime) -> Decimal:
+        """Per cent that an attempt made now would lose."""
+        late = self.course.policy.late
+        days = self.tasks[assignment_id].window.late_days(now)
+        return policies.penalty(days, min(self.results[assignment_id].pool_before, days), late)
+
+
+def attempt_rows(session: Session, account_pk: int) -> list[Row]:
+    """The account's attempts without their values, oldest first."""
+    query = (
+        select(*_COLUMNS)
+        .where(Attempt.account_pk == account_pk)
+        .order_by(Attempt.created_at, Attempt.pk)
+    )
+    return list(session.execute(query))
+
+
+def of_account(
+    session: Session, course: CourseView, account_pk: int, rows: Iterable[Row] | None = None
+) -> AccountStanding:
+    """Derive one account's results.
+
+    Args:
+        rows: its attempts where the caller has them already (`attempt_rows`).
+    """
+    rows = attempt_rows(session, account_pk) if rows is None else rows
+    return derive(course, rows, *decisions(session, account_pk))
+
+
+def decisions(
+    session: Session, account_pk: int
+) -> tuple[dict[int, dt.datetime], dict[int, Decimal]]:
+    """Staff's decisions about one account: due times by assignment, points by problem."""
+    extended = _extensions(session, [account_pk]).get(account_pk, {})
+    return extended, _overrides(session, [account_pk]).get(account_pk, {})
+
+
+def of_everybody(
+    session: Session, course: CourseView, account_pks: list[int]
+) -> dict[int, AccountStanding]:
+    """The same for many accounts with three queries."""
+    rows: dict[int, list[Row]] = {pk: [] for pk in account_pks}
+    query = select(*_COLUMNS).where(Attempt.account_pk.in_(account_pks))
+    for row in session.execute(query.order_by(Attempt.created_at, Attempt.pk)):
+        rows[row.account_pk].append(row)
+    extended, overrides = _extensions(session, account_pks), _overrides(session, account_pks)
+    return {
+        pk: derive(course, rows[pk], extended.get(pk, {}), overrides.get(pk, {}))
+        for pk in account_pks
+    }
+
+
+def derive(
+    course: CourseView,
+    rows: Iterable[Row],
+    extended: dict[int, dt.datetime],
+    overrides: dict[int, Decimal],
+) -> AccountStanding:
+    """From rows to results; `extended` by assignment pk, `overrides` by problem pk."""
+    place = {p.pk: (a.id, p.id) for a in course.assignments for p in a.problems}
+    tries: dict[str, list[policies.Try]] = {}
+    for row in rows:
+        where = place.get(row.problem_pk)
+        if where is not None:
+            tries.setdefault(where[0], []).append(
+                policies.Try(row.id, where[1], row.at, row.correct, row.total)
+            )
+    tasks = {a.id: task(course, a, extended.get(a.pk), overrides) for a in course.assignments}
+    results = policies.course_results(list(tasks.values()), tries, course.policy.late)
+    return AccountStanding(course, tasks, results)
+
+
+def task(
+    course: CourseView,
+    assignment: AssignmentView,
+    extended_to: dt.datetime | None,
+    overrides: dict[int, Decimal],
+) -> policies.Task:
+    window = policies.window(
+        assignment.opens_at,
+        assignment.due_at,
+        assignment.cutoff_at,
+        extended_to,
+        course.policy.late,
+    )
+    points = {p.id: p.points for p in assignment.problems}
+    mine = {p.id: overrides[p.pk] for p in assignment.problems if p.pk in overrides}
+    return policies.Task(assignment.id, points, window, mine)
+
+
+def _extensions(session: Session, account_pks: list[int]) -> dict[int, dict[int, dt.datetime]]:
+    """account -> assignment -> extended due time; the newest decision counts."""
+    found: dict[int, dict[int, dt.datetime | None]] = {}
+    query = select(Extension.account_pk, Extension.assignment_pk, Extension.due_at).order_by(
+        Extension.pk
+    )
+    for account, assignment, due in session.execute(
+        query.where(Extension.account_pk.in_(account_pks))
+    ):
+        found.setdefault(account, {})[assignment] = due
+    return {a: {k: due for k, due in by.items() if due is not None} for a, by in found.items()}
+
+
+def _overrides(session: Session, account_pks: list[int]) -> dict[int, dict[int, Decimal]]:
+    """account -> problem -> points; the newest decision counts."""
+    found: dict[int, dict[int, Decimal | None]] = {}
+    query = select(Override.account_pk, Override.problem_pk, Override.points).order_by(Override.pk)
+    for account, problem, points in session.execute(
+        query.where(Override.account_pk.in_(account_pks))
+    ):
+        found.setdefault(account, {})[problem] = points
+    return {
+        a: {k: points for k, points in by.items() if points is not None} for a, by in found.items()
+    }
+
+
+def project_done(session: Session, account_pks: list[int]) -> set[int]:
+    """Which of these accounts belong to a group that has handed its final project in."""
+    query = (
+        select(GroupMember.account_pk)
+        .join(ProjectGroup, ProjectGroup.pk == GroupMember.group_pk)
+        .where(GroupMember.account_pk.in_(account_pks), GroupMember.confirmed)
+        .where(ProjectGroup.state.in_(PROJECT_DONE))
+    )
+    return set(session.scalars(query))

@@ -1,0 +1,69 @@
+"""What can be configured, from `MUGRADE_...` environment variables or arguments; nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def default_data_dir() -> Path:
+    """The user's data folder for mugrade; nothing is created by asking."""
+    return Path(platformdirs.user_data_dir("mugrade", appauthor=False))
+
+
+class Settings(BaseSettings):
+    """The server's configuration.
+
+    A database URL of `postgresql://...` switches to PostgreSQL; without one, SQLite in `data_dir`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MUGRADE_", extra="ignore")
+
+    data_dir: Path = Field(default_factory=default_data_dir)
+    database_url: str | None = None
+    web: str = "http://127.0.0.1:8000/"
+    """The address people use, with a trailing slash: in links, and for the Origin check."""
+    solo: bool = False
+    """One person's own course on their own machine: no attempt limits."""
+
+    signing_key: str | None = None
+    """Base64 of a 32-byte Ed25519 seed; without one, a key is made and kept in the database."""
+    legacy_routes: bool = True
+    """Whether the three routes of the public client, with their key in the query, are served."""
+    trusted_proxies: int = 0
+    """How many reverse proxies stand in front; the client's address is read that far back."""
+
+    attempts_per_hour: int = 20
+    misses_before_cooldown: int = 10
+    cooldown_seconds: int = 60
+    """First cool-down after that many misses in a row; doubles with each further miss."""
+    cooldown_limit_seconds: int = 3600
+    legacy_attempt_hours: int = 6
+    """How long a submission of the public client may take from its first to its last case."""
+    logins_per_minute: int = 10
+    """Sign-in, sign-up and device-code requests from one address."""
+
+    max_case_bytes: int = 1 << 20
+    max_attempt_bytes: int = 4 << 20
+    max_publish_bytes: int = 16 << 20
+    max_body_bytes: int = 1 << 20
+    """For every other route."""
+
+    pool_size: int = 10
+    sqlite_busy_seconds: float = 30.0
+    sqlite_synchronous: str = Field(default="FULL", pattern="^(FULL|NORMAL)$")
+
+    def url(self) -> str:
+        """The SQLAlchemy URL; plain `postgres(ql)://` is read with psycopg 3."""
+        if not self.database_url:
+            return f"sqlite:///{self.data_dir / 'mugrade.sqlite3'}"
+        for prefix in ("postgres://", "postgresql://"):
+            if self.database_url.startswith(prefix):
+                return "postgresql+psycopg://" + self.database_url[len(prefix) :]
+        return self.database_url
+
+    def web_address(self) -> str:
+        return self.web if self.web.endswith("/") else self.web + "/"
