@@ -43,15 +43,10 @@ def MLPResNet(
 ):
     """Linear, ReLU, `num_blocks` ResidualBlocks (half as wide inside), Linear: (B, dim) -> (B, num_classes)."""
     ### BEGIN SOLUTION hw2/mlp_resnet
-    blocks = [
-        ResidualBlock(hidden_dim, hidden_dim // 2, norm, drop_prob) for _ in range(num_blocks)
-    ]
-    return nn.Sequential(
-        nn.Linear(dim, hidden_dim),
-        nn.ReLU(),
-        *blocks,
-        nn.Linear(hidden_dim, num_classes),
-    )
+    layers = [nn.Linear(dim, hidden_dim), nn.ReLU()]
+    for _ in range(num_blocks):
+        layers.append(ResidualBlock(hidden_dim, hidden_dim // 2, norm, drop_prob))
+    return nn.Sequential(*layers, nn.Linear(hidden_dim, num_classes))
     ### END SOLUTION
 
 
