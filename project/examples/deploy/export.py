@@ -112,7 +112,7 @@ RULES = [
 
 
 def to_onnx(model, input_shape, path, int8=False):
-    """Write `model` for inputs (batch, *input_shape) to `path`; the batch size stays free.
+    """Write `model`, (batch, *input_shape) -> (batch, logits), to `path`; the batch size stays free.
 
     Raises:
         NotExportable: a module without a rule, by name.
@@ -123,7 +123,7 @@ def to_onnx(model, input_shape, path, int8=False):
     graph = helper.make_graph(
         e.nodes, "needle",
         [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", *input_shape])],
-        [helper.make_tensor_value_info("output", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", "logits"])],
         initializer=e.constants,
     )  # fmt: skip
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
