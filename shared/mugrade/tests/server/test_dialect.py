@@ -222,8 +222,9 @@ def test_publish_refuses_what_gives_points_for_nothing(lite):
 
 
 def test_legacy_routes_can_be_turned_off(request, tmp_path):
-    from conftest import Server, make_settings
     from mugrade.server.settings import Settings
+
+    from .conftest import Server, make_settings
 
     server = Server(
         Settings(**make_settings(request, "sqlite", tmp_path), legacy_routes=False)

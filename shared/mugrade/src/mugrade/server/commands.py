@@ -1,0 +1,309 @@
+"""The server's commands: `mugrade serve`, `init`, `link`, `token`, `seal`; `mugrade.cli` attaches them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import os
+import socket
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+from sqlalchemy.orm import Session
+from uvicorn.supervisors import Multiprocess
+
+from mugrade.server import coursefile
+from mugrade.server.app import create_app, utc_now
+from mugrade.server.db import Database
+from mugrade.server.models import Account, Course
+from mugrade.server.problems import ProblemError, not_found
+from mugrade.server.services import accounts, courses, keys, publishing, roster
+from mugrade.server.settings import Settings
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LINK_PATH = "link?code="
+DataDir = Annotated[Path | None, typer.Option("--data", help="Folder of the SQLite database.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON line for programs.")]
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """What `serve` tells at its start."""
+
+    course: str
+    code: str | None
+    email: str
+    link: str
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+    data: DataDir = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes; use PostgreSQL for more than one.")
+    ] = 1,
+    web: Annotated[
+        str | None, typer.Option(help="The address people use, behind a reverse proxy.")
+    ] = None,
+    solo: Annotated[
+        bool, typer.Option("--solo", help="Your own course on your own machine.")
+    ] = False,
+    course: Annotated[
+        Path | None, typer.Option(help="Course file to make or update first.")
+    ] = None,
+    answers: Annotated[
+        Path | None, typer.Option(help="Sealed answers of a released course.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start the grader; without any configuration, on SQLite in your data folder."""
+    listening = _listen(host, port)
+    port = listening.getsockname()[1]
+    address = web or os.environ.get("MUGRADE_WEB") or f"http://{_url_host(host)}:{port}/"
+    settings = _settings(data, web=address if address.endswith("/") else address + "/", solo=solo)
+    told = _prepare(settings, course, answers)
+    _announce(settings, host, told, as_json=as_json)
+    _run(settings, listening, workers)
+
+
+def init(
+    file: Annotated[Path, typer.Argument(help="The course file (docs/course-file.md).")],
+    data: DataDir = None,
+    key_for: Annotated[
+        str | None, typer.Option("--token", help="Also make an API key for this e-mail address.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a course from its file, or bring an existing one up to it."""
+    given = coursefile.read(file)
+    database = _open(_settings(data))
+    with database.write() as session:
+        course = courses.apply_file(session, utc_now(), given, actor="mugrade init")
+        out: dict[str, Any] = {"course": course.id, "title": course.title, "code": course.code}
+        if key_for:
+            account = accounts.find(session, course.pk, key_for)
+            out["key"], _ = accounts.issue_token(session, utc_now(), account, name="mugrade init")
+    database.close()
+    if as_json:
+        typer.echo(json.dumps(out))
+        return
+    typer.echo(
+        f"Course {out['course']} stands: {out['title']}. Students sign up with the code {out['code']}."
+    )
+    if "key" in out:
+        typer.echo(f"Key of {key_for} (shown once): {out['key']}")
+    typer.echo("Next: `mugrade serve`.")
+
+
+def link(
+    email: Annotated[str, typer.Argument(help="Whose sign-in link.")],
+    course: Annotated[
+        str | None, typer.Option(help="Course id; needed when there are several.")
+    ] = None,
+    data: DataDir = None,
+) -> None:
+    """Print a one-time link that signs somebody in on the web; for staff who have no password."""
+    settings = _settings(data)
+    database = _open(settings)
+    with database.write() as session:
+        found = _course(session, course)
+        secret = accounts.one_time_link(session, utc_now(), accounts.find(session, found.pk, email))
+    database.close()
+    typer.echo(settings.web_address() + LINK_PATH + secret)
+
+
+def token(
+    email: Annotated[str, typer.Argument(help="Whose API key.")],
+    course: Annotated[
+        str | None, typer.Option(help="Course id; needed when there are several.")
+    ] = None,
+    data: DataDir = None,
+) -> None:
+    """Make an API key for somebody and print it, once; for scripts on the server's machine."""
+    database = _open(_settings(data))
+    with database.write() as session:
+        account = accounts.find(session, _course(session, course).pk, email)
+        text, _ = accounts.issue_token(session, utc_now(), account, name="mugrade token")
+    database.close()
+    typer.echo(text)
+
+
+def seal(
+    out: Annotated[Path, typer.Argument(help="File to write, such as answers.json.gz.")],
+    course: Annotated[
+        str | None, typer.Option(help="Course id; needed when there are several.")
+    ] = None,
+    data: DataDir = None,
+) -> None:
+    """Write every published answer in a form that can be checked but not read, for `serve --solo`."""
+    database = _open(_settings(data))
+    with database.read() as session:
+        sealed = publishing.export_sealed(session, _course(session, course).pk)
+    database.close()
+    write_answers(out, sealed)
+    typer.echo(f"{out}: {len(sealed['problems'])} problems sealed.")
+
+
+# --------------------------------------------------------------------------------------- helpers
+
+
+def write_answers(path: Path, sealed: dict[str, Any]) -> None:
+    """Gzipped JSON without a time stamp, so that equal answers are equal files."""
+    path.write_bytes(gzip.compress(json.dumps(sealed, sort_keys=True).encode(), mtime=0))
+
+
+def read_answers(path: Path) -> dict[str, Any]:
+    raw = path.read_bytes()
+    try:
+        return json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
+    except (ValueError, OSError, EOFError):
+        raise ProblemError(400, "invalid", f"{path} is no sealed answers file.") from None
+
+
+def _settings(data: Path | None, **given: Any) -> Settings:
+    return Settings(**({"data_dir": data} if data else {}), **given)
+
+
+def _open(settings: Settings) -> Database:
+    database = Database(settings)
+    database.migrate()
+    with database.write() as session:
+        keys.ensure(session, utc_now())
+    return database
+
+
+def _course(session: Session, course_id: str | None) -> Course:
+    found = [c for c in courses.courses(session) if course_id in (None, c.id)]
+    if len(found) != 1:
+        names = ", ".join(c.id for c in courses.courses(session)) or "none"
+        raise not_found(
+            f"single course {course_id or ''} (name one with --course; here are: {names})"
+        )
+    return found[0]
+
+
+def _prepare(settings: Settings, file: Path | None, answers: Path | None) -> Bootstrap:
+    """Make what a first start lacks: a course, somebody to run it, and in solo its answers."""
+    database = _open(settings)
+    with database.write() as session:
+        course = _first_course(session, settings, file)
+        if answers is not None:
+            publishing.import_sealed(session, utc_now(), course.pk, read_answers(answers))
+        account = _first_account(session, course, solo=settings.solo)
+        secret = accounts.one_time_link(session, utc_now(), account)
+        told = Bootstrap(
+            course.id, course.code, account.email, settings.web_address() + LINK_PATH + secret
+        )
+    database.close()
+    return told
+
+
+def _first_course(session: Session, settings: Settings, file: Path | None) -> Course:
+    if file is not None:
+        given = coursefile.read(file)
+        if settings.solo:
+            given = _without_times(given)
+        return courses.apply_file(session, utc_now(), given, actor="mugrade serve")
+    standing = courses.courses(session)
+    if standing:
+        return standing[0]
+    empty = coursefile.CourseFile(course=coursefile.CourseIn(id="course", title="My course"))
+    return courses.apply_file(session, utc_now(), empty, actor="mugrade serve")
+
+
+def _without_times(given: coursefile.CourseFile) -> coursefile.CourseFile:
+    """A solo course is never late, has no roster, and nobody to accept a project."""
+    none = {"opens_at": None, "due_at": None, "cutoff_at": None}
+    return given.model_copy(
+        update={
+            "assignment": [a.model_copy(update=none) for a in given.assignment],
+            "late": coursefile.LateIn(),
+            "certificate": given.certificate.model_copy(update={"project": False}),
+            "person": [],
+        }
+    )
+
+
+def _first_account(session: Session, course: Course, *, solo: bool) -> Account:
+    """Who the link signs in: in solo the one person, else the course's first instructor."""
+    role = "student" if solo else "instructor"
+    for account in roster.people(session, course.pk):
+        if account.role == role and account.active:
+            return account
+    name = "You" if solo else "Staff"
+    return accounts.add_account(
+        session, utc_now(), course, email=f"{name.lower()}@localhost", name=name, role=role
+    )
+
+
+def _announce(settings: Settings, host: str, told: Bootstrap, *, as_json: bool) -> None:
+    if as_json:
+        line = {
+            "address": settings.web_address(),
+            "course": told.course,
+            "code": told.code,
+            "link": told.link,
+        }
+        print(json.dumps(line), flush=True)
+        return
+    kind = "SQLite" if settings.url().startswith("sqlite") else "PostgreSQL"
+    where = f" in {settings.data_dir}" if kind == "SQLite" else ""
+    print(f"mugrade at {settings.web_address()} (course {told.course}, {kind}{where})")
+    if host in LOOPBACK:
+        print(f"Sign in once as {told.email}: {told.link}")
+        print(f"From a terminal: mugrade login --server {settings.web_address()}", flush=True)
+    else:
+        # What is printed on a public server ends in its journal.
+        print(f"For a one-time sign-in link run: mugrade link {told.email}", flush=True)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        raise ProblemError(
+            400,
+            "invalid",
+            f"Cannot listen on {host}:{port} ({error.strerror}); choose another with --port.",
+        ) from None
+    listening.set_inheritable(True)
+    return listening
+
+
+def _url_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host
+
+
+def _run(settings: Settings, listening: socket.socket, workers: int) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    options: dict[str, Any] = {
+        "access_log": False,  # uvicorn's would log query strings, where legacy keys are
+        "log_level": "warning", "server_header": False, "timeout_keep_alive": 30, "proxy_headers": False,
+    }  # fmt: skip
+    if workers == 1:
+        config = uvicorn.Config(create_app(settings), **options)
+        uvicorn.Server(config).run(sockets=[listening])
+        return
+    os.environ.update(_as_environment(settings))
+    with tempfile.TemporaryDirectory(prefix="mugrade-metrics-") as folder:
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
+        config = uvicorn.Config(
+            "mugrade.server.app:create_app", factory=True, workers=workers, **options
+        )
+        server = uvicorn.Server(config)
+        Multiprocess(config, target=server.run, sockets=[listening]).run()
+
+
+def _as_environment(settings: Settings) -> dict[str, str]:
+    """What was given as options, for workers that read their settings from the environment."""
+    given = {"DATA_DIR": str(settings.data_dir), "WEB": settings.web, "SOLO": str(settings.solo)}
+    return {f"MUGRADE_{name}": value for name, value in given.items()}

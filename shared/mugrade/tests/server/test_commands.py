@@ -1,0 +1,134 @@
+"""`mugrade serve`, `init`, `link`, `token` and `seal`, as processes and from their files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import requests
+import typer
+from mugrade.encoding import encode
+from mugrade.server import commands
+from typer.testing import CliRunner
+
+from .conftest import COURSE
+
+app = typer.Typer()
+for command in (commands.serve, commands.init, commands.link, commands.token, commands.seal):
+    app.command()(command)
+run = CliRunner().invoke
+
+
+@pytest.fixture
+def start():
+    """Start `serve` in a process of its own; yields a function that returns what it announced."""
+    running = []
+
+    def begin(*options, **environment):
+        code = "from mugrade.server.commands import serve; import typer; typer.run(serve)"
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, "--port", "0", "--json", *map(str, options)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, **environment},
+        )  # fmt: skip
+        running.append(process)
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        return json.loads(line)
+
+    yield begin
+    for process in running:
+        process.terminate()
+        process.wait(20)
+
+
+def wait_until_ready(address):
+    adapter = requests.adapters.HTTPAdapter(
+        max_retries=requests.adapters.Retry(8, backoff_factor=0.2)
+    )
+    session = requests.Session()
+    session.mount("http://", adapter)
+    return session.get(address + "readyz", timeout=30)
+
+
+def test_serve_without_configuration_uses_the_data_folder(start, tmp_path):
+    told = start(XDG_DATA_HOME=str(tmp_path), HOME=str(tmp_path))
+    assert wait_until_ready(told["address"]).json() == {"status": "ok"}
+    assert (tmp_path / "mugrade" / "mugrade.sqlite3").exists()
+    assert told["link"].startswith(told["address"] + "link?code=")
+    assert (
+        requests.get(told["address"] + "api/v1/meta", timeout=10).json()["web"] == told["address"]
+    )
+
+
+def test_init_makes_a_course_and_is_repeatable(tmp_path):
+    file = tmp_path / "course.toml"
+    file.write_text(COURSE)
+    out = run(
+        app,
+        ["init", str(file), "--data", str(tmp_path), "--json", "--token", "teacher@example.org"],
+    )
+    first = json.loads(out.output)
+    assert (
+        first["course"] == "demo"
+        and first["code"] == "demo-code"
+        and first["key"].startswith("mug_")
+    )
+    again = run(app, ["init", str(file), "--data", str(tmp_path), "--json"])
+    assert json.loads(again.output) == {
+        "course": "demo",
+        "title": "Demonstration",
+        "code": "demo-code",
+    }
+    link = run(app, ["link", "teacher@example.org", "--data", str(tmp_path)])
+    assert "link?code=" in link.output
+
+
+@pytest.mark.parametrize(
+    "text, reason",
+    [
+        ("not toml", "no TOML"),
+        ("[course]\nid = 'x'", "title"),
+        (COURSE.replace("points = 5", "points = -5"), "points"),
+        (COURSE.replace('id = "hw1"', 'id = "hw0"'), "twice"),
+        (COURSE.replace("due_at = 2026-10-20", "due_at = 2026-09-01"), "open before"),
+        (COURSE + "\nunknown = 1", "unknown"),
+    ],
+)
+def test_init_names_what_is_wrong_in_the_file(tmp_path, text, reason):
+    file = tmp_path / "course.toml"
+    file.write_text(text)
+    result = run(app, ["init", str(file), "--data", str(tmp_path)])
+    assert result.exit_code != 0 and reason in str(result.exception.detail)
+
+
+def test_solo_grades_with_sealed_answers_and_ships_no_solution(start, tmp_path, lite):
+    values = [np.linspace(1, 2, 7) * 12345.678, {"loss": 0.123456789}, "secret-word"]
+    assert lite.staff.publish("hw0/add", values).status_code == 200
+    sealed = lite.staff.get("/sealed-answers").json()
+    answers, course = tmp_path / "answers.json.gz", tmp_path / "course.toml"
+    commands.write_answers(answers, sealed)
+    course.write_text(COURSE)
+    text = json.dumps(sealed)
+    assert "secret-word" not in text and "0.1234" not in text and "12345.6" not in text
+
+    told = start("--solo", "--course", course, "--answers", answers, "--data", tmp_path / "solo")
+    key = run(app, ["token", "you@localhost", "--data", str(tmp_path / "solo")]).output.strip()
+    wait_until_ready(told["address"])
+    url = told["address"] + "api/v1/assignments/hw0/problems/add/attempts"
+    right = [{"value": encode(v)} for v in values]
+    wrong = [{"value": encode(v)} for v in (values[0] * 1.0001, {"loss": 0.2}, "secret")]
+    headers = {"Authorization": f"Bearer {key}"}
+    for _ in range(25):  # no limits in solo
+        answer = requests.post(
+            url, json={"cases": wrong, "accept_late": True}, headers=headers, timeout=10
+        )
+        assert [c["kind"] for c in answer.json()["cases"]] == ["values"] * 3
+    answer = requests.post(
+        url, json={"cases": right, "accept_late": True}, headers=headers, timeout=10
+    )
+    assert answer.json()["correct"] == 3, answer.text
