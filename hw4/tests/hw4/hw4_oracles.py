@@ -35,7 +35,7 @@ GRADED_DEVICE = ndl.cpu() if ndl.BACKEND == "np" else ndl.cpu_numpy()
 def cases(names, values):
     """Parametrise with readable ids."""
     return pytest.mark.parametrize(
-        names, values, ids=lambda value: str(value).replace(" ", "").strip("()")
+        names, list(values), ids=lambda value: str(value).replace(" ", "").strip("()")
     )
 
 

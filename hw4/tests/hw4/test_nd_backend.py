@@ -2,14 +2,21 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from course_testing import assert_close
 from hw4_oracles import (
-    DEVICES, GRADED_DEVICE, cases, check_backward, check_backward_twice, check_forward,
-    every_device, ndl, normal, tensor,
+    DEVICES,
+    GRADED_DEVICE,
+    cases,
+    check_backward,
+    check_backward_twice,
+    check_forward,
+    every_device,
+    ndl,
+    normal,
+    tensor,
 )  # fmt: skip
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 PROBLEM = "hw4/new_nd_backend"
 check = {"problem": PROBLEM}
