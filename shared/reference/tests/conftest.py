@@ -96,7 +96,10 @@ def pytest_report_header(config):
     return [f"under test: {name} from {shown(path)}" for name, path in modules_under_test().items()]
 
 
-@pytest.fixture(autouse=True)
-def same_random_numbers():
-    """Every test starts from the same NumPy seed, so that no verdict depends on the order."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Every test starts from the same NumPy seed, so that no verdict depends on the order.
+
+    A hook, because it runs after the seeding that pytest-randomly does for the call of a test.
+    """
     np.random.seed(0)
