@@ -180,6 +180,9 @@ def run(arguments: list[str]) -> int:
                 f"{error.format_message()} `mugrade --help` lists the commands.", Exit.USAGE
             )
             return Exit.USAGE
+        if type(error).__module__.startswith("mugrade.server"):  # its errors are sentences too
+            screen(as_json).fault(str(getattr(error, "detail", error)), Exit.USAGE)
+            return Exit.USAGE
         raise
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +13,7 @@ import typer
 from mugrade.cli_common import PASS_ON, Json, Select, Server, homework_folder, screen, split_words
 from mugrade.cli_submit import Words, warn_of_key
 from mugrade.client_check import Checker, Runs, constant_cases
-from mugrade.client_errors import ClientError, Exit, UsageFault
+from mugrade.client_errors import Exit, UsageFault
 from mugrade.client_run import HookResult
 from mugrade.client_session import Session, open_session
 from mugrade.compare import Tolerance
@@ -33,17 +35,25 @@ Vary = Annotated[
 ]
 Pool = Annotated[
     int | None,
-    typer.Option(min=1, max=256, help="How many variants; default: what the course says."),
+    typer.Option(min=1, max=64, help="How many variants; default: what the course says."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")]
 Reason = Annotated[str, typer.Option(help="For the audit log.")]
+
+SERVER_COMMANDS = {
+    "serve": "Start the grader.",
+    "init": "Make a course from its file.",
+    "link": "Print a one-time sign-in link.",
+    "seal": "Write the answers in a form that can be checked but not read.",
+}
 
 
 def register(app: typer.Typer) -> None:
     app.command(context_settings=PASS_ON)(publish)
     app.command(context_settings=PASS_ON)(check)
-    for command in (roster, grades, extend, override, regrade, serve, init):
+    for command in (roster, grades, extend, override, regrade):
         app.command()(command)
+    register_server(app)
 
 
 def publish(
@@ -187,9 +197,7 @@ def _environment(text: str) -> dict[str, str]:
 def check(
     words: Words = None,
     select: Select = None,
-    variants: Annotated[
-        int, typer.Option(min=1, max=256, help="How many variants to look at.")
-    ] = 2,
+    variants: Annotated[int, typer.Option(min=1, max=64, help="How many variants to look at.")] = 2,
     must_differ: MustDiffer = None,
     vary: Vary = None,
     as_json: Json = False,
@@ -366,20 +374,29 @@ def regrade(
     )
 
 
-def serve() -> None:
-    """Placeholder until the server's command is attached."""
+def register_server(app: typer.Typer) -> None:
+    """The server's own commands, loaded only when one of them is called."""
+    passed_on = {**PASS_ON, "help_option_names": []}
+    for name, text in SERVER_COMMANDS.items():
+        app.command(name, help=text, context_settings=passed_on)(_server_command(name))
 
 
-def init() -> None:
-    """Placeholder until the server's command is attached."""
+def _server_command(name: str) -> Callable[[typer.Context], None]:
+    def command(context: typer.Context) -> None:
+        inner = typer.Typer(add_completion=False, rich_markup_mode=None)
+        inner.command()(getattr(need_server(), name))
+        inner(context.args, prog_name=f"mugrade {name}", standalone_mode=False)
+
+    return command
 
 
-def need_server() -> Any:
+def need_server() -> ModuleType:
     """The server's commands, or a sentence when the extra is not installed."""
     try:
         from mugrade.server import commands
     except ImportError as error:
-        raise ClientError(
-            f"The server's parts are not installed ({error.name} is missing): pip install 'mugrade[server]'"
+        raise UsageFault(
+            f"The server's parts are not installed ({error.name} is missing); run: "
+            "pip install 'mugrade[server]'"
         ) from None
     return commands

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 import mugrade
-from mugrade.server import dialect, problems
+from mugrade.server import dialect, pages, problems
 from mugrade.server.api import open as open_routes
 from mugrade.server.api import project, staff, student
 from mugrade.server.db import Database
@@ -60,6 +60,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
     app.add_middleware(Observer, metrics=app.state.metrics)
     problems.install(app)
     _include_routes(app)
+    pages.install(app)
     return app
 
 

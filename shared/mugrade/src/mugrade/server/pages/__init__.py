@@ -1,0 +1,23 @@
+"""The web pages: rendered here, usable without JavaScript, nothing loaded from elsewhere.
+
+`install(app)` adds them to an application made by `mugrade.server.app`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from mugrade.server.pages import account, project, public, staff, staff_problem, student, web
+
+STATIC = Path(__file__).parent / "static"
+
+
+def install(app: FastAPI) -> None:
+    """Mount the routes, the static files and the error page."""
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    for module in (account, student, project, staff, staff_problem, public):
+        app.include_router(module.router)
+    app.state.error_page = web.error_page

@@ -1,0 +1,87 @@
+"""A student's pages: dashboard, homework, problem, attempt, certificate."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from fastapi.responses import PlainTextResponse, Response
+
+from mugrade.server.pages import charts, web
+from mugrade.server.pages.web import make_router, page, redirect, student_page
+from mugrade.server.services import attempts, certificates, courses, overview
+
+router = make_router()
+
+
+@router.get("/dashboard")
+@student_page
+def dashboard(request: Request) -> Response:
+    """All homework with the next due time first."""
+    state, actor, now = request.app.state, request.state.actor, request.app.state.clock()
+    with state.database.read() as session:
+        views = overview.of_account(session, now, actor)
+        held = certificates.standing_of(session, actor.course_pk, actor.pk)
+    open_ones = [v for v in views if v.state in ("open", "late") and not _complete(v)]
+    due = [v for v in open_ones if v.window.due_at and v.window.due_at > now]
+    coming = min(due, key=lambda v: v.window.due_at, default=None)
+    return page(request, "dashboard.html", views=views, next=coming, held=held)
+
+
+def _complete(view: overview.AssignmentStatus) -> bool:
+    return view.result.score >= view.result.points
+
+
+@router.get("/homework/{assignment}")
+@student_page
+def homework(request: Request, assignment: str) -> Response:
+    state, actor = request.app.state, request.state.actor
+    with state.database.read() as session:
+        view = overview.of_assignment(session, state.clock(), actor, assignment)
+    return page(request, "homework.html", view=view)
+
+
+@router.get("/homework/{assignment}/{problem}")
+@student_page
+def problem(request: Request, assignment: str, problem: str) -> Response:
+    """One problem with all attempts, newest first."""
+    state, actor = request.app.state, request.state.actor
+    with state.database.read() as session:
+        view = overview.of_assignment(session, state.clock(), actor, assignment)
+        place = attempts.find_place(session, actor, assignment, problem)
+        reports = attempts.history(session, place.course, actor.pk, assignment, problem)
+    status = next(p for p in view.problems if p.problem.id == problem)
+    return page(request, "problem.html", view=view, status=status, reports=reports)
+
+
+@router.get("/attempts/{attempt}/receipt")
+@student_page
+def receipt(request: Request, attempt: str) -> Response:
+    """The signed receipt as a text file for `mugrade verify`."""
+    state = request.app.state
+    with state.database.read() as session:
+        report = attempts.report(session, state.clock(), request.state.actor, attempt)
+    named = {**web.HEADERS, "Content-Disposition": f'attachment; filename="{report.id}.txt"'}
+    return PlainTextResponse(f"{report.receipt or ''}\n", headers=named)
+
+
+@router.get("/certificate")
+@student_page
+def certificate(request: Request) -> Response:
+    """What is still missing, or the certificate, ready to print."""
+    state, actor = request.app.state, request.state.actor
+    with state.database.read() as session:
+        held = certificates.standing_of(session, actor.course_pk, actor.pk)
+        course = courses.view(session, actor.course_pk, actor.course_version)
+    address = code = None
+    if held.certificate:
+        address = f"{state.settings.web_address()}certificates/{held.certificate.id}"
+        code = charts.qr_code(address, "Address of the page that verifies this certificate")
+    return page(request, "certificate.html", held=held, course=course, address=address, code=code)
+
+
+@router.post("/certificate")
+@student_page
+def claim_certificate(request: Request) -> Response:
+    state = request.app.state
+    with state.database.write() as session:
+        certificates.issue(session, state.clock(), request.state.actor)
+    return redirect("/certificate")
