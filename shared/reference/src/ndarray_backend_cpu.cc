@@ -379,79 +379,89 @@ namespace {
 
 // The packed product works on blocks of C = A B: kRows x kColumns numbers of C stay in registers
 // while a stretch of A's rows and B's columns runs past them. See the text for each constant.
-constexpr size_t kVecs = 2;                              // vectors in a row of the block
-constexpr size_t kRows = simd::kRegisters == 32 ? 12 : 6;  // rows x kVecs sums, with room for A and B
+constexpr size_t kVecs = 2;                                // vectors in a row of the block
+constexpr size_t kRows = simd::kRegisters == 32 ? 12 : 6;  // kRows x kVecs sums, and room for A, B
 constexpr size_t kColumns = kVecs * simd::kWidth;
-constexpr size_t kDepth = 256;                           // a panel of B, kDepth x kColumns, fits L1
-constexpr size_t kTall = 16 * kRows;                     // a block of A, kTall x kDepth, fits L2
-constexpr size_t kWide = 1024;                           // columns of B that are packed at a time
+constexpr size_t kDepth = 256;         // a panel of B, kDepth x kColumns, fits the L1 cache
+constexpr size_t kTall = 16 * kRows;   // a piece of A, kTall x kDepth, fits the L2 cache
+constexpr size_t kWide = 1024;         // columns of B that are packed at a time
 
-// Where the numbers of an output block go: element (i, j) to data[i * row + j * column].
-struct OutputBlock {
+// Where a block of C goes: element (i, j) to data[i * row + j * column].
+struct Output {
   scalar_t* data;
   ptrdiff_t row;
   ptrdiff_t column;
 };
 
+inline size_t Panels(size_t columns) { return (columns + kColumns - 1) / kColumns; }
+
 // Copies `rows` <= kRows rows of A, `depth` columns, so that the kernel reads them in order: all
 // rows of column 0, all rows of column 1, ...
 inline void PackRows(MatrixView a, size_t rows, size_t depth, scalar_t* packed) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
-  if (a.column == 1) {
-    for (size_t i = 0; i < rows; ++i)
-      for (size_t k = 0; k < depth; ++k) packed[k * rows + i] = a.data[i * a.row + k];
+  if (rows == kRows) {  // a loop of known length is unrolled
+    for (size_t k = 0; k < depth; ++k)
+      for (size_t i = 0; i < kRows; ++i) *packed++ = a(i, k);
   } else {
     for (size_t k = 0; k < depth; ++k)
-      for (size_t i = 0; i < rows; ++i) packed[k * rows + i] = a(i, k);
+      for (size_t i = 0; i < rows; ++i) *packed++ = a(i, k);
   }
   /// END SOLUTION
 }
 
-// Copies `columns` <= kColumns columns of B, `depth` rows, to rows of kColumns numbers; what is
-// missing in width becomes zero, so that the kernel knows one width only.
+// Copies `columns` columns of B, `depth` rows, to panels of kColumns columns, each in one piece;
+// what the last one lacks in width becomes zero, so that the kernel knows one width only.
 inline void PackColumns(MatrixView b, size_t depth, size_t columns, scalar_t* packed) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
-  if (columns < kColumns) std::fill(packed, packed + depth * kColumns, 0.0f);
-  if (b.column == 1) {
-    for (size_t k = 0; k < depth; ++k)
-      std::memcpy(packed + k * kColumns, b.data + k * b.row, columns * sizeof(scalar_t));
-  } else {
-    for (size_t j = 0; j < columns; ++j)
-      for (size_t k = 0; k < depth; ++k) packed[k * kColumns + j] = b(k, j);
+  const size_t whole = b.column == 1 ? columns / kColumns : 0;
+  const size_t panel_size = depth * kColumns;
+  for (size_t k = 0; k < depth; ++k)  // along the rows of B, as they lie in memory
+    for (size_t panel = 0; panel < whole; ++panel)
+      std::memcpy(packed + panel * panel_size + k * kColumns,
+                  b.data + k * b.row + panel * kColumns, kColumns * sizeof(scalar_t));
+  for (size_t panel = whole; panel < Panels(columns); ++panel) {
+    const size_t j0 = panel * kColumns, width = std::min(kColumns, columns - j0);
+    scalar_t* to = packed + panel * panel_size;
+    if (width < kColumns) std::fill(to, to + panel_size, 0.0f);
+    for (size_t k0 = 0; k0 < depth; k0 += kBlock)  // a transpose: block by block
+      for (size_t j = 0; j < width; ++j)
+        for (size_t k = k0; k < std::min(k0 + kBlock, depth); ++k)
+          to[k * kColumns + j] = b(k, j0 + j);
   }
   /// END SOLUTION
 }
 
-// One block of C, R rows by `columns` <= kColumns: the product of R rows of A, element (i, k) at
-// a[i * a_row + k * a_column], and a packed panel of B. Added to C, or written when `first`.
+// A block of C, R rows by `columns` <= kColumns: the product of R rows of A and kColumns columns of
+// B, whose columns stand side by side. Written to C when `first`, else added.
 template <size_t R>
-void MicroKernel(const scalar_t* a, ptrdiff_t a_row, ptrdiff_t a_column, const scalar_t* b,
-                 size_t depth, OutputBlock c, size_t columns, bool first) {
+void MicroKernel(MatrixView a, const scalar_t* b, ptrdiff_t b_row, size_t depth, Output c,
+                 size_t columns, bool first) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
   Vec sum[R][kVecs] = {};
   for (size_t k = 0; k < depth; ++k) {
     const Vec b0 = simd::load(b), b1 = simd::load(b + simd::kWidth);
     for (size_t i = 0; i < R; ++i) {
-      const Vec x = simd::splat(a[i * a_row]);
+      const Vec x = simd::splat(a.data[i * a.row]);
       sum[i][0] += x * b0;
       sum[i][1] += x * b1;
     }
-    a += a_column;
-    b += kColumns;
+    a.data += a.column;
+    b += b_row;
   }
   if (columns == kColumns && c.column == 1) {
-    for (size_t i = 0; i < R; ++i)
-      for (size_t v = 0; v < kVecs; ++v) {
-        scalar_t* to = c.data + i * c.row + v * simd::kWidth;
-        simd::store(to, first ? sum[i][v] : simd::load(to) + sum[i][v]);
-      }
+    for (size_t i = 0; i < R; ++i, c.data += c.row) {
+      scalar_t *left = c.data, *right = c.data + simd::kWidth;
+      simd::store(left, first ? sum[i][0] : simd::load(left) + sum[i][0]);
+      simd::store(right, first ? sum[i][1] : simd::load(right) + sum[i][1]);
+    }
     return;
   }
-  for (size_t i = 0; i < R; ++i) {
+  for (size_t i = 0; i < R; ++i, c.data += c.row) {
     scalar_t row[kColumns];
-    for (size_t v = 0; v < kVecs; ++v) simd::store(row + v * simd::kWidth, sum[i][v]);
+    simd::store(row, sum[i][0]);
+    simd::store(row + simd::kWidth, sum[i][1]);
     for (size_t j = 0; j < columns; ++j) {
-      scalar_t& to = c.data[i * c.row + j * c.column];
+      scalar_t& to = c.data[j * c.column];
       to = first ? row[j] : to + row[j];
     }
   }
@@ -469,61 +479,68 @@ Kernel KernelFor(size_t rows) {
   return MicroKernel<R>;
 }
 
-// C = A B by packed blocks.
-void MatmulPacked(MatrixView a, MatrixView b, OutputBlock c, size_t m, size_t n, size_t p) {
+// C = A B, or C += A B unless `first`, for a depth of at most kDepth and a width of at most kWide.
+// `panels` is B, packed; B itself is read where its rows may stay as they are (pack_b false).
+void MultiplySlice(MatrixView a, MatrixView b, const scalar_t* panels, bool pack_b, Output c,
+                   size_t m, size_t depth, size_t wide, bool first) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
-  // Rows of A that already lie in order are read where they are when few columns of B use them.
-  const bool pack_a = a.column != 1 || p > 8 * kColumns;
+  // Rows of A that lie in order are read where they are, unless many columns of B use them.
+  const bool pack_a = a.column != 1 || wide > 16 * kColumns;
   const size_t threads = thread_count();
   const size_t share = (m / (2 * threads) / kRows + 1) * kRows;  // two pieces a thread, at least
-  const size_t tall = std::min(kTall, share);
-  const size_t tasks_down = (m + tall - 1) / tall;
-  AlignedArray b_block(std::min(n, kDepth) * ((std::min(p, kWide) + kColumns - 1) / kColumns) *
-                       kColumns);
+  const size_t tall = std::min({kTall, share, (m + kRows - 1) / kRows * kRows});
+  const size_t down = (m + tall - 1) / tall;
+  const size_t groups = down >= threads ? 1 : std::min(Panels(wide), 2 * threads);
+  const size_t work = tall * depth * wide / groups;
 
+  parallel_for(down * groups, 1 + 20 * kGrain / work, [&](size_t begin, size_t end) {
+    AlignedArray rows_of_a(pack_a ? tall * depth : 0);
+    for (size_t task = begin; task < end; ++task) {
+      const size_t i0 = task / groups * tall, i1 = std::min(i0 + tall, m), group = task % groups;
+      const size_t last = (group + 1) * Panels(wide) / groups;
+      if (pack_a && (task == begin || group == 0)) {
+        for (size_t i = i0; i < i1; i += kRows)
+          PackRows({&a.data[i * a.row], a.row, a.column}, std::min(kRows, i1 - i), depth,
+                   rows_of_a.ptr + (i - i0) * depth);
+      }
+      for (size_t panel = group * Panels(wide) / groups; panel < last; ++panel) {
+        const size_t j = panel * kColumns, columns = std::min(kColumns, wide - j);
+        const bool packed = pack_b || columns < kColumns;
+        const scalar_t* columns_of_b = packed ? panels + panel * depth * kColumns : b.data + j;
+        for (size_t i = i0; i < i1; i += kRows) {
+          const size_t rows = std::min(kRows, i1 - i);
+          const MatrixView left =
+              pack_a ? MatrixView{rows_of_a.ptr + (i - i0) * depth, 1, static_cast<ptrdiff_t>(rows)}
+                     : MatrixView{&a.data[i * a.row], a.row, a.column};
+          KernelFor(rows)(left, columns_of_b, packed ? kColumns : b.row, depth,
+                          {&c.data[i * c.row + j * c.column], c.row, c.column}, columns, first);
+        }
+      }
+    }
+  });
+  /// END SOLUTION
+}
+
+// C = A B: slices of A's columns and B's rows, and of B's columns, that fit the caches.
+void MatmulPacked(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
+  const bool pack_b = b.column != 1 || m > 4 * kRows;  // worth it when used often
+  AlignedArray panels(std::min(n, kDepth) * Panels(std::min(p, kWide)) * kColumns);
   for (size_t j0 = 0; j0 < p; j0 += kWide) {
     const size_t wide = std::min(kWide, p - j0);
-    const size_t panels = (wide + kColumns - 1) / kColumns;
-    const size_t groups = tasks_down >= 2 * threads ? 1 : std::min(panels, 2 * threads);
     for (size_t k0 = 0; k0 < n; k0 += kDepth) {
       const size_t depth = std::min(kDepth, n - k0);
-      const size_t panel_size = depth * kColumns;
-      parallel_for(panels, 1 + kGrain / 2 / panel_size, [&](size_t begin, size_t end) {
-        for (size_t panel = begin; panel < end; ++panel) {
-          const size_t j = j0 + panel * kColumns;
-          PackColumns({&b.data[k0 * b.row + j * b.column], b.row, b.column}, depth,
-                      std::min(kColumns, p - j), b_block.ptr + panel * panel_size);
-        }
-      });
-      const size_t work = tall * depth * ((panels + groups - 1) / groups) * kColumns;
-      parallel_for(tasks_down * groups, 1 + 20 * kGrain / work, [&](size_t begin, size_t end) {
-        AlignedArray a_block(pack_a ? tall * depth : 0);
-        for (size_t task = begin; task < end; ++task) {
-          const size_t i0 = task / groups * tall, group = task % groups;
-          const size_t i1 = std::min(i0 + tall, m);
-          if (pack_a && (task == begin || group == 0)) {
-            for (size_t i = i0; i < i1; i += kRows)
-              PackRows({&a.data[i * a.row + k0 * a.column], a.row, a.column},
-                       std::min(kRows, i1 - i), depth, a_block.ptr + (i - i0) * depth);
-          }
-          const size_t last_panel = (group + 1) * panels / groups;
-          for (size_t panel = group * panels / groups; panel < last_panel; ++panel) {
-            const size_t j = j0 + panel * kColumns;
-            for (size_t i = i0; i < i1; i += kRows) {
-              const size_t rows = std::min(kRows, i1 - i);
-              const OutputBlock block{&c.data[i * c.row + j * c.column], c.row, c.column};
-              if (pack_a) {
-                KernelFor(rows)(a_block.ptr + (i - i0) * depth, 1, rows,
-                                b_block.ptr + panel * panel_size, depth, block,
-                                std::min(kColumns, p - j), k0 == 0);
-              } else {
-                KernelFor(rows)(&a.data[i * a.row + k0], a.row, 1, b_block.ptr + panel * panel_size,
-                                depth, block, std::min(kColumns, p - j), k0 == 0);
-              }
-            }
-          }
-        }
-      });
+      const MatrixView slice{&b.data[k0 * b.row + j0 * b.column], b.row, b.column};
+      const size_t first = pack_b ? 0 : wide / kColumns;  // the last panel may lack columns
+      parallel_for(Panels(wide) - first, 1 + kGrain / 2 / (depth * kColumns),
+                   [&](size_t begin, size_t end) {
+                     const size_t j = (first + begin) * kColumns;
+                     PackColumns({&slice.data[j * b.column], b.row, b.column}, depth,
+                                 std::min(wide, (first + end) * kColumns) - j,
+                                 panels.ptr + j * depth);
+                   });
+      MultiplySlice({&a.data[k0 * a.column], a.row, a.column}, slice, panels.ptr, pack_b,
+                    {&c.data[j0 * c.column], c.row, c.column}, m, depth, wide, k0 == 0);
     }
   }
   /// END SOLUTION
@@ -533,9 +550,9 @@ void MatmulPacked(MatrixView a, MatrixView b, OutputBlock c, size_t m, size_t n,
 
 void MatmulViews(MatrixView a, MatrixView b, scalar_t* out, size_t m, size_t n, size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
-  if (n == 0) {
+  if (m == 0 || n == 0 || p == 0) {
     std::fill(out, out + m * p, 0.0f);
-  } else if (p < kColumns && m > p) {  // C^T = B^T A^T: the long side fills the vectors
+  } else if (p < kColumns && m > p && a.column != 1) {  // C^T = B^T A^T fills the vectors better
     MatmulPacked({b.data, b.column, b.row}, {a.data, a.column, a.row},
                  {out, 1, static_cast<ptrdiff_t>(p)}, p, n, m);
   } else {
