@@ -59,11 +59,14 @@ class Mutant:
 
 
 def load(course: Course, stage: str) -> list[Mutant]:
-    """The homework's mutants in order; [] when the file does not exist."""
-    path = course.reference / "mutants" / f"{stage}.toml"
-    label = f"shared/reference/mutants/{stage}.toml"
-    if not path.is_file():
-        return []
+    """The homework's mutants in order, from hwN.toml and then every hwN_*.toml."""
+    folder = course.reference / "mutants"
+    paths = [folder / f"{stage}.toml", *sorted(folder.glob(f"{stage}_*.toml"))]
+    return [m for path in paths if path.is_file() for m in _load_file(course, stage, path)]
+
+
+def _load_file(course: Course, stage: str, path) -> list[Mutant]:
+    label = f"shared/reference/mutants/{path.name}"
     text = path.read_text(encoding="utf-8")
     try:
         rows = tomllib.loads(text)

@@ -68,7 +68,15 @@ add_custom_command(
   DEPENDS src/ndarray_backend_cuda.cu "${EMULATION}/rewrite.py"
   VERBATIM)
 set(emulator_sources
-  "${EMULATION}/fiber.cc" "${EMULATION}/memory.cc" "${EMULATION}/scheduler.cc")
+  "${EMULATION}/fiber.cc" "${EMULATION}/memory.cc" "${EMULATION}/scheduler.cc"
+  "${EMULATION}/sanitizer.cc" "${EMULATION}/crash.cc")
+# Cheap checks, reported by sanitizer.cc.
+set(kernel_checks -fsanitize=bounds,alignment,null)
+if(NEEDLE_SANITIZE)  # then the compiler's own library reports, and the checked build has no place
+  add_compile_definitions(NEEDLE_SANITIZE)
+  set(kernel_checks "")
+  list(REMOVE_ITEM cuda_builds checked)
+endif()
 
 # An object library for each part: the kernels get flags of their own.
 function(add_emulated_device kind)
@@ -90,11 +98,11 @@ function(add_emulated_device kind)
 endfunction()
 
 if("emulated" IN_LIST cuda_builds)
-  add_emulated_device(emulated KERNEL_FLAGS -O2)
+  add_emulated_device(emulated KERNEL_FLAGS -O2 ${kernel_checks})
 endif()
-if("checked" IN_LIST cuda_builds AND EXISTS "${EMULATION}/checker.cc")
+if("checked" IN_LIST cuda_builds)
   add_emulated_device(checked
     SOURCES "${EMULATION}/checker.cc"
     DEFINITIONS NEEDLE_CUDA_CHECKED
-    KERNEL_FLAGS -O1 -g1 -fsanitize=thread -fsanitize=bounds,alignment)
+    KERNEL_FLAGS -O1 -g1 -fsanitize=thread ${kernel_checks})
 endif()

@@ -136,8 +136,7 @@ cudaError_t cudaFuncSetAttribute(Function*, cudaFuncAttribute, int) {
 #define __syncthreads_and(p) ::cuda_emulation::block_barrier({__FILE__, __LINE__}, !!(p)).all
 #define __syncthreads_or(p) ::cuda_emulation::block_barrier({__FILE__, __LINE__}, !!(p)).any
 
-inline constexpr unsigned NEEDLE_FULL_WARP = 0xffffffffu;
-#define __syncwarp(...) ::cuda_emulation::warp_barrier({__FILE__, __LINE__}, ##__VA_ARGS__)
+#define __syncwarp ::cuda_emulation::WarpBarrier{{__FILE__, __LINE__}}
 #define __shfl_sync(...) \
   ::cuda_emulation::shuffle({__FILE__, __LINE__}, ::cuda_emulation::kIndex, __VA_ARGS__)
 #define __shfl_up_sync(...) \
@@ -151,15 +150,17 @@ inline constexpr unsigned NEEDLE_FULL_WARP = 0xffffffffu;
 #define __all_sync(mask, p) ::cuda_emulation::ballot({__FILE__, __LINE__}, mask, !!(p)).all()
 #define __activemask() ::cuda_emulation::live_lanes()
 
-inline void __threadfence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-inline void __threadfence_block() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-inline void __threadfence_system() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+inline void __threadfence() { ::cuda_emulation::memory_fence(); }
+inline void __threadfence_block() { ::cuda_emulation::memory_fence(); }
+inline void __threadfence_system() { ::cuda_emulation::memory_fence(); }
 
 // ---------------------------------------------------------------------------- device: atomics
 
+// Always inlined, so that a report names the line that uses them.
+#define NEEDLE_INLINE inline __attribute__((always_inline))
 #define NEEDLE_ATOMIC(name, expression)                                                     \
   template <typename T>                                                                     \
-  T name(T* address, typename std::common_type<T>::type operand) {                          \
+  NEEDLE_INLINE T name(T* address, typename std::common_type<T>::type operand) {                          \
     return ::cuda_emulation::atomic_update(address, [&](T old) -> T { return expression; }); \
   }
 NEEDLE_ATOMIC(atomicAdd, old + operand)
@@ -174,7 +175,7 @@ NEEDLE_ATOMIC(atomicInc, old >= operand ? 0 : old + 1)
 NEEDLE_ATOMIC(atomicDec, old == 0 || old > operand ? operand : old - 1)
 #undef NEEDLE_ATOMIC
 template <typename T>
-T atomicCAS(T* address, typename std::common_type<T>::type compare,
+NEEDLE_INLINE T atomicCAS(T* address, typename std::common_type<T>::type compare,
             typename std::common_type<T>::type value) {
   return ::cuda_emulation::atomic_update(address,
                                          [&](T old) { return old == compare ? value : old; });

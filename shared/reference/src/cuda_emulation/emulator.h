@@ -120,7 +120,11 @@ struct Votes {
   int all() const { return votes == voters; }
 };
 Votes ballot(Site site, unsigned mask, int predicate);
-void warp_barrier(Site site, unsigned mask = 0xffffffffu);
+void warp_barrier(Site site, unsigned mask);
+struct WarpBarrier {
+  Site site;
+  void operator()(unsigned mask = 0xffffffffu) const { warp_barrier(site, mask); }
+};
 unsigned live_lanes();
 uint64_t shuffle_bits(Site site, unsigned mask, uint64_t bits, int source_lane);
 int shuffle_source(ShuffleKind kind, int operand, int width);  // negative: the lane's own value
@@ -137,11 +141,13 @@ T shuffle(Site site, ShuffleKind kind, unsigned mask, T value, int operand, int 
 
 // ------------------------------------------------------------------------------------- atomics
 
+void memory_fence();
+
 // Tells the checked build that the next access to these bytes is atomic.
 void atomic_access(const void* address, size_t bytes);
 
 template <typename T, typename Update>
-__attribute__((no_sanitize("thread"))) T atomic_update(T* address, Update update) {
+inline __attribute__((always_inline)) T atomic_update(T* address, Update update) {
   atomic_access(address, sizeof(T));
   T old, changed;
   __atomic_load(address, &old, __ATOMIC_SEQ_CST);

@@ -69,8 +69,6 @@ asm(".text\n"
 
 namespace cuda_emulation {
 
-constexpr size_t kStackBytes = 256 * 1024;  // address space; only pages that are touched cost memory
-
 Fiber* make_fiber() {
   static unsigned made = 0;
   const size_t guard = static_cast<size_t>(sysconf(_SC_PAGESIZE));

@@ -70,10 +70,12 @@ struct Runner {
   std::vector<uint3> indices;
   std::vector<uint16_t> order;  // in which threads start and pass barriers
   size_t unstarted = 0;         // position in `order`
-  int live = 0, at_barrier = 0;
+  int live = 0, at_barrier = 0, at_warp = 0;
   std::vector<uint16_t> ready;
   size_t ready_head = 0;
   int current = -1;
+  uint64_t accesses = 0;  // checked build: of the running thread since it last waited
+  bool watching = true;   // checked build: off while the emulator itself is at work
   Fiber* fiber = nullptr;
   Fiber main;
   std::vector<Fiber*> fibers, free_fibers;
@@ -88,10 +90,29 @@ struct Runner {
 extern thread_local Runner* runner;  // null outside of kernels
 
 // Ends the launch with a KernelFault on behalf of the running thread. Never returns.
-[[noreturn]] void fault(const std::string& what, Site site = {nullptr, 0});
+[[noreturn]] void fault_with(const std::string& what, Site site = {nullptr, 0});
+
+// The same; `message` is a function, called when accesses are no longer watched. (The linker may
+// have the emulator use the kernels' copy of std::string, whose accesses are.)
+template <typename Message>
+[[noreturn]] void fault(Message message, Site site = {nullptr, 0}) {
+  runner->watching = false;
+  fault_with(message(), site);
+}
 
 std::string thread_name(const Runner& runner, int thread);
 std::string place(Site site);
+
+// ---------------------------------------------------------------------------------- crash.cc
+
+// While one of these lives, a kernel that touches memory that does not exist ends its launch, not
+// the process.
+class CrashGuard {
+ public:
+  CrashGuard();
+  ~CrashGuard();
+  CrashGuard(const CrashGuard&) = delete;
+};
 
 // ------------------------------------------------------------------------------ checker.cc
 

@@ -103,6 +103,8 @@ static void thread_fiber();
 
 static void make_current(Runner& r, int thread) {
   r.current = thread;
+  r.accesses = 0;
+  r.watching = true;
   r.threads[thread].state = State::kRunning;
   r.threads[thread].fiber = r.fiber;
   threadIdx = r.indices[thread];
@@ -126,6 +128,7 @@ static void open_barrier(Runner& r) {
 
 // Nothing can run and the barrier cannot open: says who waits where.
 static void explain_stall(Runner& r) {
+  r.watching = false;
   int first = -1, other = -1, left = -1;
   for (size_t i = 0; i < r.threads.size(); i++) {
     const Thread& thread = r.threads[i];
@@ -208,8 +211,9 @@ static void wait(Runner& r) {
   std::abort();  // not reached: an abandoned fiber is never switched to
 }
 
-void fault(const std::string& what, Site site) {
+void fault_with(const std::string& what, Site site) {
   Runner& r = *runner;
+  r.watching = false;
   fail_with_message(r, thread_name(r, r.current), site, what);
   abandon(r);
 }
@@ -257,9 +261,19 @@ static void pass_warp(Runner& r, int warp, unsigned group) {
     thread.warp_time = r.warp_time[warp];
     thread.warp_mask = group;
     thread.state = State::kRunning;
+    r.at_warp--;
     if (warp * kWarp + lane != r.current) {
       r.ready.push_back(static_cast<uint16_t>(warp * kWarp + lane));
     }
+  }
+}
+
+// A thread has returned: lanes of its warp that waited for it may go on.
+static void pass_without(Runner& r, int thread) {
+  int first = thread / kWarp * kWarp;
+  int end = std::min<int>(first + kWarp, static_cast<int>(r.threads.size()));
+  for (int lane = first; lane < end; lane++) {
+    if (r.threads[lane].state == State::kAtWarp) try_to_pass_warp(r, lane);
   }
 }
 
@@ -268,11 +282,12 @@ static Thread& wait_for_warp(Site site, unsigned mask) {
   int thread = r.current;
   Thread& mine = r.threads[thread];
   if (!(mask >> thread % kWarp & 1)) {
-    fault("the mask of a warp operation leaves out the lane that calls it", site);
+    fault([] { return "the mask of a warp operation leaves out the lane that calls it"; }, site);
   }
   mine.site = site;
   mine.mask = mask;
   mine.state = State::kAtWarp;
+  r.at_warp++;
   try_to_pass_warp(r, thread);
   if (mine.state == State::kAtWarp) wait(r);
   return r.threads[thread];
@@ -332,6 +347,8 @@ BarrierResult block_barrier(Site site, int predicate) {
   return r.barrier_result;
 }
 
+void memory_fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
+
 // -------------------------------------------------------------------------------- shared memory
 
 void* shared_memory(const void* type, int line, const char* name, size_t bytes) {
@@ -345,8 +362,10 @@ void* shared_memory(const void* type, int line, const char* name, size_t bytes) 
   size_t taken = bytes;
   for (const SharedVariable& variable : r.variables) taken += variable.bytes;
   if (taken > kSharedBytes) {
-    fault("the __shared__ variables take " + std::to_string(taken) + " bytes; a block has " +
-          std::to_string(kSharedBytes));
+    fault([&] {
+      return "the __shared__ variables take " + std::to_string(taken) + " bytes; a block has " +
+             std::to_string(kSharedBytes);
+    });
   }
   r.variables.push_back({type, line, name, offset, bytes});
   r.shared_used = offset + bytes + kSharedGap;
@@ -355,7 +374,10 @@ void* shared_memory(const void* type, int line, const char* name, size_t bytes) 
 
 void* dynamic_shared_memory() {
   if (runner->launch->config.shared_bytes == 0) {
-    fault("extern __shared__ memory is used, but the launch gave it no size (third value in <<< >>>)");
+    fault([] {
+      return "extern __shared__ memory is used, but the launch gave it no size (the third value in "
+             "<<< >>>)";
+    });
   }
   return runner->shared;  // the first variable of every block: see begin_block
 }
@@ -377,14 +399,9 @@ static void thread_fiber() {
         thrown = true;
       }
       if (thrown) abandon(r);
-      int thread = r.current;
-      r.threads[thread].state = State::kExited;
+      r.threads[r.current].state = State::kExited;
       r.live--;
-      int first = thread / kWarp * kWarp;
-      int end = std::min<int>(first + kWarp, static_cast<int>(r.threads.size()));
-      for (int lane = first; lane < end; lane++) {
-        if (r.threads[lane].state == State::kAtWarp) try_to_pass_warp(r, lane);
-      }
+      if (r.at_warp > 0) pass_without(r, r.current);
       if (r.ready_head < r.ready.size()) break;  // somebody woke up: finish those first
     }
     r.free_fibers.push_back(mine);
@@ -408,7 +425,7 @@ static void begin_block(Runner& r, uint64_t block) {
   }
   r.unstarted = 0;
   r.live = static_cast<int>(r.threads.size());
-  r.at_barrier = 0;
+  r.at_barrier = r.at_warp = 0;
   r.ready.clear();
   r.ready_head = 0;
   r.epoch = 0;
@@ -416,7 +433,7 @@ static void begin_block(Runner& r, uint64_t block) {
   r.shared_used = 0;
   r.variables.clear();
   if (config.shared_bytes > 0) {
-    r.variables.push_back({nullptr, 0, "extern __shared__", 0, config.shared_bytes});
+    r.variables.push_back({nullptr, 0, "of the launch", 0, config.shared_bytes});
     r.shared_used = config.shared_bytes + kSharedGap;
   }
 }
@@ -534,7 +551,7 @@ void run(const Launch& launch) {
   static std::mutex one_launch_at_a_time;
   static uint32_t launches = 0;
   throw_pending_host_fault();
-  if (runner != nullptr) fault("a kernel launches a kernel, which this course does not use");
+  if (runner != nullptr) fault([] { return "a kernel launches a kernel, which this course does not use"; });
   if (!is_valid(launch.config)) {
     set_last_error(cudaErrorInvalidConfiguration);
     return;
@@ -547,6 +564,7 @@ void run(const Launch& launch) {
   job.order = Order::from_environment();
   job.launch_number = ++launches;
   uint64_t threads = static_cast<uint64_t>(config.block.x) * config.block.y * config.block.z;
+  CrashGuard guard;
   // A checked build runs blocks one after the other, so that every report can be repeated.
   if (kChecked || job.blocks < 4 || job.blocks * threads < 16384) {
     work(job);
