@@ -130,6 +130,9 @@ def _build_extension(tree: Path, echo) -> list[Path]:
     flags = (
         os.environ.get("CXXFLAGS") or _make_variable(tree / "Makefile", "CXXFLAGS") or "-O3 -Wall"
     )
+    fast = _make_variable(tree / "Makefile", "FAST")
+    if fast and "CXXFLAGS" not in os.environ and _accepts(fast):
+        flags += f" {fast}"
     flags += " -shared -std=c++11 -fPIC"
     if sys.platform == "darwin":
         flags += " -undefined dynamic_lookup"  # Python's own symbols are found when it loads
@@ -146,6 +149,12 @@ def _build_extension(tree: Path, echo) -> list[Path]:
             partial.unlink(missing_ok=True)
         built.append(target)
     return built
+
+
+def _accepts(flags: str) -> bool:
+    """Does the compiler know these flags on this machine?"""
+    command = [*compiler().split(), *flags.split(), "-E", "-x", "c++", os.devnull]
+    return subprocess.run(command, capture_output=True).returncode == 0
 
 
 def _includes() -> list[str]:
