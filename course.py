@@ -120,9 +120,6 @@ def test(arguments):
     shutil.rmtree(results, ignore_errors=True)
     results.mkdir(parents=True)
     totals = {"passed": 0, "failed": 0, "skipped": 0}
-    for name in ("shared/coursekit/tests", "shared/mugrade/tests", "shared/checks", "project"):
-        if any((ROOT / name).rglob("test_*.py")):
-            session(name, ROOT, [name, *arguments], {}, results, totals)
     solved = ROOT / "build" / "solved"
     step("render the solved homeworks",
          ["-m", "coursekit", "render", "--solved", "--out", str(solved)], totals)  # fmt: skip
@@ -132,6 +129,10 @@ def test(arguments):
             session(
                 f"solved {folder}", solved / folder, ["tests", *arguments], env, results, totals
             )
+    built = {"NEEDLE_SOLVED": str(solved), "NEEDLE_HOME": str(solved / "hw4")}
+    for name in ("shared/coursekit/tests", "shared/mugrade/tests", "shared/checks", "project"):
+        if any((ROOT / name).rglob("test_*.py")):
+            session(name, ROOT, [name, *arguments], built, results, totals)
     words = [f"{totals['passed']} passed", f"{totals['failed']} failed"]
     words += [f"{totals['skipped']} skipped"] if totals["skipped"] else []
     print(f"\n{', '.join(words)}", flush=True)
