@@ -119,6 +119,7 @@ def five_images(tmp_path):
     """(image file, label file, pixels (5, 28, 28), labels) of five made-up images."""
     pixels = np.random.RandomState(0).randint(256, size=(5, 28, 28)).astype(np.uint8)
     pixels[0, 0, 0], pixels[0, 0, 1] = 0, 255
+    pixels[1] //= 2  # a dark image
     labels = np.array([7, 0, 255, 3, 9], dtype=np.uint8)
     images_file, labels_file = str(tmp_path / "images.gz"), str(tmp_path / "labels.gz")
     with gzip.open(images_file, "wb") as file:
@@ -181,6 +182,18 @@ def test_mnist_dataset_transforms_each_image_of_a_slice_by_itself(five_images):
     np.random.seed(1)
     for img, wanted in zip(images, pixels[1:4]):
         desired = crop((wanted / 255).reshape(28, 28, 1))
+        assert_close(np.reshape(img, (28, 28, 1)), desired, problem="hw2/mnist_dataset")
+
+
+def test_mnist_dataset_draws_anew_at_every_access(five_images):
+    images_file, labels_file, pixels, _ = five_images
+    crop = ndl.data.RandomCrop(padding=5)
+    dataset = ndl.data.MNISTDataset(images_file, labels_file, transforms=[crop])
+    np.random.seed(1)
+    seen = [dataset[2][0] for _ in range(4)]
+    np.random.seed(1)
+    for img in seen:
+        desired = crop((pixels[2] / 255).reshape(28, 28, 1))
         assert_close(np.reshape(img, (28, 28, 1)), desired, problem="hw2/mnist_dataset")
 
 

@@ -181,6 +181,8 @@ def test_nn_linear_takes_a_bias_without_its_leading_axis():
 
 def test_nn_linear_in_float64():
     layer = nn.Linear(5, 3, dtype="float64")
+    for param, shape in ((layer.weight, (5, 3)), (layer.bias, (1, 3))):
+        assert_like(param, shape, "float64", problem="hw2/nn_linear", op="a parameter")
     y = layer(ndl.Tensor(normal(2, 5)))
     wanted = linear(normal(2, 5), layer.weight.numpy(), layer.bias.numpy())
     assert_close(y, wanted, problem="hw2/nn_linear", dtype="float64")
