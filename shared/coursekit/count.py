@@ -5,15 +5,13 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
-from pathlib import Path
 
+from coursekit import render
 from coursekit.syllabus import Course
 
 BUDGET = 2000
 _IDLE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT,
          tokenize.ENCODING, tokenize.ENDMARKER}  # fmt: skip
-
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def count(text: str) -> int:
@@ -23,17 +21,17 @@ def count(text: str) -> int:
         if token.type not in _IDLE:
             lines.update(range(token.start[0], token.end[0] + 1))
     for node in ast.walk(ast.parse(text)):
-        has_body = isinstance(node, _DOCUMENTED)
-        if has_body and ast.get_docstring(node, clean=False) is not None:
-            first = node.body[0]
-            lines.difference_update(range(first.lineno, first.end_lineno + 1))
+        is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if is_text and isinstance(node.value.value, str):
+            lines.difference_update(range(node.lineno, node.end_lineno + 1))
     return len(lines)
 
 
 def counts(course: Course, package: str = "python/needle") -> dict[str, int]:
-    """File -> lines of code, over the reference's whole package."""
-    folder: Path = course.reference / package
+    """File -> lines of code of the package as it stands in the last homework, solved."""
+    tree = render.render_code(course, course.stages[-1], render.everything)
     return {
-        path.relative_to(folder).as_posix(): count(path.read_text(encoding="utf-8"))
-        for path in sorted(folder.rglob("*.py"))
+        name.removeprefix(f"{package}/"): count(content.decode("utf-8"))
+        for name, content in sorted(tree.items())
+        if name.startswith(f"{package}/") and name.endswith(".py")
     }

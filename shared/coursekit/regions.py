@@ -128,12 +128,16 @@ def _parse(text, path, language, scope) -> tuple[list[Line], list[Region]]:
     regions: list[Region] = []
     opened: tuple[str, int, int] | None = None  # problem, index in kept, line
     guard: tuple[int, bool, bool] | None = None  # line, is kept, opened inside a region
+    swallow = 0  # blank lines to leave out
     for number, row in enumerate(text.split("\n")[: -1 if text.endswith("\n") else None], 1):
         mark = _read_mark(row, path, number, language, scope)
         shown = guard is None or guard[1]
         if mark is None:
-            if shown:
+            if shown and swallow and not row.strip():
+                swallow -= 1
+            elif shown:
                 kept.append(Line(row, number))
+                swallow = 0
             continue
         word, argument = mark
         if word in ("FROM", "UNTIL"):
@@ -147,6 +151,8 @@ def _parse(text, path, language, scope) -> tuple[list[Line], list[Region]]:
                 raise CourseError("END without FROM or UNTIL before it", path, number)
             if guard[2] != (opened is not None):
                 raise CourseError("END stands across a region's border", path, number)
+            # Blank lines around a block that is left out: those before it are enough.
+            swallow = 0 if guard[1] else _blank_tail(kept)
             guard = None
         elif word == "BEGIN SOLUTION":
             if opened is not None:
@@ -173,6 +179,14 @@ def _parse(text, path, language, scope) -> tuple[list[Line], list[Region]]:
     if guard is not None:
         raise CourseError("guard is never closed (END)", path, guard[0])
     return kept, regions
+
+
+def _blank_tail(lines: list[Line]) -> int:
+    """How many blank lines the text ends with."""
+    count = 0
+    while count < len(lines) and not lines[-1 - count].text.strip():
+        count += 1
+    return count
 
 
 def _read_mark(row, path, number, language, scope) -> tuple[str, str] | None:

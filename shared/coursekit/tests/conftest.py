@@ -1,0 +1,264 @@
+"""A course of two homeworks, small enough to be rendered, proved and released in a second."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from coursekit import cli, render, syllabus
+
+COURSE = """\
+[course]
+id = "mini"
+title = "A small course"
+
+[[homework]]
+id = "hw0"
+title = "Numbers"
+path = ["./python"]
+files = ["python/minilib/box.py", "python/minilib/given.py"]
+
+[[homework.problem]]
+id = "add"
+title = "Adding"
+points = 5
+tests = "tests/test_numbers.py"
+select = "add"
+mutants = 1
+
+[[homework.problem]]
+id = "scale"
+title = "Scaling"
+points = 5
+tests = "tests/test_numbers.py"
+select = "scale"
+mutants = 1
+
+[[homework]]
+id = "hw1"
+title = "More numbers"
+path = ["./python"]
+files = ["python/minilib/more.py"]
+
+[[homework.problem]]
+id = "negate"
+title = "Negating"
+points = 10
+tests = "tests/test_more.py"
+select = "negate"
+mutants = 1
+"""
+
+BOX = '''\
+"""Boxes of numbers."""
+
+
+class Box:
+    def __init__(self, value):
+        self.value = value
+
+    def add(self, other):
+        """The sum in a new box."""
+        ### BEGIN SOLUTION hw0/add
+        total_of_both = self.value + other.value
+        return Box(total_of_both)
+        ### END SOLUTION
+
+    def scale(self, factor):
+        ### BEGIN SOLUTION hw0/scale
+        zero = Box(0)
+        return zero.add(Box(self.value * factor))
+        ### END SOLUTION
+
+    ### FROM hw1
+    def negate(self):
+        ### BEGIN SOLUTION hw1/negate
+        return self.scale(factor=-1)
+        ### END SOLUTION
+    ### END
+
+
+def boxes(values):
+    return [Box(value) for value in values]
+'''
+
+TEST_NUMBERS = """\
+import sys
+sys.path.append("./python")
+from minilib.box import Box
+
+
+def test_add():
+    assert Box(2).add(Box(3)).value == 5
+
+
+def test_scale():
+    assert Box(2).scale(3).value == 6
+
+
+def submit_add():
+    pass
+
+
+def submit_scale():
+    pass
+"""
+
+TEST_MORE = """\
+import sys
+sys.path.append("./python")
+from minilib.box import Box
+
+
+def test_negate():
+    assert Box(2).negate().value == -2
+
+
+def submit_negate():
+    pass
+"""
+
+MUTANTS_0 = """\
+[[mutant]]
+problem = "hw0/add"
+name = "minus"
+file = "python/minilib/box.py"
+find = "self.value + other.value"
+replace = "self.value - other.value"
+why = "the sign"
+
+[[mutant]]
+problem = "hw0/scale"
+name = "plus"
+file = "python/minilib/box.py"
+find = "self.value * factor"
+replace = "self.value + factor"
+why = "product, not sum"
+"""
+
+MUTANTS_1 = """\
+[[mutant]]
+problem = "hw1/negate"
+name = "same"
+file = "python/minilib/box.py"
+find = "factor=-1"
+replace = "factor=1"
+why = "the sign"
+"""
+
+TEXT = """\
+# Numbers
+
+What a box is.
+
+<!-- problems -->
+
+```python
+print(1 + 1)
+```
+"""
+
+FILES = {
+    "course.toml": COURSE,
+    "shared/reference/python/minilib/box.py": BOX,
+    "shared/reference/python/minilib/given.py": '"""Given."""\n\nGIVEN = 1\n',
+    "shared/reference/python/minilib/more.py": '"""More."""\n',
+    "shared/reference/tests/course_support.py": '"""Support."""\n',
+    "shared/reference/mutants/hw0.toml": MUTANTS_0,
+    "shared/reference/mutants/hw1.toml": MUTANTS_1,
+    "shared/reference/hints/hw0.toml": '"hw0/add" = ["think", "use +", "add both values"]\n',
+    "shared/reference/texts/hw0.md": TEXT,
+    "shared/reference/texts/hw1.md": "# More numbers\n",
+    "hw0/tests/test_numbers.py": TEST_NUMBERS,
+    "hw1/tests/test_more.py": TEST_MORE,
+}
+
+
+class World:
+    """The course's folder with short ways to look at it and to run `hw` in it."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def read(self, name: str) -> str:
+        return (self.root / name).read_text(encoding="utf-8")
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        text = self.read(name)
+        assert text.count(old) == 1, (name, old, text.count(old))
+        self.write(name, text.replace(old, new))
+
+    def course(self) -> syllabus.Course:
+        return syllabus.load(self.root)
+
+    def solve(self, name: str, problem: str, solution: str) -> None:
+        """Write a student's solution over the stub of a problem (8 blanks deep)."""
+        rows, out, inside = self.read(name).split("\n"), [], False
+        for row in rows:
+            if "END YOUR SOLUTION" in row:
+                inside = False
+            if not inside:
+                out.append(row)
+            if f"BEGIN YOUR SOLUTION {problem}" in row:
+                inside = True
+                out += [" " * 8 + line for line in dedent(solution).strip().split("\n")]
+        self.write(name, "\n".join(out))
+
+    def snapshot(self) -> dict[str, bytes]:
+        """Every file outside .hw, to show that a command changed nothing."""
+        return {
+            path.relative_to(self.root).as_posix(): path.read_bytes()
+            for path in sorted(self.root.rglob("*"))
+            if path.is_file() and not {".hw", "__pycache__", ".pytest_cache"} & set(path.parts)
+        }
+
+    def hw(self, *arguments: str) -> subprocess.CompletedProcess:
+        """`hw ARGUMENTS` in the course's folder, inside this process: no import is paid twice."""
+        out, err, back, argv = io.StringIO(), io.StringIO(), Path.cwd(), sys.argv
+        status = 0
+        os.chdir(self.root)
+        sys.argv = ["hw", *arguments]
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                cli.main()
+        except SystemExit as error:
+            status = error.code if isinstance(error.code, int) else int(bool(error.code))
+        finally:
+            sys.argv = argv
+            os.chdir(back)
+        return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
+
+    def process(self, *arguments: str, **env: str) -> subprocess.CompletedProcess:
+        """The same as a process of its own, as a user has it, without a terminal."""
+        shared = str(Path(__file__).resolve().parents[2])
+        return subprocess.run(
+            [sys.executable, "-m", "coursekit", *arguments], cwd=self.root,
+            env={**os.environ, "PYTHONPATH": shared, **env}, capture_output=True, text=True,
+        )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def only_pytest_itself(monkeypatch):
+    """Test sessions that these tests start need no plugin, and plugins take seconds to load."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
+@pytest.fixture
+def world(tmp_path) -> World:
+    """The course with its handouts rendered in place."""
+    made = World(tmp_path / "mini")
+    for name, text in FILES.items():
+        made.write(name, text)
+    render.render_in_place(made.course(), made.course().stages)
+    return made

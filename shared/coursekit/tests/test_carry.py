@@ -1,0 +1,221 @@
+"""Work moves from one homework to the next: nothing is lost, nothing is overwritten unsaved."""
+
+from __future__ import annotations
+
+import pytest
+from coursekit import carry, merge, render
+from coursekit.errors import CourseError
+
+BOX0, BOX1 = "hw0/python/minilib/box.py", "hw1/python/minilib/box.py"
+
+
+def solved(world) -> None:
+    """A student's hw0, done."""
+    world.solve(BOX0, "hw0/add", "mine = self.value + other.value\nreturn Box(mine)")
+    world.solve(BOX0, "hw0/scale", "return Box(self.value * factor)")
+
+
+def own_negate(world) -> None:
+    """The student writes, in hw0, the very method that hw1 hands out."""
+    mine = "\n    def negate(self):\n        return 'mine'\n\n\ndef boxes(values):"
+    world.edit(BOX0, "\n\ndef boxes(values):", mine)
+
+
+def test_a_clean_merge_brings_solutions_and_keeps_the_new_stubs(world):
+    solved(world)
+    outcome = carry.start(world.course(), "hw1")
+    text = world.read(BOX1)
+    assert "mine = self.value + other.value" in text
+    assert 'NotImplementedError("hw1/negate: Box.negate is yours to write")' in text
+    assert "<<<<<<<" not in text
+    assert outcome.conflicts == [] and outcome.unsolved == [] and outcome.changed == [BOX1]
+
+
+def test_the_command_says_what_it_did_and_what_is_next(world):
+    solved(world)
+    done = world.hw("start", "hw0")
+    assert done.returncode == 0, done.stderr
+    done = world.hw("start", "hw1")
+    assert done.returncode == 0, done.stderr
+    assert f"changed {BOX1}" in done.stdout and ".hw/backups/" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("next: ")
+
+
+def test_helpers_outside_regions_and_imports_come_along(world):
+    solved(world)
+    world.edit(BOX0, '"""Boxes of numbers."""\n', '"""Boxes of numbers."""\n\nimport math\n')
+    world.edit(
+        BOX0,
+        "def boxes(values):",
+        "def helper(x):\n    return math.floor(x)\n\n\ndef boxes(values):",
+    )
+    world.write("hw0/python/minilib/mine.py", "MINE = 1\n")
+    carry.start(world.course(), "hw1")
+    text = world.read(BOX1)
+    assert "import math" in text and "def helper(x):" in text and "hw1/negate" in text
+    assert world.read("hw1/python/minilib/mine.py") == "MINE = 1\n"
+
+
+def test_a_real_conflict_keeps_both_sides_and_names_file_and_line(world):
+    own_negate(world)
+    done = world.hw("start", "hw1")
+    assert done.returncode == 1
+    rows = world.read(BOX1).splitlines()
+    line = next(n for n, row in enumerate(rows, 1) if row.startswith("<<<<<<<"))
+    assert f"CONFLICT {BOX1}:{line}:" in done.stdout
+    text = world.read(BOX1)
+    assert "return 'mine'" in text and "Box.negate is yours to write" in text
+    assert "your hw0" in text and "hw1 handout" in text
+
+
+def test_a_second_run_changes_nothing(world):
+    solved(world)
+    carry.start(world.course(), "hw1")
+    world.solve(BOX1, "hw1/negate", "return Box(-self.value)")
+    before = world.snapshot()
+    outcome = carry.start(world.course(), "hw1")
+    assert outcome.changed == [] and outcome.backup is None
+    assert world.snapshot() == before
+
+
+def test_a_second_run_with_an_open_conflict_changes_nothing_and_still_reports_it(world):
+    own_negate(world)
+    first = carry.start(world.course(), "hw1")
+    before = world.snapshot()
+    second = carry.start(world.course(), "hw1")
+    assert world.snapshot() == before and second.conflicts == first.conflicts != []
+
+
+def test_later_work_in_the_old_homework_comes_in_a_second_run(world):
+    world.solve(BOX0, "hw0/add", "return Box(self.value + other.value)")
+    carry.start(world.course(), "hw1")
+    world.solve(BOX1, "hw1/negate", "return Box(-self.value)")
+    world.solve(BOX0, "hw0/scale", "return Box(self.value * factor)")
+    outcome = carry.start(world.course(), "hw1")
+    text = world.read(BOX1)
+    assert "self.value * factor" in text and "return Box(-self.value)" in text
+    assert outcome.conflicts == []
+
+
+def test_work_already_in_the_new_homework_is_backed_up_before_a_merge(world):
+    world.solve(BOX1, "hw1/negate", "return Box(-self.value)")
+    mine = world.read(BOX1)
+    solved(world)
+    outcome = carry.start(world.course(), "hw1")
+    assert "return Box(-self.value)" in world.read(BOX1)
+    assert world.read(f"{outcome.backup}/{BOX1}") == mine
+
+
+def test_a_file_deleted_in_the_old_homework_comes_from_the_handout(world):
+    (world.root / "hw0/python/minilib/given.py").unlink()
+    (world.root / "hw1/python/minilib/given.py").unlink()
+    outcome = carry.start(world.course(), "hw1")
+    assert "GIVEN = 1" in world.read("hw1/python/minilib/given.py")
+    assert "you deleted it" in outcome.notes[0]
+
+
+def test_unsolved_problems_of_the_old_homework_are_named(world):
+    world.solve(BOX0, "hw0/add", "return Box(self.value + other.value)")
+    done = world.hw("start", "hw1")
+    assert done.returncode == 0
+    assert "hw0/scale is not written yet" in done.stdout
+    assert "hw0/add is not" not in done.stdout
+
+
+def test_tests_texts_data_and_builds_are_not_carried(world):
+    world.write("hw0/tests/mine.py", "")
+    world.write("hw0/README.md", "my notes")
+    world.write("hw0/data/big.bin", "")
+    world.write("hw0/python/minilib/ext.so", "")
+    assert carry.start(world.course(), "hw1").changed == []
+
+
+@pytest.fixture
+def three(world):
+    """The same course with a third homework."""
+    text = world.read("course.toml")
+    block = text[text.rindex("[[homework]]\n") :]
+    for old, new in (("hw1", "hw2"), ("more.py", "last.py"), ("negate", "final")):
+        block = block.replace(old, new)
+    world.write("course.toml", text + "\n" + block)
+    world.write("shared/reference/python/minilib/last.py", "def final():\n"
+                "    ### BEGIN SOLUTION hw2/final\n    return 1\n    ### END SOLUTION\n")  # fmt: skip
+    render.render_in_place(world.course(), world.course().stages)
+    return world
+
+
+def test_the_third_homework_takes_the_first_ones_work_from_the_second(three):
+    solved(three)
+    carry.start(three.course(), "hw1")
+    three.solve(BOX1, "hw1/negate", "return Box(-self.value)")
+    carry.start(three.course(), "hw2")
+    text = three.read("hw2/python/minilib/box.py")
+    assert "mine = self.value + other.value" in text and "return Box(-self.value)" in text
+
+
+def test_skipping_a_homework_that_should_carry_work_is_refused(three):
+    solved(three)
+    before = three.snapshot()
+    with pytest.raises(CourseError, match="run first: hw start hw1"):
+        carry.start(three.course(), "hw2")
+    assert three.snapshot() == before
+
+
+def test_an_unknown_homework_is_one_sentence(world):
+    before = world.snapshot()
+    done = world.hw("start", "hw7")
+    assert done.returncode == 2 and "there is no homework 'hw7'" in done.stderr
+    assert world.snapshot() == before
+
+
+def test_binary_files_that_both_changed_stay_the_students():
+    assert merge.merge_file(b"\0a", b"\0b", b"\0c", ("a", "b")) == b"\0a"
+
+
+# ---------------------------------------------------------------------------------------- update
+
+
+@pytest.fixture
+def released(world, tmp_path):
+    """(staff's course, a student's tree released from it)."""
+    world.write("CHANGELOG.md", "# Changes\n\n## 1\n\nFirst.\n")
+    done = world.hw("release", str(tmp_path / "student"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return world, type(world)(tmp_path / "student")
+
+
+def test_a_corrected_handout_comes_into_the_students_tree(released, tmp_path):
+    staff, student = released
+    solved(student)
+    staff.edit("shared/reference/python/minilib/box.py", "def boxes(values):",
+               'def boxes(values):\n    """A box for each value."""')  # fmt: skip
+    staff.edit("hw0/tests/test_numbers.py", "value == 6", "value == 6.0")
+    staff.write("CHANGELOG.md", "# Changes\n\n## 2\n\nA docstring.\n\n## 1\n\nFirst.\n")
+    assert staff.hw("release", str(tmp_path / "new")).returncode == 0
+    done = student.hw("update", str(tmp_path / "new"))
+    assert done.returncode == 0, done.stderr
+    assert "A docstring." in done.stdout and "First." not in done.stdout
+    text = student.read(BOX0)
+    assert "A box for each value." in text and "mine = self.value + other.value" in text
+    assert "6.0" in student.read("hw0/tests/test_numbers.py")
+    assert ".hw/backups/" in done.stdout
+    again = student.hw("update", str(tmp_path / "new"))
+    assert again.returncode == 0 and "nothing new" in again.stdout
+
+
+def test_update_refuses_what_is_no_release(released, tmp_path):
+    staff, student = released
+    for target in (tmp_path / "nothing", tmp_path):
+        before = student.snapshot()
+        done = student.hw("update", str(target))
+        assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1
+        assert student.snapshot() == before
+    assert "git pull" in staff.hw("update", str(student.root)).stderr
+
+
+def test_start_works_in_a_released_tree(released):
+    _, student = released
+    solved(student)
+    done = student.hw("start", "hw1")
+    assert done.returncode == 0, done.stderr
+    assert "mine = self.value + other.value" in student.read(BOX1)

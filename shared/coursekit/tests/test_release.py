@@ -1,0 +1,102 @@
+"""The students' tree holds what they need and no line of a solution."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from coursekit.release import STAFF_MODULES
+
+LEAK = "        total_of_both = self.value + other.value\n"
+
+
+def release(world, tmp_path):
+    return world.hw("release", str(tmp_path / "out"))
+
+
+def test_the_tree_has_handouts_and_student_verbs_only(world, tmp_path):
+    world.write("project/README.md", "# Project\n")
+    done = release(world, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    out = tmp_path / "out"
+    names = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
+    assert {"course.toml", "hw0/README.md", "hw1/tests/test_more.py", "project/README.md",
+            "shared/handouts/hw1/python/minilib/box.py", "shared/hints/hw0.toml"} <= names  # fmt: skip
+    assert not any("reference" in name or "mutants" in name for name in names)
+    for name in names:
+        assert b"total_of_both" not in (out / name).read_bytes(), name
+
+
+def test_the_tool_without_its_staff_modules_still_runs(world, tmp_path):
+    """coursekit as a release carries it: student verbs there, staff verbs gone."""
+    here = Path(__file__).resolve().parents[1]
+    for path in here.glob("*.py"):
+        world.write(f"shared/coursekit/{path.name}", path.read_text(encoding="utf-8"))
+    assert release(world, tmp_path).returncode == 0
+    shipped = tmp_path / "out" / "shared"
+    assert not STAFF_MODULES & {path.name for path in (shipped / "coursekit").iterdir()}
+    student = type(world)(tmp_path / "out")
+    done = student.process("--help", PYTHONPATH=str(shipped))
+    assert "prove" not in done.stdout and "start" in done.stdout, done.stderr
+    done = student.process("test", "hw0", PYTHONPATH=str(shipped))
+    assert done.returncode == 1 and "to write" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("shared/reference/texts/hw0.md", 9),
+        ("shared/notes/boxes.md", 9),
+        ("project/topics.md", 9),
+        ("hw1/tests/test_more.py", None),
+        ("shared/reference/hints/hw1.toml", None),
+        ("shared/reference/python/minilib/given.py", None),
+    ],
+)
+def test_a_planted_solution_line_turns_the_release_red(world, tmp_path, name, line):
+    text = world.read(name) if (world.root / name).is_file() else "\n" * 8
+    if line:
+        rows = text.split("\n")
+        text = "\n".join([*rows[: line - 1], f"> the trick: `{LEAK.strip()}`", *rows[line - 1 :]])
+    elif name.endswith(".py"):
+        text += f'\n"""\n{LEAK}"""\n'
+    else:
+        text = f'negate = ["a", "b", "{LEAK.strip()}"]\n'
+    world.write(name, text)
+    done = release(world, tmp_path)
+    if name.endswith("given.py"):  # given code may say it: then it is no secret
+        assert done.returncode == 0
+        return
+    assert done.returncode == 1, done.stdout
+    assert "hw0/add's solution" in done.stdout
+    place = {"shared/reference/texts/hw0.md": "hw0/README.md:13", "project/topics.md": name + ":9"}
+    assert place.get(name, "") in done.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_solution_line_in_a_notebook_is_found(world, tmp_path):
+    cell = {"cell_type": "code", "source": ["x = 1\n", LEAK], "outputs": [], "metadata": {}}
+    world.write("project/start.ipynb", json.dumps({"cells": [cell]}, indent=1))
+    done = release(world, tmp_path)
+    assert done.returncode == 1 and "project/start.ipynb:" in done.stdout
+
+
+def test_a_solution_region_is_found_even_when_its_lines_are_trivial(world, tmp_path):
+    world.write("project/a.py", "### BEGIN SOLUTION hw0/add\nx\n### END SOLUTION\n")
+    done = release(world, tmp_path)
+    assert done.returncode == 1 and "project/a.py:1: a solution region" in done.stdout
+
+
+def test_trivial_lines_are_no_leak(world, tmp_path):
+    world.write("project/a.md", "    return x\n    zero = Box(0)\n")
+    assert release(world, tmp_path).returncode == 0
+
+
+def test_a_folder_in_use_is_refused_and_left_alone(world, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    done = release(world, tmp_path)
+    assert done.returncode == 2 and "not an empty folder" in done.stderr
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine.txt"]
+    assert world.hw("release", "inside").returncode == 2

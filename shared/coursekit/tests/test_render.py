@@ -1,0 +1,114 @@
+"""Rendering trees, and the check that committed handouts are what the reference renders to."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from coursekit import check, render, tree
+from coursekit.errors import CourseError
+
+
+def faults(world) -> str:
+    return "\n".join(check.faults(world.course(), list(world.course().stages)))
+
+
+def test_a_fresh_rendering_passes_the_check(world):
+    assert faults(world) == ""
+    done = world.hw("check")
+    assert done.returncode == 0, done.stdout
+
+
+def test_rendering_again_writes_nothing(world):
+    before = {p: p.stat().st_mtime_ns for p in world.root.rglob("*") if p.is_file()}
+    assert set(render.render_in_place(world.course(), world.course().stages).values()) == {0}
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+
+
+def test_each_stage_holds_all_of_the_one_before(world):
+    course = world.course()
+    first, second = (set(render.render_code(course, stage)) for stage in course.stages)
+    assert first < second
+    assert "tests/course_support.py" in first
+
+
+def test_check_shows_the_difference_of_a_planted_fault(world):
+    world.edit("hw1/python/minilib/box.py", "self.value = value", "self.value = 0")
+    done = world.hw("check")
+    assert done.returncode == 1
+    assert "-        self.value = 0" in done.stdout
+    assert "+        self.value = value" in done.stdout
+    assert "hw1/python/minilib/box.py" in done.stdout
+
+
+def test_check_finds_missing_and_stale_files(world):
+    (world.root / "hw0/README.md").unlink()
+    world.write("hw1/python/minilib/old.py", "")
+    text = faults(world)
+    assert "hw0/README.md: missing" in text
+    assert "hw1/python/minilib/old.py: the reference does not render this file" in text
+
+
+def test_handwritten_tests_are_no_stale_files(world):
+    world.write("hw1/tests/goldens/numbers.txt", "1 2 3")
+    assert faults(world) == ""
+
+
+def test_the_text_gets_the_problem_table_and_a_notebook(world):
+    text = world.read("hw0/README.md")
+    assert "| `hw0/add` | Adding | 5 | `hw test hw0/add` |" in text
+    assert "<!-- problems -->" not in text
+    book = json.loads(world.read("hw0/hw0.ipynb"))
+    assert [cell["cell_type"] for cell in book["cells"]][-1] == "code"
+    assert len({cell["id"] for cell in book["cells"]}) == len(book["cells"])
+
+
+def test_a_text_that_shows_a_missing_figure_is_refused(world):
+    world.write("shared/reference/texts/hw0.md", "# T\n\n![graph](figures/graph.svg)\n")
+    with pytest.raises(CourseError, match=r"texts/hw0.md:3: figure 'graph.svg'"):
+        render.render_stage(world.course(), "hw0")
+    world.write("shared/reference/figures/graph.svg", "<svg/>")
+    assert render.render_stage(world.course(), "hw0")["figures/graph.svg"] == b"<svg/>"
+
+
+def test_out_writes_trees_that_run_from_inside(world, tmp_path):
+    done = world.hw("render", "--solved", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    box = (tmp_path / "out/hw0/python/minilib/box.py").read_text()
+    assert "total_of_both" in box and "negate" not in box
+    assert (tmp_path / "out/hw1/tests/test_more.py").is_file()
+    done = world.hw("render", "--out", str(tmp_path / "one"), "--stage", "hw1")
+    assert sorted(p.name for p in (tmp_path / "one").iterdir()) == ["hw1"]
+    assert "total_of_both" not in (tmp_path / "one/hw1/python/minilib/box.py").read_text()
+
+
+def test_a_missing_file_warns_while_rendering_and_fails_the_check(world, tmp_path):
+    (world.root / "shared/reference/python/minilib/more.py").unlink()
+    done = world.hw("render", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0 and "minilib/more.py" in done.stderr
+    done = world.hw("check")
+    assert done.returncode == 1 and "minilib/more.py" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("render", "--stage", "hw9"), ("render", "--solved"), ("render", "--out", "course.toml")],
+)
+def test_bad_input_is_one_sentence_and_changes_nothing(world, arguments):
+    before = world.snapshot()
+    done = world.hw(*arguments)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1 and "Traceback" not in done.stderr
+    assert world.snapshot() == before
+
+
+def test_a_grammar_fault_writes_nothing_at_all(world, tmp_path):
+    world.edit("shared/reference/python/minilib/box.py", "hw1/negate", "hw1/negatt")
+    done = world.hw("render", "--out", str(tmp_path / "out"))
+    assert done.returncode == 2 and "box.py:" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_pristine_is_the_handout(world):
+    files = tree.pristine(world.course(), "hw0")
+    assert files["python/minilib/box.py"] == (world.root / "hw0/python/minilib/box.py").read_bytes()

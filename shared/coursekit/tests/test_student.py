@@ -1,0 +1,213 @@
+"""The student's verbs: dashboard, test, build, reset, hint, doctor, submit; and counting lines."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from coursekit import build, count, doctor, progress, student
+from coursekit.errors import CourseError
+
+BOX0 = "hw0/python/minilib/box.py"
+ADD = "return Box(self.value + other.value)"
+
+
+def test_the_dashboard_leads_from_nothing_to_the_project(world):
+    def following():
+        return world.hw().stdout.strip().splitlines()[-1]
+
+    assert following() == "next: begin hw0, Numbers: hw start hw0"
+    world.hw("start", "hw0")
+    assert following().startswith("next: write hw0/add in hw0/python/minilib/box.py:11")
+    world.solve(BOX0, "hw0/add", ADD)
+    world.solve(BOX0, "hw0/scale", "return Box(self.value * factor)")
+    assert following() == "next: test hw0/add: hw test hw0/add"
+    course = world.course()
+    assert student.run_tests(course, list(course.homework("hw0").problems), ["-q"])[0] == 0
+    assert following() == "next: all of hw0 is written and tested: hw submit hw0"
+    progress.record_submission(course, list(course.homework("hw0").problems), "yes")
+    assert following() == "next: begin hw1, More numbers: hw start hw1"
+    world.hw("start", "hw1")
+    world.solve("hw1/python/minilib/box.py", "hw1/negate", "return Box(-self.value)")
+    student.run_tests(course, list(course.homework("hw1").problems), ["-q"])
+    progress.record_submission(course, list(course.homework("hw1").problems), "yes")
+    assert "final project is next" in following()
+
+
+def test_the_dashboard_is_plain_ascii_without_a_terminal(world):
+    done = world.process(NO_COLOR="1")
+    assert done.returncode == 0 and done.stdout.isascii() and "\x1b" not in done.stdout
+    assert "hw0/add" in done.stdout and "0 of 10" in done.stdout
+
+
+def test_a_verdict_is_stale_once_the_files_change(world):
+    world.solve(BOX0, "hw0/add", ADD)
+    course = world.course()
+    student.run_tests(course, [course.problem("hw0/add")], ["-q"])
+    assert progress.standings(course, "hw0")[0].tests == "passed"
+    world.edit(BOX0, ADD, ADD + "  # again")
+    assert progress.standings(course, "hw0")[0].tests == "changed since"
+
+
+def test_testing_tells_stubs_from_failures(world):
+    done = world.process("test", "hw0")
+    assert done.returncode == 1 and "to write" in done.stdout
+    assert "next: " in done.stdout
+    world.solve(BOX0, "hw0/add", "return Box(0)")
+    done = world.process("test", "hw0/add", "--", "-q")
+    assert done.returncode == 1 and "FAIL" in done.stdout
+    assert "test_scale" not in done.stdout
+    world.solve(BOX0, "hw0/add", ADD)
+    done = world.process("test", "hw0/add")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_broken_state_file_counts_as_empty(world):
+    world.write(".hw/state.json", "{half")
+    assert world.hw().returncode == 0
+
+
+def test_reset_puts_the_stub_back_and_keeps_a_backup(world):
+    stub = world.read(BOX0)
+    world.solve(BOX0, "hw0/add", ADD)
+    mine = world.read(BOX0)
+    changed, backup = student.reset(world.course(), world.course().problem("hw0/add"))
+    assert changed == [BOX0] and world.read(BOX0) == stub
+    assert world.read(f"{backup}/{BOX0}") == mine
+    assert student.reset(world.course(), world.course().problem("hw0/add")) == ([], "")
+
+
+def test_reset_leaves_other_problems_alone(world):
+    world.solve(BOX0, "hw0/add", ADD)
+    world.solve(BOX0, "hw0/scale", "return Box(self.value * factor)")
+    assert world.hw("reset", "hw0/scale").returncode == 0
+    assert ADD in world.read(BOX0) and "hw0/scale: Box.scale is yours" in world.read(BOX0)
+
+
+def test_reset_without_marks_changes_nothing(world):
+    world.edit(BOX0, "### BEGIN YOUR SOLUTION hw0/add", "# mine")
+    before = world.snapshot()
+    done = world.hw("reset", "hw0/add")
+    assert (
+        done.returncode == 2
+        and "the marks of hw0/add are not as the handout has them" in done.stderr
+    )
+    assert world.snapshot() == before
+
+
+def test_hints_come_one_by_one_and_are_counted(world):
+    texts = [world.hw("hint", "hw0/add").stdout for _ in range(4)]
+    assert [("think" in t, "use +" in t, "add both" in t) for t in texts] == [
+        (True, False, False), (False, True, False), (False, False, True), (False, False, True),
+    ]  # fmt: skip
+    assert json.loads(world.read(".hw/state.json"))["hints"] == {"hw0/add": 3}
+    assert "think" in world.hw("hint", "hw0/add", "--level", "1").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("hint", "hw1/negate"), ("hint", "hw0/ad"), ("reset", "hw0/ad"), ("test", "hw8"),
+     ("build", "nothing"), ("submit", "hw0/ad"), ("update", "nowhere")],
+)  # fmt: skip
+def test_bad_input_is_one_sentence_and_changes_nothing(world, arguments):
+    before = world.snapshot()
+    done = world.hw(*arguments)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert world.snapshot() == before
+
+
+def test_outside_of_a_course_the_tools_own_course_is_taken(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    from coursekit import syllabus
+
+    assert (syllabus.find_root() / "course.toml").is_file()
+
+
+def test_doctor_names_the_mending_command(world, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.delenv("CXX", raising=False)
+    found = {finding.what: finding for finding in doctor.examine(world.course())}
+    assert found["Python"].word == "ok"
+    assert found["C++ compiler"].word == "MISSING" and "install" in found["C++ compiler"].mend
+    assert found["git"].word == "MISSING" and "git-scm.com" in found["git"].mend
+    done = world.hw("doctor")
+    assert done.returncode == 1 and "git-scm.com" in done.stdout
+
+
+# ------------------------------------------------------------------------------------- building
+
+
+CXX = """\
+#include <pybind11/pybind11.h>
+PYBIND11_MODULE(tiny_ext, m) {
+  m.def("twice", [](int x) { return 2 * x; });
+}
+"""
+
+
+@pytest.fixture
+def extension(world):
+    world.edit("course.toml", 'title = "Numbers"', 'title = "Numbers"\nbuild = "make"')
+    world.write("hw0/src/tiny_ext.cpp", CXX)
+    return world
+
+
+def test_a_missing_compiler_is_one_sentence(extension, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.delenv("CXX", raising=False)
+    done = extension.hw("build", "hw0")
+    assert done.returncode == 2 and "no C++ compiler found" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_compile_error_names_file_and_line_and_keeps_the_old_module(extension):
+    extension.write("hw0/src/tiny_ext.so", "old")
+    extension.write("hw0/src/tiny_ext.cpp", "int f() { return missing_name; }\n")
+    done = extension.hw("build", "hw0")
+    assert done.returncode == 2 and "src/tiny_ext.cpp:1:" in done.stderr
+    assert "missing_name" in done.stderr and "Traceback" not in done.stderr
+    assert extension.read("hw0/src/tiny_ext.so") == "old"
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler")
+def test_building_and_the_cache(extension, monkeypatch, tmp_path):
+    monkeypatch.setenv("NEEDLE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CXXFLAGS", "-O0")
+    homework = extension.course().homework("hw0")
+    folder = extension.root / "hw0"
+    assert build.is_stale(folder, homework)
+    assert build.build_tree(folder, homework) is False
+    assert not build.is_stale(folder, homework)
+    content = (folder / "src/tiny_ext.so").read_bytes()
+    (folder / "src/tiny_ext.so").unlink()
+    monkeypatch.setattr(build, "build", None)  # the cache must do
+    assert build.build_tree(folder, homework) is True
+    assert (folder / "src/tiny_ext.so").read_bytes() == content
+    extension.edit("hw0/src/tiny_ext.cpp", "2 * x", "3 * x")
+    assert build.build_key(folder, homework) not in {
+        p.name for p in (tmp_path / "cache/builds").iterdir()
+    }
+
+
+def test_the_summary_of_a_long_log_is_its_errors():
+    rows = [
+        "In file included from x",
+        *[f"a.cc:{n}:1: error: wrong {n}" for n in range(9)],
+        "note: y",
+    ]
+    text = build.summary(rows)
+    assert text.count("error:") == 5 and "and 4 more" in text and "note" not in text
+
+
+# ------------------------------------------------------------------------------------- counting
+
+
+def test_blank_lines_comments_and_docstrings_are_no_code():
+    text = '"""Doc\n\nmore."""\n\n# comment\nimport os\n\n\ndef f(a,\n      b):\n    """Doc."""\n    return """a\nb"""  # text\n'
+    assert count.count(text) == 5
+
+
+def test_an_unreadable_error_never_hides_the_sentence():
+    assert str(CourseError("wrong", "a.py", 3)) == "a.py:3: wrong"
