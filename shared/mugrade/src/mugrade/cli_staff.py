@@ -44,6 +44,7 @@ SERVER_COMMANDS = {
     "serve": "Start the grader.",
     "init": "Make a course from its file.",
     "link": "Print a one-time sign-in link.",
+    "token": "Make an API key for somebody.",
     "seal": "Write the answers in a form that can be checked but not read.",
 }
 
