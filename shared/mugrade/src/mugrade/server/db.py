@@ -19,6 +19,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from mugrade.server.settings import Settings
@@ -61,7 +62,7 @@ class Database:
         self.engine = _make_engine(settings)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         # SQLite wakes waiting writers in no order; a queue in front keeps any from starving.
-        self._turn = threading.Lock() if self.is_sqlite else contextlib.nullcontext()
+        self._turn = threading.Lock()
         self._writer = self.engine.execution_options(mugrade_write=True)
         self._info = {"cache": Cache(), "settings": settings}
 
@@ -74,11 +75,23 @@ class Database:
     def write(self) -> Iterator[Session]:
         info = {**self._info, "writing": True}
         with (
-            self._turn,
+            self._take_turn(),
             Session(self._writer, expire_on_commit=False, info=info) as session,
             session.begin(),
         ):
             yield session
+
+    @contextlib.contextmanager
+    def _take_turn(self) -> Iterator[None]:
+        if not self.is_sqlite:
+            yield
+        elif not self._turn.acquire(timeout=self.settings.sqlite_busy_seconds):
+            raise PoolTimeout("other writers held the database for too long")
+        else:
+            try:
+                yield
+            finally:
+                self._turn.release()
 
     def migrate(self) -> None:
         """Bring the schema up to date; safe when several workers start at once."""
@@ -110,13 +123,14 @@ def _make_engine(settings: Settings) -> Engine:
     url = settings.url()
     if not url.startswith("sqlite"):
         return create_engine(
-            url, pool_size=settings.pool_size, max_overflow=settings.pool_size, pool_pre_ping=False
+            url, pool_size=settings.pool_size, max_overflow=settings.pool_size, hide_parameters=True
         )
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = create_engine(
         url,
         pool_size=settings.pool_size,
         max_overflow=40,
+        hide_parameters=True,
         connect_args={"check_same_thread": False, "timeout": settings.sqlite_busy_seconds},
     )
 
