@@ -6,15 +6,18 @@ Every homework works offline with the samples that ship with the course (`ensure
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import os
 import shutil
 import struct
 import sys
+import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from coursekit.download import File, Patience, fetch
 from coursekit.errors import CourseError
 
 if sys.version_info >= (3, 11):
@@ -117,6 +120,124 @@ def _fill_austen(folder: Path, samples: Path) -> None:
         packed = sorted((samples / "austen").glob("*.txt.gz"))
         files = ((path.stem, gzip.decompress(path.read_bytes())) for path in packed)
         write_folder(folder / "austen", files)
+
+
+# ------------------------------------------------------------------------------------ the full sets
+
+
+def download(
+    names: list[str],
+    root: Path = ROOT,
+    sets: dict | None = None,
+    progress=lambda title, have, total: None,
+    patience: Patience = Patience(),
+) -> list[Source]:
+    """Fetch full sets into the cache, verify them, and put them into the homeworks' data folders.
+
+    Args:
+        names: of the catalog: "mnist", "cifar10", "ptb".
+        sets: the catalog, when it is not the repository's own.
+        progress: called with (file's name, bytes here, bytes in all or None).
+
+    Raises:
+        CourseError: unknown name, or a download failed; data folders are then as before.
+    """
+    sets = catalog(root) if sets is None else sets
+    for name in names:
+        if name not in sets:
+            raise CourseError(f"no data set {name!r}; there are: {', '.join(sets)}")
+    used = []
+    for name in names:
+        entry = sets[name]
+        paths = []
+        for row in entry["file"]:
+            file = File(**row, packed=entry["kind"] == "gzip")
+            here = cache(root) / name
+
+            def report(have, total, title=file.name):
+                progress(title, have, total)
+
+            try:
+                paths.append(fetch(file, entry["mirrors"], here, report, patience))
+            except OSError as error:
+                raise CourseError(f"cannot write to {here}: {error.strerror or error}") from None
+        used += install(name, entry, paths, root)
+    return used
+
+
+def install(name: str, entry: dict, paths: list[Path], root: Path = ROOT) -> list[Source]:
+    """Put a downloaded set into the data folder of each homework that reads it."""
+    used = []
+    for stage in sorted(root.glob("hw[0-9]")):
+        folder = stage / "data"
+        if entry["use"] == "digits":
+            install_digits(folder, paths[0].parent)
+        elif stage.name in TEXT_STAGES:
+            _install_folder(folder / entry["folder"], entry, paths)
+        else:
+            continue
+        used += [source for source in describe(folder) if source.name == entry["title"]]
+    return used
+
+
+def _install_folder(folder: Path, entry: dict, paths: list[Path]) -> None:
+    if entry["kind"] == "text":
+        files = ((path.name, path.read_bytes()) for path in paths)
+    else:
+        files = _archived(paths[0], entry["folder"])
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    write_folder(folder, files)
+
+
+def _archived(path: Path, folder: str):
+    """(name, content) of the plain files in one folder of a tar archive; nothing else is taken."""
+    with tarfile.open(path) as archive:
+        for member in archive:
+            parent, _, name = member.name.rpartition("/")
+            if member.isfile() and parent == folder and name:
+                yield name, archive.extractfile(member).read()
+
+
+def main(course, args: list[str]) -> int:
+    """`hw data [NAMES] [--samples]`: download full sets with progress, or go back to the samples."""
+    root = Path(getattr(course, "root", ROOT))
+    sets = catalog(root)
+    parser = argparse.ArgumentParser(prog="hw data", description="Download the full data sets.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(sets)} (all)")
+    parser.add_argument("--samples", action="store_true", help="go back to the offline digits")
+    parser.add_argument("--show", action="store_true", help="say what lies in the data folders")
+    options = parser.parse_args(args)
+    stages = [path for path in sorted(root.glob("hw[0-9]")) if path.is_dir()]
+    if options.samples:
+        for stage in stages:
+            install_digits(stage / "data", root / "shared" / "data" / "samples" / "mnist")
+    elif not options.show:
+        _download_with_bars(options.names or list(sets), root, sets)
+    for stage in stages:
+        for source in ensure_samples(stage, root):
+            print(f"{stage.name}: {source.use}: {source.name}, {source.size}")
+    return 0
+
+
+def _download_with_bars(names: list[str], root: Path, sets: dict) -> None:
+    from rich import progress as bars
+
+    for name in names:
+        if name in sets:
+            print(f"{sets[name]['title']}: licence {sets[name]['licence']}")
+    columns = ("{task.description}", bars.BarColumn(bar_width=20), bars.DownloadColumn())
+    with bars.Progress(
+        *columns, bars.TransferSpeedColumn(), bars.TimeRemainingColumn()
+    ) as progress:
+        tasks = {}
+
+        def report(title, have, total):
+            if title not in tasks:
+                tasks[title] = progress.add_task(title)
+            progress.update(tasks[title], completed=have, total=total)
+
+        download(names, root, sets, report)
 
 
 # ---------------------------------------------------------------------------------- what is in use
