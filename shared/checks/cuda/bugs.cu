@@ -478,3 +478,18 @@ CASE(too_much_shared_memory) {
   dynamic_overrun<<<1, 64, 64 * 1024>>>(out.ptr);
   finish();
 }
+
+CASE(goes_on_after_a_fault) {
+  Device<> out(64);
+  bool told = false;
+  try {
+    two_barriers<<<2, 64>>>(out.ptr);
+  } catch (const std::exception&) {
+    told = true;
+  }
+  expect("told", told, true);
+  Device<> a(counting(192));
+  early_return<<<1, 64>>>(a.ptr, out.ptr, 64);
+  finish();
+  expect("out[0]", out.host()[0], a.host()[63]);
+}

@@ -66,6 +66,7 @@ EXPECTED = {
     "empty_grid": (CONFIGURATION, "same"),
     "grid_too_high": (CONFIGURATION, "same"),
     "too_much_shared_memory": (CONFIGURATION, "same"),
+    "goes_on_after_a_fault": ("^fine", "same"),
 }
 FALSE_ALARMS = {"fence_and_ticket"}
 RACES_BETWEEN_CORES = {"blocks_share_an_output"}  # a plain run may or may not show it

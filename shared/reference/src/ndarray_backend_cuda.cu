@@ -47,6 +47,9 @@ CudaArray::CudaArray(size_t size) : ptr(nullptr), size(size) {
     cudaGetLastError();  // the failure is told below: the next launch shall not report it again
     throw OutOfDeviceMemory(size);
   }
+  if (status != cudaSuccess && DeviceCount() == 0) {
+    throw std::runtime_error("no CUDA device was found on this machine");
+  }
   Check(status, "allocating device memory");
 }
 
