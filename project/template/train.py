@@ -17,7 +17,7 @@ import needle as ndl  # noqa: E402
 from my_project import Softplus  # noqa: E402
 from needle import nn  # noqa: E402
 
-RESULTS = Path(__file__).parent / "results"
+HERE = Path(__file__).parent
 
 
 def digits(split):
@@ -62,13 +62,14 @@ def main():
     parser.add_argument("--short", action="store_true", help="one seed, two epochs")
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds (default 3)")
     args = parser.parse_args()
+    results_dir = HERE / ("results-short" if args.short else "results")
+    results_dir.mkdir(exist_ok=True)
     seeds, epochs = (1, 2) if args.short else (args.seeds, 10)
     results = {
         layer.__name__: [run(layer, seed, epochs)[-1] for seed in range(seeds)]
         for layer in (nn.ReLU, Softplus)
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "errors.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
+    (results_dir / "errors.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
     for name, errors in results.items():
         print(f"{name:9} test error {np.mean(errors):.4f} +- {np.std(errors):.4f} over {seeds} seed(s)")
 

@@ -18,7 +18,7 @@ import onnxruntime  # noqa: E402
 from export import to_onnx  # noqa: E402
 from needle import nn  # noqa: E402
 
-RESULTS = Path(__file__).parent / "results"
+HERE = Path(__file__).parent
 
 
 def constant(array):
@@ -74,14 +74,15 @@ def main():
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    results_dir = HERE / ("results-short" if args.short else "results")
+    results_dir.mkdir(exist_ok=True)
     model = trained(2 if args.short else args.epochs, args.seed)
     X, y = digits("t10k")
-    RESULTS.mkdir(exist_ok=True)
     results = {}
     expected = model(constant(X)).numpy()
     results["needle"] = {"test accuracy": float((expected.argmax(axis=1) == y).mean())}
     for name, int8 in (("onnx float32", False), ("onnx int8 weights", True)):
-        path = RESULTS / f"digits-{'int8' if int8 else 'float32'}.onnx"
+        path = results_dir / f"digits-{'int8' if int8 else 'float32'}.onnx"
         to_onnx(model, (784,), path, int8=int8)
         got = run_onnx(path, X)
         results[name] = {
@@ -90,7 +91,7 @@ def main():
             "relative to the largest logit": float(np.abs(got - expected).max() / np.abs(expected).max()),
             "bytes": path.stat().st_size,
         }
-    (RESULTS / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
+    (results_dir / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
     print(json.dumps(results, indent=2))
     exact = results["onnx float32"]["relative to the largest logit"]
     if exact > 1e-5:

@@ -22,7 +22,7 @@ from needle import nn  # noqa: E402
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-RESULTS = Path(__file__).parent / "results"
+HERE = Path(__file__).parent
 
 
 def digits(prefix):
@@ -88,6 +88,8 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
     args = parser.parse_args()
+    results_dir = HERE / ("results-short" if args.short else "results")
+    results_dir.mkdir(exist_ok=True)
     seeds, epochs = (1, 1) if args.short else (args.seeds, args.epochs)
 
     agreement, implicit_values = gradient_agreement([1, 2, 4, 8, 16, 32, 64])
@@ -103,14 +105,13 @@ def main():
             "test error, std": float(np.std(errors)),
             "seconds, mean": float(np.mean(seconds)),
         }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
+    (results_dir / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
     figure, axes = plt.subplots(figsize=(6, 3))
     axes.loglog([r[0] for r in agreement], [r[1] for r in agreement], marker="o")
     axes.set_xlabel("unrolled steps")
     axes.set_ylabel("relative distance to\nthe implicit gradient")
     figure.tight_layout()
-    figure.savefig(RESULTS / "agreement.png", dpi=120)
+    figure.savefig(results_dir / "agreement.png", dpi=120)
     print(json.dumps(results, indent=2))
 
 

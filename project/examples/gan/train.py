@@ -22,7 +22,7 @@ from needle import nn  # noqa: E402
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-RESULTS = Path(__file__).parent / "results"
+HERE = Path(__file__).parent
 
 
 def digits():
@@ -57,10 +57,10 @@ def judged(judge, images):
     return float(p.max(axis=1).mean()), float(entropy)
 
 
-def draw(images, losses):
+def draw(images, losses, results_dir):
     side = int(np.sqrt(len(images)))
     grid = images.reshape(side, side, 28, 28).transpose(0, 2, 1, 3).reshape(side * 28, side * 28)
-    plt.imsave(RESULTS / "samples.png", grid, cmap="gray", vmin=-1, vmax=1)
+    plt.imsave(results_dir / "samples.png", grid, cmap="gray", vmin=-1, vmax=1)
     figure, axes = plt.subplots(figsize=(6, 3))
     for name, column in (("discriminator", 0), ("generator", 1)):
         axes.plot(np.arange(1, len(losses) + 1), np.asarray(losses)[:, column], label=name)
@@ -68,16 +68,18 @@ def draw(images, losses):
     axes.set_ylabel("loss (nats)")
     axes.legend()
     figure.tight_layout()
-    figure.savefig(RESULTS / "losses.png", dpi=120)
+    figure.savefig(results_dir / "losses.png", dpi=120)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="three epochs")
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    results_dir = HERE / ("results-short" if args.short else "results")
+    results_dir.mkdir(exist_ok=True)
     epochs = 3 if args.short else args.epochs
 
     images, labels = digits()
@@ -94,7 +96,6 @@ def main():
             f"confidence {confidence:.3f}  label entropy {entropy:.3f}  {time.time() - start:5.0f} s",
             flush=True,
         )
-    RESULTS.mkdir(exist_ok=True)
     noise = np.random.RandomState(7).uniform(-1, 1, size=(500, PIXELS))
     results = {
         "data": f"{len(images)} digits from {HOME.name}/data",
@@ -106,8 +107,8 @@ def main():
         "real digits: confidence, label entropy": judged(judge, images[:500]),
         "uniform noise: confidence, label entropy": judged(judge, noise),
     }
-    (RESULTS / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
-    draw(sample(trainer.G, 64, seed=3), losses)
+    (results_dir / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
+    draw(sample(trainer.G, 64, seed=3), losses, results_dir)
     print(json.dumps(results, indent=2))
 
 

@@ -23,7 +23,7 @@ from needle import nn  # noqa: E402
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-RESULTS = Path(__file__).parent / "results"
+HERE = Path(__file__).parent
 
 
 def text(split):
@@ -66,11 +66,13 @@ def time_cache(model, length, repeats):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="60 steps of a smaller model")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=600, help="training steps (default 600)")
     parser.add_argument("--prompt", default="it was a ")
     parser.add_argument("--temperature", type=float, default=0.7)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    results_dir = HERE / ("results-short" if args.short else "results")
+    results_dir.mkdir(exist_ok=True)
     steps = 60 if args.short else args.steps
 
     np.random.seed(args.seed)
@@ -102,8 +104,7 @@ def main():
         "writing: seconds with cache, without, ratio": [cached, plain, plain / cached],
         "samples by temperature": samples,
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
+    (results_dir / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
     figure, axes = plt.subplots(figsize=(6, 3))
     for name, column in (("training", 1), ("validation", 2)):
         axes.plot([c[0] for c in curve], [c[column] for c in curve], marker=".", label=name)
@@ -111,7 +112,7 @@ def main():
     axes.set_ylabel("loss (nats a character)")
     axes.legend()
     figure.tight_layout()
-    figure.savefig(RESULTS / "loss.png", dpi=120)
+    figure.savefig(results_dir / "loss.png", dpi=120)
     for temperature, sample in samples.items():
         print(f"\n--- temperature {temperature}\n{sample}")
     print(f"\nwith cache {cached:.3f} s, without {plain:.3f} s: {plain / cached:.1f} times faster")
