@@ -97,11 +97,12 @@ def is_stale(tree: Path, homework: Homework) -> bool:
     if not built:
         return True
     oldest = min(path.stat().st_mtime for path in built)
-    return any(path.stat().st_mtime > oldest for path in build_inputs(tree))
+    return any(path.stat().st_mtime > oldest for path in build_inputs(tree, homework))
 
 
-def build_inputs(tree: Path) -> list[Path]:
-    """The files that a build reads: everything but Python, tests, texts and data."""
+def build_inputs(tree: Path, homework: Homework) -> list[Path]:
+    """The files that a build reads: no texts, tests, data, and no Python unless CMake may run it."""
+    left_out = (*_SUFFIXES, ".pyc", ".o", *([".py"] if homework.build == "make" else []))
     found = []
     for top in sorted(tree.iterdir()):
         if top.name in _NOT_INPUT or top.name.startswith(".") or _in_build(Path(top.name)):
@@ -109,7 +110,7 @@ def build_inputs(tree: Path) -> list[Path]:
         if top.is_dir():
             found += [
                 path for path in sorted(top.rglob("*"))
-                if path.is_file() and path.suffix not in (*_SUFFIXES, ".pyc", ".o")
+                if path.is_file() and path.suffix not in left_out
             ]  # fmt: skip
         elif (
             top.name == "Makefile"
@@ -258,7 +259,7 @@ def build_key(tree: Path, homework: Homework) -> str:
              os.environ.get("NEEDLE_CMAKE_ARGS", ""), os.environ.get("CXXFLAGS", "")]  # fmt: skip
     for fact in facts:
         digest.update(fact.encode() + b"\0")
-    for path in build_inputs(tree):
+    for path in build_inputs(tree, homework):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(tree).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)

@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from coursekit.errors import CourseError
 from coursekit.syllabus import Course
@@ -59,13 +60,17 @@ class Mutant:
 
 
 def load(course: Course, stage: str) -> list[Mutant]:
-    """The homework's mutants in order, from hwN.toml and then every hwN_*.toml."""
+    """The homework's mutants, from mutants/hwN.toml and mutants/hwN_*.toml, in order."""
     folder = course.reference / "mutants"
-    paths = [folder / f"{stage}.toml", *sorted(folder.glob(f"{stage}_*.toml"))]
-    return [m for path in paths if path.is_file() for m in _load_file(course, stage, path)]
+    found: list[Mutant] = []
+    for path in [folder / f"{stage}.toml", *sorted(folder.glob(f"{stage}_*.toml"))]:
+        if path.is_file():
+            _read(path, course, stage, found)
+    return found
 
 
-def _load_file(course: Course, stage: str, path) -> list[Mutant]:
+def _read(path: Path, course: Course, stage: str, found: list[Mutant]) -> None:
+    """Append the file's mutants to `found`."""
     label = f"shared/reference/mutants/{path.name}"
     text = path.read_text(encoding="utf-8")
     try:
@@ -76,7 +81,6 @@ def _load_file(course: Course, stage: str, path) -> list[Mutant]:
     if set(rows) - {"mutant"}:
         raise CourseError(f"unknown table {min(set(rows) - {'mutant'})!r}", label, 1)
     known = {p.id for p in course.homework(stage).problems}
-    found: list[Mutant] = []
     for row, line in zip(rows.get("mutant", []), lines):
         extra, lacking = set(row) - set(KEYS), [key for key in KEYS if key not in row]
         if extra or lacking:
@@ -87,4 +91,3 @@ def _load_file(course: Course, stage: str, path) -> list[Mutant]:
         if any(m.problem == row["problem"] and m.name == row["name"] for m in found):
             raise CourseError(f"mutant {row['name']!r} stands twice", label, line)
         found.append(Mutant(**row, line=line, source=label))
-    return found

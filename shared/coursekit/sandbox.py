@@ -127,7 +127,8 @@ def _child(run: Run, place: Path, sender) -> None:
         os.dup2(log.fileno(), 2)
         try:
             sync(run.tree, place)
-            build.build_tree(place, run.homework)
+            if any(problem.build for problem in run.problems):
+                build.build_tree(place, run.homework)
             report = asdict(run_tests(run, place))
         except Exception as error:
             report = asdict(Report(crashed=f"{type(error).__name__}: {error}"))
