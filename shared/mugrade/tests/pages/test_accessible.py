@@ -1,0 +1,117 @@
+"""axe finds nothing on any page, in light and dark; and the rules that axe cannot see."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+from pupils import sign_in, sign_in_staff
+
+OPEN = [
+    "",
+    "signup",
+    "login",
+    "link?code=x",
+    "certificates",
+    "certificates/c_0",
+    "leaderboard/deep/hw0/norm",
+    "nowhere",
+]
+STUDENT = ["dashboard", "homework/hw0", "homework/hw0/norm", "homework/hw1", "keys", "device", "project", "certificate",
+           "data", "homework/none"]  # fmt: skip
+STAFF = ["staff", "staff/grades", "staff/grades?sort=-hw0", "staff/problems/hw0/norm", "staff/problems/hw0/double",
+         "staff/projects", "staff/roster", "staff/audit", "keys"]  # fmt: skip
+RULES = {
+    "resultTypes": ["violations"],
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+}
+
+
+def look(page: Page, url: str, name: str) -> list[str]:
+    """axe's violations on the page; a screenshot is kept where MUGRADE_SHOTS names a folder."""
+    page.goto(url)
+    for closed in page.locator("details:not([open]) > summary").all()[:5]:
+        closed.click()
+    folder = os.environ.get("MUGRADE_SHOTS")
+    if folder:
+        shot = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "start"
+        page.screenshot(path=str(Path(folder, f"{shot}.png")), full_page=True)
+    found = Axe().run(page, options=RULES).response["violations"]
+    return [
+        f"{name}: {item['id']}: {item['help']} {[node['html'][:150] for node in item['nodes'][:3]]}"
+        for item in found
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("who", ["open", "student", "staff"])
+def test_axe_finds_no_violation(chromium: Browser, school: SimpleNamespace, scheme: str, who: str):
+    context = chromium.new_context(color_scheme=scheme, viewport={"width": 1100, "height": 800})
+    page = context.new_page()
+    paths = {"open": OPEN, "student": STUDENT, "staff": STAFF}[who]
+    if who == "student":
+        sign_in(page, school, "Emmy Noether")
+    if who == "staff":
+        sign_in_staff(page, school)
+        page.goto(school.url + "staff/grades")
+        paths = [
+            *paths,
+            page.get_by_role("link", name="Emmy Noether").get_attribute("href").lstrip("/"),
+        ]
+    found = [
+        fault for path in paths for fault in look(page, school.url + path, f"{scheme} {who} {path}")
+    ]
+    context.close()
+    assert not found, "\n".join(found)
+
+
+def test_axe_would_find_one(page: Page, school: SimpleNamespace):
+    """The check itself works here: a page with a control without a name is found out."""
+    page.goto(school.url + "login")
+    page.evaluate(
+        "document.querySelectorAll('label').forEach(l => l.replaceWith(...l.querySelectorAll('input')))"
+    )
+    found = Axe().run(page, options=RULES).response["violations"]
+    assert "label" in {item["id"] for item in found}
+
+
+def test_pages_fit_a_phone(chromium: Browser, school: SimpleNamespace):
+    """Nothing but tables in their own scrolling box is wider than 320 CSS pixels (WCAG 1.4.10)."""
+    context = chromium.new_context(viewport={"width": 320, "height": 700})
+    page = context.new_page()
+    sign_in_staff(page, school)
+    for path in [
+        "staff",
+        "staff/grades",
+        "staff/problems/hw0/norm",
+        "staff/roster",
+        "staff/audit",
+        "keys",
+    ]:
+        page.goto(school.url + path)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 320, f"{path} is {wide} pixels wide"
+    context.close()
+
+
+def test_every_control_can_be_reached_by_keyboard(chromium: Browser, school: SimpleNamespace):
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(school.url + "signup")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    seen = set()
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        seen.add(
+            page.evaluate(
+                "document.activeElement.name || document.activeElement.textContent.trim()"
+            )
+        )
+    assert {"code", "name", "email", "password", "Sign up"} <= seen
+    context.close()
