@@ -3,7 +3,7 @@
 PYTHON ?= python3
 HW = .venv/bin/python -m coursekit
 
-.PHONY: help setup test demo check prove count lint release clean
+.PHONY: help setup test demo check prove count lint cuda-hardware release clean
 
 help:
 	@echo "make setup   make .venv with everything the course needs"
@@ -23,6 +23,10 @@ demo:
 
 check prove count: setup
 	@$(HW) $@
+
+# On a machine with a GPU: a row for the table "run on hardware" of shared/notes/gpu-model.md.
+cuda-hardware: setup
+	@.venv/bin/python shared/checks/cuda/hardware.py
 
 lint: setup
 	@.venv/bin/python -m ruff check .
