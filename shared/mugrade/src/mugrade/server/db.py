@@ -95,6 +95,8 @@ class Database:
 
     def migrate(self) -> None:
         """Bring the schema up to date; safe when several workers start at once."""
+        if self.is_current():
+            return
         config = _alembic_config(self.settings)
         with self.engine.execution_options(mugrade_write=True).begin() as connection:
             if not self.is_sqlite:
