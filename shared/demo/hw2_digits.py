@@ -12,13 +12,13 @@ import os
 import sys
 import time
 
-sys.path[:0] = ["./python", "./apps"]
-
 import numpy as np
-from mlp_resnet import MLPResNet
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+sys.path.append("./python")
+sys.path.append("./apps")
 import needle as ndl
+from mlp_resnet import MLPResNet
 from needle import nn
 
 BATCH, HIDDEN, BLOCKS = 100, 160, 2
@@ -84,7 +84,7 @@ def train(epochs, out):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="two epochs only")
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--out", default="runs", help="folder for the weights and the losses")
     arguments = parser.parse_args()
     began = time.monotonic()
