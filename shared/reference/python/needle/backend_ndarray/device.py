@@ -45,6 +45,9 @@ class BackendDevice:
     def __hash__(self):
         return hash(self.name)
 
+    def __reduce__(self):  # for pickle and copy.deepcopy
+        return _named, (self.name,)
+
     def enabled(self):
         """Whether the device can be used on this machine."""
         return self.mod is not None
@@ -142,6 +145,10 @@ def cpu_numpy():
 def default_device():
     """The device of arrays that name none: cpu()."""
     return cpu()
+
+
+def _named(name):
+    return {"cpu": cpu, "cuda": cuda, "cpu_numpy": cpu_numpy}[name]()
 
 
 def all_devices():

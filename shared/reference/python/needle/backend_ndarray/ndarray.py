@@ -23,25 +23,28 @@ def prod(values):
 
 @functools.lru_cache(maxsize=4096)
 def _layout(shape):
-    """(row-major strides, number of elements) of a shape."""
+    """(shape as Python ints, row-major strides, number of elements) of a tuple.
+
+    Remembered, because every operation asks for it.
+    """
+    shape = tuple(map(operator.index, shape))
     strides, size = [], 1
     for length in reversed(shape):
+        if length < 0:
+            raise ValueError(f"the axes of a shape must not be negative, got {shape}")
         strides.append(size)
         size *= length
-    return tuple(reversed(strides)), size
+    return shape, tuple(reversed(strides)), size
 
 
 def _shape_of(shape):
     """A shape as a tuple of Python ints; a bare int is one axis."""
-    if type(shape) is tuple and all(type(n) is int and n >= 0 for n in shape):
-        return shape
-    try:
-        shape = tuple(map(operator.index, shape))
-    except TypeError:
-        shape = (operator.index(shape),)
-    if any(n < 0 for n in shape):
-        raise ValueError(f"the axes of a shape must not be negative, got {shape}")
-    return shape
+    if type(shape) is not tuple:
+        try:
+            shape = tuple(shape)
+        except TypeError:
+            shape = (shape,)
+    return _layout(shape)[0]
 
 
 class NDArray:
@@ -70,26 +73,25 @@ class NDArray:
     @staticmethod
     def compact_strides(shape):
         """Row-major strides of a shape, in elements."""
-        return _layout(_shape_of(shape))[0]
+        return _layout(_shape_of(shape))[1]
 
     @staticmethod
     def make(shape, strides=None, device=None, handle=None, offset=0):
         """A view of `handle`, or of a new buffer (not initialised) when there is none."""
-        shape = _shape_of(shape)
+        shape, compact, size = _layout(shape if type(shape) is tuple else _shape_of(shape))
         array = _new(NDArray)
         array._shape = shape
-        array._strides = _layout(shape)[0] if strides is None else tuple(strides)
+        array._strides = compact if strides is None else tuple(strides)
         array._offset = offset
-        array._device = device if device is not None else default_device()
-        array._handle = array._device.Array(_layout(shape)[1]) if handle is None else handle
+        array._device = device = device if device is not None else default_device()
+        array._handle = device.Array(size) if handle is None else handle
         return array
 
     @staticmethod
     def _allocate(shape, device):
-        """make(shape, device=device) for a shape that is a tuple of ints already."""
+        """make(shape, device=device), for a shape that is a tuple of ints already."""
         array = _new(NDArray)
-        array._shape = shape
-        array._strides, size = _layout(shape)
+        array._shape, array._strides, size = _layout(shape)
         array._offset = 0
         array._device = device
         array._handle = device.Array(size)
@@ -122,7 +124,7 @@ class NDArray:
     @property
     def size(self):
         """Number of elements."""
-        return _layout(self._shape)[1]
+        return _layout(self._shape)[2]
 
     @property
     def flat(self):
@@ -168,6 +170,9 @@ class NDArray:
         """A copy as a NumPy array."""
         return self._device.to_numpy(self._handle, self._shape, self._strides, self._offset)
 
+    def __reduce__(self):  # for pickle and copy.deepcopy
+        return NDArray, (self.numpy(), self._device)
+
     def to(self, device):
         """This array on `device`: itself when it is there already."""
         return self if device == self._device else NDArray(self, device=device)
@@ -183,7 +188,7 @@ class NDArray:
 
     def is_compact(self):
         """Whether the elements lie in row-major order and fill the whole buffer."""
-        strides, size = _layout(self._shape)
+        _, strides, size = _layout(self._shape)
         return self._strides == strides and self._handle.size == size
 
     def compact(self):
@@ -369,7 +374,7 @@ class NDArray:
     def ewise_or_scalar(self, other, ewise_func, scalar_func):
         """ewise_func for an NDArray of the same shape, scalar_func for a number."""
         shape = self._shape
-        strides, size = _layout(shape)
+        _, strides, size = _layout(shape)
         a = self._handle
         if self._strides != strides or a.size != size:
             a = self.compact()._handle
@@ -394,8 +399,9 @@ class NDArray:
         return out
 
     def _unary(self, function):
+        a = self if self.is_compact() else self.compact()
         out = NDArray._allocate(self._shape, self._device)
-        function(self.compact()._handle, out._handle)
+        function(a._handle, out._handle)
         return out
 
     def __add__(self, other):
@@ -409,7 +415,7 @@ class NDArray:
     __rmul__ = __mul__
 
     def __neg__(self):
-        return self * -1.0
+        return self.ewise_or_scalar(-1.0, None, self._device.scalar_mul)
 
     def __sub__(self, other):
         if isinstance(other, NDArray):
@@ -471,7 +477,7 @@ class NDArray:
 
     def __gt__(self, other):
         at_least = self.__ge__(other)
-        return at_least if at_least is NotImplemented else at_least * (self != other)
+        return at_least if at_least is NotImplemented else at_least + -(self == other)
 
     def __le__(self, other):
         if isinstance(other, NDArray):
@@ -481,7 +487,7 @@ class NDArray:
 
     def __lt__(self, other):
         at_most = self.__le__(other)
-        return at_most if at_most is NotImplemented else at_most * (self != other)
+        return at_most if at_most is NotImplemented else at_most + -(self == other)
 
     def log(self):
         return self._unary(self._device.ewise_log)
@@ -537,38 +543,44 @@ class NDArray:
 
     def reduce_view_out(self, axis, keepdims=False):
         """(view, out) of a reduction: the view has the reduced axes as its last, `out` is empty."""
+        shape = self._shape
+        ndim = len(shape)
         if axis is None:
-            axes = tuple(range(self.ndim))
+            view = self.compact()
+            view = NDArray.make((view.size,), (1,), self._device, view._handle)
+            return view, NDArray._allocate((1,) * ndim if keepdims else (), self._device)
+        axes = _axes_of(axis, ndim)
+        if not axes:
+            raise ValueError("a reduction needs at least one axis, got an empty tuple")
+        if axes == (ndim - 1,):
+            kept, view = shape[:-1], self
         else:
-            axes = _axes_of(axis, self.ndim)
-            if not axes:
-                raise ValueError("a reduction needs at least one axis, got an empty tuple")
-        kept = tuple(i for i in range(self.ndim) if i not in axes)
-        reduced = _layout(tuple(self._shape[i] for i in axes))[1]
-        view = self if kept + axes == tuple(range(self.ndim)) else self.permute(kept + axes)
-        shape = tuple(self._shape[i] for i in kept)
-        if len(axes) != 1:
-            view = view.compact().reshape((*shape, reduced))
+            others = tuple(i for i in range(ndim) if i not in axes)
+            kept, view = tuple(shape[i] for i in others), self.permute(others + axes)
+        if len(axes) > 1:
+            reduced = prod(shape[i] for i in axes)
+            view = view.compact().reshape((*kept, reduced))
         if keepdims:
-            shape = tuple(1 if i in axes else n for i, n in enumerate(self._shape))
-        return view, NDArray._allocate(shape, self._device)
+            kept = tuple(1 if i in axes else n for i, n in enumerate(shape))
+        return view, NDArray._allocate(kept, self._device)
 
     def sum(self, axis=None, keepdims=False):
         """Sum over an axis, several axes (a tuple) or all (None: the result has shape ())."""
         view, out = self.reduce_view_out(axis, keepdims=keepdims)
-        if view.size == 0:
+        terms = view._shape[-1]
+        if terms == 0:
             out.fill(0.0)
         else:
-            self._device.reduce_sum(view.compact()._handle, out._handle, view.shape[-1])
+            self._device.reduce_sum(view.compact()._handle, out._handle, terms)
         return out
 
     def max(self, axis=None, keepdims=False):
         """Largest element over axes as in sum; NaN where there is one."""
         view, out = self.reduce_view_out(axis, keepdims=keepdims)
-        if view.size == 0 and out.size > 0:
+        terms = view._shape[-1]
+        if terms == 0:
             raise ValueError(f"an array of shape {self._shape} has no maximum over axis {axis}")
-        if out.size > 0:
-            self._device.reduce_max(view.compact()._handle, out._handle, view.shape[-1])
+        self._device.reduce_max(view.compact()._handle, out._handle, terms)
         return out
 
 
@@ -583,10 +595,13 @@ def _number(value):
 
 def _axes_of(axes, ndim):
     """An axis or several as a tuple of ints from 0 up; negative ones count from the end."""
-    try:
-        axes = (operator.index(axes),)
-    except TypeError:
-        axes = tuple(operator.index(axis) for axis in axes)
+    if type(axes) is int:
+        axes = (axes,)
+    else:
+        try:
+            axes = (operator.index(axes),)
+        except TypeError:
+            axes = tuple(operator.index(axis) for axis in axes)
     for axis in axes:
         if not -ndim <= axis < ndim:
             raise ValueError(f"axis {axis} is out of bounds for an array with {ndim} axes")
