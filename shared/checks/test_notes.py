@@ -1,0 +1,42 @@
+"""Every Python snippet of the companion notes runs: one process a note, with NumPy alone."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTES = sorted((ROOT / "shared" / "notes").glob("*.md"))
+SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
+TOPICS = {  # what the homeworks lean on, one note each
+    "attention",
+    "automatic-differentiation",
+    "cache-blocking-and-vectors",
+    "convolution",
+    "gpu-model",
+    "initialisation",
+    "normalisation-and-dropout",
+    "optimisers",
+    "recurrent-nets",
+    "softmax-and-its-gradient",
+    "strides-and-views",
+}
+
+
+def test_every_topic_has_its_note():
+    assert TOPICS <= {note.stem for note in NOTES}
+
+
+@pytest.mark.parametrize("note", NOTES, ids=lambda note: note.stem)
+def test_the_snippets_of_a_note_run(note, tmp_path):
+    text = note.read_text(encoding="utf-8")
+    snippets = SNIPPET.findall(text)
+    assert snippets, f"{note.name} has no runnable snippet"
+    program = tmp_path / f"{note.stem.replace('-', '_')}.py"
+    program.write_text("\n".join(snippets), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"{note.name}:\n{done.stderr}"
