@@ -26,7 +26,7 @@ TOPICS = {  # what the homeworks lean on, one note each
 
 
 def test_every_topic_has_its_note():
-    assert TOPICS <= {note.stem for note in NOTES}
+    assert not TOPICS - {note.stem for note in NOTES}
 
 
 @pytest.mark.parametrize("note", NOTES, ids=lambda note: note.stem)
