@@ -13,7 +13,7 @@ KINDS = {
     "length": "a list or dict of another length is expected",
     "shape": "another shape is expected",
     "dtype": "another dtype is expected",
-    "non-finite": "NaN or infinity where a number is expected, or the other way round",
+    "non-finite": "NaN or infinity in other places than expected",
     "values": "the numbers differ",
     "different": "not equal to what is expected",
 }
