@@ -4,6 +4,7 @@ NumPy is the oracle throughout. The same tests run on cpu() (C++), cuda() (CUDA,
 emulated) and, for the views, on cpu_numpy(). Results that only move numbers must be exact.
 """
 
+import itertools
 import os
 import sys
 
@@ -367,7 +368,8 @@ def test_compact_of_random_views(device, chain):
 @random_cases
 def test_setitem_of_random_views(device, chain, scalar):
     shape, steps = chain
-    steps = [step for step in steps if step[0] != "broadcast_to" and len(step[1]) == len(shape)]
+    # Up to the first broadcast: behind it several elements of the view are one of the buffer.
+    steps = list(itertools.takewhile(lambda step: step[0] != "broadcast_to", steps))
     x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     base = nd.array(x, device=device)
     desired, actual = walk(steps, x, base)
