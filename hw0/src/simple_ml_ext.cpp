@@ -50,23 +50,28 @@ namespace {
 
 std::string shape_of(const py::array &array) { return py::str(array.attr("shape")); }
 
-// TypeError unless the array has exactly the type that the C++ code reads it as.
+// The array behind a Python object; TypeError unless it holds numbers of exactly this type.
 template <typename T>
-void require_type(const py::array &array, const std::string &name, const std::string &type) {
-  if (!py::isinstance<py::array_t<T>>(array))
+py::array array_of(const py::object &object, const std::string &name, const std::string &type) {
+  if (!py::isinstance<py::array>(object))
+    throw py::type_error(name + " must be a " + type + " NumPy array, got " +
+                         std::string(py::str(py::type::of(object).attr("__name__"))));
+  if (!py::isinstance<py::array_t<T>>(object))
     throw py::type_error(name + " must be " + type + ", got " +
-                         std::string(py::str(array.dtype())) + ": pass " + name + ".astype(np." +
-                         type + ")");
+                         std::string(py::str(object.attr("dtype"))) + ": pass " + name +
+                         ".astype(np." + type + ")");
+  return py::reinterpret_borrow<py::array>(object);
 }
 
 void require(bool fulfilled, const std::string &sentence) {
   if (!fulfilled) throw py::value_error(sentence);
 }
 
-void epoch(const py::array &X, const py::array &y, py::array theta, float lr, py::ssize_t batch) {
-  require_type<float>(X, "X", "float32");
-  require_type<unsigned char>(y, "y", "uint8");
-  require_type<float>(theta, "theta", "float32");
+void epoch(const py::object &X_given, const py::object &y_given, const py::object &theta_given,
+           float lr, py::ssize_t batch) {
+  const py::array X = array_of<float>(X_given, "X", "float32");
+  const py::array y = array_of<unsigned char>(y_given, "y", "uint8");
+  py::array theta = array_of<float>(theta_given, "theta", "float32");
   require(X.ndim() == 2, "X must have shape (examples, values), got " + shape_of(X));
   const size_t m = X.shape(0), n = X.shape(1);
   require(y.ndim() == 1 && size_t(y.shape(0)) == m,
