@@ -81,12 +81,12 @@ def outputs(tree: Path) -> list[Path]:
     return sorted(
         path for path in tree.rglob("*")
         if path.suffix in _SUFFIXES and path.is_file()
-        and not _in_build(path.relative_to(tree)) and "data" not in path.relative_to(tree).parts
+        and not _in_build(path.relative_to(tree)) and path.relative_to(tree).parts[0] != "data"
     )  # fmt: skip
 
 
 def _in_build(path: Path) -> bool:
-    return any(part == "build" or part.startswith("build-") for part in path.parts)
+    return path.parts[0] == "build" or path.parts[0].startswith("build-")
 
 
 def is_stale(tree: Path, homework: Homework) -> bool:

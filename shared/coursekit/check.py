@@ -62,5 +62,9 @@ def tracked(root: Path, stage: str) -> list[str]:
         folder = root / stage
         paths = [p.relative_to(folder) for p in folder.rglob("*") if p.is_file()]
         return sorted(
-            p.as_posix() for p in paths if not _IGNORED & set(p.parts) and p.suffix not in _BINARY
+            p.as_posix()
+            for p in paths
+            if p.parts[0] not in _IGNORED
+            and "__pycache__" not in p.parts
+            and p.suffix not in _BINARY
         )

@@ -20,7 +20,7 @@ class Standing:
 
     problem: Problem
     stub: str
-    """"stub", "begun" (some regions of several), "written" or "missing"."""
+    """"stub", "begun" (some regions of several), "written", "missing", or "no stub"."""
     tests: str
     """"not run", "passed", "failed" or "changed since" (the files are younger than the verdict)."""
     detail: str
@@ -103,8 +103,10 @@ def stub_state(course: Course, problem: Problem, files=None, handout=None) -> st
     files = tree.students_code(course, problem.homework) if files is None else files
     handout = tree.pristine(course, problem.homework) if handout is None else handout
     given, left = stubs_left(tree.code_of(handout), problem.id), stubs_left(files, problem.id)
+    if not given:
+        return "no stub"  # a problem that asks for measuring, or for changing what is there
     if not left:
-        return "missing" if given and not files else "written"
+        return "written" if files else "missing"
     return "stub" if len(left) >= len(given) else "begun"
 
 

@@ -23,7 +23,7 @@ ROOT_FILES = (
 COPIED = ("project", "shared/data", "shared/notes")
 """Folders that go to students as they are."""
 
-MIN_LENGTH = 18
+MIN_LENGTH = 20
 """A solution line with fewer characters than this, blanks not counted, is trivial."""
 _WINDOW = 12
 
@@ -90,10 +90,10 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def secrets(course: Course) -> dict[str, str]:
-    """Normalised solution line -> problem, over every stage, without what is given anyway.
+    """Normalised solution line -> problem, over every stage, without what says nothing.
 
-    A line that also stands outside all regions of the published library is no secret, and one of
-    fewer than `MIN_LENGTH` characters is nobody's.
+    Trivial lines are left out, and lines that the published library says anyway, outside of all
+    regions.
     """
     found: dict[str, str] = {}
     given: set[str] = set()
@@ -105,11 +105,19 @@ def secrets(course: Course) -> dict[str, str]:
                 continue
             text, label = source.read_text(encoding="utf-8"), f"shared/reference/{name}"
             for problem, line in regions.solution_lines(text, label, here):
-                plain = normal(line.text)
-                if len(plain.replace(" ", "")) >= MIN_LENGTH:
+                if not is_trivial(plain := normal(line.text)):
                     found.setdefault(plain, problem)
             given.update(normal(row) for row in regions.render(text, label, here).splitlines())
-    return {line: problem for line, problem in found.items() if line not in given}
+    index = _index(found)
+    known = {line for row in given for line in _held(row, index)}
+    return {line: problem for line, problem in found.items() if line not in known}
+
+
+def is_trivial(line: str) -> bool:
+    """Too short to give anything away, the opening of a call, or the head of a plain block."""
+    length = len(line.replace(" ", ""))
+    head = re.match(r"(for|while|if|elif|else|with|try|except)\b.*[:{]$", line)
+    return length < MIN_LENGTH or line.endswith(("(", "[", "{")) or bool(head and length < 40)
 
 
 def normal(row: str) -> str:
@@ -123,14 +131,12 @@ def normal(row: str) -> str:
 def find_leaks(course: Course, folder: Path) -> list[CourseError]:
     """Every line of the tree that holds a solution line or a mark of the reference."""
     hidden = secrets(course)
-    index: dict[str, list[str]] = {}
-    for line in hidden:
-        index.setdefault(line[:_WINDOW], []).append(line)
+    index = _index(hidden)
     leaks = []
     for path in tree.walk(folder):
         name = path.relative_to(folder).as_posix()
         for number, row in _rows(path):
-            found = _leak(re.sub(r"\s+", " ", row), index)
+            found = next(_held(re.sub(r"\s+", " ", row), index), None)
             if found:
                 leaks.append(CourseError(
                     f"a line of {hidden[found]}'s solution: {found!r}", name, number,
@@ -140,12 +146,20 @@ def find_leaks(course: Course, folder: Path) -> list[CourseError]:
     return leaks
 
 
-def _leak(row: str, index: dict[str, list[str]]) -> str | None:
+def _index(lines) -> dict[str, list[str]]:
+    """Lines by their first characters, all of which a search can look up at once."""
+    index: dict[str, list[str]] = {}
+    for line in lines:
+        index.setdefault(line[:_WINDOW], []).append(line)
+    return index
+
+
+def _held(row: str, index: dict[str, list[str]]):
+    """The indexed lines that stand in the row."""
     for at in range(len(row) - _WINDOW + 1):
         for line in index.get(row[at : at + _WINDOW], ()):
             if row.startswith(line, at):
-                return line
-    return None
+                yield line
 
 
 def _rows(path: Path):

@@ -18,7 +18,8 @@ YOURS = "is yours to write"
 HANDOUTS = "shared/handouts"
 """Where a students' tree keeps the handouts as they were published."""
 
-_NOT_WORK = {"data", "build", "tests", "figures", "__pycache__", "node_modules"}
+_NOT_WORK = {"data", "build", "tests", "figures"}
+"""Folders of a homework that are no part of its library; deeper ones of these names are."""
 _COMPILED = {".so", ".pyd", ".dylib", ".o", ".obj", ".pyc"}
 
 
@@ -55,7 +56,9 @@ def write(tree: Files, folder: Path) -> int:
 def is_code(name: str) -> bool:
     """Does the path belong to the library a student carries along: no texts, tests, data, builds?"""
     parts = name.split("/")
-    if any(part in _NOT_WORK or part.startswith((".", "build-")) for part in parts):
+    if parts[0] in _NOT_WORK or parts[0].startswith("build-"):
+        return False
+    if any(part.startswith(".") or part == "__pycache__" for part in parts):
         return False
     if len(parts) == 1 and name.endswith((".md", ".ipynb")):
         return False

@@ -67,7 +67,7 @@ def submit_flip_horizontal():
 
 def moved(img, shift_x, shift_y):
     """What the window sees: entry [i, j] is img[i + shift_x, j + shift_y], or 0 outside."""
-    height, width, _ = img.shape
+    height, width = img.shape[:2]
     result = np.zeros_like(img)
     for i in range(height):
         for j in range(width):

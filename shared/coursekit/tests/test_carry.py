@@ -114,6 +114,11 @@ def test_a_file_deleted_in_the_old_homework_comes_from_the_handout(world):
     assert "you deleted it" in outcome.notes[0]
 
 
+def test_a_package_named_data_inside_the_library_is_carried(world):
+    world.write("hw0/python/minilib/data/loader.py", "LOADER = 1\n")
+    assert carry.start(world.course(), "hw1").changed == ["hw1/python/minilib/data/loader.py"]
+
+
 def test_unsolved_problems_of_the_old_homework_are_named(world):
     world.solve(BOX0, "hw0/add", "return Box(self.value + other.value)")
     done = world.hw("start", "hw1")
