@@ -1,0 +1,65 @@
+"""The devices when the array library is NumPy: there is one, the CPU."""
+
+import numpy
+
+
+class Device:
+    """A place where arrays live and are made."""
+
+
+class CPUDevice(Device):
+    """The CPU, with NumPy arrays."""
+
+    def __repr__(self):
+        return "needle.cpu()"
+
+    def __hash__(self):
+        return hash(repr(self))
+
+    def __eq__(self, other):
+        return isinstance(other, CPUDevice)
+
+    def enabled(self):
+        return True
+
+    def zeros(self, *shape, dtype="float32"):
+        return numpy.zeros(shape, dtype=dtype)
+
+    def ones(self, *shape, dtype="float32"):
+        return numpy.ones(shape, dtype=dtype)
+
+    def randn(self, *shape):
+        """Standard normal numbers from NumPy's global generator, in float64."""
+        return numpy.random.randn(*shape)
+
+    def rand(self, *shape):
+        """Uniform numbers in [0, 1) from NumPy's global generator, in float64."""
+        return numpy.random.rand(*shape)
+
+    def one_hot(self, n, i, dtype="float32"):
+        """Rows of the n x n identity matrix: `i` (an int array) of any shape -> (*i.shape, n)."""
+        return numpy.eye(n, dtype=dtype)[i]
+
+    def empty(self, shape, dtype="float32"):
+        return numpy.empty(shape, dtype=dtype)
+
+    def full(self, shape, fill_value, dtype="float32"):
+        return numpy.full(shape, fill_value, dtype=dtype)
+
+
+_CPU = CPUDevice()
+
+
+def cpu():
+    """The CPU."""
+    return _CPU
+
+
+def default_device():
+    """Where a Tensor goes that names no device."""
+    return _CPU
+
+
+def all_devices():
+    """Every device that this array library knows."""
+    return [_CPU]

@@ -1,0 +1,4 @@
+"""Tensors filled with constants, with random numbers, and with first weights."""
+
+from .init_basic import *
+

@@ -1,0 +1,228 @@
+"""Modules: `Module` itself, and the layers of a multi-layer perceptron.
+
+Shapes: B is the number of samples in a batch.
+"""
+
+import math
+
+from needle import init, ops
+from needle.autograd import Tensor
+
+from .nn_state import load_state_dict, state_dict
+
+
+class Parameter(Tensor):
+    """A Tensor that an optimizer changes. `Module.parameters()` finds it."""
+
+
+def _unpack_params(value):
+    """All Parameters in a Parameter, Module, dict, list or tuple, in order, depth first."""
+    if isinstance(value, Parameter):
+        return [value]
+    if isinstance(value, Module):
+        return _unpack_params(value.__dict__)
+    if isinstance(value, dict):
+        return [param for part in value.values() for param in _unpack_params(part)]
+    if isinstance(value, (list, tuple)):
+        return [param for part in value for param in _unpack_params(part)]
+    return []
+
+
+def _child_modules(value):
+    """All Modules below a Module, dict, list or tuple, in order, depth first."""
+    if isinstance(value, Module):
+        return [value, *_child_modules(value.__dict__)]
+    if isinstance(value, dict):
+        return [module for part in value.values() for module in _child_modules(part)]
+    if isinstance(value, (list, tuple)):
+        return [module for part in value for module in _child_modules(part)]
+    return []
+
+
+class Module:
+    """A part of a network: it owns Parameters and other Modules, and maps inputs to outputs.
+
+    Attributes:
+        training: True in training; some layers compute something else in evaluation.
+    """
+
+    def __init__(self):
+        self.training = True
+
+    def parameters(self):
+        """Every Parameter in here, each once, in the order in which they were assigned."""
+        return list(dict.fromkeys(_unpack_params(self)))
+
+    def _children(self):
+        return _child_modules(self.__dict__)
+
+    def eval(self):
+        """Switch this module, and all modules in it, to evaluation."""
+        for module in [self, *self._children()]:
+            module.training = False
+
+    def train(self):
+        """Switch this module, and all modules in it, to training."""
+        for module in [self, *self._children()]:
+            module.training = True
+
+    def state_dict(self):
+        """What training changed, by name: a dict of constant Tensors (copies)."""
+        return state_dict(self)
+
+    def load_state_dict(self, state):
+        """Put the values of `state`, a dict as `state_dict` makes it, in place."""
+        load_state_dict(self, state)
+
+    def __call__(self, *args, **kwargs):
+        return self.forward(*args, **kwargs)
+
+    def forward(self, *args, **kwargs):
+        raise NotImplementedError(f"{type(self).__name__} has no forward: define forward(self, x)")
+
+
+class Identity(Module):
+    """The input itself."""
+
+    def forward(self, x):
+        return x
+
+
+class Linear(Module):
+    """x @ weight + bias: (..., in_features) -> (..., out_features).
+
+    Attributes:
+        weight: Parameter (in_features, out_features), Kaiming uniform with fan_in = in_features.
+        bias: Parameter (1, out_features), Kaiming uniform with fan_in = out_features; or None.
+    """
+
+    def __init__(self, in_features, out_features, bias=True, device=None, dtype="float32"):
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        ### BEGIN YOUR SOLUTION hw2/nn_linear
+        raise NotImplementedError("hw2/nn_linear: Linear.__init__ is yours to write")
+        ### END YOUR SOLUTION
+
+    def forward(self, x):
+        ### BEGIN YOUR SOLUTION hw2/nn_linear
+        raise NotImplementedError("hw2/nn_linear: Linear.forward is yours to write")
+        ### END YOUR SOLUTION
+
+
+class Flatten(Module):
+    """(B, n1, n2, ...) -> (B, n1 * n2 * ...)."""
+
+    def forward(self, x):
+        ### BEGIN YOUR SOLUTION hw2/nn_flatten
+        raise NotImplementedError("hw2/nn_flatten: Flatten.forward is yours to write")
+        ### END YOUR SOLUTION
+
+
+class ReLU(Module):
+    """max(x, 0), element by element."""
+
+    def forward(self, x):
+        ### BEGIN YOUR SOLUTION hw2/nn_relu
+        raise NotImplementedError("hw2/nn_relu: ReLU.forward is yours to write")
+        ### END YOUR SOLUTION
+
+
+class Sequential(Module):
+    """Modules one after the other: the output of each is the input of the next."""
+
+    def __init__(self, *modules):
+        super().__init__()
+        self.modules = modules
+
+    def forward(self, x):
+        ### BEGIN YOUR SOLUTION hw2/nn_sequential
+        raise NotImplementedError("hw2/nn_sequential: Sequential.forward is yours to write")
+        ### END YOUR SOLUTION
+
+
+class SoftmaxLoss(Module):
+    """The mean over a batch of log(sum(exp(logits))) - logits[true class]."""
+
+    def forward(self, logits, y):
+        """logits (B, classes), class ids y (B,) -> a number, shape ()."""
+        ### BEGIN YOUR SOLUTION hw2/nn_softmax_loss
+        raise NotImplementedError("hw2/nn_softmax_loss: SoftmaxLoss.forward is yours to write")
+        ### END YOUR SOLUTION
+
+
+class BatchNorm1d(Module):
+    """Each feature with mean 0 and variance 1 over the batch, then scaled and shifted: (B, dim).
+
+    In training by the statistics of the batch, in evaluation by their running averages.
+
+    Attributes:
+        weight, bias: Parameters (dim,), first ones and zeros.
+        running_mean, running_var: Tensors (dim,), first zeros and ones.
+    """
+
+    def __init__(self, dim, eps=1e-5, momentum=0.1, device=None, dtype="float32"):
+        super().__init__()
+        self.dim = dim
+        self.eps = eps
+        self.momentum = momentum
+        ### BEGIN YOUR SOLUTION hw2/nn_batchnorm
+        raise NotImplementedError("hw2/nn_batchnorm: BatchNorm1d.__init__ is yours to write")
+        ### END YOUR SOLUTION
+
+    def forward(self, x):
+        ### BEGIN YOUR SOLUTION hw2/nn_batchnorm
+        raise NotImplementedError("hw2/nn_batchnorm: BatchNorm1d.forward is yours to write")
+        ### END YOUR SOLUTION
+
+
+class LayerNorm1d(Module):
+    """Each sample with mean 0 and variance 1 over its features, then scaled and shifted: (B, dim).
+
+    Attributes:
+        weight, bias: Parameters (dim,), first ones and zeros.
+    """
+
+    def __init__(self, dim, eps=1e-5, device=None, dtype="float32"):
+        super().__init__()
+        self.dim = dim
+        self.eps = eps
+        ### BEGIN YOUR SOLUTION hw2/nn_layernorm
+        raise NotImplementedError("hw2/nn_layernorm: LayerNorm1d.__init__ is yours to write")
+        ### END YOUR SOLUTION
+
+    def forward(self, x):
+        ### BEGIN YOUR SOLUTION hw2/nn_layernorm
+        raise NotImplementedError("hw2/nn_layernorm: LayerNorm1d.forward is yours to write")
+        ### END YOUR SOLUTION
+
+
+class Dropout(Module):
+    """In training each element is zero with probability `p`, and else divided by 1 - p.
+
+    In evaluation the input itself.
+    """
+
+    def __init__(self, p=0.5):
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ValueError(f"the probability to drop must be in [0, 1), got {p}")
+        self.p = p
+
+    def forward(self, x):
+        ### BEGIN YOUR SOLUTION hw2/nn_dropout
+        raise NotImplementedError("hw2/nn_dropout: Dropout.forward is yours to write")
+        ### END YOUR SOLUTION
+
+
+class Residual(Module):
+    """fn(x) + x."""
+
+    def __init__(self, fn):
+        super().__init__()
+        self.fn = fn
+
+    def forward(self, x):
+        ### BEGIN YOUR SOLUTION hw2/nn_residual
+        raise NotImplementedError("hw2/nn_residual: Residual.forward is yours to write")
+        ### END YOUR SOLUTION

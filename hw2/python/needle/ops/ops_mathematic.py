@@ -1,0 +1,341 @@
+"""Operators of arithmetic, shape and linear algebra: forward beside gradient.
+
+`compute` is given arrays of the array library and returns one. `gradient` is given Tensors and
+returns Tensors, so that a gradient can be differentiated again. The same text serves NumPy and
+NDArray: it uses only what both have.
+"""
+
+import numpy
+
+from ..autograd import NDArray, Op, Tensor, TensorOp, TensorTuple, TensorTupleOp, Value
+from ..backend_selection import BACKEND, array_api
+
+
+class ScalarOp(TensorOp):
+    """An operator with a number beside its input. NumPy's numbers become Python's, which do not
+    turn float32 arrays into float64."""
+
+    def __init__(self, scalar):
+        self.scalar = scalar.item() if isinstance(scalar, numpy.generic) else scalar
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.scalar})"
+
+
+class EWiseAdd(TensorOp):
+    """a + b, element by element."""
+
+    def compute(self, a, b):
+        return a + b
+
+    def gradient(self, out_grad, node):
+        return out_grad, out_grad
+
+
+def add(a, b):
+    return EWiseAdd()(a, b)
+
+
+class AddScalar(ScalarOp):
+    """a + scalar."""
+
+    def compute(self, a):
+        return a + self.scalar
+
+    def gradient(self, out_grad, node):
+        return out_grad
+
+
+def add_scalar(a, scalar):
+    return AddScalar(scalar)(a)
+
+
+class EWiseMul(TensorOp):
+    """a * b, element by element."""
+
+    def compute(self, a, b):
+        return a * b
+
+    def gradient(self, out_grad, node):
+        a, b = node.inputs
+        return out_grad * b, out_grad * a
+
+
+def multiply(a, b):
+    return EWiseMul()(a, b)
+
+
+class MulScalar(ScalarOp):
+    """a * scalar."""
+
+    def compute(self, a):
+        return a * self.scalar
+
+    def gradient(self, out_grad, node):
+        return out_grad * self.scalar
+
+
+def mul_scalar(a, scalar):
+    return MulScalar(scalar)(a)
+
+
+class EWisePow(TensorOp):
+    """a ** b, element by element; a > 0 where the gradient is asked for."""
+
+    def compute(self, a, b):
+        ### BEGIN YOUR SOLUTION hw1/forward
+        raise NotImplementedError("hw1/forward: EWisePow.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw1/backward
+        raise NotImplementedError("hw1/backward: EWisePow.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def power(a, b):
+    return EWisePow()(a, b)
+
+
+class PowerScalar(ScalarOp):
+    """a ** scalar."""
+
+    def compute(self, a):
+        ### BEGIN YOUR SOLUTION hw1/forward
+        raise NotImplementedError("hw1/forward: PowerScalar.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw1/backward
+        raise NotImplementedError("hw1/backward: PowerScalar.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def power_scalar(a, scalar):
+    return PowerScalar(scalar)(a)
+
+
+class EWiseDiv(TensorOp):
+    """a / b, element by element."""
+
+    def compute(self, a, b):
+        ### BEGIN YOUR SOLUTION hw1/forward
+        raise NotImplementedError("hw1/forward: EWiseDiv.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw1/backward
+        raise NotImplementedError("hw1/backward: EWiseDiv.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def divide(a, b):
+    return EWiseDiv()(a, b)
+
+
+class DivScalar(ScalarOp):
+    """a / scalar."""
+
+    def compute(self, a):
+        ### BEGIN YOUR SOLUTION hw1/forward
+        raise NotImplementedError("hw1/forward: DivScalar.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw1/backward
+        raise NotImplementedError("hw1/backward: DivScalar.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def divide_scalar(a, scalar):
+    return DivScalar(scalar)(a)
+
+
+class Transpose(TensorOp):
+    """Two axes change places: `axes` is a pair of ints; None stands for the last two."""
+
+    def __init__(self, axes=None):
+        self.axes = axes
+
+    def compute(self, a):
+        ### BEGIN YOUR SOLUTION hw1/forward
+        raise NotImplementedError("hw1/forward: Transpose.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw1/backward
+        raise NotImplementedError("hw1/backward: Transpose.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def transpose(a, axes=None):
+    return Transpose(axes)(a)
+
+
+class Reshape(TensorOp):
+    """The same elements, in row-major order, in another shape."""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def compute(self, a):
+        ### BEGIN YOUR SOLUTION hw1/forward
+        raise NotImplementedError("hw1/forward: Reshape.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw1/backward
+        raise NotImplementedError("hw1/backward: Reshape.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def reshape(a, shape):
+    return Reshape(shape)(a)
+
+
+class BroadcastTo(TensorOp):
+    """Repeat `a` along new leading axes, and along axes of length 1, until it has `shape`."""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def compute(self, a):
+        ### BEGIN YOUR SOLUTION hw1/forward
+        raise NotImplementedError("hw1/forward: BroadcastTo.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw1/backward
+        raise NotImplementedError("hw1/backward: BroadcastTo.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def broadcast_to(a, shape):
+    return BroadcastTo(shape)(a)
+
+
+def sum_to_shape(a, shape):
+    """The adjoint of broadcasting from `shape` to `a.shape`: sum over the axes that it added or
+    stretched. (Yours to use or not: more than one gradient needs it.)"""
+    ### BEGIN YOUR SOLUTION hw1/backward
+    raise NotImplementedError("hw1/backward: sum_to_shape is yours to write")
+    ### END YOUR SOLUTION
+
+
+class Summation(TensorOp):
+    """Sum over `axes` (an int, a tuple, or None for all), which the result no longer has."""
+
+    def __init__(self, axes=None):
+        self.axes = axes
+
+    def compute(self, a):
+        ### BEGIN YOUR SOLUTION hw1/forward
+        raise NotImplementedError("hw1/forward: Summation.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw1/backward
+        raise NotImplementedError("hw1/backward: Summation.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def summation(a, axes=None):
+    return Summation(axes)(a)
+
+
+def spread_to_shape(a, shape, axes):
+    """The adjoint of summing an array of `shape` over `axes` to `a`: every element of the array
+    gets what its sum got. (Yours to use or not: more than one gradient needs it.)"""
+    ### BEGIN YOUR SOLUTION hw1/backward
+    raise NotImplementedError("hw1/backward: spread_to_shape is yours to write")
+    ### END YOUR SOLUTION
+
+
+class MatMul(TensorOp):
+    """a @ b over the last two axes; the axes before them, if any, are a batch and broadcast."""
+
+    def compute(self, a, b):
+        ### BEGIN YOUR SOLUTION hw1/forward
+        raise NotImplementedError("hw1/forward: MatMul.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw1/backward
+        raise NotImplementedError("hw1/backward: MatMul.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def matmul(a, b):
+    return MatMul()(a, b)
+
+
+class Negate(TensorOp):
+    """-a."""
+
+    def compute(self, a):
+        ### BEGIN YOUR SOLUTION hw1/forward
+        raise NotImplementedError("hw1/forward: Negate.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw1/backward
+        raise NotImplementedError("hw1/backward: Negate.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def negate(a):
+    return Negate()(a)
+
+
+class Log(TensorOp):
+    """The natural logarithm."""
+
+    def compute(self, a):
+        ### BEGIN YOUR SOLUTION hw1/forward
+        raise NotImplementedError("hw1/forward: Log.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw1/backward
+        raise NotImplementedError("hw1/backward: Log.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def log(a):
+    return Log()(a)
+
+
+class Exp(TensorOp):
+    """e ** a."""
+
+    def compute(self, a):
+        ### BEGIN YOUR SOLUTION hw1/forward
+        raise NotImplementedError("hw1/forward: Exp.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw1/backward
+        raise NotImplementedError("hw1/backward: Exp.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def exp(a):
+    return Exp()(a)
+
+
+class ReLU(TensorOp):
+    """max(a, 0); its derivative at 0 is taken to be 0."""
+
+    def compute(self, a):
+        ### BEGIN YOUR SOLUTION hw1/nn_epoch_ndl
+        raise NotImplementedError("hw1/nn_epoch_ndl: ReLU.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw1/nn_epoch_ndl
+        raise NotImplementedError("hw1/nn_epoch_ndl: ReLU.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def relu(a):
+    return ReLU()(a)

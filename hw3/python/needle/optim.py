@@ -1,0 +1,81 @@
+"""Optimizers: they change parameters by what `backward` left in `.grad`.
+
+A step works on constants (`p.data`, `p.grad.data`), so that no graph grows from step to step. It
+replaces the data of the parameters and leaves the gradients as they are.
+"""
+
+import math
+
+
+class Optimizer:
+    """What all optimizers share: the parameters, and forgetting their gradients."""
+
+    def __init__(self, params):
+        self.params = list(params)
+
+    def step(self):
+        """Change every parameter that has a gradient."""
+        raise NotImplementedError(f"{type(self).__name__} has no step: define step(self)")
+
+    def reset_grad(self):
+        """Forget all gradients."""
+        for p in self.params:
+            p.grad = None
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum and weight decay.
+
+    For each parameter p with gradient g, and u = 0 before the first step:
+
+        g <- g + weight_decay * p
+        u <- momentum * u + (1 - momentum) * g
+        p <- p - lr * u
+    """
+
+    def __init__(self, params, lr=0.01, momentum=0.0, weight_decay=0.0):
+        super().__init__(params)
+        self.lr = lr
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.u = {}
+
+    def step(self):
+        ### BEGIN YOUR SOLUTION hw2/optim_sgd
+        raise NotImplementedError("hw2/optim_sgd: SGD.step is yours to write")
+        ### END YOUR SOLUTION
+
+    def clip_grad_norm(self, max_norm=0.25):
+        """Scale all gradients by one factor so that their common 2-norm is at most `max_norm`."""
+        ### BEGIN YOUR SOLUTION hw2/optim_sgd
+        raise NotImplementedError("hw2/optim_sgd: SGD.clip_grad_norm is yours to write")
+        ### END YOUR SOLUTION
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, 2015), with weight decay inside the gradient.
+
+    For each parameter p with gradient g, with m = v = 0 and t = 0 before the first step:
+
+        t <- t + 1                             once a step, not once a parameter
+        g <- g + weight_decay * p
+        m <- beta1 * m + (1 - beta1) * g
+        v <- beta2 * v + (1 - beta2) * g^2
+        p <- p - lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+    """
+
+    def __init__(self, params, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0):
+        super().__init__(params)
+        self.lr = lr
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.eps = eps
+        self.weight_decay = weight_decay
+        self.t = 0
+        self.m = {}
+        self.v = {}
+
+    def step(self):
+        ### BEGIN YOUR SOLUTION hw2/optim_adam
+        raise NotImplementedError("hw2/optim_adam: Adam.step is yours to write")
+        ### END YOUR SOLUTION

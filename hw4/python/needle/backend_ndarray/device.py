@@ -1,0 +1,156 @@
+"""Devices: where an NDArray's buffer lives and which kernels work on it."""
+
+import functools
+import importlib
+import os
+
+import numpy as np
+
+from . import ndarray_backend_numpy
+
+_SHARED_NAMES = ("__device_name__", "__tile_size__")
+
+
+class BackendDevice:
+    """A device: a name and the module with its kernels.
+
+    The module's functions are reached as attributes (`device.compact`, `device.matmul`, ...).
+    Devices are equal when their names are.
+    """
+
+    def __init__(self, name, mod, why_disabled=""):
+        self.name = name
+        self.mod = mod
+        self.why_disabled = why_disabled
+        # What runs the kernels: "cpu", or for cuda() "hardware", "emulated", "checked"; else "off".
+        self.device_kind = getattr(mod, "device_kind", "cpu" if mod is not None else "off")
+        # Copied here once, so that device.ewise_add in every operation is one dictionary look-up.
+        for key in dir(mod) if mod is not None else ():
+            if not key.startswith("_") or key in _SHARED_NAMES:
+                self.__dict__.setdefault(key, getattr(mod, key))
+
+    def __getattr__(self, key):
+        if self.__dict__.get("mod") is None and not key.startswith("_"):
+            raise RuntimeError(f"{self!r} cannot be used: {self.__dict__.get('why_disabled')}")
+        raise AttributeError(f"device {self!r} has no {key!r}")
+
+    def __repr__(self):
+        return self.name + "()"
+
+    def __eq__(self, other):
+        if not isinstance(other, BackendDevice):
+            return NotImplemented
+        return self.name == other.name
+
+    def __hash__(self):
+        return hash(self.name)
+
+    def __reduce__(self):  # for pickle and copy.deepcopy
+        return _named, (self.name,)
+
+    def enabled(self):
+        """Whether the device can be used on this machine."""
+        return self.mod is not None
+
+    def randn(self, *shape, dtype="float32"):
+        """Standard normal draws from NumPy's global generator."""
+        return self._from_numpy(np.random.randn(*shape), dtype)
+
+    def rand(self, *shape, dtype="float32"):
+        """Uniform draws on [0, 1) from NumPy's global generator."""
+        return self._from_numpy(np.random.rand(*shape), dtype)
+
+    def one_hot(self, n, i, dtype="float32"):
+        """Rows i of the n x n identity: shape i.shape + (n,)."""
+        return self._from_numpy(np.eye(n, dtype="float32")[i], dtype)
+
+    def empty(self, shape, dtype="float32"):
+        """An array of this shape, not initialised."""
+        return _arrays().empty(shape, dtype=dtype, device=self)
+
+    def full(self, shape, fill_value, dtype="float32"):
+        """An array of this shape, every element `fill_value`."""
+        return _arrays().full(shape, fill_value, dtype=dtype, device=self)
+
+    def zeros(self, *shape, dtype="float32"):
+        return self.full(shape, 0.0, dtype=dtype)
+
+    def ones(self, *shape, dtype="float32"):
+        return self.full(shape, 1.0, dtype=dtype)
+
+    def _from_numpy(self, values, dtype):
+        return _arrays().array(np.asarray(values, dtype="float32"), dtype=dtype, device=self)
+
+
+def _arrays():
+    """The module of functions on arrays, which imports this one."""
+    return importlib.import_module(".functions", __package__)
+
+
+def _compiled(name, hint):
+    """(module, reason why there is none) of a compiled device."""
+    try:
+        return importlib.import_module("." + name, __package__), ""
+    except ImportError as error:
+        return None, f"{hint} ({error})"
+
+
+@functools.cache
+def cpu():
+    """The CPU, with kernels from src/ndarray_backend_cpu.cc."""
+    module, why = _compiled(
+        "ndarray_backend_cpu", "its C++ is not built; run `make` (or `hw build`) in this folder"
+    )
+    return BackendDevice("cpu", module, why)
+
+
+_CUDA_BUILDS = {
+    "hardware": "ndarray_backend_cuda",
+    "emulated": "ndarray_backend_cuda_emulated",
+    "checked": "ndarray_backend_cuda_checked",
+}
+
+
+@functools.cache
+def cuda():
+    """The GPU, with kernels from src/ndarray_backend_cuda.cu.
+
+    Without a GPU the same kernels run on the CPU; `device_kind` tells "hardware" from "emulated".
+    The environment variable NEEDLE_CUDA=hardware|emulated|checked|off decides otherwise.
+    """
+    wanted = os.environ.get("NEEDLE_CUDA", "")
+    if wanted == "off":
+        return BackendDevice("cuda", None, "NEEDLE_CUDA=off is set")
+    if wanted and wanted not in _CUDA_BUILDS:
+        raise ValueError(
+            f"NEEDLE_CUDA is {wanted!r}; it may be hardware, emulated, checked or off (or unset)"
+        )
+    reasons = []
+    for kind in [wanted] if wanted else ["hardware", "emulated"]:
+        module, why = _compiled(_CUDA_BUILDS[kind], f"its {kind} build is missing; run `make`")
+        if module is not None and module.device_count() == 0:
+            module, why = None, "no CUDA device was found"
+        if module is not None:
+            return BackendDevice("cuda", module)
+        reasons.append(why)
+    return BackendDevice("cuda", None, "; ".join(reasons))
+
+
+@functools.cache
+def cpu_numpy():
+    """The CPU, with kernels written in NumPy."""
+    return BackendDevice("cpu_numpy", ndarray_backend_numpy)
+
+
+def default_device():
+    """The device of arrays that name none: cpu()."""
+    return cpu()
+
+
+def _named(name):
+    return {"cpu": cpu, "cuda": cuda, "cpu_numpy": cpu_numpy}[name]()
+
+
+def all_devices():
+    """Every device, the disabled ones included."""
+    return [cpu(), cuda(), cpu_numpy()]

@@ -1,0 +1,127 @@
+"""The device cpu_numpy(): the device table written in NumPy.
+
+It is the oracle: slow, short, and what the C++ and CUDA devices are tested against. A buffer
+(`Array`) is flat; shapes, strides and offsets count elements.
+"""
+
+import math
+
+import numpy as np
+
+__device_name__ = "numpy"
+
+_FLOAT = np.dtype(np.float32)
+
+
+class Array:
+    """A flat buffer of `size` float32 elements, not initialised."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, size):
+        self.array = np.empty(size, dtype=_FLOAT)
+
+    @property
+    def size(self):
+        """Number of elements."""
+        return self.array.size
+
+    def ptr(self):
+        """Address of the first element, as an integer."""
+        return self.array.ctypes.data
+
+
+def _view(buffer, shape, strides, offset):
+    """NumPy's view of `buffer`; a view that would leave the buffer is a ValueError."""
+    array = buffer.array
+    if math.prod(shape) > 0:
+        reach = [(n - 1) * s for n, s in zip(shape, strides)]
+        first = offset + sum(r for r in reach if r < 0)
+        last = offset + sum(r for r in reach if r > 0)
+        if first < 0 or last >= array.size:
+            raise ValueError(
+                f"the view (shape {tuple(shape)}, strides {tuple(strides)}, offset {offset}) reaches "
+                f"outside its buffer of {array.size} elements"
+            )
+    return np.lib.stride_tricks.as_strided(
+        array[offset:], shape, tuple(s * _FLOAT.itemsize for s in strides)
+    )
+
+
+def _check_sizes(*buffers):
+    sizes = [b.array.size for b in buffers]
+    if len(set(sizes)) > 1:
+        raise ValueError(f"arrays of {sizes} elements, expected equal sizes")
+
+
+def to_numpy(a, shape, strides, offset):
+    return _view(a, shape, strides, offset).copy()
+
+
+def from_numpy(a, out):
+    out.array[:] = a.reshape(-1)
+
+
+def fill(out, val):
+    out.array.fill(val)
+
+
+def compact(a, out, shape, strides, offset):
+    out.array[:] = _view(a, shape, strides, offset).reshape(-1)
+
+
+def ewise_setitem(a, out, shape, strides, offset):
+    _view(out, shape, strides, offset)[:] = a.array.reshape(shape)
+
+
+def scalar_setitem(size, val, out, shape, strides, offset):
+    _view(out, shape, strides, offset)[:] = val
+
+
+def _ewise(function):
+    def kernel(a, b, out):
+        _check_sizes(a, b, out)
+        with np.errstate(all="ignore"):
+            out.array[:] = function(a.array, b.array)
+
+    return kernel
+
+
+def _scalar(function):
+    def kernel(a, val, out):
+        _check_sizes(a, out)
+        with np.errstate(all="ignore"):
+            out.array[:] = function(a.array, _FLOAT.type(val))
+
+    return kernel
+
+
+def _unary(function):
+    def kernel(a, out):
+        _check_sizes(a, out)
+        with np.errstate(all="ignore"):
+            function(a.array, out=out.array)
+
+    return kernel
+
+
+ewise_add, scalar_add = _ewise(np.add), _scalar(np.add)
+ewise_mul, scalar_mul = _ewise(np.multiply), _scalar(np.multiply)
+ewise_div, scalar_div = _ewise(np.divide), _scalar(np.divide)
+ewise_maximum, scalar_maximum = _ewise(np.maximum), _scalar(np.maximum)
+ewise_eq, scalar_eq = _ewise(np.equal), _scalar(np.equal)
+ewise_ge, scalar_ge = _ewise(np.greater_equal), _scalar(np.greater_equal)
+scalar_power = _scalar(np.power)
+ewise_log, ewise_exp, ewise_tanh = _unary(np.log), _unary(np.exp), _unary(np.tanh)
+
+
+def matmul(a, b, out, m, n, p):
+    out.array[:] = (a.array.reshape(m, n) @ b.array.reshape(n, p)).reshape(-1)
+
+
+def reduce_max(a, out, reduce_size):
+    out.array[:] = a.array.reshape(out.size, reduce_size).max(axis=-1)
+
+
+def reduce_sum(a, out, reduce_size):
+    out.array[:] = a.array.reshape(out.size, reduce_size).sum(axis=-1)

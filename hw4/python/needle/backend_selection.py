@@ -1,0 +1,28 @@
+"""Which array library needle computes with: NumPy, or (from homework 3 on) our own NDArray."""
+
+import os
+
+# "nd" is NDArray, "np" is NumPy.
+BACKEND = os.environ.get("NEEDLE_BACKEND", "nd")
+
+if BACKEND == "np":
+    import numpy as array_api
+
+    from .backend_numpy import Device, all_devices, cpu, default_device
+
+    NDArray = array_api.ndarray
+elif BACKEND == "nd":
+    from . import backend_ndarray as array_api
+    from .backend_ndarray import (
+        BackendDevice as Device,
+        NDArray,
+        all_devices,
+        cpu,
+        cpu_numpy,
+        cuda,
+        default_device,
+    )
+else:
+    raise RuntimeError(
+        f"NEEDLE_BACKEND={BACKEND!r} is not an array library: set it to 'nd' (NDArray) or 'np' (NumPy)"
+    )

@@ -1,0 +1,56 @@
+"""Layers for images. Images are (N, C, H, W) out here and (N, H, W, C) inside the operators."""
+
+import math
+
+from .. import init, ops
+from .nn_basic import BatchNorm1d, Module, Parameter
+
+
+class BatchNorm2d(BatchNorm1d):
+    """Batch normalisation of each channel, over the batch and all pixels: (N, C, H, W)."""
+
+    def forward(self, x):
+        n, c, h, w = x.shape
+        pixels = x.transpose((1, 2)).transpose((2, 3)).reshape((n * h * w, c))
+        normal = super().forward(pixels)
+        return normal.reshape((n, h, w, c)).transpose((2, 3)).transpose((1, 2))
+
+
+class Conv(Module):
+    """Convolution with a square kernel, padded so that stride 1 and odd kernels keep the size.
+
+    Args:
+        in_channels, out_channels: C and O.
+        kernel_size: K, odd for the size to be kept; of a pair the first is taken.
+        stride: distance of neighbouring windows; of a pair the first is taken.
+        bias: whether a number is added for each output channel.
+
+    Parameters, drawn in this order:
+        weight: (K, K, C, O), kaiming_uniform with fan_in C*K*K and fan_out O*K*K.
+        bias: (O,), uniform on [-b, b] with b = 1 / sqrt(C*K*K).
+
+    Input (N, C, H, W), output (N, O, H', W') with H' = (H + 2*(K//2) - K) // stride + 1.
+    """
+
+    def __init__(
+        self, in_channels, out_channels, kernel_size, stride=1, bias=True,
+        device=None, dtype="float32",
+    ):  # fmt: skip
+        super().__init__()
+        if isinstance(kernel_size, tuple):
+            kernel_size = kernel_size[0]
+        if isinstance(stride, tuple):
+            stride = stride[0]
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = kernel_size
+        self.stride = stride
+
+        ### BEGIN YOUR SOLUTION hw4/conv_forward
+        raise NotImplementedError("hw4/conv_forward: Conv.__init__ is yours to write")
+        ### END YOUR SOLUTION
+
+    def forward(self, x):
+        ### BEGIN YOUR SOLUTION hw4/conv_forward
+        raise NotImplementedError("hw4/conv_forward: Conv.forward is yours to write")
+        ### END YOUR SOLUTION

@@ -1,0 +1,216 @@
+"""Operators of homework 4: tanh; stack and split; flip, dilate, pad; convolution.
+
+`compute` is given arrays and `gradient` Tensors, as in `ops_mathematic`. Images are
+(N, H, W, C) in here: batch, height, width, channels.
+"""
+
+import numpy
+
+from ..autograd import NDArray, TensorOp, TensorTupleOp
+from ..backend_selection import BACKEND, array_api
+from .ops_mathematic import transpose
+from .ops_tuple import make_tuple
+
+# Strides are in elements for NDArray and in bytes for NumPy: formulas that only add and multiply
+# an array's own strides hold for both.
+as_strided = NDArray.as_strided if BACKEND == "nd" else numpy.lib.stride_tricks.as_strided
+
+
+def zeros_beside(array, shape):
+    """A new array of zeros, with the dtype and on the device of `array`."""
+    if BACKEND == "nd":
+        return array_api.full(shape, 0.0, device=array.device)
+    return array_api.zeros(shape, dtype=array.dtype)
+
+
+class Tanh(TensorOp):
+    """The hyperbolic tangent."""
+
+    def compute(self, a):
+        ### BEGIN YOUR SOLUTION hw4/new_nd_backend
+        raise NotImplementedError("hw4/new_nd_backend: Tanh.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw4/new_nd_backend
+        raise NotImplementedError("hw4/new_nd_backend: Tanh.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def tanh(a):
+    return Tanh()(a)
+
+
+class Stack(TensorOp):
+    """Arrays of one shape, k of them, along a new axis of length k at place `axis`."""
+
+    def __init__(self, axis):
+        self.axis = axis
+
+    def compute(self, args):
+        ### BEGIN YOUR SOLUTION hw4/new_nd_backend
+        raise NotImplementedError("hw4/new_nd_backend: Stack.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw4/new_nd_backend
+        raise NotImplementedError("hw4/new_nd_backend: Stack.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def stack(args, axis):
+    """A list, tuple or TensorTuple of Tensors -> one Tensor with a new axis."""
+    args = tuple(args)
+    if not args:
+        raise ValueError("stack needs at least one Tensor, got an empty list")
+    return Stack(axis)(make_tuple(*args))
+
+
+class Split(TensorTupleOp):
+    """The slices along `axis`, which they no longer have, as a TensorTuple. Undoes Stack."""
+
+    def __init__(self, axis):
+        self.axis = axis
+
+    def compute(self, a):
+        ### BEGIN YOUR SOLUTION hw4/new_nd_backend
+        raise NotImplementedError("hw4/new_nd_backend: Split.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw4/new_nd_backend
+        raise NotImplementedError("hw4/new_nd_backend: Split.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def split(a, axis):
+    return Split(axis)(a)
+
+
+class Flip(TensorOp):
+    """The order of elements along `axes` (None: all axes) turned round."""
+
+    def __init__(self, axes=None):
+        self.axes = axes
+
+    def compute(self, a):
+        ### BEGIN YOUR SOLUTION hw4/new_ops
+        raise NotImplementedError("hw4/new_ops: Flip.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw4/new_ops
+        raise NotImplementedError("hw4/new_ops: Flip.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def flip(a, axes=None):
+    return Flip(axes)(a)
+
+
+def dilation_steps(ndim, axes, dilation):
+    """One slice for each of `ndim` axes: every (dilation + 1)-th element along `axes`, all
+    elements along the others. Axes that the array does not have are ignored."""
+    axes = (axes,) if isinstance(axes, int) else axes
+    return tuple(slice(None, None, dilation + 1 if k in axes else 1) for k in range(ndim))
+
+
+class Dilate(TensorOp):
+    """`dilation` zeros after every element along `axes`: length n becomes n * (dilation + 1)."""
+
+    def __init__(self, axes, dilation):
+        self.axes = axes
+        self.dilation = dilation
+
+    def compute(self, a):
+        ### BEGIN YOUR SOLUTION hw4/new_ops
+        raise NotImplementedError("hw4/new_ops: Dilate.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw4/new_ops
+        raise NotImplementedError("hw4/new_ops: Dilate.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def dilate(a, axes, dilation):
+    return Dilate(axes, dilation)(a)
+
+
+class UnDilate(TensorOp):
+    """Every (dilation + 1)-th element along `axes`, from the first on. Undoes Dilate."""
+
+    def __init__(self, axes, dilation):
+        self.axes = axes
+        self.dilation = dilation
+
+    def compute(self, a):
+        ### BEGIN YOUR SOLUTION hw4/new_ops
+        raise NotImplementedError("hw4/new_ops: UnDilate.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw4/new_ops
+        raise NotImplementedError("hw4/new_ops: UnDilate.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def dilated_shape(op, a):
+    """The shape of `a` once it is dilated by the axes and dilation of `op`."""
+    steps = dilation_steps(len(a.shape), op.axes, op.dilation)
+    return tuple(n * step.step for n, step in zip(a.shape, steps))
+
+
+def undilate(a, axes, dilation):
+    return UnDilate(axes, dilation)(a)
+
+
+class Pad(TensorOp):
+    """Zeros around: `axes` is a pair (before, after) for each axis; a negative width cuts off."""
+
+    def __init__(self, axes):
+        self.axes = tuple((before, after) for before, after in axes)
+
+    def compute(self, a):
+        ### BEGIN YOUR SOLUTION hw4/new_ops
+        raise NotImplementedError("hw4/new_ops: Pad.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw4/new_ops
+        raise NotImplementedError("hw4/new_ops: Pad.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def pad(a, axes):
+    """`a` with zeros around it; `a` itself where all widths are 0."""
+    return Pad(axes)(a) if any(width != (0, 0) for width in axes) else a
+
+
+class Conv(TensorOp):
+    """Convolution of images with a kernel.
+
+    Input (N, H, W, C), padded by `padding` zeros on all four sides; weight (K, L, C, O); result
+    (N, H', W', O) with H' = (H + 2 * padding - K) // stride + 1, and W' likewise.
+    """
+
+    def __init__(self, stride=1, padding=0):
+        self.stride = stride
+        self.padding = padding
+
+    def __repr__(self):
+        return f"Conv(stride={self.stride}, padding={self.padding})"
+
+    def compute(self, A, B):
+        ### BEGIN YOUR SOLUTION hw4/conv_forward
+        raise NotImplementedError("hw4/conv_forward: Conv.compute is yours to write")
+        ### END YOUR SOLUTION
+
+    def gradient(self, out_grad, node):
+        ### BEGIN YOUR SOLUTION hw4/conv_backward
+        raise NotImplementedError("hw4/conv_backward: Conv.gradient is yours to write")
+        ### END YOUR SOLUTION
+
+
+def conv(a, b, stride=1, padding=1):
+    return Conv(stride, padding)(a, b)

@@ -1,0 +1,160 @@
+#include "parallel.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+
+namespace needle {
+namespace {
+
+// How long an idle thread looks for work before it sleeps: some 20 microseconds. Longer would take
+// the processor from others; much shorter would pay for waking it between two small operations.
+constexpr int kSpins = 1000;
+
+void pause_briefly() {
+#if defined(__x86_64__) || defined(_M_X64)
+  _mm_pause();
+#elif defined(__aarch64__) && !defined(_MSC_VER)
+  asm volatile("yield");
+#endif
+}
+
+size_t read_thread_count() {
+  if (const char* text = std::getenv("NEEDLE_NUM_THREADS")) {
+    const long wanted = std::strtol(text, nullptr, 10);
+    if (wanted > 0) return static_cast<size_t>(std::min(wanted, 256L));
+  }
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+// One job at a time; every thread takes the next piece until none is left. A helper that wakes too
+// late finds the job closed and goes back to sleep, so a busy machine slows nobody down.
+class Pool {
+ public:
+  explicit Pool(size_t threads) {
+    for (size_t i = 1; i < threads; ++i) std::thread([this] { help(); }).detach();
+  }
+
+  void run(size_t count, size_t grain, detail::ChunkFunction function, void* body) {
+    std::unique_lock<std::mutex> owner(owner_, std::try_to_lock);
+    if (working_ || !owner.owns_lock()) {  // nested, or another Python thread has the pool
+      function(body, 0, count);
+      return;
+    }
+    count_ = count, grain_ = grain, function_ = function, body_ = body;
+    error_ = nullptr;
+    next_ = 0;
+    open_ = true;
+    round_.fetch_add(1);
+    if (sleeping_ > 0) {
+      std::lock_guard<std::mutex> lock(sleep_);
+      wake_.notify_all();
+    }
+    take_pieces();
+    open_ = false;
+    for (int spins = 0; helping_ > 0; ++spins) {
+      if (spins < kSpins) {
+        pause_briefly();
+      } else {
+        std::this_thread::yield();
+      }
+    }
+    if (error_) std::rethrow_exception(error_);
+  }
+
+ private:
+  void take_pieces() {
+    working_ = true;
+    for (size_t begin; (begin = next_.fetch_add(grain_)) < count_;) {
+      try {
+        function_(body_, begin, std::min(begin + grain_, count_));
+      } catch (...) {
+        std::lock_guard<std::mutex> lock(sleep_);
+        error_ = std::current_exception();
+        next_ = count_;
+      }
+    }
+    working_ = false;
+  }
+
+  void help() {
+    for (unsigned seen = 0;;) {
+      wait_for_round(seen);
+      seen = round_;
+      ++helping_;  // before looking at open_: run() closes first and counts helpers afterwards
+      if (open_) take_pieces();
+      --helping_;
+    }
+  }
+
+  void wait_for_round(unsigned seen) {
+    for (int spins = 0; spins < kSpins; ++spins) {
+      if (round_ != seen) return;
+      pause_briefly();
+    }
+    std::unique_lock<std::mutex> lock(sleep_);
+    ++sleeping_;
+    wake_.wait(lock, [&] { return round_ != seen; });
+    --sleeping_;
+  }
+
+  static thread_local bool working_;  // this thread is inside a piece
+
+  std::mutex owner_, sleep_;
+  std::condition_variable wake_;
+  std::atomic<unsigned> round_{0};
+  std::atomic<int> sleeping_{0}, helping_{0};
+  std::atomic<bool> open_{false};
+  std::atomic<size_t> next_{0};
+  size_t count_ = 0, grain_ = 1;
+  detail::ChunkFunction function_ = nullptr;
+  void* body_ = nullptr;
+  std::exception_ptr error_;
+};
+
+thread_local bool Pool::working_ = false;
+
+// Never destroyed, since its threads never end. A forked child has none of its parent's threads
+// and makes a pool of its own.
+std::atomic<Pool*> shared_pool{nullptr};
+std::mutex making;
+
+Pool& pool() {
+  if (Pool* existing = shared_pool) return *existing;
+  std::lock_guard<std::mutex> lock(making);
+  if (shared_pool == nullptr) {
+#if !defined(_WIN32)
+    static const int registered = pthread_atfork(nullptr, nullptr, [] { shared_pool = nullptr; });
+    static_cast<void>(registered);
+#endif
+    shared_pool = new Pool(thread_count());
+  }
+  return *shared_pool;
+}
+
+}  // namespace
+
+size_t thread_count() {
+  static const size_t count = read_thread_count();
+  return count;
+}
+
+namespace detail {
+
+void parallel_chunks(size_t count, size_t grain, ChunkFunction run, void* body) {
+  pool().run(count, std::max<size_t>(grain, 1), run, body);
+}
+
+}  // namespace detail
+}  // namespace needle

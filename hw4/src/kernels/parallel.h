@@ -1,0 +1,36 @@
+// parallel_for: one loop over several threads.
+#pragma once
+
+#include <type_traits>
+#include <cstddef>
+
+namespace needle {
+
+// Threads that parallel_for uses: NEEDLE_NUM_THREADS, else one for each processor this process may
+// run on.
+size_t thread_count();
+
+namespace detail {
+using ChunkFunction = void (*)(void* body, size_t begin, size_t end);
+void parallel_chunks(size_t count, size_t grain, ChunkFunction run, void* body);
+}  // namespace detail
+
+// Calls body(begin, end) for pieces of `grain` indices that together cover 0..count, on several
+// threads at a time. Pieces are handed out as threads become free; begin is always a multiple of
+// `grain`. With no more than one piece, or inside another parallel_for, it is a plain call. An
+// exception in a piece is thrown again here.
+template <class Body>
+void parallel_for(size_t count, size_t grain, Body&& body) {
+  if (count <= grain || thread_count() == 1) {
+    if (count > 0) body(size_t{0}, count);
+    return;
+  }
+  detail::parallel_chunks(
+      count, grain,
+      [](void* pointer, size_t begin, size_t end) {
+        (*static_cast<std::remove_reference_t<Body>*>(pointer))(begin, end);
+      },
+      const_cast<void*>(static_cast<const void*>(&body)));
+}
+
+}  // namespace needle

@@ -1,0 +1,363 @@
+// The CPU device of NDArray. Your kernels go here.
+//
+// Every array is a flat buffer of float32 (see ndarray_backend_cpu.h). Elementwise operators,
+// reductions and matrix products only ever see compact arrays: row-major, without gaps. Views are
+// the business of Compact and the two Setitem functions, which are told shape, strides and offset.
+// Sizes have been checked before a kernel is called (see ndarray_bindings.h).
+#include "ndarray_backend_cpu.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "kernels/layout.h"
+#include "kernels/parallel.h"
+#include "kernels/vmath.h"
+#include "not_implemented.h"
+
+namespace needle {
+namespace cpu {
+namespace {
+
+using simd::Vec;
+
+// Elements worth handing to another thread: below this, waking it costs more than it saves.
+constexpr size_t kGrain = size_t{1} << 15;
+
+// out[i] = f(i) for every i, on all threads.
+template <class F>
+void ForEach(AlignedArray* out, F f) {
+  scalar_t* result = out->ptr;
+  parallel_for(out->size, kGrain, [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) result[i] = f(i);
+  });
+}
+
+// The same with whole vectors: the Vec of out at i is f(i), for i = 0, kWidth, 2 kWidth, ... The last
+// one may reach past the end of the array, into the room that AlignedArray has left there.
+template <class F>
+void ForEachVec(AlignedArray* out, F f) {
+  scalar_t* result = out->ptr;
+  parallel_for(out->size, kGrain, [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; i += simd::kWidth) simd::store(result + i, f(i));
+  });
+}
+
+}  // namespace
+
+void Fill(AlignedArray* out, scalar_t val) {
+  ForEach(out, [=](size_t) { return val; });
+}
+
+// --------------------------------------------------------------------------- compact and set-item
+
+namespace {
+
+// Copies a row of `length` elements, `from_step` and `to_step` apart.
+inline void CopyRow(const scalar_t* from, ptrdiff_t from_step, scalar_t* to, ptrdiff_t to_step,
+                    size_t length) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_compact_setitem
+  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: CopyRow is yours to write");
+  /// END YOUR SOLUTION
+}
+
+// Copies a strip of a transpose, `rows` <= kBlock by `columns`. One side of the copy has its rows
+// in one piece, the other its columns; block by block both read and write whole cache lines.
+constexpr size_t kBlock = 8;
+inline void CopyStrip(const scalar_t* from, Axis row, Axis column, scalar_t* to) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_compact_setitem
+  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: CopyStrip is yours to write");
+  /// END YOUR SOLUTION
+}
+
+// For every index (i0, i1, ...) of `shape`: to[i0 * to_strides[0] + i1 * to_strides[1] + ...] =
+// from[i0 * from_strides[0] + ...]. The strides of a number that is repeated are all 0.
+void CopyStrided(const scalar_t* from, const Dims& from_strides, scalar_t* to,
+                 const Dims& to_strides, const Dims& shape) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_compact_setitem
+  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: CopyStrided is yours to write");
+  /// END YOUR SOLUTION
+}
+
+}  // namespace
+
+// out = the view (shape, strides, offset) of a, in row-major order.
+void Compact(const AlignedArray& a, AlignedArray* out, const Dims& shape, const Dims& strides,
+             size_t offset) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_compact_setitem
+  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: Compact is yours to write");
+  /// END YOUR SOLUTION
+}
+
+// The view (shape, strides, offset) of out = a, which is compact.
+void EwiseSetitem(const AlignedArray& a, AlignedArray* out, const Dims& shape, const Dims& strides,
+                  size_t offset) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_compact_setitem
+  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: EwiseSetitem is yours to write");
+  /// END YOUR SOLUTION
+}
+
+// The view (shape, strides, offset) of out = val in each of its `size` elements.
+void ScalarSetitem(size_t size, scalar_t val, AlignedArray* out, const Dims& shape,
+                   const Dims& strides, size_t offset) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_compact_setitem
+  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: ScalarSetitem is yours to write");
+  /// END YOUR SOLUTION
+}
+
+// ------------------------------------------------------------------------ elementwise and scalar
+
+void EwiseAdd(const AlignedArray& a, const AlignedArray& b, AlignedArray* out) {
+  ForEach(out, [x = a.ptr, y = b.ptr](size_t i) { return x[i] + y[i]; });
+}
+
+void ScalarAdd(const AlignedArray& a, scalar_t val, AlignedArray* out) {
+  ForEach(out, [x = a.ptr, val](size_t i) { return x[i] + val; });
+}
+
+void EwiseMul(const AlignedArray& a, const AlignedArray& b, AlignedArray* out) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_ops
+  throw NotImplemented("hw3/ndarray_cpu_ops: EwiseMul is yours to write");
+  /// END YOUR SOLUTION
+}
+
+void ScalarMul(const AlignedArray& a, scalar_t val, AlignedArray* out) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_ops
+  throw NotImplemented("hw3/ndarray_cpu_ops: ScalarMul is yours to write");
+  /// END YOUR SOLUTION
+}
+
+void EwiseDiv(const AlignedArray& a, const AlignedArray& b, AlignedArray* out) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_ops
+  throw NotImplemented("hw3/ndarray_cpu_ops: EwiseDiv is yours to write");
+  /// END YOUR SOLUTION
+}
+
+void ScalarDiv(const AlignedArray& a, scalar_t val, AlignedArray* out) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_ops
+  throw NotImplemented("hw3/ndarray_cpu_ops: ScalarDiv is yours to write");
+  /// END YOUR SOLUTION
+}
+
+void ScalarPower(const AlignedArray& a, scalar_t val, AlignedArray* out) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_ops
+  throw NotImplemented("hw3/ndarray_cpu_ops: ScalarPower is yours to write");
+  /// END YOUR SOLUTION
+}
+
+void EwiseMaximum(const AlignedArray& a, const AlignedArray& b, AlignedArray* out) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_ops
+  throw NotImplemented("hw3/ndarray_cpu_ops: EwiseMaximum is yours to write");
+  /// END YOUR SOLUTION
+}
+
+void ScalarMaximum(const AlignedArray& a, scalar_t val, AlignedArray* out) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_ops
+  throw NotImplemented("hw3/ndarray_cpu_ops: ScalarMaximum is yours to write");
+  /// END YOUR SOLUTION
+}
+
+void EwiseEq(const AlignedArray& a, const AlignedArray& b, AlignedArray* out) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_ops
+  throw NotImplemented("hw3/ndarray_cpu_ops: EwiseEq is yours to write");
+  /// END YOUR SOLUTION
+}
+
+void ScalarEq(const AlignedArray& a, scalar_t val, AlignedArray* out) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_ops
+  throw NotImplemented("hw3/ndarray_cpu_ops: ScalarEq is yours to write");
+  /// END YOUR SOLUTION
+}
+
+void EwiseGe(const AlignedArray& a, const AlignedArray& b, AlignedArray* out) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_ops
+  throw NotImplemented("hw3/ndarray_cpu_ops: EwiseGe is yours to write");
+  /// END YOUR SOLUTION
+}
+
+void ScalarGe(const AlignedArray& a, scalar_t val, AlignedArray* out) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_ops
+  throw NotImplemented("hw3/ndarray_cpu_ops: ScalarGe is yours to write");
+  /// END YOUR SOLUTION
+}
+
+void EwiseLog(const AlignedArray& a, AlignedArray* out) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_ops
+  throw NotImplemented("hw3/ndarray_cpu_ops: EwiseLog is yours to write");
+  /// END YOUR SOLUTION
+}
+
+void EwiseExp(const AlignedArray& a, AlignedArray* out) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_ops
+  throw NotImplemented("hw3/ndarray_cpu_ops: EwiseExp is yours to write");
+  /// END YOUR SOLUTION
+}
+
+void EwiseTanh(const AlignedArray& a, AlignedArray* out) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_ops
+  throw NotImplemented("hw3/ndarray_cpu_ops: EwiseTanh is yours to write");
+  /// END YOUR SOLUTION
+}
+
+// ------------------------------------------------------------------------------------- reductions
+
+namespace {
+
+struct Max {
+  static constexpr scalar_t kStart = -std::numeric_limits<scalar_t>::infinity();
+  template <class T>
+  static T Combine(T a, T b) {
+    return simd::maximum(a, b);
+  }
+};
+
+struct Sum {
+  static constexpr scalar_t kStart = 0;
+  template <class T>
+  static T Combine(T a, T b) {
+    return a + b;
+  }
+};
+
+// Reduces `count` elements that lie in one piece to one.
+template <class Op>
+scalar_t ReduceRow(const scalar_t* x, size_t count) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_reductions
+  throw NotImplemented("hw3/ndarray_cpu_reductions: ReduceRow is yours to write");
+  /// END YOUR SOLUTION
+}
+
+// out[i] = Op over the reduce_size elements of a from i * reduce_size on.
+template <class Op>
+void Reduce(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_reductions
+  throw NotImplemented("hw3/ndarray_cpu_reductions: Reduce is yours to write");
+  /// END YOUR SOLUTION
+}
+
+}  // namespace
+
+void ReduceMax(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_reductions
+  throw NotImplemented("hw3/ndarray_cpu_reductions: ReduceMax is yours to write");
+  /// END YOUR SOLUTION
+}
+
+void ReduceSum(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_reductions
+  throw NotImplemented("hw3/ndarray_cpu_reductions: ReduceSum is yours to write");
+  /// END YOUR SOLUTION
+}
+
+// -------------------------------------------------------------------------- matrix multiplication
+
+namespace {
+
+// The packed product works on blocks of C = A B: kRows x kColumns numbers of C stay in registers
+// while a stretch of A's rows and B's columns runs past them. See the text for each constant.
+constexpr size_t kVecs = 2;                                // vectors in a row of the block
+constexpr size_t kRows = simd::kRegisters == 32 ? 12 : 6;  // kRows x kVecs sums, and room for A, B
+constexpr size_t kColumns = kVecs * simd::kWidth;
+constexpr size_t kDepth = 256;         // a panel of B, kDepth x kColumns, fits the L1 cache
+constexpr size_t kTall = 16 * kRows;   // a piece of A, kTall x kDepth, fits the L2 cache
+constexpr size_t kWide = 1024;         // columns of B that are packed at a time
+
+// Where a block of C goes: element (i, j) to data[i * row + j * column].
+struct Output {
+  scalar_t* data;
+  ptrdiff_t row;
+  ptrdiff_t column;
+};
+
+inline size_t Panels(size_t columns) { return (columns + kColumns - 1) / kColumns; }
+
+// Copies `rows` <= kRows rows of A, `depth` columns, so that the kernel reads them in order: all
+// rows of column 0, all rows of column 1, ...
+inline void PackRows(MatrixView a, size_t rows, size_t depth, scalar_t* packed) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: PackRows is yours to write");
+  /// END YOUR SOLUTION
+}
+
+// Copies `columns` columns of B, `depth` rows, to panels of kColumns columns, each in one piece;
+// what the last one lacks in width becomes zero, so that the kernel knows one width only.
+inline void PackColumns(MatrixView b, size_t depth, size_t columns, scalar_t* packed) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: PackColumns is yours to write");
+  /// END YOUR SOLUTION
+}
+
+// A block of C, R rows by `columns` <= kColumns: the product of R rows of A and kColumns columns of
+// B, whose columns stand side by side. Written to C when `first`, else added.
+template <size_t R>
+void MicroKernel(MatrixView a, const scalar_t* b, ptrdiff_t b_row, size_t depth, Output c,
+                 size_t columns, bool first) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: MicroKernel is yours to write");
+  /// END YOUR SOLUTION
+}
+
+using Kernel = decltype(&MicroKernel<1>);
+
+// MicroKernel<rows>, for rows from 1 to kRows.
+template <size_t R = kRows>
+Kernel KernelFor(size_t rows) {
+  if constexpr (R > 1) {
+    if (rows < R) return KernelFor<R - 1>(rows);
+  }
+  return MicroKernel<R>;
+}
+
+// C = A B, or C += A B unless `first`, for a depth of at most kDepth and a width of at most kWide.
+// `panels` is B, packed; B itself is read where its rows may stay as they are (pack_b false).
+void MultiplySlice(MatrixView a, MatrixView b, const scalar_t* panels, bool pack_b, Output c,
+                   size_t m, size_t depth, size_t wide, bool first) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: MultiplySlice is yours to write");
+  /// END YOUR SOLUTION
+}
+
+// C = A B: slices of A's columns and B's rows, and of B's columns, that fit the caches.
+void MatmulPacked(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: MatmulPacked is yours to write");
+  /// END YOUR SOLUTION
+}
+
+}  // namespace
+
+void MatmulViews(MatrixView a, MatrixView b, scalar_t* out, size_t m, size_t n, size_t p) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: MatmulViews is yours to write");
+  /// END YOUR SOLUTION
+}
+
+// out (m x p) = a (m x n) times b (n x p), all row-major.
+void Matmul(const AlignedArray& a, const AlignedArray& b, AlignedArray* out, size_t m, size_t n,
+            size_t p) {
+  MatmulViews({a.ptr, static_cast<ptrdiff_t>(n), 1}, {b.ptr, static_cast<ptrdiff_t>(p), 1},
+              out->ptr, m, n, p);
+}
+
+namespace {
+
+// Adds the product of two TILE x TILE tiles to a third; each lies in one piece, row-major.
+inline void AlignedDot(const scalar_t* __restrict a, const scalar_t* __restrict b,
+                       scalar_t* __restrict out) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: AlignedDot is yours to write");
+  /// END YOUR SOLUTION
+}
+
+}  // namespace
+
+void MatmulTiled(const AlignedArray& a, const AlignedArray& b, AlignedArray* out, size_t m,
+                 size_t n, size_t p) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: MatmulTiled is yours to write");
+  /// END YOUR SOLUTION
+}
+
+}  // namespace cpu
+}  // namespace needle

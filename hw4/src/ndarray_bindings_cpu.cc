@@ -1,0 +1,102 @@
+// The Python module of the CPU device: which kernel stands under which name of the device table.
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/parallel.h"
+#include "ndarray_backend_cpu.h"
+#include "ndarray_bindings.h"
+
+namespace needle {
+namespace cpu {
+namespace {
+
+using A = AlignedArray;
+
+// out[batch..., m, p] = a[batch..., m, n] @ b[batch..., n, p], where a and b are any views: a
+// transposed operand or a broadcast batch axis costs no copy. shape = (batch..., m, n, p).
+void MatmulStrided(const A& a, const A& b, A* out, const Dims& shape, const Dims& a_strides,
+                   size_t a_offset, const Dims& b_strides, size_t b_offset) {
+  const size_t axes = shape.size() - 3;  // of the batch
+  const size_t m = shape[axes], n = shape[axes + 1], p = shape[axes + 2];
+  size_t batches = 1;
+  for (size_t i = 0; i < axes; ++i) batches *= shape[i];
+  auto multiply = [&](size_t batch) {
+    ptrdiff_t a_start = a_offset, b_start = b_offset;
+    for (size_t i = axes, rest = batch; i-- > 0; rest /= shape[i]) {
+      ptrdiff_t index = rest % shape[i];
+      a_start += index * a_strides[i];
+      b_start += index * b_strides[i];
+    }
+    MatmulViews({a.ptr + a_start, a_strides[axes], a_strides[axes + 1]},
+                {b.ptr + b_start, b_strides[axes], b_strides[axes + 1]}, out->ptr + batch * m * p,
+                m, n, p);
+  };
+  if (batches < thread_count()) {
+    for (size_t batch = 0; batch < batches; ++batch) multiply(batch);
+  } else {  // one thread a product
+    const size_t grain = std::max<size_t>(1, (size_t{1} << 16) / std::max<size_t>(1, m * n * p));
+    parallel_for(batches, grain, [&](size_t begin, size_t end) {
+      for (size_t batch = begin; batch < end; ++batch) multiply(batch);
+    });
+  }
+}
+
+void bind_matmul_strided(py::module_& m) {
+  m.def("matmul_strided", [](Ref<A> a, Ref<A> b, Ref<A> out, const Dims& shape,
+                             const Dims& a_strides, int64_t a_offset, const Dims& b_strides,
+                             int64_t b_offset) {
+    const char* name = "matmul_strided";
+    require(shape.size() >= 3, "matmul_strided: shape is (batch..., m, n, p)");
+    Dims left(shape), right(shape), result(shape);
+    left.erase(left.end() - 1);
+    right.erase(right.end() - 3);
+    result.erase(result.end() - 2);
+    check_view(name, left, a_strides, a_offset, a->size);
+    check_view(name, right, b_strides, b_offset, b->size);
+    require_same_size(name, element_count(name, result), out->size);
+    require(out.array != a.array && out.array != b.array,
+            "matmul_strided: out must be a buffer of its own");
+    run_kernel(out->size * static_cast<size_t>(shape[shape.size() - 2]), [&] {
+      MatmulStrided(*a, *b, out.array, shape, a_strides, static_cast<size_t>(a_offset), b_strides,
+                    static_cast<size_t>(b_offset));
+    });
+  });
+}
+
+}  // namespace
+}  // namespace cpu
+}  // namespace needle
+
+PYBIND11_MODULE(ndarray_backend_cpu, m) {
+  using namespace needle;
+  using namespace needle::cpu;
+  m.doc() = "NDArray's kernels on the CPU.";
+
+  bind_array<A>(m, "cpu", TILE);
+  bind_numpy<A>(
+      m,
+      [](const A& a, size_t first, size_t, std::vector<float>&) { return a.ptr + first; },
+      [](const float* host, A* out) {
+        if (out->size > 0) std::memcpy(out->ptr, host, out->size * ELEM_SIZE);
+      });
+  bind_fill<A>(m, Fill);
+  bind_strided<A>(m, Compact, EwiseSetitem, ScalarSetitem);
+  bind_binary<A>(m, {{"ewise_add", EwiseAdd},
+                     {"ewise_mul", EwiseMul},
+                     {"ewise_div", EwiseDiv},
+                     {"ewise_maximum", EwiseMaximum},
+                     {"ewise_eq", EwiseEq},
+                     {"ewise_ge", EwiseGe}});
+  bind_scalar<A>(m, {{"scalar_add", ScalarAdd},
+                     {"scalar_mul", ScalarMul},
+                     {"scalar_div", ScalarDiv},
+                     {"scalar_power", ScalarPower},
+                     {"scalar_maximum", ScalarMaximum},
+                     {"scalar_eq", ScalarEq},
+                     {"scalar_ge", ScalarGe}});
+  bind_unary<A>(m, {{"ewise_log", EwiseLog}, {"ewise_exp", EwiseExp}, {"ewise_tanh", EwiseTanh}});
+  bind_reduction<A>(m, {{"reduce_max", ReduceMax}, {"reduce_sum", ReduceSum}});
+  bind_matmul<A>(m, "matmul", Matmul);
+  bind_matmul<A>(m, "matmul_tiled", MatmulTiled, TILE);
+  bind_matmul_strided(m);
+}
