@@ -995,8 +995,8 @@ def test_nn_epoch_ndl_relu_of_a_number():
 def numpy_nn_epoch(X, y, W1, W2, lr, batch):
     """The same epoch by hand, in float64."""
     X, W1, W2 = X.astype("float64"), W1.astype("float64"), W2.astype("float64")
-    for start in range(0, len(X), batch):
-        x, labels = X[start : start + batch], y[start : start + batch]
+    for first in range(0, len(X), batch):
+        x, labels = X[first : first + batch], y[first : first + batch]
         hidden = x @ W1
         active = np.maximum(hidden, 0)
         logits = active @ W2

@@ -67,11 +67,11 @@ def submit_flip_horizontal():
 
 def moved(img, shift_x, shift_y):
     """What the window sees: entry [i, j] is img[i + shift_x, j + shift_y], or 0 outside."""
-    height, width = img.shape[:2]
+    rows, columns, _ = img.shape
     result = np.zeros_like(img)
-    for i in range(height):
-        for j in range(width):
-            if 0 <= i + shift_x < height and 0 <= j + shift_y < width:
+    for i in range(rows):
+        for j in range(columns):
+            if 0 <= i + shift_x < rows and 0 <= j + shift_y < columns:
                 result[i, j] = img[i + shift_x, j + shift_y]
     return result
 

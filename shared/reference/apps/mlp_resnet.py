@@ -91,24 +91,20 @@ def train_mnist(
         (training error rate, training loss, test error rate, test loss) of the last epoch.
     """
     np.random.seed(4)
+
     ### BEGIN SOLUTION hw2/mlp_resnet
-    train_loader, test_loader = (
-        ndl.data.DataLoader(
-            ndl.data.MNISTDataset(
-                f"{data_dir}/{name}-images-idx3-ubyte.gz",
-                f"{data_dir}/{name}-labels-idx1-ubyte.gz",
-            ),
-            batch_size,
-            shuffle=name == "train",
-        )
-        for name in ("train", "t10k")
-    )
+    def loader(name):
+        files = [f"{data_dir}/{name}-{part}-ubyte.gz" for part in ("images-idx3", "labels-idx1")]
+        digits = ndl.data.MNISTDataset(*files)
+        return ndl.data.DataLoader(digits, batch_size, shuffle=name == "train")
+
+    train_loader, test_loader = loader("train"), loader("t10k")
     model = MLPResNet(784, hidden_dim)
     opt = optimizer(model.parameters(), lr=lr, weight_decay=weight_decay)
-    for _ in range(epochs):
-        train_error, train_loss = epoch(train_loader, model, opt)
-        test_error, test_loss = epoch(test_loader, model)
-    return train_error, train_loss, test_error, test_loss
+    history = [
+        (*epoch(train_loader, model, opt), *epoch(test_loader, model)) for _ in range(epochs)
+    ]
+    return history[-1]
     ### END SOLUTION
 
 

@@ -523,11 +523,10 @@ def find_topo_sort(node_list):
         node_list: list of Values, the ends of the walk; they are in the result too.
     """
     ### BEGIN SOLUTION hw1/topo_sort
-    visited = set()
-    topo_order = []
-    for node in node_list:
-        topo_sort_dfs(node, visited, topo_order)
-    return topo_order
+    seen, order = set(), []
+    for end in node_list:
+        topo_sort_dfs(end, seen, order)
+    return order
     ### END SOLUTION
 
 

@@ -5,6 +5,7 @@ from .ops_mathematic import *
 ### FROM hw2
 from .ops_logarithmic import *
 from .ops_tuple import *
+
 ### END
 ### FROM hw4
 from .ops_conv import *
