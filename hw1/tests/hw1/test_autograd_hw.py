@@ -638,6 +638,17 @@ def test_compute_gradient_reaches_every_node_on_the_way():
         assert_close(node.grad, np.array([desired]), problem=PROBLEM)
 
 
+def test_compute_gradient_reaches_nodes_that_no_variable_names():
+    a, b = ndl.Tensor([2.0]), ndl.Tensor([3.0])
+    y = (a * b + 1) * 5
+    y.backward()
+    for node in autograd.find_topo_sort([y]):
+        assert node.grad is not None, f"no gradient at {node.op or 'a leaf'}"
+    total = y.inputs[0]
+    assert_close(total.grad, np.array([5.0]), problem=PROBLEM)
+    assert_close(total.inputs[0].grad, np.array([5.0]), problem=PROBLEM)
+
+
 def test_compute_gradient_replaces_the_gradient_of_an_earlier_pass():
     x = ndl.Tensor([3.0])
     for factor in (2, 5):

@@ -1,0 +1,267 @@
+"""Seeing what one built: computational graphs as SVG and text, training curves as PNG and text.
+
+Works on anything with `op`, `inputs`, `shape` and `grad`, so it knows nothing of needle. In Python:
+`viz.text(y)`, `viz.svg(y)`, `viz.show(y)` (in a notebook), `viz.curve_text(losses)`,
+`viz.curve_png(losses, path)`. In a terminal: `hw viz graph FILE:NAME` and `hw viz curve FILE`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import runpy
+import sys
+from dataclasses import dataclass, field
+from html import escape
+from itertools import pairwise
+from pathlib import Path
+
+from coursekit.errors import CourseError
+
+BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 150, 46, 26, 62, 14
+COLOURS = {"leaf": "#e8f1fb", "constant": "#f2f2f2", "op": "#fdf3e0"}
+
+
+@dataclass
+class Box:
+    """One node of the drawing."""
+
+    title: str
+    detail: str
+    gradient: str
+    kind: str
+    inputs: list[int] = field(default_factory=list)
+    layer: int = 0
+    x: float = 0.0
+
+
+def boxes(output, names=None) -> list[Box]:
+    """The nodes that `output` was computed from, inputs before what uses them.
+
+    Args:
+        output: a Tensor.
+        names: dict from a name to a Tensor, for the titles of leaves.
+    """
+    titles = {id(tensor): name for name, tensor in (names or {}).items()}
+    number: dict[int, int] = {}
+    result: list[Box] = []
+    keep = []  # an id is only good while its object lives
+    stack = [(output, False)]
+    while stack:
+        node, left = stack.pop()
+        if id(node) in number:
+            continue
+        inputs = tuple(node.inputs)
+        keep.append((node, inputs))
+        if not left:
+            stack += [(node, True), *[(value, False) for value in reversed(inputs)]]
+            continue
+        box = _box(node, titles.get(id(node)))
+        box.inputs = [number[id(value)] for value in inputs]
+        box.layer = 1 + max((result[k].layer for k in box.inputs), default=-1)
+        number[id(node)] = len(result)
+        result.append(box)
+    return result
+
+
+def _box(node, name) -> Box:
+    kind = "op" if node.op is not None else "leaf" if node.requires_grad else "constant"
+    title = repr(node.op) if kind == "op" else kind
+    gradient = "" if node.grad is None else f"grad {_summary(node.grad)}"
+    return Box(f"{name} = {title}" if name else title, _summary(node), gradient, kind)
+
+
+def _summary(value) -> str:
+    """The shape, and the value itself when it is one number."""
+    try:
+        shape = tuple(value.shape)
+    except AttributeError:
+        return "tuple"
+    text = "number" if shape == () else "x".join(map(str, shape))
+    if math.prod(shape) == 1:
+        text += f": {value.numpy().item():.4g}"
+    return text
+
+
+def text(output, names=None) -> str:
+    """The graph as lines: number, operator, numbers of its inputs, shape, gradient."""
+    rows = []
+    for k, box in enumerate(boxes(output, names)):
+        source = f" <- {', '.join(f'#{i}' for i in box.inputs)}" if box.inputs else ""
+        rows.append((f"#{k}", box.title + source, box.detail, box.gradient))
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    lines = ("  ".join(cell.ljust(w) for cell, w in zip(row, [*widths, 0])) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def svg(output, names=None) -> str:
+    """The graph as an SVG document: data flows down; an edge shows the shape that flows along it,
+    and, after a backward pass, the gradient that came back."""
+    nodes = boxes(output, names)
+    _place(nodes)
+    width = max(box.x for box in nodes) + BOX_WIDTH + MARGIN
+    height = _top(max(box.layer for box in nodes)) + BOX_HEIGHT + MARGIN
+    title = escape(f"computational graph of {len(nodes)} nodes; the result is {nodes[-1].title}")
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
+        f'width="{width:.0f}" height="{height:.0f}" role="img" aria-label="{title}" '
+        f'font-family="sans-serif" font-size="12">',
+        f"<title>{title}</title>",
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
+        'markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="#555"/></marker></defs>',
+        f'<rect width="{width:.0f}" height="{height:.0f}" fill="white"/>',
+    ]
+    for box in nodes:
+        parts += [_edge(nodes[k], box, n, len(box.inputs)) for n, k in enumerate(box.inputs)]
+    parts += [_rectangle(box) for box in nodes]
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _place(nodes: list[Box]) -> None:
+    """Rows by layer; in a row, nodes stand near the middle of what they were computed from."""
+    rows: dict[int, list[Box]] = {}
+    for box in nodes:
+        rows.setdefault(box.layer, []).append(box)
+    widest = max(len(row) for row in rows.values())
+    for layer in sorted(rows):
+        row = rows[layer]
+        middle = {
+            id(box): sum(nodes[k].x for k in box.inputs) / max(len(box.inputs), 1) for box in row
+        }
+        row.sort(key=lambda box: middle[id(box)])
+        start = MARGIN + (widest - len(row)) * (BOX_WIDTH + GAP_X) / 2
+        for k, box in enumerate(row):
+            box.x = start + k * (BOX_WIDTH + GAP_X)
+
+
+def _top(layer: int) -> float:
+    return MARGIN + layer * (BOX_HEIGHT + GAP_Y)
+
+
+def _rectangle(box: Box) -> str:
+    x, y, middle = box.x, _top(box.layer), box.x + BOX_WIDTH / 2
+    return (
+        f'<rect x="{x:.0f}" y="{y:.0f}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="6" '
+        f'fill="{COLOURS[box.kind]}" stroke="#888"/>'
+        f'<text x="{middle:.0f}" y="{y + 19:.0f}" text-anchor="middle" font-weight="bold">'
+        f"{escape(box.title)}</text>"
+        f'<text x="{middle:.0f}" y="{y + 36:.0f}" text-anchor="middle">{escape(box.detail)}</text>'
+    )
+
+
+def _edge(source: Box, target: Box, place: int, count: int) -> str:
+    x1, y1 = source.x + BOX_WIDTH / 2, _top(source.layer) + BOX_HEIGHT
+    x2, y2 = target.x + BOX_WIDTH * (place + 1) / (count + 1), _top(target.layer) - 2
+    bend = (y2 - y1) / 2
+    line = (
+        f'<path d="M{x1:.0f} {y1:.0f}C{x1:.0f} {y1 + bend:.0f} {x2:.0f} {y2 - bend:.0f} '
+        f'{x2:.0f} {y2:.0f}" fill="none" stroke="#555" marker-end="url(#tip)"/>'
+    )
+    label = f'<text x="{(x1 + x2) / 2 + 4:.0f}" y="{(y1 + y2) / 2 - 2:.0f}">{source.detail}</text>'
+    if source.gradient:
+        label += (
+            f'<text x="{(x1 + x2) / 2 + 4:.0f}" y="{(y1 + y2) / 2 + 12:.0f}" fill="#a02020">'
+            f"{escape(source.gradient)}</text>"
+        )
+    return line + label
+
+
+def show(output, names=None):
+    """The graph as a picture in a notebook."""
+    from IPython.display import SVG
+
+    return SVG(data=svg(output, names))
+
+
+# ----------------------------------------------------------------------------------------- curves
+
+
+def curve_text(values, width=60, height=12, label="loss") -> str:
+    """A curve in plain characters: the mean of each stretch of `values`, one column a stretch."""
+    values = [float(value) for value in values]
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        raise CourseError("there is nothing to draw: no finite number in the curve")
+    columns = min(width, len(values))
+    cuts = [len(values) * k // columns for k in range(columns + 1)]
+    means = [sum(values[a:b]) / (b - a) for a, b in pairwise(cuts)]
+    low, high = min(finite), max(finite)
+    span = (high - low) or 1.0
+    grid = [[" "] * columns for _ in range(height)]
+    for k, mean in enumerate(means):
+        if math.isfinite(mean):
+            grid[round((high - mean) / span * (height - 1))][k] = "*"
+    margin = max(len(f"{high:.4g}"), len(f"{low:.4g}"))
+    marks = {0: f"{high:.4g}", height - 1: f"{low:.4g}"}
+    lines = [f"{marks.get(r, ''):>{margin}} |{''.join(row).rstrip()}" for r, row in enumerate(grid)]
+    return "\n".join([*lines, f"{'':>{margin}} +{'-' * columns}", f"{'':>{margin}}  {label}, "
+                      f"{len(values)} steps"])  # fmt: skip
+
+
+def curve_png(values, path, label="loss") -> None:
+    """A curve as a PNG file (needs matplotlib)."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 3.5))
+    axes.plot(range(1, len(values) + 1), values, linewidth=1)
+    axes.set(xlabel="step", ylabel=label)
+    axes.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
+
+
+# ---------------------------------------------------------------------------------------- command
+
+
+def main(arguments: list[str]) -> int:
+    """`hw viz graph FILE:NAME [-o FILE.svg]` and `hw viz curve FILE [-o FILE.png]`."""
+    parser = argparse.ArgumentParser(prog="hw viz", description="Draw graphs and training curves.")
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    graph = kinds.add_parser("graph", help="the computational graph of a Tensor")
+    graph.add_argument("tensor", help="FILE.py:NAME, a Python file and the Tensor's name in it")
+    graph.add_argument("-o", "--out", help="SVG file to write")
+    curve = kinds.add_parser("curve", help="a training curve")
+    curve.add_argument("file", help='JSON file: a list of numbers, or {"loss": [...]}')
+    curve.add_argument("-o", "--out", help="PNG file to write")
+    options = parser.parse_args(arguments)
+    if options.kind == "curve":
+        values, label = read_curve(options.file)
+        print(curve_text(values, label=label))
+        draw = lambda: curve_png(values, options.out, label)
+    else:
+        output, names = run_file(options.tensor)
+        print(text(output, names))
+        draw = lambda: Path(options.out).write_text(svg(output, names), encoding="utf-8")
+    if options.out:
+        draw()
+        print(f"written: {options.out}")
+    return 0
+
+
+def read_curve(path) -> tuple[list[float], str]:
+    """The numbers of a JSON file, and what they are called there."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CourseError(f"{path} is not a JSON file with a training curve: {error}") from None
+    label, values = next(iter(content.items())) if isinstance(content, dict) else ("loss", content)
+    return values, label
+
+
+def run_file(target: str):
+    """Run a Python file, with needle of the current homework, and take a Tensor out of it."""
+    path, colon, name = target.rpartition(":")
+    if not colon or not Path(path).is_file():
+        raise CourseError(f"{target!r} is no FILE.py:NAME with an existing file")
+    sys.path += [os.path.abspath(folder) for folder in ("python", "apps")]
+    found = runpy.run_path(path)
+    if not hasattr(found.get(name), "inputs"):
+        raise CourseError(f"{path} makes no Tensor named {name!r}")
+    names = {key: value for key, value in found.items() if hasattr(value, "inputs")}
+    return found[name], names
