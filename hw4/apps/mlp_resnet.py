@@ -66,6 +66,7 @@ def train_mnist(
         (training error rate, training loss, test error rate, test loss) of the last epoch.
     """
     np.random.seed(4)
+
     ### BEGIN YOUR SOLUTION hw2/mlp_resnet
     raise NotImplementedError("hw2/mlp_resnet: train_mnist is yours to write")
     ### END YOUR SOLUTION

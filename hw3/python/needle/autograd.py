@@ -17,7 +17,8 @@ handle only by a weak reference:
                     Node x <-+
 
 Everything a program touches, `node.inputs` included, is a `Tensor`: the one that it holds, as long
-as it holds one, else a fresh handle.
+as it holds one, else a fresh handle. After `y.backward()` the Tensor y holds all Tensors on the way,
+so that their gradients can be looked at.
 """
 
 import weakref
@@ -208,7 +209,7 @@ class Value:
     Values are compared and hashed by identity, so that they can be keys of a dict.
     """
 
-    __slots__ = ("__weakref__", "_node", "grad")
+    __slots__ = ("__weakref__", "_node", "_path", "grad")
     __array_ufunc__ = None  # numpy_scalar * tensor is for Tensor.__rmul__ to compute
     num_outputs = 1
 
@@ -501,6 +502,8 @@ def compute_gradient_of_variables(output_tensor, out_grad):
     node_to_output_grads_list = {output_tensor: [out_grad]}
     # From the output towards the leaves: every node after all the nodes that use it.
     reverse_topo_order = list(reversed(find_topo_sort([output_tensor])))
+    # Gradients of values that nobody else holds live as long as the output does.
+    output_tensor._path = reverse_topo_order[1:]
 
     ### BEGIN YOUR SOLUTION hw1/compute_gradient
     raise NotImplementedError("hw1/compute_gradient: compute_gradient_of_variables is yours to write")
