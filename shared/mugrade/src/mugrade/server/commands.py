@@ -15,7 +15,6 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 from sqlalchemy.orm import Session
-from uvicorn.supervisors import Multiprocess
 
 from mugrade.server import coursefile
 from mugrade.server.app import create_app, utc_now
@@ -275,7 +274,6 @@ def _listen(host: str, port: int) -> socket.socket:
             "invalid",
             f"Cannot listen on {host}:{port} ({error.strerror}); choose another with --port.",
         ) from None
-    listening.set_inheritable(True)
     return listening
 
 
@@ -293,14 +291,14 @@ def _run(settings: Settings, listening: socket.socket, workers: int) -> None:
         config = uvicorn.Config(create_app(settings), **options)
         uvicorn.Server(config).run(sockets=[listening])
         return
+    host, port = listening.getsockname()[:2]
+    listening.close()  # uvicorn's supervisor binds the address itself
     os.environ.update(_as_environment(settings))
     with tempfile.TemporaryDirectory(prefix="mugrade-metrics-") as folder:
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
-        config = uvicorn.Config(
-            "mugrade.server.app:create_app", factory=True, workers=workers, **options
-        )
-        server = uvicorn.Server(config)
-        Multiprocess(config, target=server.run, sockets=[listening]).run()
+        uvicorn.run(
+            "mugrade.server.app:create_app", factory=True, workers=workers, host=host, port=port, **options
+        )  # fmt: skip
 
 
 def _as_environment(settings: Settings) -> dict[str, str]:

@@ -64,11 +64,17 @@ class Database:
         # SQLite wakes waiting writers in no order; a queue in front keeps any from starving.
         self._turn = threading.Lock()
         self._writer = self.engine.execution_options(mugrade_write=True)
+        # Under READ COMMITTED a reader's transaction protects nothing but costs two round trips.
+        self._reader = (
+            self.engine
+            if self.is_sqlite
+            else self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        )
         self._info = {"cache": Cache(), "settings": settings}
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
-        with Session(self.engine, expire_on_commit=False, info=dict(self._info)) as session:
+        with Session(self._reader, expire_on_commit=False, info=dict(self._info)) as session:
             yield session
 
     @contextlib.contextmanager

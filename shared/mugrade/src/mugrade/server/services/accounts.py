@@ -12,7 +12,7 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -293,12 +293,16 @@ _ACTOR = select(
 ).join(Course, Course.pk == Account.course_pk).where(Account.active)  # fmt: skip
 
 
+_BY_TOKEN = (
+    _ACTOR.join(Token, Token.account_pk == Account.pk)
+    .add_columns(Token.pk.label("token_pk"), Token.scopes, Token.expires_at, Token.revoked_at)
+    .where(Token.sha256 == bindparam("sha256"))
+)
+
+
 def authenticate(session: Session, text: str, now: dt.datetime) -> Actor:
     """Who this API token belongs to, or 401."""
-    query = _ACTOR.join(Token, Token.account_pk == Account.pk).add_columns(
-        Token.pk.label("token_pk"), Token.scopes, Token.expires_at, Token.revoked_at
-    )
-    row = session.execute(query.where(Token.sha256 == sha256(text))).first()
+    row = session.connection().execute(_BY_TOKEN, {"sha256": sha256(text)}).first()
     if row is None or row.revoked_at is not None:
         raise ProblemError(
             401, "bad_token", "The server does not know this key; get one with `mugrade login`."

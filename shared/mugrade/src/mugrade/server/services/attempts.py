@@ -14,13 +14,22 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, bindparam, exists, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from mugrade.compare import Verdict
 from mugrade.encoding import EncodingError, canonical_json, decode
-from mugrade.server.models import Account, Attempt, Claim, Revision, SourceBundle, new_id
+from mugrade.server.models import (
+    Account,
+    Attempt,
+    Claim,
+    Extension,
+    Override,
+    Revision,
+    SourceBundle,
+    new_id,
+)
 from mugrade.server.problems import ProblemError, invalid, not_found, seconds_until
 from mugrade.server.schemas import AttemptIn
 from mugrade.server.services import answers, courses, keys, policies, standing
@@ -165,12 +174,12 @@ def store(
     key: str | None,
 ) -> Report:
     """Decide and write; call it in a write transaction."""
-    place = _lock(session, actor, graded.place)
+    place, decided = _lock(session, actor, graded.place)
     rows = standing.attempt_rows(session, actor.pk)
     replay = _repeated(rows, key, graded.request_digest)
     if replay is not None:
         return report(session, now, actor, replay.id, rows=rows, replayed=True)
-    decisions = standing.decisions(session, actor.pk)
+    decisions = standing.decisions(session, actor.pk) if decided else ({}, {})
     before = standing.derive(place.course, rows, *decisions)
     _check_window(before, place, now, accept_late=given.accept_late)
     allowed = check_limits(session, rows, place.problem, now)
@@ -189,9 +198,8 @@ def store(
         "client": given.client, "environment": given.environment,
     }  # fmt: skip
     pk = _insert(session, values)
-    session.execute(
-        insert(Claim).values(attempt_pk=pk, first=0, body=zlib.compress(graded.body, 1))
-    )
+    claim = {"attempt_pk": pk, "first": 0, "body": zlib.compress(graded.body, 1)}
+    session.connection().execute(_NEW_CLAIM, claim)
     if given.source:
         bundle = [file.model_dump() for file in given.source]
         session.execute(insert(SourceBundle).values(attempt_pk=pk, body=answers.pack(bundle)))
@@ -203,9 +211,13 @@ def store(
     )  # fmt: skip
 
 
+_NEW_ATTEMPT = insert(Attempt).returning(Attempt.pk)
+_NEW_CLAIM = insert(Claim)
+
+
 def _insert(session: Session, values: dict[str, Any]) -> int:
     try:
-        return session.execute(insert(Attempt).values(**values).returning(Attempt.pk)).scalar_one()
+        return session.connection().execute(_NEW_ATTEMPT, values).scalar_one()
     except IntegrityError:
         raise _key_conflict() from None
 
@@ -218,22 +230,34 @@ def _key_conflict() -> ProblemError:
     )
 
 
-def _lock(session: Session, actor: Actor, place: Place) -> Place:
-    """Take the account's turn; fails when answers were published since the comparison."""
-    row = session.execute(
-        select(Account.pk, Account.course_pk).where(Account.pk == actor.pk).with_for_update()
-    ).one()
-    version = session.scalar(
-        select(courses.Course.version).where(courses.Course.pk == row.course_pk)
+_TURN = (
+    select(
+        courses.Course.version,
+        exists(select(1).where(Extension.account_pk == Account.pk)).label("extended"),
+        exists(select(1).where(Override.account_pk == Account.pk)).label("overridden"),
     )
-    if version == place.course.version:
-        return place
-    course = courses.view(session, row.course_pk)
+    .join(Account, Account.course_pk == courses.Course.pk)
+    .where(Account.pk == bindparam("account"))
+    .with_for_update(of=Account)
+)
+
+
+def _lock(session: Session, actor: Actor, place: Place) -> tuple[Place, bool]:
+    """Take the account's turn; fails when answers were published since the comparison.
+
+    Returns:
+        The place as it is now, and whether staff has decided anything about the account.
+    """
+    row = session.connection().execute(_TURN, {"account": actor.pk}).one()
+    decided = row.extended or row.overridden
+    if row.version == place.course.version:
+        return place, decided
+    course = courses.view(session, actor.course_pk)
     assignment = course.assignment(place.assignment.id)
     problem = assignment.problem(place.problem.id)
     if problem.revision is None or problem.revision.pk != place.revision.pk:
         raise _stale(f"revision {place.revision.number}", "a newer revision")
-    return Place(course, assignment, problem)
+    return Place(course, assignment, problem), decided
 
 
 def _repeated(rows: list[Row], key: str | None, request_digest: str) -> Row | None:

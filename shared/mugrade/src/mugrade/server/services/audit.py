@@ -80,5 +80,10 @@ def first_broken(session: Session) -> int | None:
     return None
 
 
-def _in_order(session: Session) -> Iterator[Audit]:
-    yield from session.scalars(select(Audit).order_by(Audit.seq).execution_options(yield_per=500))
+def _in_order(session: Session, batch: int = 500) -> Iterator[Audit]:
+    last = 0
+    while rows := session.scalars(
+        select(Audit).where(Audit.seq > last).order_by(Audit.seq).limit(batch)
+    ).all():
+        yield from rows
+        last = rows[-1].seq

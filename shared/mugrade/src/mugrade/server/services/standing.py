@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from mugrade.server.models import Attempt, Extension, GroupMember, Override, ProjectGroup
@@ -44,14 +44,17 @@ class AccountStanding:
         return policies.penalty(days, min(self.results[assignment_id].pool_before, days), late)
 
 
+_OWN_ATTEMPTS = (
+    select(*_COLUMNS)
+    .where(Attempt.account_pk == bindparam("account"))
+    .order_by(Attempt.created_at, Attempt.pk)
+)
+
+
 def attempt_rows(session: Session, account_pk: int) -> list[Row]:
     """The account's attempts without their values, oldest first."""
-    query = (
-        select(*_COLUMNS)
-        .where(Attempt.account_pk == account_pk)
-        .order_by(Attempt.created_at, Attempt.pk)
-    )
-    return list(session.execute(query))
+    session.flush()  # the connection below does not know what waits in the session
+    return list(session.connection().execute(_OWN_ATTEMPTS, {"account": account_pk}))
 
 
 def of_account(
