@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 FOLDER = "emoji-10-batches-py"
-VERSION = 1
+VERSION = 2
 SIDE = 32
 TRAIN_BATCHES = 5
 PER_BATCH = 1000
