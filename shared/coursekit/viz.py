@@ -114,7 +114,10 @@ def svg(output, names=None) -> str:
         f'<rect width="{width:.0f}" height="{height:.0f}" fill="white"/>',
     ]
     for box in nodes:
-        parts += [_edge(nodes[k], box, n, len(box.inputs)) for n, k in enumerate(box.inputs)]
+        for n, k in enumerate(box.inputs):
+            parts.append(_edge(nodes[k], box, (n + 1) / (len(box.inputs) + 1)))
+            if k not in box.inputs[:n]:
+                parts.append(_edge_label(nodes[k], box, (n + 1) / (len(box.inputs) + 1)))
     parts += [_rectangle(box) for box in nodes]
     return "\n".join([*parts, "</svg>", ""])
 
@@ -151,21 +154,29 @@ def _rectangle(box: Box) -> str:
     )
 
 
-def _edge(source: Box, target: Box, place: int, count: int) -> str:
-    x1, y1 = source.x + BOX_WIDTH / 2, _top(source.layer) + BOX_HEIGHT
-    x2, y2 = target.x + BOX_WIDTH * (place + 1) / (count + 1), _top(target.layer) - 2
+def _ends(source: Box, target: Box, share: float) -> tuple[float, float, float, float]:
+    """Where an edge begins, and where it ends: at `share` of the target's width."""
+    start = source.x + BOX_WIDTH / 2, _top(source.layer) + BOX_HEIGHT
+    return *start, target.x + BOX_WIDTH * share, _top(target.layer) - 2
+
+
+def _edge(source: Box, target: Box, share: float) -> str:
+    x1, y1, x2, y2 = _ends(source, target, share)
     bend = (y2 - y1) / 2
-    line = (
+    return (
         f'<path d="M{x1:.0f} {y1:.0f}C{x1:.0f} {y1 + bend:.0f} {x2:.0f} {y2 - bend:.0f} '
         f'{x2:.0f} {y2:.0f}" fill="none" stroke="#555" marker-end="url(#tip)"/>'
     )
-    label = f'<text x="{(x1 + x2) / 2 + 4:.0f}" y="{(y1 + y2) / 2 - 2:.0f}">{source.detail}</text>'
+
+
+def _edge_label(source: Box, target: Box, share: float) -> str:
+    """What flows down the edge, and in red what came back."""
+    x1, y1, x2, y2 = _ends(source, target, share)
+    x, y = (x1 + x2) / 2 + 8, (y1 + y2) / 2
+    label = f'<text x="{x:.0f}" y="{y - 2:.0f}">{escape(source.detail)}</text>'
     if source.gradient:
-        label += (
-            f'<text x="{(x1 + x2) / 2 + 4:.0f}" y="{(y1 + y2) / 2 + 12:.0f}" fill="#a02020">'
-            f"{escape(source.gradient)}</text>"
-        )
-    return line + label
+        label += f'<text x="{x:.0f}" y="{y + 12:.0f}" fill="#a02020">{source.gradient}</text>'
+    return label
 
 
 def show(output, names=None):

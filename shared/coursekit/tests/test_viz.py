@@ -1,0 +1,86 @@
+"""Drawing graphs and curves, on stand-ins for Tensors."""
+
+import json
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+from coursekit import viz
+from coursekit.errors import CourseError
+
+
+class Value:
+    """What viz sees of a Tensor."""
+
+    requires_grad = True
+
+    def __init__(self, array, op=None, inputs=(), grad=None):
+        self.array, self.op, self.inputs, self.grad = np.asarray(array), op, inputs, grad
+        self.shape = self.array.shape
+
+    def numpy(self):
+        return self.array
+
+
+class Op:
+    def __init__(self, name):
+        self.name = name
+
+    def __repr__(self):
+        return self.name
+
+
+def graph():
+    x = Value(np.ones((2, 3)), grad=Value(np.ones((2, 3))))
+    product = Value(np.ones((2, 3)), Op("Mul<&>"), (x, x))
+    return Value(6.0, Op("Sum"), (product,), Value(1.0)), x
+
+
+def test_text_lists_inputs_before_what_uses_them():
+    output, x = graph()
+    assert viz.text(output, {"x": x}).splitlines() == [
+        "#0  x = leaf          2x3        grad 2x3",
+        "#1  Mul<&> <- #0, #0  2x3",
+        "#2  Sum <- #1         number: 6  grad number: 1",
+    ]
+
+
+def test_svg_is_well_formed_and_shows_shapes_and_gradients():
+    output, x = graph()
+    document = viz.svg(output, {"x": x})
+    root = ElementTree.fromstring(document)
+    words = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert words.count("Mul<&>") == 1 and words.count("grad 2x3") == 1
+    assert len(root.findall(".//{http://www.w3.org/2000/svg}path[@marker-end]")) == 3
+    assert root.get("aria-label") == "computational graph of 3 nodes; the result is Sum"
+
+
+def test_a_deep_graph_is_drawn_without_recursion():
+    value = Value([1.0])
+    for _ in range(5000):
+        value = Value([1.0], Op("Add"), (value,))
+    assert len(viz.boxes(value)) == 5001
+
+
+def test_curve_in_the_terminal():
+    lines = viz.curve_text([4.0, 3.0, 2.0, 1.0], width=4, height=4).splitlines()
+    assert lines[:4] == ["4 |*", "  | *", "  |  *", "1 |   *"]
+    assert lines[-1].strip() == "loss, 4 steps"
+    with pytest.raises(CourseError, match="no finite number"):
+        viz.curve_text([float("nan")])
+
+
+def test_curve_command_prints_and_writes_a_png(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "run.json").write_text(json.dumps({"error": [0.5, 0.25]}))
+    assert viz.main(["curve", str(tmp_path / "run.json"), "-o", str(tmp_path / "run.png")]) == 0
+    assert "error, 2 steps" in capsys.readouterr().out
+    assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_graph_command_names_what_is_wrong(tmp_path):
+    (tmp_path / "a.py").write_text("y = 3\n")
+    with pytest.raises(CourseError, match="no Tensor named 'y'"):
+        viz.main(["graph", f"{tmp_path}/a.py:y"])
+    with pytest.raises(CourseError, match=r"FILE\.py:NAME"):
+        viz.main(["graph", "y"])
