@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/parallel.h"
+#include "kernels/shortcuts.h"
 #include "ndarray_backend_cpu.h"
 #include "ndarray_bindings.h"
 
@@ -63,6 +64,36 @@ void bind_matmul_strided(py::module_& m) {
   });
 }
 
+// strided_add(a, a_strides, a_offset, b, b_strides, b_offset, out, shape), ...
+void bind_strided_binary(py::module_& m, Named<StridedBinary> table) {
+  for (auto& [name, kernel] : table) {
+    m.def(name, [name = name, kernel = kernel](Ref<A> a, const Dims& a_strides, int64_t a_offset,
+                                               Ref<A> b, const Dims& b_strides, int64_t b_offset,
+                                               Ref<A> out, const Dims& shape) {
+      check_view(name, shape, a_strides, a_offset, a->size);
+      check_view(name, shape, b_strides, b_offset, b->size);
+      require_same_size(name, element_count(name, shape), out->size);
+      run_kernel(out->size, [&] {
+        kernel({*a, a_strides, static_cast<size_t>(a_offset)},
+               {*b, b_strides, static_cast<size_t>(b_offset)}, out.array, shape);
+      });
+    });
+  }
+}
+
+// reduce_sum_axis(a, out, outer, length, inner), ...
+void bind_axis_reduction(py::module_& m, Named<AxisReduction> table) {
+  for (auto& [name, kernel] : table) {
+    m.def(name, [name = name, kernel = kernel](Ref<A> a, Ref<A> out, int64_t outer, int64_t length,
+                                               int64_t inner) {
+      require_same_size(name, element_count(name, {outer, length, inner}), a->size);
+      require_same_size(name, element_count(name, {outer, inner}), out->size);
+      require(length > 0, std::string(name) + ": there must be something to reduce");
+      run_kernel(a->size, [&] { kernel(*a, out.array, outer, length, inner); });
+    });
+  }
+}
+
 }  // namespace
 }  // namespace cpu
 }  // namespace needle
@@ -99,4 +130,13 @@ PYBIND11_MODULE(ndarray_backend_cpu, m) {
   bind_matmul<A>(m, "matmul", Matmul);
   bind_matmul<A>(m, "matmul_tiled", MatmulTiled, TILE);
   bind_matmul_strided(m);
+  bind_strided_binary(m, {{"strided_add", StridedAdd},
+                          {"strided_sub", StridedSub},
+                          {"strided_mul", StridedMul},
+                          {"strided_div", StridedDiv},
+                          {"strided_maximum", StridedMaximum},
+                          {"strided_eq", StridedEq},
+                          {"strided_ge", StridedGe}});
+  bind_axis_reduction(
+      m, {{"reduce_sum_axis", ReduceSumAxis}, {"reduce_max_axis", ReduceMaxAxis}});
 }

@@ -317,29 +317,31 @@ class NDArray:
 
     def ewise_or_scalar(self, other, ewise_func, scalar_func):
         """ewise_func for an NDArray of the same shape, scalar_func for a number."""
-        shape = self._shape
-        _, strides, size = _layout(shape)
-        a = self._handle
-        if self._strides != strides or a.size != size:
-            a = self.compact()._handle
         if isinstance(other, NDArray):
-            assert other._shape == shape, (
-                f"operands have shapes {shape} and {other._shape}; they must be equal "
-                "(broadcast_to makes them so)"
-            )
-            self._check_device(other)
-            b = other._handle
-            if other._strides != strides or b.size != size:
-                b = other.compact()._handle
-            out = NDArray._allocate(shape, self._device)
-            ewise_func(a, b, out._handle)
-            return out
+            return self._ewise(other, ewise_func)
         if type(other) is not float:
             other = _number(other)
             if other is None:
                 return NotImplemented
+        a = self if self.is_compact() else self.compact()
+        out = NDArray._allocate(self._shape, self._device)
+        scalar_func(a._handle, other, out._handle)
+        return out
+
+    def _ewise(self, other, function):
+        shape = self._shape
+        assert other._shape == shape, (
+            f"operands have shapes {shape} and {other._shape}; they must be equal "
+            "(broadcast_to makes them so)"
+        )
+        self._check_device(other)
         out = NDArray._allocate(shape, self._device)
-        scalar_func(a, other, out._handle)
+        if self.is_compact() and other.is_compact():
+            function(self._handle, other._handle, out._handle)
+        elif function in self._device.strided:
+            _call_strided(self._device.strided[function], self, other, out)
+        else:
+            function(self.compact()._handle, other.compact()._handle, out._handle)
         return out
 
     def _unary(self, function):
@@ -526,6 +528,13 @@ class NDArray:
             raise ValueError(f"an array of shape {self._shape} has no maximum over axis {axis}")
         self._device.reduce_max(view.compact()._handle, out._handle, terms)
         return out
+
+
+def _call_strided(function, a, b, out):
+    """out = function(a, b), for a kernel that takes any views."""
+    function(
+        a._handle, a._strides, a._offset, b._handle, b._strides, b._offset, out._handle, out._shape
+    )
 
 
 def _number(value):

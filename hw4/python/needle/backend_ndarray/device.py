@@ -28,6 +28,13 @@ class BackendDevice:
         for key in dir(mod) if mod is not None else ():
             if not key.startswith("_") or key in _SHARED_NAMES:
                 self.__dict__.setdefault(key, getattr(mod, key))
+        # Kernels that take views as operands, by the kernel for compact arrays; not every device
+        # has them.
+        self.strided = {
+            getattr(mod, key.replace("strided_", "ewise_"), None): getattr(mod, key)
+            for key in dir(mod)
+            if key.startswith("strided_")
+        }
 
     def __getattr__(self, key):
         if self.__dict__.get("mod") is None and not key.startswith("_"):

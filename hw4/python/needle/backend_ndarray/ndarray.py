@@ -329,29 +329,31 @@ class NDArray:
 
     def ewise_or_scalar(self, other, ewise_func, scalar_func):
         """ewise_func for an NDArray of the same shape, scalar_func for a number."""
-        shape = self._shape
-        _, strides, size = _layout(shape)
-        a = self._handle
-        if self._strides != strides or a.size != size:
-            a = self.compact()._handle
         if isinstance(other, NDArray):
-            assert other._shape == shape, (
-                f"operands have shapes {shape} and {other._shape}; they must be equal "
-                "(broadcast_to makes them so)"
-            )
-            self._check_device(other)
-            b = other._handle
-            if other._strides != strides or b.size != size:
-                b = other.compact()._handle
-            out = NDArray._allocate(shape, self._device)
-            ewise_func(a, b, out._handle)
-            return out
+            return self._ewise(other, ewise_func)
         if type(other) is not float:
             other = _number(other)
             if other is None:
                 return NotImplemented
+        a = self if self.is_compact() else self.compact()
+        out = NDArray._allocate(self._shape, self._device)
+        scalar_func(a._handle, other, out._handle)
+        return out
+
+    def _ewise(self, other, function):
+        shape = self._shape
+        assert other._shape == shape, (
+            f"operands have shapes {shape} and {other._shape}; they must be equal "
+            "(broadcast_to makes them so)"
+        )
+        self._check_device(other)
         out = NDArray._allocate(shape, self._device)
-        scalar_func(a, other, out._handle)
+        if self.is_compact() and other.is_compact():
+            function(self._handle, other._handle, out._handle)
+        elif function in self._device.strided:
+            _call_strided(self._device.strided[function], self, other, out)
+        else:
+            function(self.compact()._handle, other.compact()._handle, out._handle)
         return out
 
     def _unary(self, function):
@@ -375,6 +377,11 @@ class NDArray:
 
     def __sub__(self, other):
         if isinstance(other, NDArray):
+            if hasattr(self._device, "strided_sub") and other._shape == self._shape:
+                self._check_device(other)
+                out = NDArray._allocate(self._shape, self._device)
+                _call_strided(self._device.strided_sub, self, other, out)
+                return out
             return self + (-other)
         number = _number(other)
         return NotImplemented if number is None else self + -number
@@ -520,8 +527,29 @@ class NDArray:
             kept = tuple(1 if i in axes else n for i, n in enumerate(shape))
         return view, NDArray._allocate(kept, self._device)
 
+    def _reduce_axis(self, name, axis, keepdims):
+        """Reduces neighbouring axes that are not the last without moving them; None if it cannot.
+
+        To the kernel the array has three axes: those before, the reduced ones, those after.
+        """
+        if axis is None or not self.is_compact() or not hasattr(self._device, name):
+            return None
+        axes = sorted(_axes_of(axis, self.ndim))
+        first, end = (axes[0], axes[-1] + 1) if axes else (0, self.ndim)
+        before, shape, after = self._shape[:first], self._shape[first:end], self._shape[end:]
+        if not after or len(shape) != len(axes) or prod(shape) == 0:
+            return None
+        kept = (1,) * len(axes) if keepdims else ()
+        out = NDArray._allocate((*before, *kept, *after), self._device)
+        function = getattr(self._device, name)
+        function(self._handle, out._handle, prod(before), prod(shape), prod(after))
+        return out
+
     def sum(self, axis=None, keepdims=False):
         """Sum over an axis, several axes (a tuple) or all (None: the result has shape ())."""
+        out = self._reduce_axis("reduce_sum_axis", axis, keepdims)
+        if out is not None:
+            return out
         view, out = self.reduce_view_out(axis, keepdims=keepdims)
         terms = view._shape[-1]
         if terms == 0:
@@ -532,12 +560,22 @@ class NDArray:
 
     def max(self, axis=None, keepdims=False):
         """Largest element over axes as in sum; NaN where there is one."""
+        out = self._reduce_axis("reduce_max_axis", axis, keepdims)
+        if out is not None:
+            return out
         view, out = self.reduce_view_out(axis, keepdims=keepdims)
         terms = view._shape[-1]
         if terms == 0:
             raise ValueError(f"an array of shape {self._shape} has no maximum over axis {axis}")
         self._device.reduce_max(view.compact()._handle, out._handle, terms)
         return out
+
+
+def _call_strided(function, a, b, out):
+    """out = function(a, b), for a kernel that takes any views."""
+    function(
+        a._handle, a._strides, a._offset, b._handle, b._strides, b._offset, out._handle, out._shape
+    )
 
 
 def _number(value):

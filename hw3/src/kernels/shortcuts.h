@@ -1,0 +1,38 @@
+// Kernels that spare a copy. Without them NDArray would work as well, by way of Compact: an operand
+// that is broadcast would be written out in full, an axis that is reduced would be moved to the end.
+#pragma once
+
+#include <cstddef>
+
+#include "../ndarray_backend_cpu.h"
+
+namespace needle {
+namespace cpu {
+
+// An operand that is a view of a buffer.
+struct ArrayView {
+  const AlignedArray& array;
+  const Dims& strides;
+  size_t offset;
+};
+
+// out (row-major, of this shape) = a op b, element by element.
+using StridedBinary = void (*)(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape);
+void StridedAdd(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape);
+void StridedSub(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape);
+void StridedMul(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape);
+void StridedDiv(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape);
+void StridedMaximum(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape);
+void StridedEq(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape);
+void StridedGe(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape);
+
+// out (outer x inner) = reduction over the middle axis of a (outer x length x inner).
+using AxisReduction = void (*)(const AlignedArray& a, AlignedArray* out, size_t outer,
+                               size_t length, size_t inner);
+void ReduceSumAxis(const AlignedArray& a, AlignedArray* out, size_t outer, size_t length,
+                   size_t inner);
+void ReduceMaxAxis(const AlignedArray& a, AlignedArray* out, size_t outer, size_t length,
+                   size_t inner);
+
+}  // namespace cpu
+}  // namespace needle
