@@ -1,0 +1,354 @@
+"""Fused kernels: whole layers as one operator, where the device offers one (`src/fused/`).
+
+A layer says what it computes operator by operator; that form works everywhere and is what the
+course is about. A fused kernel computes the same in one or two passes over memory. To use it, a
+layer's `forward` begins with
+
+    if result := ops.fused("layer_norm", self, x):
+        return result
+
+Its gradient is a kernel too. The gradient of that gradient goes back to the layer's own form, so
+that it can be differentiated as often as one likes.
+"""
+
+import contextlib
+import copy
+from collections import defaultdict
+
+from ..autograd import Tensor, TensorOp, TensorTupleOp, find_topo_sort, sum_node_list
+from ..backend_selection import NDArray
+from ..init import zeros_like
+
+_switched_on = True
+
+
+@contextlib.contextmanager
+def without_fused_kernels():
+    """Inside this context all layers compute operator by operator."""
+    global _switched_on
+    before, _switched_on = _switched_on, False
+    try:
+        yield
+    finally:
+        _switched_on = before
+
+
+def has_kernel(device, name):
+    """Whether `device` has the fused kernel `name`, and may use it."""
+    return _switched_on and hasattr(device, "fused_" + name)
+
+
+def fused(name, module, *inputs, **constants):
+    """The result of a layer by its fused kernel, or None where the device has none.
+
+    Args:
+        name: of the kernel, a key of KERNELS.
+        module: the layer; its parameters that the kernel names are inputs as well.
+        inputs: Tensors.
+        constants: what else the layer's own form is called with; no gradient flows there.
+    """
+    device = (inputs or (module.weight,))[0].device
+    if not has_kernel(device, name):
+        return None
+    kernel = KERNELS[name]
+    names = [key for key in kernel.parameters if getattr(module, key, None) is not None]
+    op = (_FusedTuple if kernel.results > 1 else _Fused)(kernel(module, names, constants))
+    result = op(*inputs, *[getattr(module, key) for key in names])
+    return tuple(result) if kernel.results > 1 else result
+
+
+class _Fused(TensorOp):
+    """A layer as one operator on its inputs and parameters."""
+
+    def __init__(self, kernel):
+        self.kernel = kernel
+
+    def __repr__(self):
+        return type(self.kernel).__name__
+
+    def compute(self, *arrays):
+        return self.kernel.forward(*arrays)
+
+    def gradient(self, out_grad, node):
+        adjoints = tuple(out_grad) if self.kernel.results > 1 else (out_grad,)
+        needed = [value.requires_grad for value in node.inputs]
+        return tuple(_FusedGradient(self.kernel, needed)(*adjoints, *node.inputs))
+
+
+class _FusedTuple(_Fused, TensorTupleOp):
+    """The same for a layer with several results."""
+
+    __call__ = TensorTupleOp.__call__
+
+
+class _FusedGradient(TensorTupleOp):
+    """The adjoints of a layer's inputs and parameters; zeros where none is needed."""
+
+    def __init__(self, kernel, needed):
+        self.kernel = kernel
+        self.needed = needed
+
+    def compute(self, *arrays):
+        adjoints, inputs = arrays[: self.kernel.results], arrays[self.kernel.results :]
+        grads = self.kernel.backward(self.needed, *adjoints, *inputs)
+        return tuple(
+            _new(x, (1,) * x.ndim, 0.0).broadcast_to(x.shape) if grad is None else grad
+            for grad, x in zip(grads, inputs)
+        )
+
+    def gradient(self, out_grad, node):
+        leaves = [value + 0.0 for value in node.inputs]
+        adjoints, inputs = leaves[: self.kernel.results], leaves[self.kernel.results :]
+        with without_fused_kernels():
+            results = self.kernel.in_operators(inputs)
+        return tuple(_adjoints(_adjoints(results, adjoints, inputs), out_grad, leaves))
+
+
+def _adjoints(results, adjoints, leaves):
+    """Reverse mode from `results` down to `leaves` and no further, without setting any `.grad`."""
+    collected = defaultdict(list)
+    for result, adjoint in zip(results, adjoints):
+        collected[result].append(adjoint)
+    order = find_topo_sort(list(results))
+    for node in reversed(order):
+        if node.is_leaf() or node not in collected or any(node is leaf for leaf in leaves):
+            continue
+        grads = node.op.gradient_as_tuple(sum_node_list(collected[node]), node)
+        for value, grad in zip(node.inputs, grads):
+            collected[value].append(grad)
+    return [
+        sum_node_list(collected[leaf]) if leaf in collected else zeros_like(leaf) for leaf in leaves
+    ]
+
+
+def _new(like, shape, fill=None):
+    """A new array on the device of `like`."""
+    array = NDArray.make(shape, device=like.device)
+    if fill is not None:
+        array.fill(fill)
+    return array
+
+
+def _handles(*arrays):
+    """The buffers of arrays, compact; None stays None."""
+    return [None if a is None else a.compact()._handle for a in arrays]
+
+
+class Kernel:
+    """A fused kernel at work for one call of a layer; what `backward` needs is kept on it.
+
+    Attributes:
+        parameters: names of the layer's parameters, which follow the inputs.
+        results: how many Tensors the layer returns.
+        method: the layer's own form, called with inputs and constants.
+    """
+
+    parameters = ()
+    results = 1
+    method = "forward"
+
+    def __init__(self, module, names, constants):
+        self.module = module
+        self.names = names
+        self.constants = constants
+
+    def in_operators(self, inputs):
+        """The results computed by the layer's own operators; parameters come after the inputs."""
+        module = copy.copy(self.module)
+        count = len(inputs) - len(self.names)
+        for name, value in zip(self.names, inputs[count:]):
+            setattr(module, name, value)
+        result = getattr(module, self.method)(*inputs[:count], **self.constants)
+        return result if self.results > 1 else (result,)
+
+
+class LinearKernel(Kernel):
+    """(rows, in) @ (in, out) + (1, out); the input may have more axes."""
+
+    parameters = ("weight", "bias")
+
+    def forward(self, x, w, b=None):
+        rows = x.compact().reshape((x.size // w.shape[0], w.shape[0]))
+        y = rows @ w
+        if b is not None:
+            y.device.fused_add_rows(*_handles(y, b))
+        return y.reshape((*x.shape[:-1], w.shape[1]))
+
+    def backward(self, needed, g, x, w, b=None):
+        rows = x.compact().reshape((x.size // w.shape[0], w.shape[0]))
+        g = g.compact().reshape((rows.shape[0], w.shape[1]))
+        dx = (g @ w.swapaxes(0, 1)).reshape(x.shape) if needed[0] else None
+        dw = rows.swapaxes(0, 1) @ g
+        if b is None:
+            return dx, dw
+        db = _new(x, b.shape)
+        x.device.fused_sum_rows(*_handles(g, db))
+        return dx, dw, db
+
+
+class ReLUKernel(Kernel):
+    def forward(self, x):
+        self.y = x.maximum(0.0)
+        return self.y
+
+    def backward(self, needed, g, x):
+        dx = _new(x, x.shape)
+        x.device.fused_relu_backward(*_handles(self.y, g, dx))
+        return (dx,)
+
+
+class SoftmaxLossKernel(Kernel):
+    def forward(self, logits):
+        loss, self.lse = _new(logits, ()), _new(logits, (logits.shape[0],))
+        self.classes = self.constants["y"].realize_cached_data()
+        logits.device.fused_softmax_loss(*_handles(logits, self.classes, loss, self.lse))
+        return loss
+
+    def backward(self, needed, g, logits):
+        grad = _new(logits, logits.shape)
+        logits.device.fused_softmax_loss_backward(
+            *_handles(logits, self.classes, self.lse, g, grad)
+        )
+        return (grad,)
+
+
+class EmbeddingKernel(Kernel):
+    parameters = ("weight",)
+
+    def forward(self, w):
+        self.ids = self.constants["x"].realize_cached_data()
+        out = _new(w, (*self.ids.shape, w.shape[1]))
+        w.device.fused_gather(*_handles(w, self.ids, out), w.shape[1])
+        return out
+
+    def backward(self, needed, g, w):
+        dw = _new(w, w.shape)
+        w.device.fused_scatter_add(*_handles(g, self.ids, dw), w.shape[1])
+        return (dw,)
+
+
+class LayerNormKernel(Kernel):
+    parameters = ("weight", "bias")
+
+    def forward(self, x, w, b):
+        y, self.stats = _new(x, x.shape), _new(x, (x.size // w.size, 2))
+        x.device.fused_layer_norm(*_handles(x, w, b, y, self.stats), self.module.eps)
+        return y
+
+    def backward(self, needed, g, x, w, b):
+        grads = [_new(x, a.shape) for a in (x, w, b)]
+        x.device.fused_layer_norm_backward(*_handles(x, w, self.stats, g, *grads))
+        return grads
+
+
+class BatchNormKernel(Kernel):
+    """Of (N, C) or (N, C, H, W), in training."""
+
+    parameters = ("weight", "bias")
+
+    def forward(self, x, w, b):
+        y, self.mean, self.var = _new(x, x.shape), _new(x, w.shape), _new(x, w.shape)
+        self.sizes = (x.shape[0], x.size // (x.shape[0] * x.shape[1]), self.module.eps)
+        x.device.fused_batch_norm(*_handles(x, w, b, y, self.mean, self.var), *self.sizes)
+        self.module.observe(*(Tensor(a, requires_grad=False) for a in (self.mean, self.var)))
+        return y
+
+    def backward(self, needed, g, x, w, b):
+        grads = [_new(x, a.shape) for a in (x, w, b)]
+        x.device.fused_batch_norm_backward(
+            *_handles(x, w, self.mean, self.var, g, *grads), *self.sizes
+        )
+        return grads
+
+
+class ConvKernel(Kernel):
+    """Of images (N, C, H, W)."""
+
+    parameters = ("weight", "bias")
+
+    def forward(self, x, w, b=None):
+        k, stride, p = w.shape[0], self.module.stride, self.module.padding
+        self.sizes = [*x.shape, k, w.shape[3], stride, p]
+        size = [(n + 2 * p - k) // stride + 1 for n in x.shape[2:]]
+        y = _new(x, (x.shape[0], w.shape[3], *size))
+        x.device.fused_conv(*_handles(x, w, b, y), self.sizes)
+        return y
+
+    def backward(self, needed, g, x, w, b=None):
+        dx = _new(x, x.shape) if needed[0] else None
+        dw, db = _new(x, w.shape), _new(x, (w.shape[3],))
+        x.device.fused_conv_backward(*_handles(x, w, g, dx, dw, db), self.sizes)
+        return (dx, dw, db)[: 2 if b is None else 3]
+
+
+class LSTMKernel(Kernel):
+    """A cell along a sequence: x (T, B, I), h and c (B, H) -> all outputs, last h, last c."""
+
+    parameters = ("W_ih", "W_hh", "bias_ih", "bias_hh")
+    results = 3
+    method = "run"
+
+    def forward(self, x, h, c, W_ih, W_hh, b_ih=None, b_hh=None):
+        steps, batch, width = *x.shape[:2], h.shape[1]
+        out, self.cells = (_new(x, (steps, batch, width)) for _ in range(2))
+        self.out, self.gates = out, _new(x, (steps, batch, 4 * width))
+        x.device.fused_lstm(
+            *_handles(x, h, c, W_ih, W_hh, b_ih, b_hh, out, self.gates, self.cells), steps, batch
+        )
+        last = [a[steps - 1 :, :, :].compact().reshape(h.shape) for a in (out, self.cells)]
+        return out, *last
+
+    def backward(self, needed, g, dh, dc, x, h, c, W_ih, W_hh, *biases):
+        dx = _new(x, x.shape) if needed[0] else None
+        grads = [_new(x, a.shape) for a in (h, c, W_ih, W_hh)]
+        db = _new(x, biases[0].shape) if biases else None
+        x.device.fused_lstm_backward(
+            *_handles(x, h, c, W_ih, W_hh, self.out, self.gates, self.cells, g, dh, dc),
+            *_handles(dx, *grads, db), *x.shape[:2],
+        )  # fmt: skip
+        return dx, *grads, *(db for _ in biases)
+
+
+class AttentionKernel(Kernel):
+    """Of q (B, H, T, D), k and v (B, H, S, D), without dropout -> (result, probs)."""
+
+    results = 2
+
+    def forward(self, q, k, v):
+        self.sizes = (q.shape[0] * q.shape[1], q.shape[2], k.shape[2])
+        out, self.probs = _new(q, q.shape), _new(q, (*q.shape[:3], k.shape[2]))
+        q.device.fused_attention(
+            *_handles(q, k, v, out, self.probs), *self.sizes, self.module.causal
+        )
+        return out, self.probs
+
+    def backward(self, needed, g, dprobs, q, k, v):
+        grads = [_new(a, a.shape) for a in (q, k, v)]
+        q.device.fused_attention_backward(*_handles(q, k, v, self.probs, g, dprobs, *grads),
+                                          *self.sizes)  # fmt: skip
+        return grads
+
+
+KERNELS = {
+    "add_rows": LinearKernel, "relu_backward": ReLUKernel, "softmax_loss": SoftmaxLossKernel,
+    "gather": EmbeddingKernel, "layer_norm": LayerNormKernel, "batch_norm": BatchNormKernel,
+    "conv": ConvKernel, "lstm": LSTMKernel, "attention": AttentionKernel,
+}  # fmt: skip
+
+
+def fused_step(optimizer, name, update):
+    """One step of an optimizer by its fused kernel; False where a device has none.
+
+    Args:
+        update: called with a parameter, its data, its gradient and the array for its new data;
+            it calls the kernel.
+    """
+    params = [p for p in optimizer.params if p.grad is not None]
+    if not all(has_kernel(p.device, name) for p in params):
+        return False
+    for p in params:
+        data, grad = p.realize_cached_data(), p.grad.realize_cached_data()
+        out = _new(data, data.shape)
+        update(p, data, grad, out)
+        p.cached_data = out
+    return True
