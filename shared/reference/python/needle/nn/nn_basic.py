@@ -111,6 +111,10 @@ class Linear(Module):
 
     def forward(self, x):
         ### BEGIN SOLUTION hw2/nn_linear
+        ### FROM hw4
+        if result := ops.fused("linear", self, x):
+            return result
+        ### END
         y = x @ self.weight
         if self.bias is not None:
             y = y + self.bias.broadcast_to(y.shape)
@@ -132,6 +136,10 @@ class ReLU(Module):
 
     def forward(self, x):
         ### BEGIN SOLUTION hw2/nn_relu
+        ### FROM hw4
+        if result := ops.fused("relu", self, x):
+            return result
+        ### END
         return ops.relu(x)
         ### END SOLUTION
 
@@ -157,6 +165,10 @@ class SoftmaxLoss(Module):
     def forward(self, logits, y):
         """logits (B, classes), class ids y (B,) -> a number, shape ()."""
         ### BEGIN SOLUTION hw2/nn_softmax_loss
+        ### FROM hw4
+        if result := ops.fused("softmax_loss", self, logits, y=y):
+            return result
+        ### END
         samples, classes = logits.shape
         one_hot = init.one_hot(classes, y, device=logits.device, dtype=logits.dtype)
         true_logits = (logits * one_hot).sum(axes=(1,))
@@ -180,6 +192,9 @@ class BatchNorm1d(Module):
         self.eps = eps
         self.momentum = momentum
         ### BEGIN SOLUTION hw2/nn_batchnorm
+        ### FROM hw4
+        self.kernel = "batch_norm"
+        ### END
         self.weight = Parameter(init.ones(dim, device=device, dtype=dtype))
         self.bias = Parameter(init.zeros(dim, device=device, dtype=dtype))
         self.running_mean = init.zeros(dim, device=device, dtype=dtype)
@@ -188,6 +203,10 @@ class BatchNorm1d(Module):
 
     def forward(self, x):
         ### BEGIN SOLUTION hw2/nn_batchnorm
+        ### FROM hw4
+        if self.training and (result := ops.fused("batch_norm", self, x)):
+            return result
+        ### END
         samples = x.shape[0]
 
         def over_batch(row):
@@ -226,6 +245,11 @@ class LayerNorm1d(Module):
 
     def forward(self, x):
         ### BEGIN SOLUTION hw2/nn_layernorm
+        ### FROM hw4
+        if result := ops.fused("layer_norm", self, x):
+            return result
+
+        ### END
         def over_features(column):
             return column.reshape((x.shape[0], 1)).broadcast_to(x.shape)
 

@@ -66,6 +66,9 @@ class MultiHeadAttention(Module):
                 f"got {q.shape}, {k.shape}, {v.shape}"
             )
         ### BEGIN SOLUTION hw4/attention_activation
+        dropping = self.dropout.training and self.dropout.p > 0
+        if not dropping and (result := ops.fused("attention", self, q, k, v)):
+            return result
         scores = self.matmul(q, k) / math.sqrt(dim)
         if self.causal:
             mask = self.create_causal_mask(queries, keys, q.device)

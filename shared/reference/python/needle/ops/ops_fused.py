@@ -33,9 +33,9 @@ def without_fused_kernels():
         _switched_on = before
 
 
-def has_kernel(device, name):
-    """Whether `device` has the fused kernel `name`, and may use it."""
-    return _switched_on and hasattr(device, "fused_" + name)
+def has_kernel(device, entry):
+    """Whether `device` has the function `entry` of a fused kernel, and may use it."""
+    return _switched_on and hasattr(device, entry)
 
 
 def fused(name, module, *inputs, **constants):
@@ -45,15 +45,16 @@ def fused(name, module, *inputs, **constants):
         name: of the kernel, a key of KERNELS.
         module: the layer; its parameters that the kernel names are inputs as well.
         inputs: Tensors.
-        constants: what else the layer's own form is called with; no gradient flows there.
+        constants: Tensors that the layer's own form takes by name; no gradient flows there.
     """
-    device = (inputs or (module.weight,))[0].device
-    if not has_kernel(device, name):
-        return None
     kernel = KERNELS[name]
     names = [key for key in kernel.parameters if getattr(module, key, None) is not None]
+    tensors = [*inputs, *[getattr(module, key) for key in names]]
+    devices = {value.device for value in (*tensors, *constants.values())}
+    if len(devices) > 1 or not has_kernel(devices.pop(), kernel.entry):
+        return None  # on different devices: the layer's own form says so in clear words
     op = (_FusedTuple if kernel.results > 1 else _Fused)(kernel(module, names, constants))
-    result = op(*inputs, *[getattr(module, key) for key in names])
+    result = op(*tensors)
     return tuple(result) if kernel.results > 1 else result
 
 
@@ -138,11 +139,13 @@ class Kernel:
     """A fused kernel at work for one call of a layer; what `backward` needs is kept on it.
 
     Attributes:
+        entry: name of the device's function.
         parameters: names of the layer's parameters, which follow the inputs.
         results: how many Tensors the layer returns.
         method: the layer's own form, called with inputs and constants.
     """
 
+    entry = ""
     parameters = ()
     results = 1
     method = "forward"
@@ -165,9 +168,12 @@ class Kernel:
 class LinearKernel(Kernel):
     """(rows, in) @ (in, out) + (1, out); the input may have more axes."""
 
+    entry = "fused_add_rows"
     parameters = ("weight", "bias")
 
     def forward(self, x, w, b=None):
+        if x.shape[-1] != w.shape[0] or (b is not None and b.size != w.shape[1]):
+            raise ValueError("the last axis of the input must be in_features")
         rows = x.compact().reshape((x.size // w.shape[0], w.shape[0]))
         y = rows @ w
         if b is not None:
@@ -187,6 +193,8 @@ class LinearKernel(Kernel):
 
 
 class ReLUKernel(Kernel):
+    entry = "fused_relu_backward"
+
     def forward(self, x):
         self.y = x.maximum(0.0)
         return self.y
@@ -198,6 +206,8 @@ class ReLUKernel(Kernel):
 
 
 class SoftmaxLossKernel(Kernel):
+    entry = "fused_softmax_loss"
+
     def forward(self, logits):
         loss, self.lse = _new(logits, ()), _new(logits, (logits.shape[0],))
         self.classes = self.constants["y"].realize_cached_data()
@@ -213,6 +223,7 @@ class SoftmaxLossKernel(Kernel):
 
 
 class EmbeddingKernel(Kernel):
+    entry = "fused_gather"
     parameters = ("weight",)
 
     def forward(self, w):
@@ -228,9 +239,12 @@ class EmbeddingKernel(Kernel):
 
 
 class LayerNormKernel(Kernel):
+    entry = "fused_layer_norm"
     parameters = ("weight", "bias")
 
     def forward(self, x, w, b):
+        if x.shape[-1] != w.size:
+            raise ValueError("the last axis of the input must have as many features as the layer")
         y, self.stats = _new(x, x.shape), _new(x, (x.size // w.size, 2))
         x.device.fused_layer_norm(*_handles(x, w, b, y, self.stats), self.module.eps)
         return y
@@ -244,13 +258,19 @@ class LayerNormKernel(Kernel):
 class BatchNormKernel(Kernel):
     """Of (N, C) or (N, C, H, W), in training."""
 
+    entry = "fused_batch_norm"
     parameters = ("weight", "bias")
 
     def forward(self, x, w, b):
+        if x.shape[1] != w.size:
+            raise ValueError("axis 1 of the input must have as many features as the layer")
         y, self.mean, self.var = _new(x, x.shape), _new(x, w.shape), _new(x, w.shape)
         self.sizes = (x.shape[0], x.size // (x.shape[0] * x.shape[1]), self.module.eps)
         x.device.fused_batch_norm(*_handles(x, w, b, y, self.mean, self.var), *self.sizes)
-        self.module.observe(*(Tensor(a, requires_grad=False) for a in (self.mean, self.var)))
+        for name, seen in (("running_mean", self.mean), ("running_var", self.var)):
+            old, momentum = getattr(self.module, name), self.module.momentum
+            new = (1 - momentum) * old + momentum * Tensor(seen, requires_grad=False)
+            setattr(self.module, name, new)
         return y
 
     def backward(self, needed, g, x, w, b):
@@ -264,6 +284,7 @@ class BatchNormKernel(Kernel):
 class ConvKernel(Kernel):
     """Of images (N, C, H, W)."""
 
+    entry = "fused_conv"
     parameters = ("weight", "bias")
 
     def forward(self, x, w, b=None):
@@ -284,6 +305,7 @@ class ConvKernel(Kernel):
 class LSTMKernel(Kernel):
     """A cell along a sequence: x (T, B, I), h and c (B, H) -> all outputs, last h, last c."""
 
+    entry = "fused_lstm"
     parameters = ("W_ih", "W_hh", "bias_ih", "bias_hh")
     results = 3
     method = "run"
@@ -312,6 +334,7 @@ class LSTMKernel(Kernel):
 class AttentionKernel(Kernel):
     """Of q (B, H, T, D), k and v (B, H, S, D), without dropout -> (result, probs)."""
 
+    entry = "fused_attention"
     results = 2
 
     def forward(self, q, k, v):
@@ -330,8 +353,8 @@ class AttentionKernel(Kernel):
 
 
 KERNELS = {
-    "add_rows": LinearKernel, "relu_backward": ReLUKernel, "softmax_loss": SoftmaxLossKernel,
-    "gather": EmbeddingKernel, "layer_norm": LayerNormKernel, "batch_norm": BatchNormKernel,
+    "linear": LinearKernel, "relu": ReLUKernel, "softmax_loss": SoftmaxLossKernel,
+    "embedding": EmbeddingKernel, "layer_norm": LayerNormKernel, "batch_norm": BatchNormKernel,
     "conv": ConvKernel, "lstm": LSTMKernel, "attention": AttentionKernel,
 }  # fmt: skip
 
@@ -340,15 +363,18 @@ def fused_step(optimizer, name, update):
     """One step of an optimizer by its fused kernel; False where a device has none.
 
     Args:
-        update: called with a parameter, its data, its gradient and the array for its new data;
-            it calls the kernel.
+        name: the device's function for one parameter.
+        update: called with that function, the parameter, and the buffers of its data, of its
+            gradient and for its new data.
     """
     params = [p for p in optimizer.params if p.grad is not None]
     if not all(has_kernel(p.device, name) for p in params):
         return False
     for p in params:
+        if p.grad.shape != p.shape:
+            raise ValueError(f"a gradient of shape {p.grad.shape} for a parameter of {p.shape}")
         data, grad = p.realize_cached_data(), p.grad.realize_cached_data()
         out = _new(data, data.shape)
-        update(p, data, grad, out)
+        update(getattr(p.device, name), p, *_handles(data, grad, out))
         p.cached_data = out
     return True
