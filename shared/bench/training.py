@@ -31,9 +31,8 @@ CASES = {
 
 def needle_step(case):
     """A function that does one training step and returns the loss as a float."""
-    import numpy as np
-
     import needle as ndl
+    import numpy as np
     from apps.models import LanguageModel, ResNet9
     from needle import nn
 
