@@ -33,6 +33,23 @@ void need_ids(const char* name, const Array& ids, size_t rows) {
   }
 }
 
+std::vector<LinearLayer> linear_layers(const Array& x, const std::vector<Array>& w,
+                                       const std::vector<Maybe>& b, const std::vector<bool>& relu,
+                                       const std::vector<Array>& y, size_t rows) {
+  require(!w.empty() && rows > 0, "fused_mlp: no layers or no rows");
+  std::vector<LinearLayer> layers(w.size());
+  size_t in = x->size / rows;
+  need("fused_mlp", x, rows * in);
+  for (size_t k = 0; k < w.size(); ++k) {
+    const size_t out = y.at(k)->size / rows;
+    need("fused_mlp", w[k], in * out), need("fused_mlp", y[k], rows * out);
+    if (b.at(k)) need("fused_mlp", *b[k], out);
+    layers[k] = {w[k]->ptr, pointer(b[k]), y[k]->ptr, in, out, relu.at(k)};
+    in = out;
+  }
+  return layers;
+}
+
 ConvShape conv_shape(const std::vector<size_t>& n, const Array& x, const Array& w, size_t out) {
   ConvShape s{n.at(0), n.at(1), n.at(2), n.at(3), n.at(4), n.at(5), n.at(6), n.at(7), 0, 0};
   require(s.N > 0 && s.K > 0 && s.stride > 0 && s.H + 2 * s.padding >= s.K &&
@@ -47,13 +64,26 @@ ConvShape conv_shape(const std::vector<size_t>& n, const Array& x, const Array& 
 }
 
 void bind_rows(py::module_& m) {
-  m.def("fused_add_rows", [](Array y, Array bias) {
-    require(bias->size > 0 && y->size % bias->size == 0, "fused_add_rows: sizes do not fit");
-    run_kernel(y->size, [&] { AddToRows(y->ptr, bias->ptr, y->size / bias->size, bias->size); });
+  m.def("fused_mlp", [](Array x, const std::vector<Array>& w, const std::vector<Maybe>& b,
+                        const std::vector<bool>& relu, const std::vector<Array>& y, size_t rows) {
+    const auto layers = linear_layers(x, w, b, relu, y, rows);
+    run_kernel(x->size * layers[0].out * layers.size(), [&] { Mlp(x->ptr, rows, layers); });
   });
-  m.def("fused_sum_rows", [](Array g, Array out) {
-    require(out->size > 0 && g->size % out->size == 0, "fused_sum_rows: sizes do not fit");
-    run_kernel(g->size, [&] { SumRows(g->ptr, out->ptr, g->size / out->size, out->size); });
+  m.def("fused_mlp_backward", [](Array x, const std::vector<Array>& w, const std::vector<Maybe>& b,
+                                 const std::vector<bool>& relu, const std::vector<Array>& y,
+                                 size_t rows, Array g, Maybe dx, const std::vector<Array>& dw,
+                                 const std::vector<Maybe>& db) {
+    const auto layers = linear_layers(x, w, b, relu, y, rows);
+    std::vector<LinearGradient> gradients(layers.size());
+    for (size_t k = 0; k < layers.size(); ++k) {
+      need("fused_mlp", dw.at(k), w[k]->size);
+      if (db.at(k)) need("fused_mlp", *db[k], layers[k].out);
+      gradients[k] = {dw[k]->ptr, pointer(db[k])};
+    }
+    need("fused_mlp", g, rows * layers.back().out);
+    if (dx) need("fused_mlp", *dx, x->size);
+    run_kernel(x->size * layers[0].out * layers.size(),
+               [&] { MlpBackward(x->ptr, rows, layers, g->ptr, pointer(dx), gradients); });
   });
   m.def("fused_relu_backward", [](Array y, Array g, Array dx) {
     need("fused_relu", g, y->size), need("fused_relu", dx, y->size);

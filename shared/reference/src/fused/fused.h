@@ -64,8 +64,21 @@ void for_parts(size_t count, Body body) {
   });
 }
 
-// rows x columns: adds `bias` to every row of y; sums the rows of g.
-void AddToRows(float* y, const float* bias, size_t rows, size_t columns);
+// Linear layers one after the other, (rows, in) -> (rows, out), each perhaps with bias and ReLU.
+struct LinearLayer {
+  const float *w, *b;  // (in, out), (out) or null
+  float* y;            // (rows, out)
+  size_t in, out;
+  bool relu;
+};
+struct LinearGradient {
+  float *w, *b;
+};
+void Mlp(const float* x, size_t rows, const std::vector<LinearLayer>& layers);
+void MlpBackward(const float* x, size_t rows, const std::vector<LinearLayer>& layers,
+                 const float* g, float* dx, const std::vector<LinearGradient>& gradients);
+
+// rows x columns: sums the rows of g.
 void SumRows(const float* g, float* out, size_t rows, size_t columns);
 
 void ReluBackward(const float* y, const float* g, float* dx, size_t size);

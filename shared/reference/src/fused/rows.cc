@@ -18,11 +18,48 @@ size_t rows_per_task(size_t columns) {
 }
 }  // namespace
 
-void AddToRows(float* y, const float* bias, size_t rows, size_t columns) {
-  parallel_for(rows, rows_per_task(columns), [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i)
-      for (size_t j = 0; j < columns; ++j) y[i * columns + j] += bias[j];
-  });
+void Mlp(const float* x, size_t rows, const std::vector<LinearLayer>& layers) {
+  for (const LinearLayer& layer : layers) {
+    const size_t columns = layer.out;
+    MatmulViews({x, static_cast<ptrdiff_t>(layer.in), 1}, {layer.w, static_cast<ptrdiff_t>(columns), 1},
+                layer.y, rows, layer.in, columns);
+    if (layer.b != nullptr || layer.relu)
+      parallel_for(rows, rows_per_task(columns), [&](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; ++i) {
+          float* y = layer.y + i * columns;
+          if (layer.b != nullptr)
+            for (size_t j = 0; j < columns; ++j) y[j] += layer.b[j];
+          if (layer.relu)
+            for (size_t j = 0; j < columns; ++j) y[j] = y[j] < 0 ? 0 : y[j];
+        }
+      });
+    x = layer.y;
+  }
+}
+
+void MlpBackward(const float* x, size_t rows, const std::vector<LinearLayer>& layers,
+                 const float* g, float* dx, const std::vector<LinearGradient>& gradients) {
+  size_t widest = 0;
+  for (const LinearLayer& layer : layers) widest = std::max({widest, layer.in, layer.out});
+  const bool deep = layers.size() > 1;
+  AlignedArray masked(layers.back().relu || deep ? rows * widest : 0), passed(deep ? rows * widest : 0);
+  for (size_t k = layers.size(); k-- > 0;) {
+    const LinearLayer& layer = layers[k];
+    const float* input = k == 0 ? x : layers[k - 1].y;
+    if (layer.relu) {
+      ReluBackward(layer.y, g, masked.ptr, rows * layer.out);
+      g = masked.ptr;
+    }
+    const MatrixView adjoint{g, static_cast<ptrdiff_t>(layer.out), 1};
+    MatmulViews({input, 1, static_cast<ptrdiff_t>(layer.in)}, adjoint, gradients[k].w, layer.in,
+                rows, layer.out);
+    if (gradients[k].b != nullptr) SumRows(g, gradients[k].b, rows, layer.out);
+    if (k == 0 && dx == nullptr) return;
+    float* next = k == 0 ? dx : g == passed.ptr ? masked.ptr : passed.ptr;
+    MatmulViews(adjoint, {layer.w, 1, static_cast<ptrdiff_t>(layer.out)}, next, rows, layer.out,
+                layer.in);
+    g = next;
+  }
 }
 
 // Threads share out the columns, so that every sum has one fixed order.

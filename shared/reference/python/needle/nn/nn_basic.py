@@ -153,6 +153,10 @@ class Sequential(Module):
 
     def forward(self, x):
         ### BEGIN SOLUTION hw2/nn_sequential
+        ### FROM hw4
+        if result := ops.fused("linear", self, x):
+            return result
+        ### END
         for module in self.modules:
             x = module(x)
         return x
@@ -278,7 +282,7 @@ class Dropout(Module):
 
     def forward(self, x):
         ### BEGIN SOLUTION hw2/nn_dropout
-        if not self.training:
+        if not self.training or self.p == 0:
             return x
         keep = 1 - self.p
         mask = init.randb(*x.shape, p=keep, device=x.device, dtype=x.dtype)

@@ -18,6 +18,7 @@ from collections import defaultdict
 from ..autograd import Tensor, TensorOp, TensorTupleOp, find_topo_sort, sum_node_list
 from ..backend_selection import NDArray
 from ..init import zeros_like
+from .ops_mathematic import relu
 
 _switched_on = True
 
@@ -48,12 +49,13 @@ def fused(name, module, *inputs, **constants):
         constants: Tensors that the layer's own form takes by name; no gradient flows there.
     """
     kernel = KERNELS[name]
-    names = [key for key in kernel.parameters if getattr(module, key, None) is not None]
-    tensors = [*inputs, *[getattr(module, key) for key in names]]
+    if not kernel.fits(module):
+        return None
+    tensors = [*inputs, *kernel.parameters_of(module)]
     devices = {value.device for value in (*tensors, *constants.values())}
     if len(devices) > 1 or not has_kernel(devices.pop(), kernel.entry):
         return None  # on different devices: the layer's own form says so in clear words
-    op = (_FusedTuple if kernel.results > 1 else _Fused)(kernel(module, names, constants))
+    op = (_FusedTuple if kernel.results > 1 else _Fused)(kernel(module, constants))
     result = op(*tensors)
     return tuple(result) if kernel.results > 1 else result
 
@@ -93,7 +95,7 @@ class _FusedGradient(TensorTupleOp):
         adjoints, inputs = arrays[: self.kernel.results], arrays[self.kernel.results :]
         grads = self.kernel.backward(self.needed, *adjoints, *inputs)
         return tuple(
-            _new(x, (1,) * x.ndim, 0.0).broadcast_to(x.shape) if grad is None else grad
+            x.device.full((1,) * x.ndim, 0.0).broadcast_to(x.shape) if grad is None else grad
             for grad, x in zip(grads, inputs)
         )
 
@@ -122,12 +124,9 @@ def _adjoints(results, adjoints, leaves):
     ]
 
 
-def _new(like, shape, fill=None):
-    """A new array on the device of `like`."""
-    array = NDArray.make(shape, device=like.device)
-    if fill is not None:
-        array.fill(fill)
-    return array
+def _new(like, shape):
+    """A new array on the device of `like`, not initialised."""
+    return NDArray.make(shape, device=like.device)
 
 
 def _handles(*arrays):
@@ -150,46 +149,96 @@ class Kernel:
     results = 1
     method = "forward"
 
-    def __init__(self, module, names, constants):
+    def __init__(self, module, constants):
         self.module = module
-        self.names = names
         self.constants = constants
+
+    @classmethod
+    def fits(cls, module):
+        """Whether the kernel can do what this layer does."""
+        return True
+
+    @classmethod
+    def parameters_of(cls, module):
+        """The layer's parameters that the kernel takes, those that are None left out."""
+        values = [getattr(module, name, None) for name in cls.parameters]
+        return [value for value in values if value is not None]
 
     def in_operators(self, inputs):
         """The results computed by the layer's own operators; parameters come after the inputs."""
         module = copy.copy(self.module)
-        count = len(inputs) - len(self.names)
-        for name, value in zip(self.names, inputs[count:]):
+        names = [key for key in self.parameters if getattr(module, key, None) is not None]
+        count = len(inputs) - len(names)
+        for name, value in zip(names, inputs[count:]):
             setattr(module, name, value)
         result = getattr(module, self.method)(*inputs[:count], **self.constants)
         return result if self.results > 1 else (result,)
 
 
 class LinearKernel(Kernel):
-    """(rows, in) @ (in, out) + (1, out); the input may have more axes."""
+    """Linear layers, each perhaps with a ReLU: one Linear, or a Sequential of Linear and ReLU."""
 
-    entry = "fused_add_rows"
-    parameters = ("weight", "bias")
+    entry = "fused_mlp"
 
-    def forward(self, x, w, b=None):
-        if x.shape[-1] != w.shape[0] or (b is not None and b.size != w.shape[1]):
-            raise ValueError("the last axis of the input must be in_features")
-        rows = x.compact().reshape((x.size // w.shape[0], w.shape[0]))
-        y = rows @ w
-        if b is not None:
-            y.device.fused_add_rows(*_handles(y, b))
-        return y.reshape((*x.shape[:-1], w.shape[1]))
+    @staticmethod
+    def layers(module):
+        """A list of [Linear, is a ReLU behind it?]; empty if there is any other layer."""
+        found = []
+        for part in getattr(module, "modules", (module,)):
+            if type(part).__name__ == "Linear":
+                found.append([part, False])
+            elif type(part).__name__ == "ReLU" and found and not found[-1][1]:
+                found[-1][1] = True
+            else:
+                return []
+        return found
 
-    def backward(self, needed, g, x, w, b=None):
-        rows = x.compact().reshape((x.size // w.shape[0], w.shape[0]))
-        g = g.compact().reshape((rows.shape[0], w.shape[1]))
-        dx = (g @ w.swapaxes(0, 1)).reshape(x.shape) if needed[0] else None
-        dw = rows.swapaxes(0, 1) @ g
-        if b is None:
-            return dx, dw
-        db = _new(x, b.shape)
-        x.device.fused_sum_rows(*_handles(g, db))
-        return dx, dw, db
+    @classmethod
+    def fits(cls, module):
+        return bool(cls.layers(module))
+
+    @classmethod
+    def parameters_of(cls, module):
+        layers = cls.layers(module)
+        return [p for layer, _ in layers for p in (layer.weight, layer.bias) if p is not None]
+
+    def in_operators(self, inputs):
+        x, *values = inputs
+        for layer, has_relu in self.layers(self.module):
+            layer = copy.copy(layer)
+            layer.weight = values.pop(0)
+            layer.bias = values.pop(0) if layer.bias is not None else None
+            x = layer.forward(x)
+            x = relu(x) if has_relu else x
+        return (x,)
+
+    def forward(self, x, *parameters):
+        left = list(parameters)
+        self.relus, ws, bs, self.ys = [], [], [], []
+        width = x.shape[-1]
+        for layer, has_relu in self.layers(self.module):
+            w, b = left.pop(0), left.pop(0) if layer.bias is not None else None
+            if w.shape[0] != width or (b is not None and b.size != w.shape[1]):
+                raise ValueError("the last axis of the input must have in_features")
+            width = w.shape[1]
+            self.relus.append(has_relu)
+            ws.append(w)
+            bs.append(b)
+            self.ys.append(_new(x, (*x.shape[:-1], width)))
+        self.rows = x.size // x.shape[-1]
+        self.weights = (_handles(*ws), _handles(*bs), self.relus, _handles(*self.ys), self.rows)
+        x.device.fused_mlp(*_handles(x), *self.weights)
+        return self.ys[-1]
+
+    def backward(self, needed, g, x, *parameters):
+        grads = [_new(x, p.shape) for p in parameters]
+        left, dw, db = _handles(*grads), [], []
+        for b in self.weights[1]:
+            dw.append(left.pop(0))
+            db.append(left.pop(0) if b is not None else None)
+        dx = _new(x, x.shape) if needed[0] else None
+        x.device.fused_mlp_backward(*_handles(x), *self.weights, *_handles(g, dx), dw, db)
+        return dx, *grads
 
 
 class ReLUKernel(Kernel):
