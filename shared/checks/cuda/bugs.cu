@@ -94,10 +94,10 @@ CASE(shared_through_a_pointer) {
 }
 
 __global__ void dynamic_overrun(float* out) {
-  extern __shared__ float all[];
-  all[threadIdx.x] = 1;  // here: dynamic_shared_too_small
+  extern __shared__ float buffer[];
+  buffer[threadIdx.x] = 1;  // here: dynamic_shared_too_small
   __syncthreads();
-  out[threadIdx.x] = all[threadIdx.x];
+  out[threadIdx.x] = buffer[threadIdx.x];
 }
 CASE(dynamic_shared_too_small) {
   Device<> out(64);
