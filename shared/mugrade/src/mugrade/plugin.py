@@ -66,6 +66,8 @@ class HookRunner:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list) -> None:
+        helpers = [item for item in items if _takes_arguments(item)]
+        items[:] = [item for item in items if item not in helpers]
         found = sorted({_problem(item) for item in items} - {None})
         if self.plan.only is not None:
             wanted = [item for item in items if _problem(item) in self.plan.only]
@@ -92,10 +94,8 @@ class HookRunner:
         problem = _problem(pyfuncitem)
         if problem is None:
             return None
-        names = inspect.signature(pyfuncitem.obj).parameters
-        arguments = {name: pyfuncitem.funcargs[name] for name in names}
         for variant, seed in self.plan.pairs(problem):
-            self.run(problem, variant, seed, lambda: pyfuncitem.obj(**arguments))
+            self.run(problem, variant, seed, pyfuncitem.obj)
         return True
 
     def run(self, problem: str, variant: int, seed: int, hook: Any) -> None:
@@ -134,6 +134,14 @@ class HookRunner:
 def _problem(item: Any) -> str | None:
     name = getattr(item, "originalname", None) or ""
     return name.removeprefix(PREFIX) if name.startswith(PREFIX) else None
+
+
+def _takes_arguments(item: Any) -> bool:
+    """A hook is called without arguments; what wants some is a helper that hooks share."""
+    if _problem(item) is None:
+        return False
+    parameters = inspect.signature(item.obj).parameters.values()
+    return any(parameter.default is parameter.empty for parameter in parameters)
 
 
 def _skip_reason(text: str) -> str:

@@ -135,3 +135,10 @@ def test_a_plugins_option_in_the_homeworks_settings_does_no_harm(homework: Path,
     monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", raising=False)
     (homework / "pytest.ini").write_text("[pytest]\naddopts = --timeout=60\n")
     assert run_hooks(Plan("hw0", out=""), homework, select="norm")[0].outcome == "ok"
+
+
+def test_helpers_with_arguments_are_no_hooks(homework: Path):
+    hooks = homework / "tests" / "test_work.py"
+    hooks.write_text(hooks.read_text() + "\n\ndef submit_all(values, mugrade):\n    assert False\n")
+    results = run_hooks(Plan("hw0", out=""), homework)
+    assert sorted(r.problem for r in results) == ["double", "norm"]
