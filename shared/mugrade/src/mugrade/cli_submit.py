@@ -285,5 +285,5 @@ def verify(
     for name, text in texts.items():
         good, sentence = client_receipts.check(text, client_receipts.known_keys(folders))
         bad += not good
-        show.say(f"{'ok  ' if good else 'BAD '} {Path(name).name}: {sentence}")
+        show.say(f"{'ok  ' if good else 'BAD '} {sentence}" + ("" if good else f" ({name})"))
     raise typer.Exit(Exit.WRONG if bad else Exit.OK)

@@ -75,6 +75,9 @@ class Checker:
     ) -> dict[str, list[str]]:
         """All findings, by problem; an empty list is a pass."""
         findings = {name: own_findings(results) for name, results in reference.items()}
+        reference = {name: results for name, results in reference.items() if not findings[name]}
+        if not reference:
+            return findings
         self._must_agree(reference, self.run(), "in a second run", findings)
         for environment in vary:
             words = "with " + " ".join(f"{k}={v}" for k, v in environment.items())

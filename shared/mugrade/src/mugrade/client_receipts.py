@@ -70,7 +70,8 @@ def check(text: str, keys: dict[str, bytes]) -> tuple[bool, str]:
         VerifyKey(public).verify(raw, signature)
     except (BadSignatureError, ValueError):
         return False, "the signature does not fit: it was changed, or another grader signed it."
+    at = str(payload.get("at"))[:16].replace("T", " ")
     return True, (
-        f"{payload.get('assignment')}/{payload.get('problem')}, {payload.get('correct')} of {payload.get('total')} "
-        f"cases, {number(payload.get('score'))} points, {payload.get('at')}"
+        f"{payload.get('assignment')}/{payload.get('problem')}, {payload.get('correct')} of "
+        f"{payload.get('total')} cases, {number(payload.get('score'))} points, {at} UTC"
     )

@@ -57,7 +57,13 @@ class Screen:
             table.add_column(head, justify="right" if index in right else "left", overflow="fold")
         for row in rows:
             table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
-        self.out.print(table)
+        if self.out.is_terminal:
+            self.out.print(table)
+            return
+        with self.out.capture() as text:
+            self.out.print(table)
+        for line in text.get().splitlines():
+            self.out.file.write(line.rstrip() + "\n")
 
     # ------------------------------------------------------------------------------- submissions
 

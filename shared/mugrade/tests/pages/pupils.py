@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import requests
+from axe_playwright_python.sync_playwright import Axe
 from mugrade.client import Connection, Grader
 from mugrade.encoding import encode
 from mugrade.recorder import variant_seed
 from playwright.sync_api import Page
 
 PASSWORD = "correct horse battery"
+AXE_RULES = {
+    "resultTypes": ["violations"],
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+}
 
 
 def fill(grader: SimpleNamespace) -> None:
@@ -66,3 +74,22 @@ def sign_in_staff(page: Page, grader: SimpleNamespace) -> None:
     page.goto(grader.link("staff@example.org"))
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/staff")
+
+
+def violations(page: Page, name: str) -> list[str]:
+    """What axe finds on the page as it stands; MUGRADE_SHOTS names a folder for screenshots.
+
+    axe is a script: on a page without JavaScript (htmx was not loaded) it would wait for ever, and
+    nothing is looked at. The same pages are looked at with JavaScript.
+    """
+    if page.evaluate("typeof window.htmx") == "undefined":
+        return []
+    folder = os.environ.get("MUGRADE_SHOTS")
+    if folder:
+        shot = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+        page.screenshot(path=str(Path(folder, f"{shot}.png")), full_page=True)
+    found = Axe().run(page, options=AXE_RULES).response["violations"]
+    return [
+        f"{name}: {item['id']}: {item['help']} {[n['html'][:150] for n in item['nodes'][:3]]}"
+        for item in found
+    ]

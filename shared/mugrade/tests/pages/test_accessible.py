@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import re
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
-from pupils import sign_in, sign_in_staff
+from pupils import AXE_RULES, sign_in, sign_in_staff, violations
 
 OPEN = [
     "",
@@ -26,26 +23,14 @@ STUDENT = ["dashboard", "homework/hw0", "homework/hw0/norm", "homework/hw1", "ke
            "data", "homework/none"]  # fmt: skip
 STAFF = ["staff", "staff/grades", "staff/grades?sort=-hw0", "staff/problems/hw0/norm", "staff/problems/hw0/double",
          "staff/projects", "staff/roster", "staff/audit", "keys"]  # fmt: skip
-RULES = {
-    "resultTypes": ["violations"],
-    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-}
 
 
 def look(page: Page, url: str, name: str) -> list[str]:
-    """axe's violations on the page; a screenshot is kept where MUGRADE_SHOTS names a folder."""
+    """axe's violations on the page behind `url`, with its details opened."""
     page.goto(url)
     for closed in page.locator("details:not([open]) > summary").all()[:5]:
         closed.click()
-    folder = os.environ.get("MUGRADE_SHOTS")
-    if folder:
-        shot = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "start"
-        page.screenshot(path=str(Path(folder, f"{shot}.png")), full_page=True)
-    found = Axe().run(page, options=RULES).response["violations"]
-    return [
-        f"{name}: {item['id']}: {item['help']} {[node['html'][:150] for node in item['nodes'][:3]]}"
-        for item in found
-    ]
+    return violations(page, name)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -76,7 +61,7 @@ def test_axe_would_find_one(page: Page, school: SimpleNamespace):
     page.evaluate(
         "document.querySelectorAll('label').forEach(l => l.replaceWith(...l.querySelectorAll('input')))"
     )
-    found = Axe().run(page, options=RULES).response["violations"]
+    found = Axe().run(page, options=AXE_RULES).response["violations"]
     assert "label" in {item["id"] for item in found}
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from mugrade.client import Connection, Grader
 from playwright.sync_api import Page, expect
-from pupils import PASSWORD, email, sign_in, sign_in_staff, submit
+from pupils import PASSWORD, email, sign_in, sign_in_staff, submit, violations
 
 expect.set_options(timeout=20_000)
 
@@ -58,6 +58,7 @@ def test_a_terminal_is_let_in_by_its_code(either: Page, school: SimpleNamespace)
     either.goto(begun["verification_uri"])
     either.get_by_label("Code").fill(begun["user_code"].lower())
     either.get_by_role("button", name="Continue").click()
+    assert not violations(either, "device waiting")
     either.get_by_role("button", name="Allow").click()
     expect(either.get_by_role("heading", name="Connected")).to_be_visible()
     token = Grader(Connection(school.url)).call(
@@ -93,6 +94,7 @@ def test_the_tolerance_preview_counts_attempts_and_apply_regrades(
     expect(preview).to_contain_text("1 of 3 stored attempts would change: 1 up, 0 down")
     expect(preview).to_contain_text("Emmy Noether")
     expect(either.locator("h2", has_text="Revisions")).to_be_visible()
+    assert not violations(either, "tolerance preview")
     either.get_by_role("button", name="Apply and regrade").click()
     expect(either.get_by_role("status")).to_contain_text("compared again")
     expect(either.get_by_text("2 (current)")).to_be_visible()
@@ -152,7 +154,9 @@ def test_the_roster_is_previewed_before_it_is_imported(either: Page, grader: Sim
 
 def test_project_and_certificate_from_group_to_verification(chromium, grader: SimpleNamespace):
     """Two students and staff, each in their own browser, until a stranger verifies the paper."""
-    ada, alan, staff, stranger = (chromium.new_context().new_page() for _ in range(4))
+    schemes = ("light", "dark", "light", "dark")
+    ada, alan, staff, stranger = (chromium.new_context(color_scheme=s).new_page() for s in schemes)
+    found: list[str] = []
     submit(grader, grader.keys["Alan Turing"], "norm", 0.0)
     submit(grader, grader.keys["Alan Turing"], "double", 0.0)
     sign_in(ada, grader, "Ada Lovelace")
@@ -163,7 +167,9 @@ def test_project_and_certificate_from_group_to_verification(chromium, grader: Si
     ada.get_by_role("button", name="Form a group").click()
     ada.get_by_label("Their e-mail address").fill("alan@example.org")
     ada.get_by_role("button", name="Invite").click()
+    found += violations(ada, "project forming")
     alan.goto(grader.url + "project")
+    found += violations(alan, "project invitation")
     alan.get_by_role("button", name="Accept").click()
     ada.reload()
     ada.get_by_label("Title").fill("Sparse tensors")
@@ -173,6 +179,7 @@ def test_project_and_certificate_from_group_to_verification(chromium, grader: Si
 
     staff.goto(grader.url + "staff")
     staff.get_by_role("link", name="Sparse tensors").click()
+    found += violations(staff, "staff proposal")
     staff.get_by_label("Feedback").fill("Go ahead.")
     staff.get_by_role("button", name="Accept").click()
     alan.reload()
@@ -180,6 +187,7 @@ def test_project_and_certificate_from_group_to_verification(chromium, grader: Si
     alan.get_by_role("button", name="Hand in").click()
     staff.goto(grader.url + "staff/projects")
     staff.get_by_role("link", name="Sparse tensors").click()
+    found += violations(staff, "staff project to grade")
     staff.get_by_label(re.compile("Idea")).fill("35")
     staff.get_by_label(re.compile("Evidence")).fill("50,5")
     staff.get_by_role("button", name="Grade").click()
@@ -189,14 +197,19 @@ def test_project_and_certificate_from_group_to_verification(chromium, grader: Si
     ada.get_by_role("button", name=re.compile("Issue my certificate")).click()
     expect(ada.get_by_role("region", name="Certificate")).to_contain_text("Ada Lovelace")
     assert ada.locator("svg.qr").count() == 1
+    found += violations(ada, "certificate")
+    alan.reload()
+    found += violations(alan, "project graded")
     address = ada.locator(".paper code").inner_text()
     answer = stranger.goto(address)
     assert answer is not None and answer.status == 200
     expect(stranger.get_by_role("heading", name="This certificate is genuine")).to_be_visible()
     expect(stranger.get_by_text("Ada Lovelace")).to_be_visible()
     assert "ada@example.org" not in stranger.content()
+    found += violations(stranger, "certificate verified")
     stranger.goto(address[:-4] + "0000")
     expect(stranger.get_by_role("heading", name="No such certificate")).to_be_visible()
+    assert not found, "\n".join(found)
     for page in (ada, alan, staff, stranger):
         page.context.close()
 
