@@ -42,10 +42,13 @@ def bars(values: Sequence[tuple[str, int]], title: str) -> Markup:
 
 
 def qr_code(text: str, title: str) -> Markup:
-    """A QR code, dark on light in every colour scheme, so that phones can read it."""
+    """A QR code, dark on light in every colour scheme, so that phones can read it.
+
+    `omitsize` gives it a viewBox instead of a size: the style sheet scales it and cuts nothing off.
+    """
     out: Any = io.BytesIO()
     segno.make(text, error="m").save(
         out, kind="svg", scale=4, border=4, dark="#000", light="#fff", xmldecl=False, svgns=True,
-        title=title, svgclass="qr", lineclass=None, nl=False,
+        title=title, svgclass="qr", omitsize=True, lineclass=None, nl=False,
     )  # fmt: skip
     return Markup(out.getvalue().decode("utf-8"))
