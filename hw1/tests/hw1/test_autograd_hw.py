@@ -630,7 +630,7 @@ def test_compute_gradient_of_a_formula_with_every_operator():
 
 
 def test_compute_gradient_reaches_every_node_on_the_way():
-    a, b = ndl.Tensor([2.0]), ndl.Tensor([3.0], requires_grad=False)
+    a, b = ndl.Tensor([2.0]), ndl.Tensor([3.0])
     product = a * b
     y = product + 1
     y.backward()
@@ -647,6 +647,15 @@ def test_compute_gradient_reaches_nodes_that_no_variable_names():
     total = y.inputs[0]
     assert_close(total.grad, np.array([5.0]), problem=PROBLEM)
     assert_close(total.inputs[0].grad, np.array([5.0]), problem=PROBLEM)
+
+
+def test_compute_gradient_passes_constants_by():
+    random = np.random.RandomState(0)
+    x = ndl.Tensor(random.randn(4, 3), requires_grad=False)
+    w = ndl.Tensor(random.randn(3, 2))
+    (ndl.exp(x @ w) + x @ w).sum().backward()
+    desired = x.numpy().T @ (np.exp(x.numpy() @ w.numpy()) + 1)
+    assert_close(w.grad, desired, problem=PROBLEM, op="gradient of the weights")
 
 
 def test_compute_gradient_replaces_the_gradient_of_an_earlier_pass():
