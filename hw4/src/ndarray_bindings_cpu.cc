@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "fused/bindings.h"
 #include "kernels/parallel.h"
 #include "kernels/shortcuts.h"
 #include "ndarray_backend_cpu.h"
@@ -139,4 +140,5 @@ PYBIND11_MODULE(ndarray_backend_cpu, m) {
                           {"strided_ge", StridedGe}});
   bind_axis_reduction(
       m, {{"reduce_sum_axis", ReduceSumAxis}, {"reduce_max_axis", ReduceMaxAxis}});
+  fused::bind(m);
 }

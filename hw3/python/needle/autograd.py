@@ -63,35 +63,40 @@ class Op:
         )
 
     def gradient_as_tuple(self, out_grad, node):
-        """`gradient`, always as a tuple with one adjoint for each input of `node`."""
-        grads = self.gradient(out_grad, node)
-        if isinstance(grads, list):
-            grads = tuple(grads)
-        elif not isinstance(grads, tuple):
-            grads = (grads,)
+        """`gradient`, always as a tuple with one adjoint for each input of `node`.
+
+        An adjoint may be None where the input is a constant (`requires_grad` False).
+        """
         inputs = node._node.inputs
+        if out_grad is None:
+            return (None,) * len(inputs)
+        grads = self.gradient(out_grad, node)
+        if not isinstance(grads, tuple):
+            grads = tuple(grads) if isinstance(grads, list) else (grads,)
         if len(grads) != len(inputs):
             raise ValueError(
                 f"{self}.gradient returned {len(grads)} gradients for {len(inputs)} inputs: "
                 f"return one for each input"
             )
-        for k, (grad, value) in enumerate(zip(grads, inputs)):
-            _check_gradient_fits(self, k, grad, value)
+        for k, grad in enumerate(grads):
+            _check_gradient_fits(self, k, grad, inputs[k])
         return grads
 
 
 def _check_gradient_fits(op, k, grad, value):
     """A gradient has as many elements as its input. If not, a broadcast was not summed back."""
+    if grad is None and not value.requires_grad:
+        return
     if not isinstance(grad, Value):
         raise TypeError(
             f"{op}.gradient returned {type(grad).__name__} for input {k}: it must return Tensors"
         )
-    grad_data, data = grad._node.data, value.data
-    if type(data) is not NDArray or type(grad_data) is not NDArray:
+    given, wanted = grad._node.data, value.data
+    if type(wanted) is not NDArray or type(given) is not NDArray:
         return  # not computed yet (lazy mode), or a tuple
-    if grad_data.shape != data.shape and grad_data.size != data.size:
+    if given.shape != wanted.shape and given.size != wanted.size:
         raise ValueError(
-            f"{op}.gradient returned shape {grad_data.shape} for input {k} of shape {data.shape}: "
+            f"{op}.gradient returned shape {given.shape} for input {k} of shape {wanted.shape}: "
             f"a gradient has the shape of its input; broadcast inputs explicitly (broadcast_to)"
         )
 
@@ -119,14 +124,6 @@ class Node:
 
     __slots__ = ("data", "handle", "inputs", "op", "requires_grad")
 
-    def __init__(self, op, inputs, data, requires_grad):
-        global TENSOR_COUNTER
-        self.op = op
-        self.inputs = inputs
-        self.data = data
-        self.requires_grad = requires_grad
-        TENSOR_COUNTER += 1
-
     def __del__(self):
         global TENSOR_COUNTER
         TENSOR_COUNTER -= 1
@@ -141,34 +138,27 @@ class Node:
             node = stack[-1]
             waiting = [value for value in node.inputs if value.data is None]
             if node.data is None and not waiting:
-                node.data = _compute(node.op, node.inputs)
+                node.data = _compute(node.op, node.inputs, [v.data for v in node.inputs])
             if node.data is not None:
                 stack.pop()
             stack.extend(waiting)
         return self.data
 
 
-_node_of = attrgetter("_node")
-_data_of = attrgetter("data")
-_needs_grad = attrgetter("requires_grad")
-
-
-def _compute(op, nodes):
-    """The result of `op` on the data of `nodes`; an error names the operator and the shapes."""
+def _compute(op, nodes, arrays):
+    """The result of `op` on `arrays`, the data of `nodes`; an error names operator and shapes."""
     if op is None:
         raise RuntimeError(
             "a leaf of the graph has no data: it was never computed and has no operator to compute "
             "it with; make leaves with Tensor(array)"
         )
     try:
-        data = op.compute(*map(_data_of, nodes))
+        data = op.compute(*arrays)
     except (ValueError, AssertionError) as error:
         kind = ValueError if isinstance(error, ValueError) else AssertionError
-        shapes = ", ".join(str(getattr(node.data, "shape", "a tuple")) for node in nodes)
+        shapes = ", ".join(str(getattr(array, "shape", "a tuple")) for array in arrays)
         raise kind(f"{op} does not fit inputs of shape {shapes}: {error}") from error
-    if type(data) is NDArray:
-        return data
-    return _as_data(data, nodes)
+    return data if type(data) is NDArray else _as_data(data, nodes)
 
 
 def _as_data(data, nodes):
@@ -189,18 +179,32 @@ def _handle_of(node):
     """The Value that a program holds on `node`, or a fresh one if there is none."""
     handle = node.handle()
     if handle is None:
-        is_tuple = isinstance(node.data, tuple) or isinstance(node.op, TensorTupleOp)
+        is_tuple = type(node.data) is tuple or isinstance(node.op, TensorTupleOp)
         handle = _attach(TensorTuple if is_tuple else Tensor, node)
     return handle
 
 
+_new = object.__new__  # calling a class costs twice as much, and every operator makes two objects
+
+
 def _attach(cls, node):
     """A new handle of class `cls` on `node`."""
-    handle = cls.__new__(cls)
+    handle = _new(cls)
     handle._node = node
     handle.grad = None
     node.handle = weakref.ref(handle)
     return handle
+
+
+def _make_node(op, inputs, data, requires_grad):
+    global TENSOR_COUNTER
+    node = _new(Node)
+    node.op = op
+    node.inputs = inputs
+    node.data = data
+    node.requires_grad = requires_grad
+    TENSOR_COUNTER += 1
+    return node
 
 
 class Value:
@@ -228,7 +232,7 @@ class Value:
     @property
     def inputs(self):
         """The Values that the operator was applied to, as a tuple; empty for a leaf."""
-        return tuple([_handle_of(node) for node in self._node.inputs])
+        return tuple(map(_handle_of, self._node.inputs))
 
     def realize_cached_data(self):
         """The array itself, not a copy; computed now if it was not."""
@@ -241,10 +245,10 @@ class Value:
 
     def _init(self, op, inputs, *, num_outputs=1, cached_data=None, requires_grad=None):
         """Put this handle on a new node. `requires_grad=None`: if any input requires it."""
-        nodes = tuple(map(_node_of, inputs))
+        nodes = tuple([value._node for value in inputs])
         if requires_grad is None:
-            requires_grad = any(map(_needs_grad, nodes))
-        self._node = Node(op, nodes, cached_data, requires_grad)
+            requires_grad = any(node.requires_grad for node in nodes)
+        self._node = _make_node(op, nodes, cached_data, requires_grad)
         self._node.handle = weakref.ref(self)
         self.grad = None
 
@@ -253,7 +257,7 @@ class Value:
         """A leaf that shares `data`: an array, or the data of another Value."""
         if isinstance(data, Value):
             data = data.realize_cached_data()
-        return _attach(cls, Node(None, (), data, requires_grad))
+        return _attach(cls, _make_node(None, (), data, requires_grad))
 
     @classmethod
     def make_from_op(cls, op, inputs):
@@ -261,23 +265,21 @@ class Value:
 
         If no input needs a gradient, the result is a constant that remembers no graph.
         """
-        try:
-            nodes = tuple(map(_node_of, inputs))
-        except AttributeError:
-            kinds = ", ".join(type(value).__name__ for value in inputs)
-            raise TypeError(
-                f"{op} takes Tensors, got {kinds}: wrap arrays in Tensor(...)"
-            ) from None
-        requires_grad = True in map(_needs_grad, nodes)
-        if LAZY_MODE:
-            return _attach(cls, Node(op, nodes, None, requires_grad))
-        for node in nodes:
-            if node.data is None:
-                node.realize()
-        data = _compute(op, nodes)
-        if not requires_grad:
+        nodes, arrays, requires_grad = [], [], False
+        for value in inputs:
+            if not isinstance(value, Value):
+                raise TypeError(
+                    f"{op} takes Tensors, got {type(value).__name__}: wrap arrays in Tensor(...)"
+                )
+            node = value._node
+            nodes.append(node)
+            requires_grad = requires_grad or node.requires_grad
+            if not LAZY_MODE:
+                arrays.append(node.realize() if node.data is None else node.data)
+        data = None if LAZY_MODE else _compute(op, nodes, arrays)
+        if not requires_grad and not LAZY_MODE:
             op, nodes = None, ()
-        return _attach(cls, Node(op, nodes, data, requires_grad))
+        return _attach(cls, _make_node(op, tuple(nodes), data, requires_grad))
 
     def detach(self):
         """A constant with the same data, without the graph."""
@@ -289,7 +291,7 @@ class Value:
 
 
 def _rebuild(cls, data, requires_grad):
-    return _attach(cls, Node(None, (), data, requires_grad))
+    return _attach(cls, _make_node(None, (), data, requires_grad))
 
 
 class TensorTuple(Value):
@@ -535,8 +537,14 @@ def topo_sort_dfs(node, visited, topo_order):
 
 
 def sum_node_list(node_list):
-    """The sum of a list of Tensors, from left to right; a single one is returned as it is."""
-    return reduce(add, node_list)
+    """The sum of a list of Tensors, from left to right; a single one is returned as it is.
+
+    None stands for a gradient that nobody needs; the sum of nothing else is None.
+    """
+    if len(node_list) == 1:
+        return node_list[0]
+    known = [node for node in node_list if node is not None]
+    return reduce(add, known) if known else None
 
 
 from . import ops  # noqa: E402  (the operators are made of the classes above)

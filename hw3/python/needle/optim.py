@@ -79,3 +79,4 @@ class Adam(Optimizer):
         ### BEGIN YOUR SOLUTION hw2/optim_adam
         raise NotImplementedError("hw2/optim_adam: Adam.step is yours to write")
         ### END YOUR SOLUTION
+

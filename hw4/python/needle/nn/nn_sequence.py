@@ -123,6 +123,15 @@ class LSTMCell(Module):
         raise NotImplementedError("hw4/lstm: LSTMCell.forward is yours to write")
         ### END YOUR SOLUTION
 
+    def run(self, X, h, c):
+        """All steps of X (T, B, I) from the state h, c (B, H) -> (outputs (T, B, H), last h, last c).
+
+        (Yours to use or not.)
+        """
+        ### BEGIN YOUR SOLUTION hw4/lstm
+        raise NotImplementedError("hw4/lstm: LSTMCell.run is yours to write")
+        ### END YOUR SOLUTION
+
 
 class LSTM(Module):
     """A network of `num_layers` LSTMCells, each fed with the outputs of the one below.

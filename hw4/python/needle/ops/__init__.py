@@ -6,3 +6,4 @@ from .ops_logarithmic import *
 from .ops_tuple import *
 
 from .ops_conv import *
+from .ops_fused import fused, fused_step, without_fused_kernels

@@ -1,0 +1,233 @@
+// Convolution and batch norm of images (N, C, H, W).
+//
+// Convolution gathers the windows of a few images as rows (im2col), multiplies them with the kernel
+// while they are in the cache, and goes on to the next few. Taps of the kernel that only ever meet
+// the padding are left out: of a 3x3 kernel on a 1x1 image one tap of nine is left.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "fused.h"
+
+namespace needle {
+namespace cpu {
+namespace fused {
+
+namespace {
+
+// The taps first..last-1 of a kernel that meet the image at any output position.
+struct Taps {
+  size_t first, last;
+  Taps(size_t size, size_t length, size_t stride, size_t padding, size_t outputs) {
+    auto meets = [&](size_t tap) {
+      for (size_t y = 0; y < outputs; ++y) {
+        const size_t at = y * stride + tap;
+        if (at >= padding && at < padding + length) return true;
+      }
+      return false;
+    };
+    first = 0, last = size;
+    while (last > first + 1 && !meets(last - 1)) --last;
+    while (first + 1 < last && !meets(first)) ++first;
+  }
+  size_t count() const { return last - first; }
+};
+
+// What one thread works with: a padded image (channels last), windows, products.
+class Workspace {
+ public:
+  Workspace(const ConvShape& shape, const float* w)
+      : s(shape),
+        rows(shape.K, shape.H, shape.stride, shape.padding, shape.h),
+        columns(shape.K, shape.W, shape.stride, shape.padding, shape.w),
+        run(columns.count() * shape.C),
+        depth(rows.count() * run),
+        pixels(shape.h * shape.w),
+        images(std::max<size_t>(1, 256 / pixels)),
+        height(shape.H + 2 * shape.padding),
+        width(shape.W + 2 * shape.padding),
+        image(height * width * shape.C, 0.0f),
+        windows(images * pixels * depth),
+        product(images * pixels * shape.O),
+        kernel(depth * shape.O) {
+    for (size_t i = rows.first; i < rows.last; ++i)
+      std::memcpy(kernel.data() + (i - rows.first) * run * s.O,
+                  w + (i * s.K + columns.first) * s.C * s.O, run * s.O * sizeof(float));
+  }
+
+  // The windows of an image: `pixels` rows of `depth` numbers.
+  void gather(const float* x, float* to) {
+    const size_t area = s.H * s.W;
+    for (size_t y = 0; y < s.H; ++y)
+      for (size_t x_ = 0; x_ < s.W; ++x_) {
+        float* pixel = &image[((y + s.padding) * width + x_ + s.padding) * s.C];
+        for (size_t c = 0; c < s.C; ++c) pixel[c] = x[c * area + y * s.W + x_];
+      }
+    for_windows([&](const float* from) {
+      std::memcpy(to, from, run * sizeof(float));
+      to += run;
+    });
+  }
+
+  // The adjoint of gather: adds up what windows share, and drops the padding.
+  void scatter(const float* from, float* dx) {
+    std::fill(image.begin(), image.end(), 0.0f);
+    for_windows([&](float* to) {
+      for (size_t j = 0; j < run; ++j) to[j] += from[j];
+      from += run;
+    });
+    const size_t area = s.H * s.W;
+    for (size_t y = 0; y < s.H; ++y)
+      for (size_t x_ = 0; x_ < s.W; ++x_) {
+        const float* pixel = &image[((y + s.padding) * width + x_ + s.padding) * s.C];
+        for (size_t c = 0; c < s.C; ++c) dx[c * area + y * s.W + x_] = pixel[c];
+      }
+  }
+
+  const ConvShape s;
+  const Taps rows, columns;
+  const size_t run, depth, pixels, images, height, width;
+  std::vector<float> image, windows, product, kernel;
+
+ private:
+  // Calls f with each run of a window: the taps of one kernel row, over all channels.
+  template <class F>
+  void for_windows(F f) {
+    for (size_t y = 0; y < s.h; ++y)
+      for (size_t x = 0; x < s.w; ++x)
+        for (size_t i = rows.first; i < rows.last; ++i)
+          f(&image[((y * s.stride + i) * width + x * s.stride + columns.first) * s.C]);
+  }
+};
+
+// (pixels, channels) of one image <-> (channels, pixels)
+void Transpose(const float* from, float* to, size_t rows, size_t columns) {
+  for (size_t i = 0; i < rows; ++i)
+    for (size_t j = 0; j < columns; ++j) to[j * rows + i] = from[i * columns + j];
+}
+
+MatrixView RowMajor(const float* data, size_t columns) {
+  return {data, static_cast<ptrdiff_t>(columns), 1};
+}
+MatrixView Transposed(const float* data, size_t columns) {
+  return {data, 1, static_cast<ptrdiff_t>(columns)};
+}
+
+}  // namespace
+
+void Conv(const float* x, const float* w, const float* bias, float* y, const ConvShape& s) {
+  const size_t image_size = s.C * s.H * s.W;
+  for_parts(s.N, [&](size_t, size_t begin, size_t end) {
+    if (begin == end) return;
+    Workspace work(s, w);
+    for (size_t n = begin; n < end; n += work.images) {
+      const size_t count = std::min(work.images, end - n);
+      for (size_t k = 0; k < count; ++k)
+        work.gather(x + (n + k) * image_size, &work.windows[k * work.pixels * work.depth]);
+      MatmulViews(RowMajor(work.windows.data(), work.depth), RowMajor(work.kernel.data(), s.O),
+                  work.product.data(), count * work.pixels, work.depth, s.O);
+      if (bias != nullptr)
+        for (size_t i = 0; i < count * work.pixels; ++i)
+          for (size_t o = 0; o < s.O; ++o) work.product[i * s.O + o] += bias[o];
+      for (size_t k = 0; k < count; ++k)
+        Transpose(&work.product[k * work.pixels * s.O], y + (n + k) * s.O * work.pixels,
+                  work.pixels, s.O);
+    }
+  });
+}
+
+void ConvBackward(const float* x, const float* w, const float* g, float* dx, float* dw, float* db,
+                  const ConvShape& s) {
+  const size_t image_size = s.C * s.H * s.W, kernel_size = s.K * s.K * s.C * s.O;
+  std::vector<std::vector<float>> kernels(thread_count()), biases(thread_count());
+  for_parts(s.N, [&](size_t part, size_t begin, size_t end) {
+    if (begin == end) return;
+    Workspace work(s, w);
+    kernels[part].assign(work.depth * s.O, 0.0f);
+    biases[part].assign(s.O, 0.0f);
+    std::vector<float> some(work.depth * s.O);
+    for (size_t n = begin; n < end; n += work.images) {
+      const size_t count = std::min(work.images, end - n), rows = count * work.pixels;
+      for (size_t k = 0; k < count; ++k) {
+        work.gather(x + (n + k) * image_size, &work.windows[k * work.pixels * work.depth]);
+        Transpose(g + (n + k) * s.O * work.pixels, &work.product[k * work.pixels * s.O], s.O,
+                  work.pixels);
+      }
+      MatmulViews(Transposed(work.windows.data(), work.depth), RowMajor(work.product.data(), s.O),
+                  some.data(), work.depth, rows, s.O);
+      for (size_t i = 0; i < some.size(); ++i) kernels[part][i] += some[i];
+      for (size_t i = 0; i < rows; ++i)
+        for (size_t o = 0; o < s.O; ++o) biases[part][o] += work.product[i * s.O + o];
+      if (dx == nullptr) continue;
+      MatmulViews(RowMajor(work.product.data(), s.O), Transposed(work.kernel.data(), s.O),
+                  work.windows.data(), rows, s.O, work.depth);
+      for (size_t k = 0; k < count; ++k)
+        work.scatter(&work.windows[k * work.pixels * work.depth], dx + (n + k) * image_size);
+      std::fill(work.image.begin(), work.image.end(), 0.0f);
+    }
+  });
+  std::fill(dw, dw + kernel_size, 0.0f);
+  std::fill(db, db + s.O, 0.0f);
+  const Taps rows(s.K, s.H, s.stride, s.padding, s.h), columns(s.K, s.W, s.stride, s.padding, s.w);
+  const size_t run = columns.count() * s.C * s.O;
+  for (size_t part = 0; part < kernels.size(); ++part) {
+    if (kernels[part].empty()) continue;
+    for (size_t i = rows.first; i < rows.last; ++i)
+      for (size_t j = 0; j < run; ++j)
+        dw[(i * s.K + columns.first) * s.C * s.O + j] += kernels[part][(i - rows.first) * run + j];
+    for (size_t o = 0; o < s.O; ++o) db[o] += biases[part][o];
+  }
+}
+
+// ------------------------------------------------------------------------------------ batch norm
+
+void BatchNorm(const float* x, const float* w, const float* b, float* y, float* mean, float* var,
+               size_t N, size_t C, size_t S, float eps) {
+  const float count = static_cast<float>(N * S);
+  const size_t grain = std::max<size_t>(1, (size_t{1} << 15) / (N * S));
+  parallel_for(C, grain, [&](size_t begin, size_t end) {
+    for (size_t c = begin; c < end; ++c) {
+      float sum = 0, squares = 0;
+      for (size_t n = 0; n < N; ++n) sum += sum_over(S, Sum{x + (n * C + c) * S});
+      mean[c] = sum / count;
+      for (size_t n = 0; n < N; ++n) squares += sum_over(S, Squares{x + (n * C + c) * S, mean[c]});
+      var[c] = squares / count;
+      const float scale = w[c] / std::sqrt(var[c] + eps), m = mean[c];
+      for (size_t n = 0; n < N; ++n) {
+        const size_t at = (n * C + c) * S;
+        for (size_t i = 0; i < S; ++i) y[at + i] = (x[at + i] - m) * scale + b[c];
+      }
+    }
+  });
+}
+
+void BatchNormBackward(const float* x, const float* w, const float* mean, const float* var,
+                       const float* g, float* dx, float* dw, float* db, size_t N, size_t C,
+                       size_t S, float eps) {
+  const float count = static_cast<float>(N * S);
+  const size_t grain = std::max<size_t>(1, (size_t{1} << 15) / (N * S));
+  parallel_for(C, grain, [&](size_t begin, size_t end) {
+    for (size_t c = begin; c < end; ++c) {
+      const float scale = 1 / std::sqrt(var[c] + eps), m = mean[c];
+      float sum = 0, along = 0;  // of g, and of g times the normalised x
+      for (size_t n = 0; n < N; ++n) {
+        const size_t at = (n * C + c) * S;
+        const float part = sum_over(S, Sum{g + at});
+        sum += part;
+        along += (sum_over(S, Product{g + at, x + at}) - m * part) * scale;
+      }
+      dw[c] = along;
+      db[c] = sum;
+      const float first = sum / count, second = along / count * scale, factor = w[c] * scale;
+      for (size_t n = 0; n < N; ++n) {
+        const size_t at = (n * C + c) * S;
+        for (size_t i = 0; i < S; ++i)
+          dx[at + i] = factor * (g[at + i] - first - (x[at + i] - m) * second);
+      }
+    }
+  });
+}
+
+}  // namespace fused
+}  // namespace cpu
+}  // namespace needle

@@ -1,0 +1,43 @@
+// A step of SGD and of Adam, each in one pass over memory.
+#include <cmath>
+
+#include "fused.h"
+
+namespace needle {
+namespace cpu {
+namespace fused {
+
+namespace {
+constexpr size_t kGrain = size_t{1} << 15;
+}
+
+void SgdStep(const float* p, const float* g, float* u, float* out, size_t size, float lr,
+             float momentum, float weight_decay) {
+  parallel_for(size, kGrain, [=](size_t begin, size_t end) {
+    if (u == nullptr) {
+      for (size_t i = begin; i < end; ++i) out[i] = p[i] - lr * (g[i] + weight_decay * p[i]);
+      return;
+    }
+    for (size_t i = begin; i < end; ++i) {
+      u[i] = momentum * u[i] + (1 - momentum) * (g[i] + weight_decay * p[i]);
+      out[i] = p[i] - lr * u[i];
+    }
+  });
+}
+
+void AdamStep(const float* p, const float* g, float* m, float* v, float* out, size_t size,
+              const AdamSettings& settings) {
+  const AdamSettings s = settings;
+  parallel_for(size, kGrain, [=](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) {
+      const float grad = g[i] + s.weight_decay * p[i];
+      m[i] = s.beta1 * m[i] + (1 - s.beta1) * grad;
+      v[i] = s.beta2 * v[i] + (1 - s.beta2) * grad * grad;
+      out[i] = p[i] - s.lr * (m[i] / s.correction1) / (std::sqrt(v[i] / s.correction2) + s.eps);
+    }
+  });
+}
+
+}  // namespace fused
+}  // namespace cpu
+}  // namespace needle
