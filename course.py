@@ -86,7 +86,7 @@ def setup():
     extra = "[staff]" if is_staff() else ""
     packages = ["-e", f".{extra}"]
     if (MUGRADE / "pyproject.toml").is_file():
-        packages += ["-e", "./shared/mugrade[server]" if is_staff() else "./shared/mugrade"]
+        packages += ["-e", "./shared/mugrade[test]" if is_staff() else "./shared/mugrade"]
     command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
     if subprocess.run([str(part) for part in command], cwd=ROOT).returncode:
         fail("installing failed; see the lines above, then run again: python3 course.py setup")
