@@ -3,7 +3,7 @@
 PYTHON ?= python3
 HW = .venv/bin/python -m coursekit
 
-.PHONY: help setup test demo check prove count lint cuda-hardware release clean
+.PHONY: help setup test demo check prove count lint sanitize cuda-hardware release clean
 
 help:
 	@echo "make setup   make .venv with everything the course needs"
@@ -23,6 +23,10 @@ demo:
 
 check prove count: setup
 	@$(HW) $@
+
+# Homework 3 under AddressSanitizer and UndefinedBehaviorSanitizer.
+sanitize: setup
+	@.venv/bin/python shared/checks/sanitize.py
 
 # On a machine with a GPU: a row for the table "run on hardware" of shared/notes/gpu-model.md.
 cuda-hardware: setup
