@@ -141,14 +141,14 @@ class Generator:
         return time.perf_counter() - started
 
     async def until_ready(self) -> None:
-        for _ in range(300):
+        for _ in range(1200):
             with contextlib.suppress(OSError, ValueError):
                 reader, writer = await asyncio.open_connection(self.host, self.port)
                 writer.write(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 if b"200" in await asyncio.wait_for(reader.readline(), 20):
                     return
             await asyncio.sleep(0.2)
-        raise RuntimeError("the server did not become ready in a minute")
+        raise RuntimeError("the server did not become ready")
 
     async def _connection(self, until: float) -> None:
         reader, writer = await asyncio.open_connection(self.host, self.port)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import logging
 import os
 import socket
 import tempfile
@@ -27,6 +26,16 @@ from mugrade.server.settings import Settings
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 LINK_PATH = "link?code="
 DataDir = Annotated[Path | None, typer.Option("--data", help="Folder of the SQLite database.")]
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "loggers": {
+        "mugrade": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
+        "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+    },
+}
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON line for programs.")]
 
 
@@ -282,10 +291,11 @@ def _url_host(host: str) -> str:
 
 
 def _run(settings: Settings, listening: socket.socket, workers: int) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     options: dict[str, Any] = {
         "access_log": False,  # uvicorn's would log query strings, where legacy keys are
-        "log_level": "warning", "server_header": False, "timeout_keep_alive": 30, "proxy_headers": False,
+        "log_config": LOGGING,
+        "timeout_worker_healthcheck": 60,  # a worker that starts on a busy machine is not hung
+        "server_header": False, "timeout_keep_alive": 30, "proxy_headers": False,
     }  # fmt: skip
     if workers == 1:
         config = uvicorn.Config(create_app(settings), **options)
