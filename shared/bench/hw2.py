@@ -1,0 +1,93 @@
+"""Homework 2: one training step of the MLP-ResNet, needle with NumPy beside PyTorch eager.
+
+Run from inside a solved hw2: `python .../shared/bench/hw2.py [repetitions]`. The two take turns, so
+that a busy machine slows both; the ratio is that of the medians.
+"""
+
+import os
+import statistics
+import sys
+import time
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import numpy as np
+import torch
+
+sys.path.append("python")
+sys.path.append("apps")
+import needle as ndl
+from mlp_resnet import MLPResNet
+
+BATCH, HIDDEN = 100, 100
+
+
+def torch_block(dim, hidden):
+    linear, norm = torch.nn.Linear, torch.nn.BatchNorm1d
+    return torch.nn.Sequential(
+        linear(dim, hidden), norm(hidden), torch.nn.ReLU(), torch.nn.Dropout(0.1),
+        linear(hidden, dim), norm(dim),
+    )  # fmt: skip
+
+
+class TorchMLPResNet(torch.nn.Module):
+    """The same network in PyTorch."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = torch.nn.Linear(784, HIDDEN), torch.nn.Linear(HIDDEN, 10)
+        self.blocks = torch.nn.ModuleList(torch_block(HIDDEN, HIDDEN // 2) for _ in range(3))
+
+    def forward(self, x):
+        x = torch.relu(self.first(x))
+        for block in self.blocks:
+            x = torch.relu(x + block(x))
+        return self.last(x)
+
+
+def steps():
+    """One training step in needle and in PyTorch, each a function without arguments."""
+    random = np.random.RandomState(0)
+    X = random.rand(BATCH, 784).astype("float32")
+    labels = random.randint(10, size=BATCH)
+    model = MLPResNet(784, HIDDEN)
+    optimizer = ndl.optim.Adam(model.parameters())
+    images, classes = ndl.Tensor(X, requires_grad=False), ndl.Tensor(labels, requires_grad=False)
+
+    def needle():
+        loss = ndl.nn.SoftmaxLoss()(model(images), classes)
+        optimizer.reset_grad()
+        loss.backward()
+        optimizer.step()
+
+    peer = TorchMLPResNet()
+    peer_optimizer = torch.optim.Adam(peer.parameters())
+    t_images, t_classes = torch.tensor(X), torch.tensor(labels)
+
+    def pytorch():
+        loss = torch.nn.functional.cross_entropy(peer(t_images), t_classes)
+        peer_optimizer.zero_grad()
+        loss.backward()
+        peer_optimizer.step()
+
+    return needle, pytorch
+
+
+def main(repetitions=30):
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    functions = steps()
+    times = ([], [])
+    for _ in range(repetitions):
+        for function, measured in zip(functions, times):
+            began = time.perf_counter()
+            function()
+            measured.append(time.perf_counter() - began)
+    ours, theirs = (statistics.median(measured) for measured in times)
+    print(
+        f"MLP-ResNet 784-{HIDDEN}-10, three blocks, batch {BATCH}, one Adam step: "
+        f"needle {ours * 1e3:.2f} ms, PyTorch {theirs * 1e3:.2f} ms, ratio {ours / theirs:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:2]))
