@@ -15,7 +15,7 @@ import runpy
 import sys
 from dataclasses import dataclass, field
 from html import escape
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 from coursekit.errors import CourseError
@@ -79,10 +79,7 @@ def _summary(value) -> str:
         shape = tuple(value.shape)
     except AttributeError:
         return "tuple"
-    text = "number" if shape == () else "x".join(map(str, shape))
-    if math.prod(shape) == 1:
-        text += f": {value.numpy().item():.4g}"
-    return text
+    return str(shape) + (f" = {value.numpy().item():.4g}" if math.prod(shape) == 1 else "")
 
 
 def text(output, names=None) -> str:
@@ -100,8 +97,9 @@ def svg(output, names=None) -> str:
     """The graph as an SVG document: data flows down; an edge shows the shape that flows along it,
     and, after a backward pass, the gradient that came back."""
     nodes = boxes(output, names)
-    _place(nodes)
-    width = max(box.x for box in nodes) + BOX_WIDTH + MARGIN
+    bends = _bends(nodes)
+    _place(nodes, bends)
+    width = max(box.x for box in [*nodes, *chain(*bends.values())]) + BOX_WIDTH + MARGIN
     height = _top(max(box.layer for box in nodes)) + BOX_HEIGHT + MARGIN
     title = escape(f"computational graph of {len(nodes)} nodes; the result is {nodes[-1].title}")
     parts = [
@@ -115,17 +113,34 @@ def svg(output, names=None) -> str:
     ]
     for box in nodes:
         for n, k in enumerate(box.inputs):
-            parts.append(_edge(nodes[k], box, (n + 1) / (len(box.inputs) + 1)))
+            share = (n + 1) / (len(box.inputs) + 1)
+            first = bends.get((id(box), n), [])
+            parts.append(_edge(nodes[k], first, box, share))
             if k not in box.inputs[:n]:
-                parts.append(_edge_label(nodes[k], box, (n + 1) / (len(box.inputs) + 1)))
+                parts.append(_edge_label(nodes[k], *_start_of(nodes[k], [*first, box], share)))
     parts += [_rectangle(box) for box in nodes]
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _place(nodes: list[Box]) -> None:
-    """Rows by layer; in a row, nodes stand near the middle of what they were computed from."""
+def _bends(nodes: list[Box]) -> dict[tuple[int, int], list[Box]]:
+    """For every edge that passes rows by, an empty place in each of them, so that it meets no box.
+
+    The key is (id of the box at its end, number of the input).
+    """
+    return {
+        (id(box), n): [
+            Box("", "", "", "bend", [k], layer) for layer in range(nodes[k].layer + 1, box.layer)
+        ]
+        for box in nodes
+        for n, k in enumerate(box.inputs)
+        if box.layer > nodes[k].layer + 1
+    }
+
+
+def _place(nodes: list[Box], bends: dict[tuple[int, int], list[Box]]) -> None:
+    """Rows by layer; in a row, boxes stand near the middle of what they were computed from."""
     rows: dict[int, list[Box]] = {}
-    for box in nodes:
+    for box in [*nodes, *chain(*bends.values())]:
         rows.setdefault(box.layer, []).append(box)
     widest = max(len(row) for row in rows.values())
     for layer in sorted(rows):
@@ -154,24 +169,28 @@ def _rectangle(box: Box) -> str:
     )
 
 
-def _ends(source: Box, target: Box, share: float) -> tuple[float, float, float, float]:
-    """Where an edge begins, and where it ends: at `share` of the target's width."""
+def _start_of(source: Box, stops: list[Box], share: float) -> tuple[float, float, float, float]:
+    """The first stretch of an edge, from `source` to the first of its stops: x1, y1, x2, y2."""
+    stop = stops[0]
+    at = share if len(stops) == 1 else 0.5
     start = source.x + BOX_WIDTH / 2, _top(source.layer) + BOX_HEIGHT
-    return *start, target.x + BOX_WIDTH * share, _top(target.layer) - 2
+    return *start, stop.x + BOX_WIDTH * at, _top(stop.layer) - 2
 
 
-def _edge(source: Box, target: Box, share: float) -> str:
-    x1, y1, x2, y2 = _ends(source, target, share)
-    bend = (y2 - y1) / 2
-    return (
-        f'<path d="M{x1:.0f} {y1:.0f}C{x1:.0f} {y1 + bend:.0f} {x2:.0f} {y2 - bend:.0f} '
-        f'{x2:.0f} {y2:.0f}" fill="none" stroke="#555" marker-end="url(#tip)"/>'
-    )
+def _edge(source: Box, bends: list[Box], target: Box, share: float) -> str:
+    """A curve from box to box, straight down through the places kept free for it."""
+    stops, path = [*bends, target], ""
+    for k, stop in enumerate(stops):
+        x1, y1, x2, y2 = _start_of(source, stops[k:], share)
+        half = (y2 - y1) / 2
+        path += f"M{x1:.0f} {y1:.0f}" if k == 0 else f"L{x1:.0f} {y1:.0f}"
+        path += f"C{x1:.0f} {y1 + half:.0f} {x2:.0f} {y2 - half:.0f} {x2:.0f} {y2:.0f}"
+        source = stop
+    return f'<path d="{path}" fill="none" stroke="#555" marker-end="url(#tip)"/>'
 
 
-def _edge_label(source: Box, target: Box, share: float) -> str:
+def _edge_label(source: Box, x1: float, y1: float, x2: float, y2: float) -> str:
     """What flows down the edge, and in red what came back."""
-    x1, y1, x2, y2 = _ends(source, target, share)
     x, y = (x1 + x2) / 2 + 8, (y1 + y2) / 2
     label = f'<text x="{x:.0f}" y="{y - 2:.0f}">{escape(source.detail)}</text>'
     if source.gradient:

@@ -39,9 +39,9 @@ def graph():
 def test_text_lists_inputs_before_what_uses_them():
     output, x = graph()
     assert viz.text(output, {"x": x}).splitlines() == [
-        "#0  x = leaf          2x3        grad 2x3",
-        "#1  Mul<&> <- #0, #0  2x3",
-        "#2  Sum <- #1         number: 6  grad number: 1",
+        "#0  x = leaf          (2, 3)  grad (2, 3)",
+        "#1  Mul<&> <- #0, #0  (2, 3)",
+        "#2  Sum <- #1         () = 6  grad () = 1",
     ]
 
 
@@ -50,9 +50,27 @@ def test_svg_is_well_formed_and_shows_shapes_and_gradients():
     document = viz.svg(output, {"x": x})
     root = ElementTree.fromstring(document)
     words = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert words.count("Mul<&>") == 1 and words.count("grad 2x3") == 1
+    assert words.count("Mul<&>") == 1 and words.count("grad (2, 3)") == 1
     assert len(root.findall(".//{http://www.w3.org/2000/svg}path[@marker-end]")) == 3
     assert root.get("aria-label") == "computational graph of 3 nodes; the result is Sum"
+
+
+def test_an_edge_that_passes_a_row_by_goes_around_its_box():
+    x = Value([1.0])
+    square = Value([1.0], Op("Square"), (x,))
+    output = Value([2.0], Op("Add"), (x, square))
+    root = ElementTree.fromstring(viz.svg(output))
+    namespace = "{http://www.w3.org/2000/svg}"
+    box = next(
+        rect
+        for rect, words in zip(root.iter(f"{namespace}rect"), [None, "x", "Square", "Add"])
+        if words == "Square"
+    )
+    left, right = float(box.get("x")), float(box.get("x")) + float(box.get("width"))
+    paths = [path.get("d") for path in root.iter(f"{namespace}path") if path.get("marker-end")]
+    (around,) = [path for path in paths if "L" in path]
+    passing = float(around.split("L")[1].split()[0])
+    assert not left <= passing <= right
 
 
 def test_a_deep_graph_is_drawn_without_recursion():
