@@ -188,7 +188,8 @@ def answer_fault(server: str, response: requests.Response) -> ClientError:
         target = response.headers.get("Location", "another address")
         return UsageFault(
             f"{server} sends its visitors to {target}; set MUGRADE_SERVER to that address, or run "
-            "`mugrade login --server URL`."
+            "`mugrade login --server URL`.",
+            code="moved",
         )
     kind = _BY_CODE.get(code) or _kind_by_status(status)
     detail = str(problem.get("detail") or problem.get("title") or "").strip()

@@ -94,6 +94,8 @@ def choose_dialect(url: str, folders: Folders) -> str:
     except NetworkFault:
         return "public" if before.get("api") == 0 else "v1"
     except UsageFault as fault:
+        if fault.code == "moved":
+            raise
         meta = fault
     spoken = isinstance(meta, dict) and bool(meta.get("api"))
     if not spoken and before.get("api"):

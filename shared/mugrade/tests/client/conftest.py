@@ -13,6 +13,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from fake import KEY, FakeGrader
 from mugrade import cli
+from mugrade.cli_staff import publication
+from mugrade.client_run import run_hooks
+from mugrade.plugin import Plan
 
 WORK = """
 import numpy as np
@@ -62,16 +65,25 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def homework(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A solved homework; the current folder."""
-    return make_homework(tmp_path / "hw0", monkeypatch)
-
-
-def make_homework(folder: Path, monkeypatch: pytest.MonkeyPatch, work: str = WORK) -> Path:
-    (folder / "src").mkdir(parents=True)
-    (folder / "tests").mkdir()
-    (folder / "src" / "work.py").write_text(work)
-    (folder / "tests" / "test_work.py").write_text(HOOKS)
+    folder = make_homework(tmp_path / "hw0")
     monkeypatch.chdir(folder)
     return folder
+
+
+def make_homework(folder: Path) -> Path:
+    (folder / "src").mkdir(parents=True)
+    (folder / "tests").mkdir()
+    (folder / "src" / "work.py").write_text(WORK)
+    (folder / "tests" / "test_work.py").write_text(HOOKS)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    """What `mugrade publish hw0` sends, by problem; computed once, the hooks always give the same."""
+    folder = make_homework(tmp_path_factory.mktemp("solved") / "hw0")
+    results = run_hooks(Plan("hw0", out=""), folder)
+    return {result.problem: publication([result]) for result in results}
 
 
 @pytest.fixture
@@ -90,8 +102,9 @@ def rewrite(homework: Path) -> Callable[[str, str], None]:
 
 
 @pytest.fixture
-def grader(monkeypatch: pytest.MonkeyPatch):
+def grader(monkeypatch: pytest.MonkeyPatch, answers: dict[str, dict]):
     with FakeGrader() as fake:
+        fake.answers = answers
         monkeypatch.setenv("MUGRADE_SERVER", fake.url)
         monkeypatch.setenv("MUGRADE_KEY", KEY)
         yield fake

@@ -14,7 +14,7 @@ def test_published_answers_are_met_by_the_same_code(homework, grader, mugrade):
 
 
 def test_a_wrong_case_is_named_with_label_place_and_kind(homework, grader, mugrade, rewrite):
-    mugrade("publish", "hw0", "--unchecked")
+    grader.publish()
     rewrite("np.sqrt((x ** 2).sum())", "np.sqrt((x ** 2).sum(keepdims=True))")
     done = mugrade("submit", "hw0", "norm")
     assert done.status == 1
@@ -27,7 +27,7 @@ def test_a_wrong_case_is_named_with_label_place_and_kind(homework, grader, mugra
 
 
 def test_only_the_named_problem_is_sent(homework, grader, mugrade):
-    mugrade("publish", "hw0", "--unchecked")
+    grader.publish()
     assert mugrade("submit", "hw0", "norm").status == 0
     assert [request[1].split("/")[-2] for request in grader.paths("attempts")] == ["norm"]
 
@@ -35,7 +35,7 @@ def test_only_the_named_problem_is_sent(homework, grader, mugrade):
 def test_the_old_form_with_key_selection_and_pytest_flags(homework, grader, mugrade, monkeypatch):
     from fake import KEY
 
-    mugrade("publish", "hw0", "--unchecked")
+    grader.publish()
     monkeypatch.delenv("MUGRADE_KEY")
     done = mugrade("submit", KEY, "hw0", "-k", "norm", "-x", "--maxfail", "2")
     assert done.status == 0, done.err
@@ -50,14 +50,14 @@ def test_the_homework_is_found_from_the_folder_above(homework, grader, mugrade, 
 
 
 def test_without_a_name_the_folder_is_the_homework(homework, grader, mugrade):
-    mugrade("publish", "hw0", "--unchecked")
+    grader.publish()
     assert mugrade("submit").status == 0
 
 
 def test_a_hook_that_is_not_written_yet_is_reported_without_traceback(
     homework, grader, mugrade, rewrite
 ):
-    mugrade("publish", "hw0", "--unchecked")
+    grader.publish()
     rewrite("return 2 * x", 'raise NotImplementedError("hw0/double: double is yours to write")')
     done = mugrade("submit", "hw0", "double")
     assert done.status == 1
@@ -67,7 +67,7 @@ def test_a_hook_that_is_not_written_yet_is_reported_without_traceback(
 
 
 def test_an_exception_shows_the_way_into_the_students_code(homework, grader, mugrade, rewrite):
-    mugrade("publish", "hw0", "--unchecked")
+    grader.publish()
     rewrite("return 2 * x", "return 2 * x.nothing")
     done = mugrade("submit", "hw0", "double")
     assert done.status == 1
@@ -76,7 +76,7 @@ def test_an_exception_shows_the_way_into_the_students_code(homework, grader, mug
 
 
 def test_cases_before_an_exception_still_count(homework, grader, mugrade, rewrite):
-    mugrade("publish", "hw0", "--unchecked")
+    grader.publish()
     rewrite("return 2 * x", "return 2 * x[0:] if hasattr(x, 'shape') and x.shape else 1 / 0")
     done = mugrade("submit", "hw0", "double")
     body = grader.paths("attempts")[0][3]
@@ -85,7 +85,7 @@ def test_cases_before_an_exception_still_count(homework, grader, mugrade, rewrit
 
 
 def test_a_crash_of_the_interpreter_is_a_result_like_any_other(homework, grader, mugrade, rewrite):
-    mugrade("publish", "hw0", "--unchecked")
+    grader.publish()
     rewrite("return 2 * x", "import os; os.abort()")
     done = mugrade("submit", "hw0", "double")
     assert done.status == 1
@@ -93,7 +93,7 @@ def test_a_crash_of_the_interpreter_is_a_result_like_any_other(homework, grader,
 
 
 def test_a_file_that_does_not_load_is_named(homework, grader, mugrade, rewrite):
-    mugrade("publish", "hw0", "--unchecked")
+    grader.publish()
     rewrite("return 2 * x", "return 2 *")
     done = mugrade("submit", "hw0")
     assert done.status == 2
@@ -121,7 +121,7 @@ def test_an_unpublished_problem_is_not_sent(homework, grader, mugrade):
 
 
 def test_missing_hardware_has_its_own_status(homework, grader, mugrade):
-    mugrade("publish", "hw0", "--unchecked")
+    grader.publish()
     hooks = homework / "tests" / "test_work.py"
     hooks.write_text(hooks.read_text().replace(
         "def submit_norm():", 'import pytest\n@pytest.mark.skipif(True, reason="needs a GPU")\ndef submit_norm():'))  # fmt: skip
@@ -131,7 +131,7 @@ def test_missing_hardware_has_its_own_status(homework, grader, mugrade):
 
 
 def test_late_work_needs_consent(homework, grader, mugrade):
-    mugrade("publish", "hw0", "--unchecked")
+    grader.publish()
     grader.state = "late"
     refused = mugrade("submit", "hw0")
     assert refused.status == 6 and "--late" in refused.err
@@ -140,7 +140,7 @@ def test_late_work_needs_consent(homework, grader, mugrade):
 
 
 def test_a_closed_homework_is_refused_before_the_hooks_run(homework, grader, mugrade, rewrite):
-    mugrade("publish", "hw0", "--unchecked")
+    grader.publish()
     grader.state = "closed"
     rewrite("return 2 * x", "import os; os.abort()")
     done = mugrade("submit", "hw0")
@@ -148,7 +148,7 @@ def test_a_closed_homework_is_refused_before_the_hooks_run(homework, grader, mug
 
 
 def test_json_carries_everything_and_nothing_else(homework, grader, mugrade, rewrite):
-    mugrade("publish", "hw0", "--unchecked")
+    grader.publish()
     rewrite("return 2 * x", "return 3 * x")
     done = mugrade("submit", "hw0", "--json")
     report = json.loads(done.out)
@@ -159,13 +159,13 @@ def test_json_carries_everything_and_nothing_else(homework, grader, mugrade, rew
 
 
 def test_the_key_never_reaches_the_students_code(homework, grader, mugrade, rewrite):
-    mugrade("publish", "hw0", "--unchecked")
+    grader.publish()
     rewrite("return 2 * x", 'import os; assert "MUGRADE_KEY" not in os.environ; return 2 * x')
     assert mugrade("submit", "hw0", "double").status == 0
 
 
 def test_source_files_go_along_as_a_manifest(homework, grader, mugrade):
-    mugrade("publish", "hw0", "--unchecked")
+    grader.publish()
     mugrade("submit", "hw0", "norm", "--source", "src/work.py")
     source = grader.paths("attempts")[0][3]["source"]
     assert [entry["path"] for entry in source] == ["src/work.py"]
@@ -173,7 +173,7 @@ def test_source_files_go_along_as_a_manifest(homework, grader, mugrade):
 
 
 def test_run_shows_the_cases_of_the_own_variant(homework, grader, mugrade):
-    mugrade("publish", "hw0", "--unchecked")
+    grader.publish()
     done = mugrade("run", "hw0", "double", "--case", "2")
     assert done.status == 0, done.err
     assert "a number" in done.out and "a matrix" not in done.out
