@@ -235,7 +235,7 @@ def test_stale_revision_too_many_cases_unknown_fields(lite):
     problem_document(lite.student.attempt("hw0/add", 1, revision=2), 409, "stale_revision")
     problem_document(lite.student.attempt("hw0/add", 1, 2), 400, "invalid")
     problem_document(lite.student.attempt("hw0/add", 1, colour="red"), 422, "invalid")
-    problem_document(lite.student.attempt("hw0/add", 1, key="short"), 400, "invalid")
+    problem_document(lite.student.attempt("hw0/add", 1, key="short"), 422, "invalid")
     problem_document(lite.student.attempt("hw0/nope", 1), 404, "not_found")
     problem_document(lite.student.attempt("hw0/softmax", 1), 403, "not_open")
 

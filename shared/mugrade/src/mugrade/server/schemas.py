@@ -9,7 +9,7 @@ import datetime as dt
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from mugrade.compare import Kind
 from mugrade.server.coursefile import ToleranceIn
@@ -30,15 +30,21 @@ UtcText = Annotated[
 State = Literal["not_open", "open", "late", "closed"]
 
 
-def _no_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("text must not hold the character NUL")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_no_nul)]
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+"""PostgreSQL's text has no NUL."""
 Label = Annotated[Text, Field(max_length=200)]
-PointsIn = Annotated[Decimal, Field(ge=0, le=10000, max_digits=8, decimal_places=2)]
+PointsIn = Annotated[
+    Decimal,
+    Field(ge=0, le=10000, max_digits=8, decimal_places=2),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^[0-9]{1,4}(\.[0-9]{1,2})?$"},
+                {"type": "integer", "minimum": 0, "maximum": 10000},
+            ]
+        }
+    ),
+]
 
 
 class In(BaseModel):
@@ -292,6 +298,12 @@ class ToleranceChange(In):
         return self.model_dump(exclude_none=True)
 
 
+CaseTolerances = Annotated[
+    dict[Annotated[str, Field(pattern=r"^[0-9]{1,4}$")], ToleranceChange],
+    Field(json_schema_extra={"additionalProperties": False}),
+]
+
+
 class VariantIn(In):
     variant: Annotated[int, Field(ge=0, lt=1000)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
@@ -305,7 +317,7 @@ class RevisionIn(In):
     dry_run: bool = False
     labels: Annotated[list[Label], Field(max_length=1000)] | None = None
     tolerance: ToleranceIn | None = None
-    case_tolerances: dict[Annotated[str, Field(pattern=r"^\d{1,4}$")], ToleranceChange] = {}
+    case_tolerances: CaseTolerances = {}
     constant_cases: Annotated[
         list[Annotated[int, Field(ge=0, lt=1000)]], Field(max_length=1000)
     ] = []
@@ -329,9 +341,7 @@ class RevisionOut(Out):
 class RegradeIn(In):
     dry_run: bool = True
     tolerance: ToleranceChange | None = None
-    case_tolerances: dict[Annotated[str, Field(pattern=r"^\d{1,4}$")], ToleranceChange] | None = (
-        None
-    )
+    case_tolerances: CaseTolerances | None = None
 
 
 class RegradedStudent(Out):

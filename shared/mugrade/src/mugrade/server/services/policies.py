@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from typing import Any
@@ -137,7 +137,7 @@ class Result:
     """What one assignment came to.
 
     Attributes:
-        pool_before: free late days that were left when it was its turn.
+        pool_before: free late days that it could have: those that no other assignment took.
         days_used: how many of them it took.
     """
 
@@ -214,18 +214,48 @@ def _problem_results(
 def course_results(
     tasks: Sequence[Task], tries: Mapping[str, Sequence[Try]], late: LatePolicy
 ) -> dict[str, Result]:
-    """Every assignment's result; free late days are spent in the order of due times.
+    """Every assignment's result, with the free late days spent where they help most.
+
+    The split of the pool that gives the highest average is taken, of equal ones that which spends
+    fewer days, so another attempt never lowers an average. Deciding at the end is possible because
+    nothing is stored: there is no counter that could drift.
 
     Args:
         tries: attempts by assignment id.
     """
-    far = dt.datetime.max.replace(tzinfo=dt.timezone.utc)
-    pool, results = late.pooled_days, {}
-    for task in sorted(tasks, key=lambda t: t.window.due_at or far):
-        result = assignment_result(task, tries.get(task.id, ()), late, pool)
-        pool -= result.days_used
-        results[task.id] = result
-    return {task.id: results[task.id] for task in tasks}
+    best: dict[int, tuple[Fraction, list[Result]]] = {0: (Fraction(0), [])}
+    for task in tasks:
+        options = _by_days_granted(task, tries.get(task.id, ()), late)
+        best = _extended(best, options, late.pooled_days)
+    spent = max(best, key=lambda days: (best[days][0], -days))
+    left = late.pooled_days - spent
+    return {r.id: replace(r, pool_before=left + r.days_used) for r in best[spent][1]}
+
+
+def _by_days_granted(task: Task, tries: Sequence[Try], late: LatePolicy) -> list[Result]:
+    """The assignment's result for each number of free days worth granting; more days, more points."""
+    latest = max(
+        (task.window.late_days(t.at) for t in tries if t.problem in task.points), default=0
+    )
+    options = [assignment_result(task, tries, late, 0)]
+    for granted in range(1, min(late.pooled_days, latest) + 1 if late.percent_per_day else 0):
+        result = assignment_result(task, tries, late, granted)
+        if result.score > options[-1].score:
+            options.append(result)
+    return options
+
+
+def _extended(
+    best: dict[int, tuple[Fraction, list[Result]]], options: Sequence[Result], pool: int
+) -> dict[int, tuple[Fraction, list[Result]]]:
+    """One step of the knapsack: the best sums by days spent, with one more assignment."""
+    longer: dict[int, tuple[Fraction, list[Result]]] = {}
+    for days, (total, chosen) in best.items():
+        for option in options:
+            spent, value = days + option.days_used, total + option.percent
+            if spent <= pool and (spent not in longer or value > longer[spent][0]):
+                longer[spent] = (value, [*chosen, option])
+    return longer
 
 
 def days_left(results: Mapping[str, Result], late: LatePolicy) -> int:
