@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -98,7 +99,7 @@ class Person:
         Raises:
             SystemExit: another exit status than expected.
         """
-        print(f"$ mugrade {' '.join(words)}", flush=True)
+        print(f"$ mugrade {shlex.join(words)}", flush=True)
         command = [sys.executable, "-m", "mugrade", *words]
         status = subprocess.run(command, cwd=folder, env=self.environment, check=False).returncode
         if status not in expect:
@@ -263,16 +264,8 @@ def play(given: argparse.Namespace, scratch: Path) -> None:
             Person(who, scratch, started["address"]) for who in ("Ada Lovelace", "Alan Turing")
         )
         say("staff publish the answers")
-        staff.run(
-            "publish",
-            name,
-            *chosen,
-            "--variants",
-            str(given.variants),
-            "--note",
-            "first",
-            folder=solved,
-        )
+        count = ["--variants", str(given.variants)] if given.variants else []
+        staff.run("publish", name, *chosen, *count, "--note", "first", folder=solved)
         say("a student signs up in the browser and logs in from the terminal")
         for student in (ada, alan):
             student.sign_up(started["code"])
@@ -298,7 +291,7 @@ def main() -> None:
     parser.add_argument("--wrong", type=Path, help="tree that the student hands in first")
     parser.add_argument("--assignment", default="hw0")
     parser.add_argument("--course", type=Path, help="course file without people and rubric")
-    parser.add_argument("--variants", type=int, default=2)
+    parser.add_argument("--variants", type=int, help="default: what the course file says")
     parser.add_argument("-k", dest="select", metavar="EXPR", help="choose hooks as pytest does")
     given = parser.parse_args()
     for tree in (given.solved, given.wrong):
