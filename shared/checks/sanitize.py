@@ -45,6 +45,7 @@ def main(arguments):
         "LD_PRELOAD": preload,
         "ASAN_OPTIONS": "detect_leaks=0",
         "PYTHONMALLOC": "malloc",
+        "NEEDLE_CACHE_MB": "0",  # give memory back, so that use after free is seen
         "PYTHONPATH": "python",
         "NEEDLE_BACKEND": "nd",
         "NEEDLE_CUDA": "emulated",
