@@ -120,6 +120,15 @@ inline Vec load(const float* from) {
 }
 inline void store(float* to, Vec value) { std::memcpy(to, &value, sizeof(Vec)); }
 
+// Says that the cache line at `address` will be written soon.
+inline void prefetch(const float* address) {
+#if defined(__GNUC__)
+  __builtin_prefetch(address, 1);
+#else
+  static_cast<void>(address);
+#endif
+}
+
 // The same 32 bits read as an integer, and back.
 inline IntVec bits(Vec value) {
   IntVec result;

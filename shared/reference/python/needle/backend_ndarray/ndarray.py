@@ -514,18 +514,24 @@ class NDArray:
         if not isinstance(other, NDArray):
             return NotImplemented
         self._check_device(other)
-        assert self.ndim >= 2 and other.ndim >= 2 and self._shape[-1] == other._shape[-2], (
-            f"@ needs shapes (..., m, n) and (..., n, p), got {self._shape} and {other._shape}"
+        left, right = self._shape, other._shape
+        assert len(left) >= 2 and len(right) >= 2 and left[-1] == right[-2], (
+            f"@ needs shapes (..., m, n) and (..., n, p), got {left} and {right}"
         )
-        m, n, p = self._shape[-2], self._shape[-1], other._shape[-1]
-        if self.ndim == 2 and other.ndim == 2 and self.is_compact() and other.is_compact():
-            out = NDArray._allocate((m, p), self._device)
-            self._device.matmul(self._handle, other._handle, out._handle, m, n, p)
-            return out
-        return self._batched_matmul(other, m, n, p)
+        if len(right) > 2 or not (self.is_compact() and other.is_compact()):
+            return self._batched_matmul(other)
+        # A batch times one matrix is one product: all rows of the batch below one another.
+        n, p = right
+        out = NDArray._allocate((*left[:-1], p), self._device)
+        rows = prod(left[:-1])
+        self._device.matmul(self._handle, other._handle, out._handle, rows, n, p)
+        return out
 
-    def _batched_matmul(self, other, m, n, p):
-        batch = np.broadcast_shapes(self._shape[:-2], other._shape[:-2])
+    def _batched_matmul(self, other):
+        batch, right_batch = self._shape[:-2], other._shape[:-2]
+        if batch != right_batch:
+            batch = np.broadcast_shapes(batch, right_batch)
+        (m, n), p = self._shape[-2:], other._shape[-1]
         out = NDArray._allocate((*batch, m, p), self._device)
         a, b = self.broadcast_to((*batch, m, n)), other.broadcast_to((*batch, n, p))
         if hasattr(self._device, "matmul_strided"):  # takes views as they are
