@@ -8,7 +8,7 @@ import math
 from needle import init, ops
 from needle.autograd import Tensor
 
-from .nn_state import load_state_dict, state_dict
+from . import nn_state
 
 
 class Parameter(Tensor):
@@ -17,26 +17,12 @@ class Parameter(Tensor):
 
 def _unpack_params(value):
     """All Parameters in a Parameter, Module, dict, list or tuple, in order, depth first."""
-    if isinstance(value, Parameter):
-        return [value]
-    if isinstance(value, Module):
-        return _unpack_params(value.__dict__)
-    if isinstance(value, dict):
-        return [param for part in value.values() for param in _unpack_params(part)]
-    if isinstance(value, (list, tuple)):
-        return [param for part in value for param in _unpack_params(part)]
-    return []
+    return [param for _, param in nn_state.named(value, Parameter)]
 
 
 def _child_modules(value):
-    """All Modules below a Module, dict, list or tuple, in order, depth first."""
-    if isinstance(value, Module):
-        return [value, *_child_modules(value.__dict__)]
-    if isinstance(value, dict):
-        return [module for part in value.values() for module in _child_modules(part)]
-    if isinstance(value, (list, tuple)):
-        return [module for part in value for module in _child_modules(part)]
-    return []
+    """All Modules in a Module (itself included), dict, list or tuple, in order, depth first."""
+    return [module for _, module in nn_state.named(value, Module)]
 
 
 class Module:
@@ -58,21 +44,16 @@ class Module:
 
     def eval(self):
         """Switch this module, and all modules in it, to evaluation."""
-        for module in [self, *self._children()]:
+        for module in _child_modules(self):
             module.training = False
 
     def train(self):
         """Switch this module, and all modules in it, to training."""
-        for module in [self, *self._children()]:
+        for module in _child_modules(self):
             module.training = True
 
-    def state_dict(self):
-        """What training changed, by name: a dict of constant Tensors (copies)."""
-        return state_dict(self)
-
-    def load_state_dict(self, state):
-        """Put the values of `state`, a dict as `state_dict` makes it, in place."""
-        load_state_dict(self, state)
+    state_dict = nn_state.state_dict
+    load_state_dict = nn_state.load_state_dict
 
     def __call__(self, *args, **kwargs):
         return self.forward(*args, **kwargs)
@@ -211,23 +192,19 @@ class BatchNorm1d(Module):
         if self.training and (result := ops.fused("batch_norm", self, x)):
             return result
         ### END
-        samples = x.shape[0]
-
-        def over_batch(row):
-            return row.reshape((1, self.dim)).broadcast_to(x.shape)
-
         if self.training:
+            samples = x.shape[0]
             mean = x.sum(axes=(0,)) / samples
-            centred = x - over_batch(mean)
+            centred = x - mean.broadcast_to(x.shape)
             var = (centred**2).sum(axes=(0,)) / samples
             keep = 1 - self.momentum
             self.running_mean = keep * self.running_mean + self.momentum * mean.detach()
             self.running_var = keep * self.running_var + self.momentum * var.detach()
         else:
-            centred = x - over_batch(self.running_mean)
+            centred = x - self.running_mean.broadcast_to(x.shape)
             var = self.running_var
-        normal = centred / over_batch((var + self.eps) ** 0.5)
-        return over_batch(self.weight) * normal + over_batch(self.bias)
+        normal = centred / ((var + self.eps) ** 0.5).broadcast_to(x.shape)
+        return self.weight.broadcast_to(x.shape) * normal + self.bias.broadcast_to(x.shape)
         ### END SOLUTION
 
 
@@ -257,14 +234,11 @@ class LayerNorm1d(Module):
         def over_features(column):
             return column.reshape((x.shape[0], 1)).broadcast_to(x.shape)
 
-        def over_batch(row):
-            return row.reshape((1, self.dim)).broadcast_to(x.shape)
-
         mean = x.sum(axes=(1,)) / self.dim
         centred = x - over_features(mean)
         var = (centred**2).sum(axes=(1,)) / self.dim
         normal = centred / over_features((var + self.eps) ** 0.5)
-        return over_batch(self.weight) * normal + over_batch(self.bias)
+        return self.weight.broadcast_to(x.shape) * normal + self.bias.broadcast_to(x.shape)
         ### END SOLUTION
 
 

@@ -61,9 +61,8 @@ class RNNCell(Module):
         W_ih (I, H), W_hh (H, H), bias_ih (H,), bias_hh (H,).
     """
 
-    def __init__(
-        self, input_size, hidden_size, bias=True, nonlinearity="tanh", device=None, dtype="float32"
-    ):
+    def __init__(self, input_size, hidden_size, bias=True, nonlinearity="tanh",
+                 device=None, dtype="float32"):  # fmt: skip
         super().__init__()
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
@@ -90,21 +89,15 @@ class RNN(Module):
         rnn_cells: list of RNNCell; the first takes input_size features, the others hidden_size.
     """
 
-    def __init__(
-        self, input_size, hidden_size, num_layers=1, bias=True, nonlinearity="tanh",
-        device=None, dtype="float32",
-    ):  # fmt: skip
+    def __init__(self, input_size, hidden_size, num_layers=1, bias=True, nonlinearity="tanh",
+                 device=None, dtype="float32"):  # fmt: skip
         super().__init__()
         self.hidden_size = hidden_size
         self.num_layers = num_layers
         ### BEGIN SOLUTION hw4/rnn
-        self.rnn_cells = [
-            RNNCell(
-                input_size if layer == 0 else hidden_size, hidden_size, bias, nonlinearity,
-                device=device, dtype=dtype,
-            )
-            for layer in range(num_layers)
-        ]  # fmt: skip
+        widths = [input_size] + [hidden_size] * (num_layers - 1)
+        made = (hidden_size, bias, nonlinearity, device, dtype)
+        self.rnn_cells = [RNNCell(width, *made) for width in widths]
         ### END SOLUTION
 
     def forward(self, X, h0=None):
@@ -185,20 +178,14 @@ class LSTM(Module):
         lstm_cells: list of LSTMCell; the first takes input_size features, the others hidden_size.
     """
 
-    def __init__(
-        self, input_size, hidden_size, num_layers=1, bias=True, device=None, dtype="float32"
-    ):
+    def __init__(self, input_size, hidden_size, num_layers=1, bias=True,
+                 device=None, dtype="float32"):  # fmt: skip
         super().__init__()
         self.hidden_size = hidden_size
         self.num_layers = num_layers
         ### BEGIN SOLUTION hw4/lstm
-        self.lstm_cells = [
-            LSTMCell(
-                input_size if layer == 0 else hidden_size, hidden_size, bias,
-                device=device, dtype=dtype,
-            )
-            for layer in range(num_layers)
-        ]  # fmt: skip
+        widths = [input_size] + [hidden_size] * (num_layers - 1)
+        self.lstm_cells = [LSTMCell(n, hidden_size, bias, device, dtype) for n in widths]
         ### END SOLUTION
 
     def forward(self, X, h=None):

@@ -11,32 +11,30 @@ import numpy
 
 from needle.autograd import Tensor
 
-_DTYPES = {
-    "F64": "float64", "F32": "float32", "F16": "float16", "BOOL": "bool",
-    "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8",
-    "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8",
-}  # fmt: skip
-_CODES = {name: code for code, name in _DTYPES.items()}
+_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2",
+           "I8": "|i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1"}
+_CODES = {dtype: code for code, dtype in _DTYPES.items()}
 
 
-def _named_tensors(value, name=""):
-    """(name, Tensor) for every Tensor below `value`: parameters, running statistics, ..."""
-    if isinstance(value, Tensor):
+def named(value, kind, name=""):
+    """(path, part) for everything of class `kind` in a Module, dict, list or tuple: depth first,
+    in order. The path of attributes, keys and indices reads "modules.0.weight"."""
+    if isinstance(value, kind):
         yield name, value
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            yield from _named_tensors(part, f"{name}.{key}" if name else str(key))
+    if hasattr(value, "forward"):  # a Module
+        value = vars(value)
     elif isinstance(value, (list, tuple)):
-        yield from _named_tensors(dict(enumerate(value)), name)
-    elif hasattr(value, "parameters"):  # a Module
-        yield from _named_tensors(value.__dict__, name)
+        value = dict(enumerate(value))
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from named(part, kind, f"{name}.{key}" if name else str(key))
 
 
 def state_dict(module):
     """Copies of all Tensors of a module; a name is the path of attributes: "modules.0.weight"."""
     return {
         name: Tensor(value.numpy(), device=value.device, dtype=value.dtype, requires_grad=False)
-        for name, value in _named_tensors(module)
+        for name, value in named(module, Tensor)
     }
 
 
@@ -49,18 +47,16 @@ def load_state_dict(module, state):
     Raises:
         KeyError, ValueError: they name the parameter.
     """
-    targets = dict(_named_tensors(module))
-    for name, target in targets.items():
+    targets = dict(named(module, Tensor))
+    kind = type(module).__name__
+    for name in [*targets, *state]:
         if name not in state:
-            raise KeyError(f"{name} of {type(module).__name__} is missing in the state")
-        if state[name].shape != target.shape:
-            raise ValueError(
-                f"{name} of {type(module).__name__} has shape {target.shape}, "
-                f"the state holds {state[name].shape}"
-            )
-    for name in state:
+            raise KeyError(f"{name} of {kind} is missing in the state")
         if name not in targets:
-            raise KeyError(f"the state holds {name}, which {type(module).__name__} does not have")
+            raise KeyError(f"the state holds {name}, which {kind} does not have")
+        given, expected = state[name].shape, targets[name].shape
+        if given != expected:
+            raise ValueError(f"{name} of {kind} has shape {expected}, the state holds {given}")
     for name, target in targets.items():
         value = state[name].numpy() if isinstance(state[name], Tensor) else state[name]
         target.data = Tensor(value, device=target.device, dtype=target.dtype)
@@ -73,16 +69,13 @@ def save(state, path):
     header, parts, end = {}, [], 0
     for name, value in state.items():
         array = numpy.asarray(value.numpy() if isinstance(value, Tensor) else value)
-        if array.dtype.name not in _CODES:
+        array = array.astype(array.dtype.newbyteorder("<"))
+        if array.dtype.str not in _CODES:
             raise ValueError(f"{name}: safetensors has no dtype {array.dtype}")
-        part = array.astype(array.dtype.newbyteorder("<")).tobytes()
-        header[name] = {
-            "dtype": _CODES[array.dtype.name],
-            "shape": list(array.shape),
-            "data_offsets": [end, end + len(part)],
-        }
-        parts.append(part)
-        end += len(part)
+        place = [end, end := end + array.nbytes]
+        code = _CODES[array.dtype.str]
+        header[name] = {"dtype": code, "shape": array.shape, "data_offsets": place}
+        parts.append(array.tobytes())
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)  # the data begin at a multiple of 8 bytes
     unfinished = f"{path}.part"
@@ -95,17 +88,14 @@ def load(path):
     """Read a safetensors file: a dict from names to NumPy arrays."""
     with open(path, "rb") as file:
         content = file.read()
-    start = 8 + int.from_bytes(content[:8], "little")
+    arrays, start = {}, 8 + int.from_bytes(content[:8], "little")
     try:
         header = json.loads(content[8:start])
         header.pop("__metadata__", None)
-        return {name: _read_array(content[start:], **entry) for name, entry in header.items()}
+        for name, entry in header.items():
+            begin, end = entry["data_offsets"]
+            array = numpy.frombuffer(content[start + begin : start + end], _DTYPES[entry["dtype"]])
+            arrays[name] = array.reshape(entry["shape"]).copy()
+        return arrays
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} is not a whole safetensors file: {error}") from error
-
-
-def _read_array(data, dtype, shape, data_offsets):
-    begin, end = data_offsets
-    stored = numpy.dtype(_DTYPES[dtype]).newbyteorder("<")
-    array = numpy.frombuffer(data[begin:end], dtype=stored).reshape(shape)
-    return array.astype(stored.newbyteorder("="))

@@ -60,11 +60,8 @@ class MultiHeadAttention(Module):
         """
         batch, heads, queries, dim = q.shape
         keys = k.shape[2]
-        if k.shape != (batch, heads, keys, dim) or v.shape != k.shape:
-            raise ValueError(
-                f"attention needs q (B, H, T, D) and k, v (B, H, S, D), "
-                f"got {q.shape}, {k.shape}, {v.shape}"
-            )
+        if not q.shape[:2] + (keys, dim) == k.shape == v.shape:
+            raise ValueError(f"attention of q {q.shape} on k {k.shape} and v {v.shape}: no fit")
         ### BEGIN SOLUTION hw4/attention_activation
         dropping = self.dropout.training and self.dropout.p > 0
         if not dropping and (result := ops.fused("attention", self, q, k, v)):
@@ -89,10 +86,8 @@ class AttentionLayer(Module):
         dropout, causal: as in MultiHeadAttention.
     """
 
-    def __init__(
-        self, q_features, num_head, dim_head, *, k_features=None, v_features=None,
-        out_features=None, dropout=0.0, causal=True, device=None, dtype="float32",
-    ):  # fmt: skip
+    def __init__(self, q_features, num_head, dim_head, *, k_features=None, v_features=None,
+                 out_features=None, dropout=0.0, causal=True, device=None, dtype="float32"):  # fmt: skip
         super().__init__()
         self.device = device
         self.dtype = dtype
@@ -149,18 +144,15 @@ class TransformerLayer(Module):
     The attention layer is made first, then the norm, then the two linear layers.
     """
 
-    def __init__(
-        self, q_features, num_head, dim_head, hidden_size, *, dropout=0.0, causal=True,
-        device=None, dtype="float32",
-    ):  # fmt: skip
+    def __init__(self, q_features, num_head, dim_head, hidden_size, *, dropout=0.0, causal=True,
+                 device=None, dtype="float32"):  # fmt: skip
         super().__init__()
         self.device = device
         self.dtype = dtype
         ### BEGIN SOLUTION hw4/transformer_layer
         made_on = {"device": device, "dtype": dtype}
-        self.attention = AttentionLayer(
-            q_features, num_head, dim_head, dropout=dropout, causal=causal, **made_on
-        )
+        sizes = (q_features, num_head, dim_head)
+        self.attention = AttentionLayer(*sizes, dropout=dropout, causal=causal, **made_on)
         self.dropout = Dropout(dropout)
         self.mlp = Sequential(
             LayerNorm1d(q_features, **made_on),
@@ -194,10 +186,9 @@ class Transformer(Module):
     The embedding of positions is made first, then the layers.
     """
 
-    def __init__(
-        self, embedding_size, hidden_size, num_layers, *, num_head=8, dim_head=32, dropout=0.0,
-        causal=True, device=None, dtype="float32", batch_first=False, sequence_len=2048,
-    ):  # fmt: skip
+    def __init__(self, embedding_size, hidden_size, num_layers, *, num_head=8, dim_head=32,
+                 dropout=0.0, causal=True, device=None, dtype="float32", batch_first=False,
+                 sequence_len=2048):  # fmt: skip
         super().__init__()
         self.device = device
         self.dtype = dtype
@@ -206,15 +197,12 @@ class Transformer(Module):
         ### BEGIN SOLUTION hw4/transformer_model
         made_on = {"device": device, "dtype": dtype}
         self.positions = Embedding(sequence_len, embedding_size, **made_on)
-        self.layers = Sequential(
-            *[
-                TransformerLayer(
-                    embedding_size, num_head, dim_head, hidden_size,
-                    dropout=dropout, causal=causal, **made_on,
-                )
-                for _ in range(num_layers)
-            ]
-        )  # fmt: skip
+        sizes = (embedding_size, num_head, dim_head, hidden_size)
+        layers = [
+            TransformerLayer(*sizes, dropout=dropout, causal=causal, **made_on)
+            for _ in range(num_layers)
+        ]
+        self.layers = Sequential(*layers)
         ### END SOLUTION
 
     def forward(self, x, h=None):

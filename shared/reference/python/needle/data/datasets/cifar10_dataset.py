@@ -20,10 +20,10 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module, name):
         if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
             return np.empty(0).__reduce__()[0]
-        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
+        if module == "numpy" and name in ("ndarray", "dtype"):
             return getattr(np, name)
         if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes for Python 2
-            return lambda text, encoding: text.encode(encoding)
+            return str.encode
         raise pickle.UnpicklingError(f"it refers to {module}.{name}, which no data set needs")
 
 
@@ -37,30 +37,20 @@ def read_batch(path):
     Raises:
         FileNotFoundError, ValueError: the file is missing, damaged, or no such batch.
     """
+    again = "get it (again) with `hw data`"
     if not os.path.isfile(path):
-        raise FileNotFoundError(
-            f"{path} is missing: get the data set with `hw data`, or name its folder"
-        )
+        raise FileNotFoundError(f"{path} is missing: {again}, or name its folder")
     try:
         with open(path, "rb") as file:
             content = _ArraysOnly(file, encoding="bytes").load()
-        pixels, labels = content[b"data"], np.asarray(content[b"labels"])
+        pixels, labels = np.asarray(content[b"data"]), np.asarray(content[b"labels"])
     except Exception as error:  # a damaged pickle can fail in any way
+        kind = type(error).__name__
+        raise ValueError(f"{path} is no batch of CIFAR-10 ({kind}: {error}): {again}") from error
+    n = len(labels) if labels.ndim else 0
+    if pixels.shape != (n, 3072) or pixels.dtype != np.uint8 or not np.isin(labels, range(10)).all():
         raise ValueError(
-            f"{path} is not a whole batch of CIFAR-10 ({type(error).__name__}: {error}): "
-            "delete it and fetch it again with `hw data`"
-        ) from error
-    rows = pixels.shape[0] if getattr(pixels, "ndim", 0) == 2 else None
-    if (
-        rows is None
-        or pixels.shape[1] != 3072
-        or pixels.dtype != np.uint8
-        or labels.shape != (rows,)
-        or (rows > 0 and not 0 <= labels.min() <= labels.max() <= 9)
-    ):
-        raise ValueError(
-            f"{path} does not hold images (n, 3072) of uint8 with n labels from 0 to 9: "
-            "delete it and fetch it again with `hw data`"
+            f"{path} does not hold images (n, 3072) of uint8 with n labels from 0 to 9: {again}"
         )
     return pixels, labels.astype(np.uint8)
 

@@ -70,20 +70,16 @@ class Corpus:
 
 def read_lines(path, max_lines=None):
     """The first `max_lines` lines (None: all) of a UTF-8 text, at least one."""
+    again = "get it (again) with `hw data`"
     if not os.path.isfile(path):
-        raise FileNotFoundError(
-            f"{path} is missing: get the text with `hw data`, or name its folder"
-        )
+        raise FileNotFoundError(f"{path} is missing: {again}, or name its folder")
     try:
         with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()[:max_lines]
     except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): "
-            "delete it and fetch it again with `hw data`"
-        ) from error
+        raise ValueError(f"{path} is not UTF-8 text (byte {error.start}): {again}") from error
     if not any(line.strip() for line in lines):
-        raise ValueError(f"{path} holds no words: delete it and fetch it again with `hw data`")
+        raise ValueError(f"{path} holds no words: {again}")
     return lines
 
 
@@ -138,8 +134,6 @@ def get_batch(batches, i, bptt, device=None, dtype=None):
     ### BEGIN SOLUTION hw4/ptb
     end = min(i + bptt, len(batches) - 1)
     data, target = batches[i:end], batches[i + 1 : end + 1].reshape(-1)
-    return (
-        Tensor(data, device=device, dtype=dtype, requires_grad=False),
-        Tensor(target, device=device, dtype=dtype, requires_grad=False),
-    )
+    made = {"device": device, "dtype": dtype, "requires_grad": False}
+    return Tensor(data, **made), Tensor(target, **made)
     ### END SOLUTION
