@@ -166,31 +166,11 @@ def _handle_of(node):
     handle = node.handle()
     if handle is None:
         is_tuple = type(node.data) is tuple or isinstance(node.op, TensorTupleOp)
-        handle = _attach(TensorTuple if is_tuple else Tensor, node)
+        handle = _new(TensorTuple if is_tuple else Tensor)._attach(node)
     return handle
 
 
 _new = object.__new__  # calling a class costs twice as much, and every operator makes two objects
-
-
-def _attach(cls, node):
-    """A new handle of class `cls` on `node`."""
-    handle = _new(cls)
-    handle._node = node
-    handle.grad = None
-    node.handle = weakref.ref(handle)
-    return handle
-
-
-def _make_node(op, inputs, data, requires_grad):
-    global TENSOR_COUNTER
-    node = _new(Node)
-    node.op = op
-    node.inputs = inputs
-    node.data = data
-    node.requires_grad = requires_grad
-    TENSOR_COUNTER += 1
-    return node
 
 
 def _of_node(name, doc):
@@ -229,19 +209,28 @@ class Value:
 
     def _init(self, op, inputs, *, num_outputs=1, cached_data=None, requires_grad=None):
         """Put this handle on a new node. `requires_grad=None`: if any input requires it."""
-        nodes = tuple([value._node for value in inputs])
+        global TENSOR_COUNTER
         if requires_grad is None:
-            requires_grad = any(node.requires_grad for node in nodes)
-        self._node = _make_node(op, nodes, cached_data, requires_grad)
-        self._node.handle = weakref.ref(self)
-        self.grad = None
+            requires_grad = any(value.requires_grad for value in inputs)
+        node = _new(Node)
+        node.op, node.data, node.requires_grad = op, cached_data, requires_grad
+        node.inputs = tuple([value._node for value in inputs])
+        TENSOR_COUNTER += 1
+        self._attach(node)
+
+    def _attach(self, node):
+        self._node, self.grad = node, None
+        node.handle = weakref.ref(self)
+        return self
 
     @classmethod
     def make_const(cls, data, requires_grad=False):
         """A leaf that shares `data`: an array, or the data of another Value."""
         if isinstance(data, Value):
             data = data.realize_cached_data()
-        return _attach(cls, _make_node(None, (), data, requires_grad))
+        value = _new(cls)
+        value._init(None, (), cached_data=data, requires_grad=requires_grad)
+        return value
 
     @classmethod
     def make_from_op(cls, op, inputs):
@@ -249,21 +238,20 @@ class Value:
 
         If no input needs a gradient, the result is a constant that remembers no graph.
         """
-        nodes, arrays, requires_grad = [], [], False
+        requires_grad = False
         for value in inputs:
             if not isinstance(value, Value):
-                raise TypeError(
-                    f"{op} takes Tensors, got {type(value).__name__}: wrap arrays in Tensor(...)"
-                )
-            node = value._node
-            nodes.append(node)
-            requires_grad = requires_grad or node.requires_grad
-            if not LAZY_MODE:
-                arrays.append(node.realize() if node.data is None else node.data)
-        data = None if LAZY_MODE else _compute(op, arrays)
-        if not requires_grad and not LAZY_MODE:
-            op, nodes = None, ()
-        return _attach(cls, _make_node(op, tuple(nodes), data, requires_grad))
+                kind = type(value).__name__
+                raise TypeError(f"{op} takes Tensors, got {kind}: wrap arrays in Tensor(...)")
+            requires_grad = requires_grad or value._node.requires_grad
+        result = _new(cls)
+        if LAZY_MODE:
+            result._init(op, inputs, requires_grad=requires_grad)
+        else:
+            data = _compute(op, [value.realize_cached_data() for value in inputs])
+            op, inputs = (op, inputs) if requires_grad else (None, ())
+            result._init(op, inputs, cached_data=data, requires_grad=requires_grad)
+        return result
 
     def detach(self):
         """A constant with the same data, without the graph."""

@@ -16,9 +16,7 @@ import numpy as np
 from .device import default_device
 
 
-def prod(values):
-    """Product of some numbers; 1 for none."""
-    return math.prod(values)
+prod = math.prod  # of some numbers; 1 for none
 
 
 @functools.lru_cache(maxsize=4096)
@@ -85,14 +83,8 @@ class NDArray:
     strides = property(attrgetter("_strides"), doc="Elements between neighbours, for each axis.")
     device = property(attrgetter("_device"), doc="Where the buffer lives.")
 
-    @property
-    def ndim(self):
-        return len(self._shape)
-
-    @property
-    def size(self):
-        """Number of elements."""
-        return _layout(self._shape)[2]
+    ndim = property(lambda self: len(self._shape), doc="Number of axes.")
+    size = property(lambda self: _layout(self._shape)[2], doc="Number of elements.")
 
     @property
     def flat(self):

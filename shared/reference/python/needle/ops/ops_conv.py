@@ -8,7 +8,7 @@ import numpy
 
 from ..autograd import NDArray, TensorOp, TensorTupleOp
 from ..backend_selection import BACKEND, array_api
-from .ops_mathematic import transpose
+from .ops_mathematic import AxesOp, transpose
 from .ops_tuple import make_tuple
 
 # Strides are in elements for NDArray and in bytes for NumPy: formulas that only add and multiply
@@ -99,11 +99,8 @@ def split(a, axis):
     return Split(axis)(a)
 
 
-class Flip(TensorOp):
+class Flip(AxesOp):
     """The order of elements along `axes` (None: all axes) turned round."""
-
-    def __init__(self, axes=None):
-        self.axes = axes
 
     def compute(self, a):
         ### BEGIN SOLUTION hw4/new_ops
@@ -120,25 +117,27 @@ def flip(a, axes=None):
     return Flip(axes)(a)
 
 
-def dilation_steps(ndim, axes, dilation):
-    """One slice for each of `ndim` axes: every (dilation + 1)-th element along `axes`, all
-    elements along the others. Axes that the array does not have are ignored."""
-    axes = (axes,) if isinstance(axes, int) else axes
-    return tuple(slice(None, None, dilation + 1 if k in axes else 1) for k in range(ndim))
-
-
 class Dilate(TensorOp):
     """`dilation` zeros after every element along `axes`: length n becomes n * (dilation + 1)."""
 
     def __init__(self, axes, dilation):
-        self.axes = axes
+        self.axes = (axes,) if isinstance(axes, int) else axes
         self.dilation = dilation
+
+    def steps(self, ndim):
+        """A slice for each of `ndim` axes: every (dilation + 1)-th element along `axes`, all along
+        the others. Axes that the array does not have are ignored."""
+        step = self.dilation + 1
+        return tuple(slice(None, None, step if k in self.axes else 1) for k in range(ndim))
+
+    def dilated_shape(self, shape):
+        """`shape` with its `axes` as long as zeros make them."""
+        return tuple(n * here.step for n, here in zip(shape, self.steps(len(shape))))
 
     def compute(self, a):
         ### BEGIN SOLUTION hw4/new_ops
-        steps = dilation_steps(len(a.shape), self.axes, self.dilation)
-        out = zeros_beside(a, tuple(n * step.step for n, step in zip(a.shape, steps)))
-        out[steps] = a
+        out = zeros_beside(a, self.dilated_shape(a.shape))
+        out[self.steps(len(a.shape))] = a
         return out
         ### END SOLUTION
 
@@ -152,29 +151,19 @@ def dilate(a, axes, dilation):
     return Dilate(axes, dilation)(a)
 
 
-class UnDilate(TensorOp):
+class UnDilate(Dilate):
     """Every (dilation + 1)-th element along `axes`, from the first on. Undoes Dilate."""
-
-    def __init__(self, axes, dilation):
-        self.axes = axes
-        self.dilation = dilation
 
     def compute(self, a):
         ### BEGIN SOLUTION hw4/new_ops
-        return a[dilation_steps(len(a.shape), self.axes, self.dilation)]
+        return a[self.steps(len(a.shape))]
         ### END SOLUTION
 
     def gradient(self, out_grad, node):
         ### BEGIN SOLUTION hw4/new_ops
-        widths = [(0, n - m) for n, m in zip(node.inputs[0].shape, dilated_shape(self, out_grad))]
-        return pad(dilate(out_grad, self.axes, self.dilation), widths)
+        dilated = dilate(out_grad, self.axes, self.dilation)
+        return pad(dilated, [(0, n - m) for n, m in zip(node.inputs[0].shape, dilated.shape)])
         ### END SOLUTION
-
-
-def dilated_shape(op, a):
-    """The shape of `a` once it is dilated by the axes and dilation of `op`."""
-    steps = dilation_steps(len(a.shape), op.axes, op.dilation)
-    return tuple(n * step.step for n, step in zip(a.shape, steps))
 
 
 def undilate(a, axes, dilation):
@@ -192,8 +181,9 @@ class Pad(TensorOp):
         lengths = [n + before + after for n, (before, after) in zip(a.shape, self.axes)]
         if len(self.axes) != len(a.shape) or min(lengths) < 0:
             raise ValueError("pad needs a pair (before, after) for each axis, and length to cut")
-        kept = [slice(max(0, -i), max(0, n + min(0, j))) for n, (i, j) in zip(a.shape, self.axes)]
-        return array_api.pad(a[tuple(kept)], [(max(0, i), max(0, j)) for i, j in self.axes])
+        grown = array_api.pad(a, [(max(0, i), max(0, j)) for i, j in self.axes])
+        kept = [slice(max(0, -i), n + min(0, j)) for n, (i, j) in zip(grown.shape, self.axes)]
+        return grown[tuple(kept)]
         ### END SOLUTION
 
     def gradient(self, out_grad, node):
