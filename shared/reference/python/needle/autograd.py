@@ -305,12 +305,13 @@ class Tensor(Value):
         is_tensor = isinstance(array, Tensor)
         if is_tensor or (BACKEND == "nd" and isinstance(array, NDArray)):
             device = device or array.device  # a NumPy array's `.device` is a string
-        if is_tensor and (device, dtype or array.dtype) == (array.device, array.dtype):
-            data = array.realize_cached_data()
-        else:
-            values, dtype = (array.numpy(), dtype or array.dtype) if is_tensor else (array, dtype)
-            data = Tensor._array_from_numpy(values, device or default_device(), dtype)
-        self._init(None, (), cached_data=data, requires_grad=requires_grad)
+        if is_tensor:
+            dtype = dtype or array.dtype
+            shares = (device, dtype) == (array.device, array.dtype)
+            array = array.realize_cached_data() if shares else array.numpy()
+        if not (is_tensor and shares):
+            array = Tensor._array_from_numpy(array, device or default_device(), dtype)
+        self._init(None, (), cached_data=array, requires_grad=requires_grad)
 
     @staticmethod
     def _array_from_numpy(numpy_array, device, dtype):
@@ -327,9 +328,11 @@ class Tensor(Value):
     @data.setter
     def data(self, value):
         assert isinstance(value, Tensor), f"data must be a Tensor, got {type(value).__name__}"
-        for what in ("dtype", "device"):  # dtype: some step before this one left float32?
-            given, expected = getattr(value, what), getattr(self, what)
-            assert given == expected, f"data of {what} {given} cannot replace data of {expected}"
+        same = value.dtype == self.dtype and value.device == self.device
+        assert same, (  # of another dtype: some step before this one left float32
+            f"data of dtype {value.dtype} on {value.device} cannot replace data of dtype "
+            f"{self.dtype} on {self.device}"
+        )
         self._node.data = value.realize_cached_data()
 
     shape = property(lambda self: self.realize_cached_data().shape, doc="Tuple of ints.")

@@ -48,7 +48,7 @@ class BackendDevice:
         return hash(self.name)
 
     def __reduce__(self):  # for pickle and copy.deepcopy
-        return _named, (self.name,)
+        return {"cpu": cpu, "cuda": cuda, "cpu_numpy": cpu_numpy}[self.name], ()
 
     def enabled(self):
         """Whether the device can be used on this machine."""
@@ -127,10 +127,6 @@ def cpu_numpy():
 def default_device():
     """The device of arrays that name none: cpu()."""
     return cpu()
-
-
-def _named(name):
-    return {"cpu": cpu, "cuda": cuda, "cpu_numpy": cpu_numpy}[name]()
 
 
 def all_devices():

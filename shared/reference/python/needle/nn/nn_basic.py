@@ -79,8 +79,7 @@ class Linear(Module):
 
     def __init__(self, in_features, out_features, bias=True, device=None, dtype="float32"):
         super().__init__()
-        self.in_features = in_features
-        self.out_features = out_features
+        self.in_features, self.out_features = in_features, out_features
         ### BEGIN SOLUTION hw2/nn_linear
         weight = init.kaiming_uniform(in_features, out_features, device=device, dtype=dtype)
         self.weight = Parameter(weight)
@@ -173,9 +172,7 @@ class BatchNorm1d(Module):
 
     def __init__(self, dim, eps=1e-5, momentum=0.1, device=None, dtype="float32"):
         super().__init__()
-        self.dim = dim
-        self.eps = eps
-        self.momentum = momentum
+        self.dim, self.eps, self.momentum = dim, eps, momentum
         ### BEGIN SOLUTION hw2/nn_batchnorm
         ### FROM hw4
         self.kernel = "batch_norm"
@@ -217,8 +214,7 @@ class LayerNorm1d(Module):
 
     def __init__(self, dim, eps=1e-5, device=None, dtype="float32"):
         super().__init__()
-        self.dim = dim
-        self.eps = eps
+        self.dim, self.eps = dim, eps
         ### BEGIN SOLUTION hw2/nn_layernorm
         self.weight = Parameter(init.ones(dim, device=device, dtype=dtype))
         self.bias = Parameter(init.zeros(dim, device=device, dtype=dtype))

@@ -40,10 +40,8 @@ class Conv(Module):
         super().__init__()
         kernel_size = kernel_size[0] if isinstance(kernel_size, tuple) else kernel_size
         stride = stride[0] if isinstance(stride, tuple) else stride
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.kernel_size = kernel_size
-        self.stride = stride
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size, self.stride = kernel_size, stride
 
         ### BEGIN SOLUTION hw4/conv_forward
         self.padding = kernel_size // 2

@@ -66,8 +66,7 @@ class RNNCell(Module):
         super().__init__()
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
-        self.hidden_size = hidden_size
-        self.nonlinearity = nonlinearity
+        self.hidden_size, self.nonlinearity = hidden_size, nonlinearity
         ### BEGIN SOLUTION hw4/rnn
         _parameters_of_cell(self, input_size, hidden_size, hidden_size, bias, device, dtype)
         ### END SOLUTION
@@ -92,8 +91,7 @@ class RNN(Module):
     def __init__(self, input_size, hidden_size, num_layers=1, bias=True, nonlinearity="tanh",
                  device=None, dtype="float32"):  # fmt: skip
         super().__init__()
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
+        self.hidden_size, self.num_layers = hidden_size, num_layers
         ### BEGIN SOLUTION hw4/rnn
         widths = [input_size] + [hidden_size] * (num_layers - 1)
         made = (hidden_size, bias, nonlinearity, device, dtype)
@@ -181,8 +179,7 @@ class LSTM(Module):
     def __init__(self, input_size, hidden_size, num_layers=1, bias=True,
                  device=None, dtype="float32"):  # fmt: skip
         super().__init__()
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
+        self.hidden_size, self.num_layers = hidden_size, num_layers
         ### BEGIN SOLUTION hw4/lstm
         widths = [input_size] + [hidden_size] * (num_layers - 1)
         self.lstm_cells = [LSTMCell(n, hidden_size, bias, device, dtype) for n in widths]
@@ -219,8 +216,7 @@ class Embedding(Module):
 
     def __init__(self, num_embeddings, embedding_dim, device=None, dtype="float32"):
         super().__init__()
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         ### BEGIN SOLUTION hw4/language_model
         weight = init.randn(num_embeddings, embedding_dim, device=device, dtype=dtype)
         self.weight = Parameter(weight)

@@ -26,8 +26,7 @@ class MultiHeadAttention(Module):
 
     def __init__(self, *, dropout=0.0, causal=False, device=None, dtype="float32"):
         super().__init__()
-        self.device = device
-        self.dtype = dtype
+        self.device, self.dtype = device, dtype
         self.causal = causal
         self.dropout = Dropout(dropout)
 
@@ -89,8 +88,7 @@ class AttentionLayer(Module):
     def __init__(self, q_features, num_head, dim_head, *, k_features=None, v_features=None,
                  out_features=None, dropout=0.0, causal=True, device=None, dtype="float32"):  # fmt: skip
         super().__init__()
-        self.device = device
-        self.dtype = dtype
+        self.device, self.dtype = device, dtype
         k_features = k_features or q_features
         v_features = v_features or q_features
         out_features = out_features or q_features
@@ -147,21 +145,16 @@ class TransformerLayer(Module):
     def __init__(self, q_features, num_head, dim_head, hidden_size, *, dropout=0.0, causal=True,
                  device=None, dtype="float32"):  # fmt: skip
         super().__init__()
-        self.device = device
-        self.dtype = dtype
+        self.device, self.dtype = device, dtype
         ### BEGIN SOLUTION hw4/transformer_layer
         made_on = {"device": device, "dtype": dtype}
         sizes = (q_features, num_head, dim_head)
         self.attention = AttentionLayer(*sizes, dropout=dropout, causal=causal, **made_on)
         self.dropout = Dropout(dropout)
         self.mlp = Sequential(
-            LayerNorm1d(q_features, **made_on),
-            Linear(q_features, hidden_size, **made_on),
-            ReLU(),
-            Dropout(dropout),
-            Linear(hidden_size, q_features, **made_on),
-            Dropout(dropout),
-        )
+            LayerNorm1d(q_features, **made_on), Linear(q_features, hidden_size, **made_on), ReLU(),
+            Dropout(dropout), Linear(hidden_size, q_features, **made_on), Dropout(dropout),
+        )  # fmt: skip
         ### END SOLUTION
 
     def forward(self, x):
@@ -190,18 +183,14 @@ class Transformer(Module):
                  dropout=0.0, causal=True, device=None, dtype="float32", batch_first=False,
                  sequence_len=2048):  # fmt: skip
         super().__init__()
-        self.device = device
-        self.dtype = dtype
+        self.device, self.dtype = device, dtype
         self.batch_first = batch_first
         self.sequence_len = sequence_len
         ### BEGIN SOLUTION hw4/transformer_model
-        made_on = {"device": device, "dtype": dtype}
-        self.positions = Embedding(sequence_len, embedding_size, **made_on)
+        self.positions = Embedding(sequence_len, embedding_size, device=device, dtype=dtype)
         sizes = (embedding_size, num_head, dim_head, hidden_size)
-        layers = [
-            TransformerLayer(*sizes, dropout=dropout, causal=causal, **made_on)
-            for _ in range(num_layers)
-        ]
+        rest = {"dropout": dropout, "causal": causal, "device": device, "dtype": dtype}
+        layers = [TransformerLayer(*sizes, **rest) for _ in range(num_layers)]
         self.layers = Sequential(*layers)
         ### END SOLUTION
 
@@ -210,8 +199,7 @@ class Transformer(Module):
 
         The second result stands where a recurrent network returns its state; `h` is not used.
         """
-        if not self.batch_first:
-            x = x.transpose((0, 1))
+        x = x if self.batch_first else x.transpose((0, 1))
         batch, time, _ = x.shape
         if time > self.sequence_len:
             raise ValueError(
@@ -223,6 +211,5 @@ class Transformer(Module):
         times = Tensor(times, device=x.device, dtype=x.dtype, requires_grad=False)
         x = self.layers(x + self.positions(times))
         ### END SOLUTION
-        if not self.batch_first:
-            x = x.transpose((0, 1))
+        x = x if self.batch_first else x.transpose((0, 1))
         return x, init.zeros_like(x)
