@@ -66,8 +66,8 @@ class MultiHeadAttention(Module):
                 f"got {q.shape}, {k.shape}, {v.shape}"
             )
         ### BEGIN SOLUTION hw4/attention_activation
-        dropping = self.dropout.training and self.dropout.p > 0
-        if not dropping and (result := ops.fused("attention", self, q, k, v)):
+        keep = not self.dropout.training or self.dropout.p == 0
+        if result := keep and ops.fused("attention", MultiHeadAttention.forward, self, q, k, v):
             return result
         scores = self.matmul(q, k) / math.sqrt(dim)
         if self.causal:
