@@ -159,7 +159,7 @@ class LSTMCell(Module):
         (Yours to use or not.)
         """
         ### BEGIN SOLUTION hw4/lstm
-        if result := ops.fused("lstm", self, X, h, c):
+        if result := ops.fused("lstm", LSTMCell.run, self, X, h, c):
             return result
         outputs = []
         for x in ops.split(X, 0):
@@ -231,7 +231,7 @@ class Embedding(Module):
                 f"{self.num_embeddings} words: was the model made for another dictionary?"
             )
         ### BEGIN SOLUTION hw4/language_model
-        if result := ops.fused("embedding", self, x=x):
+        if result := ops.fused("embedding", Embedding.forward, self, x=x):
             return result
         weight, words = self.weight, self.num_embeddings
         chosen = init.one_hot(words, x, device=weight.device, dtype=weight.dtype)

@@ -62,8 +62,8 @@ class MultiHeadAttention(Module):
         if not q.shape[:2] + (keys, dim) == k.shape == v.shape:
             raise ValueError(f"attention of q {q.shape} on k {k.shape} and v {v.shape}: no fit")
         ### BEGIN SOLUTION hw4/attention_activation
-        dropping = self.dropout.training and self.dropout.p > 0
-        if not dropping and (result := ops.fused("attention", self, q, k, v)):
+        keep = not self.dropout.training or self.dropout.p == 0
+        if result := keep and ops.fused("attention", MultiHeadAttention.forward, self, q, k, v):
             return result
         scores = self.matmul(q, k) / math.sqrt(dim)
         if self.causal:
