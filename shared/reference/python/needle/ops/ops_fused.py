@@ -203,11 +203,10 @@ def fused_step(name, params, states, *settings):
 
     Args:
         name: "sgd" or "adam".
-        params: Parameters; those without a gradient are left alone.
+        params: Parameters that have a gradient.
         states: dicts of averages, from Parameter to Tensor, which the kernel changes in place.
         settings: numbers, in the order in which the kernel takes them.
     """
-    params = [p for p in params if p.grad is not None]
     grads = [p.grad for p in params]
     if not _can_use("fused_step", params + grads):
         return False
