@@ -303,8 +303,7 @@ class NDArray:
     def _out_beside(self, other):
         """An array for the result of an operator on self and `other`, which must fit together."""
         assert self._shape == other._shape, (
-            f"operands have shapes {self._shape} and {other._shape}; they must be equal "
-            "(broadcast_to makes them so)"
+            f"operands of shapes {self._shape} and {other._shape} must be equal: use broadcast_to"
         )
         self._check_device(other)
         return NDArray.make(self._shape, None, self._device)

@@ -54,10 +54,10 @@ class MultiHeadAttention(Module):
             (result, probs): (B, H, T, D), and the attention weights as they were applied to v,
             after dropout, (B, H, T, S).
         """
-        batch, heads, queries, dim = q.shape
-        keys = k.shape[2]
-        if not q.shape[:2] + (keys, dim) == k.shape == v.shape:
-            raise ValueError(f"attention of q {q.shape} on k {k.shape} and v {v.shape}: no fit")
+        queries, dim, keys = q.shape[2], q.shape[3], k.shape[2]
+        if not (*q.shape[:2], keys, dim) == k.shape == v.shape:
+            given = f"got {q.shape}, {k.shape} and {v.shape}"
+            raise ValueError(f"attention takes q (B, H, T, D) and k, v (B, H, S, D), {given}")
         ### BEGIN SOLUTION hw4/attention_activation
         keep = not self.dropout.training or self.dropout.p == 0
         if result := keep and ops.fused("attention", MultiHeadAttention.forward, self, q, k, v):

@@ -140,9 +140,7 @@ class _Fused(TensorOp):
     """
 
     def __init__(self, call, others, in_operators):
-        self.call = call
-        self.others = others
-        self.in_operators = in_operators
+        self.call, self.others, self.in_operators = call, others, in_operators
 
     def __repr__(self):
         return f"fused {self.call.name}"
@@ -167,8 +165,7 @@ class _FusedGradient(TensorTupleOp):
     """From the adjoints of a layer's results, and its inputs, to the adjoints that are needed."""
 
     def __init__(self, layer_op, needed):
-        self.layer_op = layer_op
-        self.needed = needed
+        self.layer_op, self.needed = layer_op, needed
 
     def compute(self, *arrays):
         call = self.layer_op.call
