@@ -136,7 +136,7 @@ class Node:
 def _compute(op, arrays):
     """The result of `op` on `arrays`; an error names operator and shapes."""
     if op is None:
-        raise RuntimeError("a leaf of the graph has no data: make leaves with Tensor(array)")
+        raise RuntimeError("a leaf of the graph was never computed: make leaves with Tensor(array)")
     try:
         data = op.compute(*arrays)
     except (ValueError, AssertionError) as error:
