@@ -53,7 +53,7 @@ def main():
     images, labels = digits("train")
     test_images, test_labels = digits("t10k")
     name = NAMES.get(len(images), f"{len(images):,} digits")
-    steps = (1 if "--short" in sys.argv else 5) * len(images) // BATCH
+    steps = (1 if "--short" in sys.argv else 3) * len(images) // BATCH
     table = Table("device", "test error", "furthest weight from cpu()", "s", title=f"{steps} steps")
     answer, first = [], None
     for device in nd.all_devices():
