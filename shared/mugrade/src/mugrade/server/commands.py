@@ -180,10 +180,11 @@ def read_answers(path: Path) -> dict[str, Any]:
     """
     try:
         raw = path.read_bytes()
-        data = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
     except OSError as error:
-        raise invalid(f"{path} cannot be read ({error.strerror or error}).") from None
-    except (ValueError, EOFError, zlib.error):
+        raise invalid(f"{path} cannot be read ({error.strerror}).") from None
+    try:
+        data = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
+    except (ValueError, OSError, EOFError, zlib.error):
         data = None
     whole = isinstance(data, dict) and {"course", "problems"} <= data.keys()
     if not whole or data.get("format") != publishing.SEALED_FORMAT:
