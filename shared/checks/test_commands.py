@@ -31,18 +31,23 @@ ELSEWHERE = {
 
 
 def commands():
-    """(text, folder it speaks of, command) for each line of each ```bash block."""
+    """(text, folder it runs in, command) for each line of each ```bash block.
+
+    A block begins in the folder of its text; a `cd` in it holds to the end of the block.
+    """
     texts = [ROOT / "README.md", ROOT / "project" / "README.md"]
     texts += sorted(ROOT.glob("hw*/README.md"))
     for path in texts:
         if not path.is_file():
             continue
-        folder = path.parent.relative_to(ROOT)
         for block in BLOCK.findall(path.read_text(encoding="utf-8")):
+            folder = path.parent.relative_to(ROOT)
             for line in block.replace("\\\n", " ").splitlines():
                 line = line.split("  #")[0].strip()
                 if line and not line.startswith("#"):
                     yield path.relative_to(ROOT), folder, line
+                if line.startswith("cd "):
+                    folder /= line.removeprefix("cd ")
 
 
 @pytest.fixture(scope="module")
