@@ -61,14 +61,12 @@ class RNNCell(Module):
         W_ih (I, H), W_hh (H, H), bias_ih (H,), bias_hh (H,).
     """
 
-    def __init__(
-        self, input_size, hidden_size, bias=True, nonlinearity="tanh", device=None, dtype="float32"
-    ):
+    def __init__(self, input_size, hidden_size, bias=True, nonlinearity="tanh",
+                 device=None, dtype="float32"):  # fmt: skip
         super().__init__()
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
-        self.hidden_size = hidden_size
-        self.nonlinearity = nonlinearity
+        self.hidden_size, self.nonlinearity = hidden_size, nonlinearity
         ### BEGIN SOLUTION hw4/rnn
         _parameters_of_cell(self, input_size, hidden_size, hidden_size, bias, device, dtype)
         ### END SOLUTION
@@ -90,21 +88,14 @@ class RNN(Module):
         rnn_cells: list of RNNCell; the first takes input_size features, the others hidden_size.
     """
 
-    def __init__(
-        self, input_size, hidden_size, num_layers=1, bias=True, nonlinearity="tanh",
-        device=None, dtype="float32",
-    ):  # fmt: skip
+    def __init__(self, input_size, hidden_size, num_layers=1, bias=True, nonlinearity="tanh",
+                 device=None, dtype="float32"):  # fmt: skip
         super().__init__()
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
+        self.hidden_size, self.num_layers = hidden_size, num_layers
         ### BEGIN SOLUTION hw4/rnn
-        self.rnn_cells = [
-            RNNCell(
-                input_size if layer == 0 else hidden_size, hidden_size, bias, nonlinearity,
-                device=device, dtype=dtype,
-            )
-            for layer in range(num_layers)
-        ]  # fmt: skip
+        widths = [input_size] + [hidden_size] * (num_layers - 1)
+        made = (hidden_size, bias, nonlinearity, device, dtype)
+        self.rnn_cells = [RNNCell(width, *made) for width in widths]
         ### END SOLUTION
 
     def forward(self, X, h0=None):
@@ -168,7 +159,7 @@ class LSTMCell(Module):
         (Yours to use or not.)
         """
         ### BEGIN SOLUTION hw4/lstm
-        if result := ops.fused("lstm", self, X, h, c):
+        if result := ops.fused("lstm", LSTMCell.run, self, X, h, c):
             return result
         outputs = []
         for x in ops.split(X, 0):
@@ -185,20 +176,13 @@ class LSTM(Module):
         lstm_cells: list of LSTMCell; the first takes input_size features, the others hidden_size.
     """
 
-    def __init__(
-        self, input_size, hidden_size, num_layers=1, bias=True, device=None, dtype="float32"
-    ):
+    def __init__(self, input_size, hidden_size, num_layers=1, bias=True,
+                 device=None, dtype="float32"):  # fmt: skip
         super().__init__()
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
+        self.hidden_size, self.num_layers = hidden_size, num_layers
         ### BEGIN SOLUTION hw4/lstm
-        self.lstm_cells = [
-            LSTMCell(
-                input_size if layer == 0 else hidden_size, hidden_size, bias,
-                device=device, dtype=dtype,
-            )
-            for layer in range(num_layers)
-        ]  # fmt: skip
+        widths = [input_size] + [hidden_size] * (num_layers - 1)
+        self.lstm_cells = [LSTMCell(n, hidden_size, bias, device, dtype) for n in widths]
         ### END SOLUTION
 
     def forward(self, X, h=None):
@@ -232,8 +216,7 @@ class Embedding(Module):
 
     def __init__(self, num_embeddings, embedding_dim, device=None, dtype="float32"):
         super().__init__()
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         ### BEGIN SOLUTION hw4/language_model
         weight = init.randn(num_embeddings, embedding_dim, device=device, dtype=dtype)
         self.weight = Parameter(weight)
@@ -248,7 +231,7 @@ class Embedding(Module):
                 f"{self.num_embeddings} words: was the model made for another dictionary?"
             )
         ### BEGIN SOLUTION hw4/language_model
-        if result := ops.fused("embedding", self, x=x):
+        if result := ops.fused("embedding", Embedding.forward, self, x=x):
             return result
         weight, words = self.weight, self.num_embeddings
         chosen = init.one_hot(words, x, device=weight.device, dtype=weight.dtype)

@@ -26,8 +26,7 @@ class MultiHeadAttention(Module):
 
     def __init__(self, *, dropout=0.0, causal=False, device=None, dtype="float32"):
         super().__init__()
-        self.device = device
-        self.dtype = dtype
+        self.device, self.dtype = device, dtype
         self.causal = causal
         self.dropout = Dropout(dropout)
 
@@ -60,14 +59,11 @@ class MultiHeadAttention(Module):
         """
         batch, heads, queries, dim = q.shape
         keys = k.shape[2]
-        if k.shape != (batch, heads, keys, dim) or v.shape != k.shape:
-            raise ValueError(
-                f"attention needs q (B, H, T, D) and k, v (B, H, S, D), "
-                f"got {q.shape}, {k.shape}, {v.shape}"
-            )
+        if not q.shape[:2] + (keys, dim) == k.shape == v.shape:
+            raise ValueError(f"attention of q {q.shape} on k {k.shape} and v {v.shape}: no fit")
         ### BEGIN SOLUTION hw4/attention_activation
-        dropping = self.dropout.training and self.dropout.p > 0
-        if not dropping and (result := ops.fused("attention", self, q, k, v)):
+        keep = not self.dropout.training or self.dropout.p == 0
+        if result := keep and ops.fused("attention", MultiHeadAttention.forward, self, q, k, v):
             return result
         scores = self.matmul(q, k) / math.sqrt(dim)
         if self.causal:
@@ -89,13 +85,10 @@ class AttentionLayer(Module):
         dropout, causal: as in MultiHeadAttention.
     """
 
-    def __init__(
-        self, q_features, num_head, dim_head, *, k_features=None, v_features=None,
-        out_features=None, dropout=0.0, causal=True, device=None, dtype="float32",
-    ):  # fmt: skip
+    def __init__(self, q_features, num_head, dim_head, *, k_features=None, v_features=None,
+                 out_features=None, dropout=0.0, causal=True, device=None, dtype="float32"):  # fmt: skip
         super().__init__()
-        self.device = device
-        self.dtype = dtype
+        self.device, self.dtype = device, dtype
         k_features = k_features or q_features
         v_features = v_features or q_features
         out_features = out_features or q_features
@@ -149,27 +142,19 @@ class TransformerLayer(Module):
     The attention layer is made first, then the norm, then the two linear layers.
     """
 
-    def __init__(
-        self, q_features, num_head, dim_head, hidden_size, *, dropout=0.0, causal=True,
-        device=None, dtype="float32",
-    ):  # fmt: skip
+    def __init__(self, q_features, num_head, dim_head, hidden_size, *, dropout=0.0, causal=True,
+                 device=None, dtype="float32"):  # fmt: skip
         super().__init__()
-        self.device = device
-        self.dtype = dtype
+        self.device, self.dtype = device, dtype
         ### BEGIN SOLUTION hw4/transformer_layer
         made_on = {"device": device, "dtype": dtype}
-        self.attention = AttentionLayer(
-            q_features, num_head, dim_head, dropout=dropout, causal=causal, **made_on
-        )
+        sizes = (q_features, num_head, dim_head)
+        self.attention = AttentionLayer(*sizes, dropout=dropout, causal=causal, **made_on)
         self.dropout = Dropout(dropout)
         self.mlp = Sequential(
-            LayerNorm1d(q_features, **made_on),
-            Linear(q_features, hidden_size, **made_on),
-            ReLU(),
-            Dropout(dropout),
-            Linear(hidden_size, q_features, **made_on),
-            Dropout(dropout),
-        )
+            LayerNorm1d(q_features, **made_on), Linear(q_features, hidden_size, **made_on), ReLU(),
+            Dropout(dropout), Linear(hidden_size, q_features, **made_on), Dropout(dropout),
+        )  # fmt: skip
         ### END SOLUTION
 
     def forward(self, x):
@@ -194,27 +179,19 @@ class Transformer(Module):
     The embedding of positions is made first, then the layers.
     """
 
-    def __init__(
-        self, embedding_size, hidden_size, num_layers, *, num_head=8, dim_head=32, dropout=0.0,
-        causal=True, device=None, dtype="float32", batch_first=False, sequence_len=2048,
-    ):  # fmt: skip
+    def __init__(self, embedding_size, hidden_size, num_layers, *, num_head=8, dim_head=32,
+                 dropout=0.0, causal=True, device=None, dtype="float32", batch_first=False,
+                 sequence_len=2048):  # fmt: skip
         super().__init__()
-        self.device = device
-        self.dtype = dtype
+        self.device, self.dtype = device, dtype
         self.batch_first = batch_first
         self.sequence_len = sequence_len
         ### BEGIN SOLUTION hw4/transformer_model
-        made_on = {"device": device, "dtype": dtype}
-        self.positions = Embedding(sequence_len, embedding_size, **made_on)
-        self.layers = Sequential(
-            *[
-                TransformerLayer(
-                    embedding_size, num_head, dim_head, hidden_size,
-                    dropout=dropout, causal=causal, **made_on,
-                )
-                for _ in range(num_layers)
-            ]
-        )  # fmt: skip
+        self.positions = Embedding(sequence_len, embedding_size, device=device, dtype=dtype)
+        sizes = (embedding_size, num_head, dim_head, hidden_size)
+        rest = {"dropout": dropout, "causal": causal, "device": device, "dtype": dtype}
+        layers = [TransformerLayer(*sizes, **rest) for _ in range(num_layers)]
+        self.layers = Sequential(*layers)
         ### END SOLUTION
 
     def forward(self, x, h=None):
@@ -222,8 +199,7 @@ class Transformer(Module):
 
         The second result stands where a recurrent network returns its state; `h` is not used.
         """
-        if not self.batch_first:
-            x = x.transpose((0, 1))
+        x = x if self.batch_first else x.transpose((0, 1))
         batch, time, _ = x.shape
         if time > self.sequence_len:
             raise ValueError(
@@ -235,6 +211,5 @@ class Transformer(Module):
         times = Tensor(times, device=x.device, dtype=x.dtype, requires_grad=False)
         x = self.layers(x + self.positions(times))
         ### END SOLUTION
-        if not self.batch_first:
-            x = x.transpose((0, 1))
+        x = x if self.batch_first else x.transpose((0, 1))
         return x, init.zeros_like(x)

@@ -37,10 +37,9 @@ class TupleGetItem(TensorOp):
 
     def gradient(self, out_grad, node):
         (parts,) = node.inputs
-        index = range(len(parts))[self.index]
-        return make_tuple(
-            *[out_grad if k == index else zeros_like(part) for k, part in enumerate(parts)]
-        )
+        adjoints = [zeros_like(part) for part in parts]
+        adjoints[self.index] = out_grad
+        return make_tuple(*adjoints)
 
 
 def tuple_get_item(value, index):

@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from ...autograd import Tensor
+from ..data_basic import read_file
 
 
 class Dictionary:
@@ -58,7 +59,7 @@ class Corpus:
         Raises:
             FileNotFoundError, ValueError: the file is missing or not text.
         """
-        lines = read_lines(path, max_lines)
+        lines = read_file(path, "text of words in UTF-8", parse_lines)[:max_lines]
         ### BEGIN SOLUTION hw4/ptb
         ids = []
         for line in lines:
@@ -68,22 +69,11 @@ class Corpus:
         ### END SOLUTION
 
 
-def read_lines(path, max_lines=None):
-    """The first `max_lines` lines (None: all) of a UTF-8 text, at least one."""
-    if not os.path.isfile(path):
-        raise FileNotFoundError(
-            f"{path} is missing: get the text with `hw data`, or name its folder"
-        )
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()[:max_lines]
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): "
-            "delete it and fetch it again with `hw data`"
-        ) from error
+def parse_lines(file):
+    """The lines of a UTF-8 text, at least one with a word."""
+    lines = file.read().decode("utf-8").splitlines()
     if not any(line.strip() for line in lines):
-        raise ValueError(f"{path} holds no words: delete it and fetch it again with `hw data`")
+        raise ValueError("it holds no words")
     return lines
 
 
@@ -134,12 +124,9 @@ def get_batch(batches, i, bptt, device=None, dtype=None):
             f"row {i} of a text of {len(batches)} rows has no words that follow: "
             f"take a row from 0 to {len(batches) - 2}"
         )
-    dtype = dtype or "float32"
     ### BEGIN SOLUTION hw4/ptb
     end = min(i + bptt, len(batches) - 1)
     data, target = batches[i:end], batches[i + 1 : end + 1].reshape(-1)
-    return (
-        Tensor(data, device=device, dtype=dtype, requires_grad=False),
-        Tensor(target, device=device, dtype=dtype, requires_grad=False),
-    )
+    made = {"device": device, "dtype": dtype or "float32", "requires_grad": False}
+    return Tensor(data, **made), Tensor(target, **made)
     ### END SOLUTION
