@@ -16,7 +16,7 @@ from coursekit import cli, syllabus
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```(?:bash|console)\n(.*?)^```", re.S | re.M)
-INLINE = re.compile(r"`hw(?: ([a-z]+))?((?: [^` ]+)*)`")
+INLINE = re.compile(r"`hw(?: ([a-z-]+))?((?: [^` ]+)*)`")
 
 # Run elsewhere in CI, or not to be run by a test; for each the reason.
 ELSEWHERE = {

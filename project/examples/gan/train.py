@@ -60,6 +60,7 @@ def judged(judge, images):
 def draw(images, losses, results_dir):
     side = int(np.sqrt(len(images)))
     grid = images.reshape(side, side, 28, 28).transpose(0, 2, 1, 3).reshape(side * 28, side * 28)
+    grid = grid.repeat(2, axis=0).repeat(2, axis=1)  # two pixels for one
     plt.imsave(results_dir / "samples.png", grid, cmap="gray", vmin=-1, vmax=1)
     figure, axes = plt.subplots(figsize=(6, 3))
     for name, column in (("discriminator", 0), ("generator", 1)):
@@ -92,7 +93,7 @@ def play(images, judge, seed, epochs, batch):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="one seed, three epochs")
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=3, help="repetitions (default 3); the first is drawn")
     args = parser.parse_args()
