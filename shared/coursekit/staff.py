@@ -10,9 +10,8 @@ from typing import Annotated
 
 import typer
 
-from coursekit import build as building
 from coursekit import render as rendering
-from coursekit import show, student, syllabus
+from coursekit import show, syllabus
 from coursekit.errors import CourseError
 
 PANEL = "Staff"
