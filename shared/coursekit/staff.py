@@ -66,7 +66,9 @@ def check(
 
 
 def prove(
-    target: Annotated[str | None, typer.Argument(help="hwN or hwN/problem")] = None,
+    targets: Annotated[
+        list[str] | None, typer.Argument(metavar="[hwN[/problem]]...", help="all, unless named")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="runs at a time")] = 2,
     kills: Annotated[bool, typer.Option("--kills", help="show which test kills a mutant")] = False,
@@ -80,9 +82,14 @@ def prove(
 
     course = syllabus.load()
     need_reference(course)
-    course.select(target)
+    for target in targets or ():
+        course.select(target)  # a wrong name is told before the work begins
     with show.status("proving") as say:
-        verdicts = proving.prove(course, target, jobs, say)
+        verdicts = [
+            verdict
+            for target in targets or [None]
+            for verdict in proving.prove(course, target, jobs, say)
+        ]
     show.proof(verdicts, as_json, kills)
     if not all(verdict.ok for verdict in verdicts):
         raise typer.Exit(1)
