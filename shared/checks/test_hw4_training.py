@@ -92,6 +92,9 @@ def test_troubles_are_one_sentence_each(solved, data, tmp_path):
     checkpoint.write_bytes(b"")
     assert "cannot be read as a checkpoint" in resume()
 
+    (tmp_path / "file").write_text("")
+    line = refused(solved, *lstm[:-1], tmp_path / "file" / "c.safetensors")
+    assert "no checkpoint can be written to" in line
     line = refused(solved, "resnet9", "--data", data / "images", "--batch-size", 100)
     assert "a batch of 100 is larger than the training set of 40 images" in line
     line = refused(solved, "lstm", "--data", data / "text", "--batch-size", 4000)
