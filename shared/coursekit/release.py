@@ -23,6 +23,8 @@ ROOT_FILES = (
 )  # fmt: skip
 COPIED = ("project", "shared/data", "shared/notes")
 """Folders that go to students as they are."""
+BENCHMARKS = ("hw*.py", "measure.py", "ladder.cc")
+"""What `hw bench` runs, of shared/bench."""
 
 MIN_LENGTH = 20
 """A solution line with fewer characters than this, blanks not counted, is trivial."""
@@ -62,6 +64,9 @@ def _assemble(course: Course, folder: Path) -> None:
         for path in tree.walk(course.root / name):
             if _is_shipped(path.relative_to(course.root)):
                 _copy(path, folder / path.relative_to(course.root))
+    for pattern in BENCHMARKS:
+        for path in sorted((course.root / "shared" / "bench").glob(pattern)):
+            _copy(path, folder / path.relative_to(course.root))
     for path in tree.walk(course.root / "shared" / "coursekit"):
         inside = path.relative_to(course.root / "shared" / "coursekit")
         if inside.name not in STAFF_MODULES and inside.parts[0] != "tests":

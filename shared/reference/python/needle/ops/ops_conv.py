@@ -8,7 +8,7 @@ import numpy
 
 from ..autograd import NDArray, TensorOp, TensorTupleOp
 from ..backend_selection import BACKEND, array_api
-from .ops_mathematic import transpose
+from .ops_mathematic import AxesOp, transpose
 from .ops_tuple import make_tuple
 
 # Strides are in elements for NDArray and in bytes for NumPy: formulas that only add and multiply
@@ -54,9 +54,9 @@ class Stack(TensorOp):
         if any(part.shape != shape for part in args):
             raise ValueError("stack needs arrays of one shape")
         out = zeros_beside(args[0], (*shape[:axis], len(args), *shape[axis:]))
-        everything = (slice(None),) * axis
+        before, after = (slice(None),) * axis, (slice(None),) * (len(shape) - axis)
         for k, part in enumerate(args):
-            out[(*everything, k, *(slice(None),) * (len(shape) - axis))] = part
+            out[(*before, k, *after)] = part
         return out
         ### END SOLUTION
 
@@ -85,10 +85,8 @@ class Split(TensorTupleOp):
         axis = self.axis % len(a.shape)
         before, after = (slice(None),) * axis, (slice(None),) * (len(a.shape) - axis - 1)
         shape = a.shape[:axis] + a.shape[axis + 1 :]
-        return tuple(
-            array_api.reshape(a[(*before, slice(k, k + 1), *after)], shape)
-            for k in range(a.shape[axis])
-        )
+        parts = [a[(*before, slice(k, k + 1), *after)] for k in range(a.shape[axis])]
+        return tuple(array_api.reshape(part, shape) for part in parts)
         ### END SOLUTION
 
     def gradient(self, out_grad, node):
@@ -101,11 +99,8 @@ def split(a, axis):
     return Split(axis)(a)
 
 
-class Flip(TensorOp):
+class Flip(AxesOp):
     """The order of elements along `axes` (None: all axes) turned round."""
-
-    def __init__(self, axes=None):
-        self.axes = axes
 
     def compute(self, a):
         ### BEGIN SOLUTION hw4/new_ops
@@ -122,25 +117,27 @@ def flip(a, axes=None):
     return Flip(axes)(a)
 
 
-def dilation_steps(ndim, axes, dilation):
-    """One slice for each of `ndim` axes: every (dilation + 1)-th element along `axes`, all
-    elements along the others. Axes that the array does not have are ignored."""
-    axes = (axes,) if isinstance(axes, int) else axes
-    return tuple(slice(None, None, dilation + 1 if k in axes else 1) for k in range(ndim))
-
-
 class Dilate(TensorOp):
     """`dilation` zeros after every element along `axes`: length n becomes n * (dilation + 1)."""
 
     def __init__(self, axes, dilation):
-        self.axes = axes
+        self.axes = (axes,) if isinstance(axes, int) else axes
         self.dilation = dilation
+
+    def steps(self, ndim):
+        """A slice for each of `ndim` axes: every (dilation + 1)-th element along `axes`, all along
+        the others. Axes that the array does not have are ignored."""
+        step = self.dilation + 1
+        return tuple(slice(None, None, step if k in self.axes else 1) for k in range(ndim))
+
+    def dilated_shape(self, shape):
+        """`shape` with its `axes` as long as zeros make them."""
+        return tuple(n * here.step for n, here in zip(shape, self.steps(len(shape))))
 
     def compute(self, a):
         ### BEGIN SOLUTION hw4/new_ops
-        steps = dilation_steps(len(a.shape), self.axes, self.dilation)
-        out = zeros_beside(a, tuple(n * step.step for n, step in zip(a.shape, steps)))
-        out[steps] = a
+        out = zeros_beside(a, self.dilated_shape(a.shape))
+        out[self.steps(len(a.shape))] = a
         return out
         ### END SOLUTION
 
@@ -154,29 +151,19 @@ def dilate(a, axes, dilation):
     return Dilate(axes, dilation)(a)
 
 
-class UnDilate(TensorOp):
+class UnDilate(Dilate):
     """Every (dilation + 1)-th element along `axes`, from the first on. Undoes Dilate."""
-
-    def __init__(self, axes, dilation):
-        self.axes = axes
-        self.dilation = dilation
 
     def compute(self, a):
         ### BEGIN SOLUTION hw4/new_ops
-        return a[dilation_steps(len(a.shape), self.axes, self.dilation)]
+        return a[self.steps(len(a.shape))]
         ### END SOLUTION
 
     def gradient(self, out_grad, node):
         ### BEGIN SOLUTION hw4/new_ops
-        widths = [(0, n - m) for n, m in zip(node.inputs[0].shape, dilated_shape(self, out_grad))]
-        return pad(dilate(out_grad, self.axes, self.dilation), widths)
+        dilated = dilate(out_grad, self.axes, self.dilation)
+        return pad(dilated, [(0, n - m) for n, m in zip(node.inputs[0].shape, dilated.shape)])
         ### END SOLUTION
-
-
-def dilated_shape(op, a):
-    """The shape of `a` once it is dilated by the axes and dilation of `op`."""
-    steps = dilation_steps(len(a.shape), op.axes, op.dilation)
-    return tuple(n * step.step for n, step in zip(a.shape, steps))
 
 
 def undilate(a, axes, dilation):
@@ -191,16 +178,12 @@ class Pad(TensorOp):
 
     def compute(self, a):
         ### BEGIN SOLUTION hw4/new_ops
-        widths = list(zip(a.shape, self.axes))
-        if len(self.axes) != len(a.shape) or any(n + sum(pair) < 0 for n, pair in widths):
+        lengths = [n + before + after for n, (before, after) in zip(a.shape, self.axes)]
+        if len(self.axes) != len(a.shape) or min(lengths) < 0:
             raise ValueError("pad needs a pair (before, after) for each axis, and length to cut")
-        out = zeros_beside(a, tuple(n + before + after for n, (before, after) in widths))
-        # What stays of each axis: all of it, but for what a negative width cuts off.
-        kept = [(max(0, -before), min(n, n + after)) for n, (before, after) in widths]
-        if all(start < stop for start, stop in kept):
-            here = tuple(slice(i + w, j + w) for (i, j), (w, _) in zip(kept, self.axes))
-            out[here] = a[tuple(slice(i, j) for i, j in kept)]
-        return out
+        grown = array_api.pad(a, [(max(0, i), max(0, j)) for i, j in self.axes])
+        kept = [slice(max(0, -i), n + min(0, j)) for n, (i, j) in zip(grown.shape, self.axes)]
+        return grown[tuple(kept)]
         ### END SOLUTION
 
     def gradient(self, out_grad, node):
@@ -222,11 +205,7 @@ class Conv(TensorOp):
     """
 
     def __init__(self, stride=1, padding=0):
-        self.stride = stride
-        self.padding = padding
-
-    def __repr__(self):
-        return f"Conv(stride={self.stride}, padding={self.padding})"
+        self.stride, self.padding = stride, padding
 
     def compute(self, A, B):
         ### BEGIN SOLUTION hw4/conv_forward

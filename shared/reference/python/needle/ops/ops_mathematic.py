@@ -22,6 +22,13 @@ class ScalarOp(TensorOp):
         return f"{type(self).__name__}({self.scalar})"
 
 
+class AxesOp(TensorOp):
+    """An operator that works along `axes`: an int, a tuple, or None."""
+
+    def __init__(self, axes=None):
+        self.axes = axes
+
+
 class EWiseAdd(TensorOp):
     """a + b, element by element."""
 
@@ -156,11 +163,8 @@ def divide_scalar(a, scalar):
     return DivScalar(scalar)(a)
 
 
-class Transpose(TensorOp):
+class Transpose(AxesOp):
     """Two axes change places: `axes` is a pair of ints; None stands for the last two."""
-
-    def __init__(self, axes=None):
-        self.axes = axes
 
     def compute(self, a):
         ### BEGIN SOLUTION hw1/forward
@@ -234,11 +238,8 @@ def sum_to_shape(a, shape):
     ### END SOLUTION
 
 
-class Summation(TensorOp):
-    """Sum over `axes` (an int, a tuple, or None for all), which the result no longer has."""
-
-    def __init__(self, axes=None):
-        self.axes = axes
+class Summation(AxesOp):
+    """Sum over `axes` (None: all), which the result no longer has."""
 
     def compute(self, a):
         ### BEGIN SOLUTION hw1/forward
@@ -278,11 +279,9 @@ class MatMul(TensorOp):
     def gradient(self, out_grad, node):
         ### BEGIN SOLUTION hw1/backward
         a, b = node.inputs
-        grad_a = grad_b = None  # of a constant: half of the work of a first layer
-        if a.requires_grad:
-            grad_a = sum_to_shape(out_grad @ transpose(b), a.shape)
-        if b.requires_grad:
-            grad_b = sum_to_shape(transpose(a) @ out_grad, b.shape)
+        # A constant needs no gradient: that is half of the work of a first layer.
+        grad_a = sum_to_shape(out_grad @ transpose(b), a.shape) if a.requires_grad else None
+        grad_b = sum_to_shape(transpose(a) @ out_grad, b.shape) if b.requires_grad else None
         return grad_a, grad_b
         ### END SOLUTION
 
