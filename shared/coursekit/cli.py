@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +20,24 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 
-Target = Annotated[str | None, typer.Argument(metavar="[hwN[/problem]]")]
-Extra = Annotated[list[str] | None, typer.Argument(metavar="[-- MORE]", help="passed on")]
+UsageError = typer.BadParameter.__bases__[0]  # click's own, or the copy that Typer brings
+Stage = Annotated[str, typer.Argument(metavar="hwN", help="the homework, such as hw1")]
+ProblemId = Annotated[
+    str, typer.Argument(metavar="hwN/problem", help="the problem, such as hw0/add")
+]
+Target = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="hwN[/problem]",
+        help="a homework or a problem; without it the homework of this folder, or the last begun",
+    ),
+]
+
+
+def extra_for(program: str):
+    """Arguments after `--`, which another program reads."""
+    note = f"passed on to {program}"
+    return Annotated[list[str] | None, typer.Argument(metavar="-- MORE", help=note)]
 
 
 @app.callback(invoke_without_command=True)
@@ -34,7 +52,10 @@ def dashboard(
 
 @app.command()
 def doctor() -> None:
-    """Check Python, compiler, headers, packages, CUDA, data; say how to mend each fault."""
+    """Check the machine; print the command that mends each fault.
+
+    Looks at Python, its packages and headers, the compiler, cmake, git, CUDA and the data.
+    """
     findings = list(examination.examine(syllabus.load()))
     show.findings(findings)
     if examination.faults(findings):
@@ -43,8 +64,13 @@ def doctor() -> None:
 
 
 @app.command()
-def start(stage: Annotated[str, typer.Argument(metavar="hwN")]) -> None:
-    """Begin a homework: carry your work over, put the data in place, build what must be built."""
+def start(stage: Stage) -> None:
+    """Begin a homework: carry your work over, and build it.
+
+    Merges what you wrote in the homework before into hwN, puts the offline data in place and
+    compiles what must be compiled. Running it again is harmless: it brings what is new since. Files
+    that change are kept under .hw/backups.
+    """
     course = syllabus.load()
     homework = course.homework(stage)
     student.folder_of(course, stage)
@@ -64,8 +90,8 @@ def start(stage: Annotated[str, typer.Argument(metavar="hwN")]) -> None:
 
 
 @app.command()
-def test(target: Target = None, extra: Extra = None) -> None:
-    """Run the local tests on your own files; a homework, a problem, or where you are."""
+def test(target: Target = None, extra: extra_for("pytest") = None) -> None:
+    """Run the local tests on your own files."""
     course = syllabus.load()
     problems = course.select(target or student.current(course))
     homework = course.homework(problems[0].homework)
@@ -82,6 +108,8 @@ def test(target: Target = None, extra: Extra = None) -> None:
     status, report = student.run_tests(course, problems, extra or [])
     if report.crashed:
         raise CourseError(report.crashed)
+    if not report.tests and status not in (1, 5):  # pytest has said what is wrong
+        raise typer.Exit(2)
     show.verdicts(problems, report)
     typer.echo(f"next: {progress.next_step(course)}")
     if status:
@@ -89,7 +117,9 @@ def test(target: Target = None, extra: Extra = None) -> None:
 
 
 @app.command()
-def build(target: Annotated[str | None, typer.Argument(metavar="[hwN]")] = None) -> None:
+def build(
+    target: Annotated[str | None, typer.Argument(metavar="hwN", help="the homework")] = None,
+) -> None:
     """Compile the homework's C++ (and CUDA)."""
     course = syllabus.load()
     homework = course.homework(target or student.current(course))
@@ -109,7 +139,7 @@ def _build(course: syllabus.Course, homework: syllabus.Homework) -> None:
 
 
 @app.command()
-def submit(target: Target = None, extra: Extra = None) -> None:
+def submit(target: Target = None, extra: extra_for("mugrade submit") = None) -> None:
     """Send your values to the autograder."""
     course = syllabus.load()
     problems = course.select(target or student.current(course))
@@ -122,19 +152,37 @@ def submit(target: Target = None, extra: Extra = None) -> None:
     raise typer.Exit(status)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def data(context: typer.Context) -> None:
-    """Download the full data sets: MNIST, CIFAR-10, Penn Treebank (`hw data --help`)."""
+@app.command()
+def data(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="mnist, cifar10, ptb; without it all")
+    ] = None,
+    samples: Annotated[bool, typer.Option("--samples", help="back to the offline digits")] = False,
+    look: Annotated[bool, typer.Option("--show", help="only say what lies there")] = False,
+) -> None:
+    """Download the full MNIST, CIFAR-10 and Penn Treebank.
+
+    A download that breaks off is continued by the next call; a set counts only with the published
+    SHA-256. The homeworks work offline with the samples; this is for full-size results.
+    """
     from coursekit import data as datasets
 
-    if not hasattr(datasets, "main"):
-        raise CourseError("downloading is not at hand here; the offline samples work without it")
-    raise typer.Exit(datasets.main(syllabus.load(), context.args) or 0)
+    course = syllabus.load()
+    if samples:
+        datasets.install_samples(course.root)
+    elif not look:
+        chosen = datasets.choose(names or [], datasets.catalog(course.root))
+        for entry in chosen.values():
+            typer.echo(f"{entry['title']}: licence {entry['licence']}")
+        with show.downloads() as arrived:
+            datasets.download(list(chosen), course.root, chosen, arrived)
+    for stage, source in datasets.in_use(course.root):
+        typer.echo(f"{stage}: {source.use}: {source.name}, {source.size}")
 
 
 @app.command()
-def reset(problem: Annotated[str, typer.Argument(metavar="hwN/problem")]) -> None:
-    """Put a problem's stub back; your version is kept under .hw/backups."""
+def reset(problem: ProblemId) -> None:
+    """Put a problem's stub back; yours is kept in .hw/backups."""
     course = syllabus.load()
     changed, backup = student.reset(course, course.problem(problem))
     for name in changed:
@@ -145,7 +193,7 @@ def reset(problem: Annotated[str, typer.Argument(metavar="hwN/problem")]) -> Non
 
 @app.command()
 def hint(
-    problem: Annotated[str, typer.Argument(metavar="hwN/problem")],
+    problem: ProblemId,
     level: Annotated[
         int | None, typer.Option(min=1, max=3, help="1 nudge, 2 idea, 3 outline")
     ] = None,
@@ -161,9 +209,11 @@ def hint(
 
 @app.command()
 def update(
-    release: Annotated[Path, typer.Argument(help="folder or archive of the new release")],
+    release: Annotated[
+        Path, typer.Argument(metavar="RELEASE", help="folder or archive of the new release")
+    ],
 ) -> None:
-    """Bring corrected handouts into your homeworks; your work stays, with backups."""
+    """Bring corrected handouts in; your work stays, with backups."""
     course = syllabus.load()
     with show.unpacked(release) as folder:
         outcome, news = carry.update(course, folder)
@@ -175,9 +225,12 @@ def update(
     typer.echo(f"next: {progress.next_step(course)}")
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(
+    add_help_option=False,  # its own parser answers --help
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
 def viz(context: typer.Context) -> None:
-    """Draw a computational graph or a training curve (`hw viz --help`)."""
+    """Draw a computational graph or a training curve."""
     try:
         from coursekit import viz as drawing
     except ImportError as error:
@@ -188,6 +241,39 @@ def viz(context: typer.Context) -> None:
     raise typer.Exit(drawing.main(context.args) or 0)
 
 
+@app.command()
+def bench(stage: Stage, extra: extra_for("the benchmark") = None) -> None:
+    """Measure your homework against NumPy (and PyTorch).
+
+    PyTorch takes part where it is installed. In the course's own repository the solved homework is
+    measured.
+    """
+    course = syllabus.load()
+    homework = course.homework(stage)
+    scripts = student.benchmarks(course, homework)
+    with tree_to_measure(course, homework) as place:
+        with show.status(f"building {homework.id}") as say:
+            building.build_tree(place, homework, say)
+        status = student.bench(course, homework, scripts, place, extra or [])
+    raise typer.Exit(status)
+
+
+@contextlib.contextmanager
+def tree_to_measure(course: syllabus.Course, homework: syllabus.Homework) -> Iterator[Path]:
+    """The student's own homework, which must be written; for staff the solved one."""
+    if course.is_staff:
+        with staff.solved_tree(course, homework) as place:
+            yield place
+        return
+    for problem in homework.problems:
+        if progress.stub_state(course, problem) in ("stub", "begun", "missing"):
+            raise CourseError(
+                f"{problem.id} is not written yet; a benchmark measures a finished homework"
+            )
+    tree.fill_data(course, course.root / homework.id)
+    yield course.root / homework.id
+
+
 if (Path(__file__).parent / "staff.py").is_file():  # not in a students' release
     from coursekit import staff
 
@@ -195,12 +281,21 @@ if (Path(__file__).parent / "staff.py").is_file():  # not in a students' release
 
 
 def main() -> None:
-    """Run the command; a CourseError is one sentence and status 2."""
+    """Run the command; bad input is one sentence and status 2."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        app(prog_name="hw")
+        sys.exit(app(prog_name="hw", standalone_mode=False))
     except CourseError as error:
-        typer.echo(f"hw: {error}", err=True)
-        sys.exit(2)
+        sentence = str(error)
+    except UsageError as error:
+        sentence = f"{error.format_message().rstrip('.')}; see: {_path(error)} --help"
+    except typer.Abort:  # Ctrl-C
+        sys.exit(130)
+    typer.echo(f"hw: {sentence}", err=True)
+    sys.exit(2)
+
+
+def _path(error) -> str:
+    return error.ctx.command_path if error.ctx else "hw"

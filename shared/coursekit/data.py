@@ -6,7 +6,6 @@ Every homework works offline with the samples that ship with the course (`ensure
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import os
 import shutil
@@ -14,6 +13,7 @@ import struct
 import sys
 import tarfile
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,13 +142,8 @@ def download(
     Raises:
         CourseError: unknown name, or a download failed; data folders are then as before.
     """
-    sets = catalog(root) if sets is None else sets
-    for name in names:
-        if name not in sets:
-            raise CourseError(f"no data set {name!r}; there are: {', '.join(sets)}")
     used = []
-    for name in names:
-        entry = sets[name]
+    for name, entry in choose(names, catalog(root) if sets is None else sets).items():
         paths = []
         for row in entry["file"]:
             file = File(**row, packed=entry["kind"] == "gzip")
@@ -165,10 +160,22 @@ def download(
     return used
 
 
+def choose(names: list[str], sets: dict) -> dict:
+    """The named sets of a catalog; all of them for no name.
+
+    Raises:
+        CourseError: there is no such set.
+    """
+    for name in names:
+        if name not in sets:
+            raise CourseError(f"there is no data set {name!r}; the sets are {', '.join(sets)}")
+    return {name: sets[name] for name in names or sets}
+
+
 def install(name: str, entry: dict, paths: list[Path], root: Path = ROOT) -> list[Source]:
     """Put a downloaded set into the data folder of each homework that reads it."""
     used = []
-    for stage in sorted(root.glob("hw[0-9]")):
+    for stage in _stages(root):
         folder = stage / "data"
         if entry["use"] == "digits":
             install_digits(folder, paths[0].parent)
@@ -199,45 +206,21 @@ def _archived(path: Path, folder: str):
                 yield name, archive.extractfile(member).read()
 
 
-def main(course, args: list[str]) -> int:
-    """`hw data [NAMES] [--samples]`: download full sets with progress, or go back to the samples."""
-    root = Path(getattr(course, "root", ROOT))
-    sets = catalog(root)
-    parser = argparse.ArgumentParser(prog="hw data", description="Download the full data sets.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(sets)} (all)")
-    parser.add_argument("--samples", action="store_true", help="go back to the offline digits")
-    parser.add_argument("--show", action="store_true", help="say what lies in the data folders")
-    options = parser.parse_args(args)
-    stages = [path for path in sorted(root.glob("hw[0-9]")) if path.is_dir()]
-    if options.samples:
-        for stage in stages:
-            install_digits(stage / "data", root / "shared" / "data" / "samples" / "mnist")
-    elif not options.show:
-        _download_with_bars(options.names or list(sets), root, sets)
-    for stage in stages:
+def install_samples(root: Path = ROOT) -> None:
+    """Put the offline digits back into every homework."""
+    for stage in _stages(root):
+        install_digits(stage / "data", root / "shared" / "data" / "samples" / "mnist")
+
+
+def in_use(root: Path = ROOT) -> Iterator[tuple[str, Source]]:
+    """(homework, what it reads) for all of them, the samples put where nothing lies yet."""
+    for stage in _stages(root):
         for source in ensure_samples(stage, root):
-            print(f"{stage.name}: {source.use}: {source.name}, {source.size}")
-    return 0
+            yield stage.name, source
 
 
-def _download_with_bars(names: list[str], root: Path, sets: dict) -> None:
-    from rich import progress as bars
-
-    for name in names:
-        if name in sets:
-            print(f"{sets[name]['title']}: licence {sets[name]['licence']}")
-    columns = ("{task.description}", bars.BarColumn(bar_width=20), bars.DownloadColumn())
-    with bars.Progress(
-        *columns, bars.TransferSpeedColumn(), bars.TimeRemainingColumn()
-    ) as progress:
-        tasks = {}
-
-        def report(title, have, total):
-            if title not in tasks:
-                tasks[title] = progress.add_task(title)
-            progress.update(tasks[title], completed=have, total=total)
-
-        download(names, root, sets, report)
+def _stages(root: Path) -> list[Path]:
+    return [path for path in sorted(root.glob("hw[0-9]")) if path.is_dir()]
 
 
 # ---------------------------------------------------------------------------------- what is in use

@@ -15,13 +15,16 @@ from coursekit.syllabus import Course
 STAFF_MODULES = frozenset({
     "staff.py", "render.py", "regions.py", "pyscan.py", "cxxscan.py", "texts.py", "check.py",
     "prove.py", "mutants.py", "sandbox.py", "release.py", "count.py", "demo.py", "solved.py",
+    "grading.py",
 })  # fmt: skip
 ROOT_FILES = (
     "README.md", "LICENSE", "LICENSE-TEXTS", "CHANGELOG.md", "Makefile", "course.toml", "course.py",
-    "pyproject.toml", ".gitignore",
+    "pyproject.toml", ".gitignore", "answers.json.gz",
 )  # fmt: skip
 COPIED = ("project", "shared/data", "shared/notes")
 """Folders that go to students as they are."""
+BENCHMARKS = ("hw*.py", "measure.py", "ladder.cc")
+"""What `hw bench` runs, of shared/bench."""
 
 MIN_LENGTH = 20
 """A solution line with fewer characters than this, blanks not counted, is trivial."""
@@ -61,6 +64,9 @@ def _assemble(course: Course, folder: Path) -> None:
         for path in tree.walk(course.root / name):
             if _is_shipped(path.relative_to(course.root)):
                 _copy(path, folder / path.relative_to(course.root))
+    for pattern in BENCHMARKS:
+        for path in sorted((course.root / "shared" / "bench").glob(pattern)):
+            _copy(path, folder / path.relative_to(course.root))
     for path in tree.walk(course.root / "shared" / "coursekit"):
         inside = path.relative_to(course.root / "shared" / "coursekit")
         if inside.name not in STAFF_MODULES and inside.parts[0] != "tests":

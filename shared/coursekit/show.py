@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 
@@ -53,7 +54,7 @@ def table(*columns: str, title: str | None = None) -> Table:
 def status(label: str) -> Iterator[Callable[[str], None]]:
     """Live progress on a terminal; on a pipe one line on stderr every ten seconds."""
     out = console(stderr=True)
-    if out.is_terminal and os.environ.get("TERM") != "dumb":
+    if is_live(out):
         with out.status(label, spinner="line") as live:
             yield lambda sentence: live.update(f"{label}: {sentence}", spinner="line")
         return
@@ -66,6 +67,33 @@ def status(label: str) -> Iterator[Callable[[str], None]]:
             print(f"{label}: {sentence}", file=sys.stderr, flush=True)
 
     yield say
+
+
+def is_live(out: Console) -> bool:
+    """Can what stands on this console be redrawn?"""
+    return out.is_terminal and os.environ.get("TERM") != "dumb"
+
+
+@contextlib.contextmanager
+def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar for each file that arrives; on a pipe as `status`. Told (file, bytes, of how many)."""
+    out = console(stderr=True)
+    if not is_live(out):
+        with status("downloading") as say:
+            of = lambda total: f" of {total / 1e6:.1f}" if total else ""
+            yield lambda title, have, total: say(f"{title}, {have / 1e6:.1f}{of(total)} MB")
+        return
+    columns = ("{task.description}", bars.BarColumn(bar_width=20), bars.DownloadColumn(),
+               bars.TransferSpeedColumn(), bars.TimeRemainingColumn())  # fmt: skip
+    with bars.Progress(*columns, console=out) as live:
+        tasks: dict[str, bars.TaskID] = {}
+
+        def arrived(title: str, have: int, total: int | None) -> None:
+            if title not in tasks:
+                tasks[title] = live.add_task(title)
+            live.update(tasks[title], completed=have, total=total)
+
+        yield arrived
 
 
 def proof(verdicts: list[Verdict], as_json: bool = False, kills: bool = False) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import contextlib
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +19,7 @@ PANEL = "Staff"
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
-    for verb in (render, check, prove, release, publish, bench, count, demo):
+    for verb in (render, check, prove, release, publish, course_file, answers, count, demo):
         app.command(rich_help_panel=PANEL)(verb)
 
 
@@ -28,7 +28,7 @@ def render(
     stage: Annotated[str | None, typer.Option(help="one homework only, such as hw1")] = None,
     out: Annotated[Path | None, typer.Option(help="write complete trees here")] = None,
 ) -> None:
-    """Render the handouts from shared/reference, in place or to --out."""
+    """Render the handouts from shared/reference, or solved trees."""
     course = syllabus.load()
     need_reference(course)
     stages = [course.homework(stage).id] if stage else list(course.stages)
@@ -47,7 +47,10 @@ def render(
 def check(
     stage: Annotated[str | None, typer.Argument(help="one homework only")] = None,
 ) -> None:
-    """Is every committed handout what the reference renders to? Shows the difference."""
+    """Is every handout what the reference renders to?
+
+    Shows the difference; writes nothing.
+    """
     from coursekit import check as checking
 
     course = syllabus.load()
@@ -63,19 +66,30 @@ def check(
 
 
 def prove(
-    target: Annotated[str | None, typer.Argument(help="hwN or hwN/problem")] = None,
+    targets: Annotated[
+        list[str] | None, typer.Argument(metavar="[hwN[/problem]]...", help="all, unless named")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="runs at a time")] = 2,
     kills: Annotated[bool, typer.Option("--kills", help="show which test kills a mutant")] = False,
 ) -> None:
-    """Prove that tests fail on stubs, pass on the solution and fail on wrong solutions."""
+    """Prove that the tests tell right from wrong.
+
+    For each problem they must fail on the stub, pass on the solution with nothing solved after it,
+    and fail on each of its mutants. A hole in that ends the command with status 1.
+    """
     from coursekit import prove as proving
 
     course = syllabus.load()
     need_reference(course)
-    course.select(target)
+    for target in targets or ():
+        course.select(target)  # a wrong name is told before the work begins
     with show.status("proving") as say:
-        verdicts = proving.prove(course, target, jobs, say)
+        verdicts = [
+            verdict
+            for target in targets or [None]
+            for verdict in proving.prove(course, target, jobs, say)
+        ]
     show.proof(verdicts, as_json, kills)
     if not all(verdict.ok for verdict in verdicts):
         raise typer.Exit(1)
@@ -84,7 +98,10 @@ def prove(
 def release(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="a new or empty folder")],
 ) -> None:
-    """Write the students' tree: no reference, no answers, no staff tools."""
+    """Write the students' tree, without any solution.
+
+    No reference, no answers, no staff tools; a solution line in any file is an error.
+    """
     from coursekit import release as releasing
 
     course = syllabus.load()
@@ -99,45 +116,47 @@ def release(
 
 
 def publish(
-    stage: Annotated[str, typer.Argument(help="the homework, such as hw1")],
+    target: Annotated[str, typer.Argument(metavar="hwN[/problem]", help="what to publish")],
     extra: Annotated[list[str] | None, typer.Argument(help="passed on to mugrade")] = None,
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="without the empty handout and the mutants")
+    ] = False,
 ) -> None:
-    """Run the submission hooks on the solved tree and publish their values."""
+    """Publish the values of the solved tree, once stubs and mutants are shown to fail."""
+    from coursekit import grading
+
     course = syllabus.load()
     need_reference(course)
-    homework = course.homework(stage)
-    with tempfile.TemporaryDirectory(prefix="needle-publish-") as folder:
-        rendering.render_out(course, Path(folder), [stage], rendering.everything, show.warn)
-        place = Path(folder, stage)
-        from coursekit import build, student
-
-        build.build_tree(place, homework)
-        status = student.mugrade(course, homework, ["publish", stage, *(extra or [])], place)
+    problems = course.select(target)
+    homework = course.homework(problems[0].homework)
+    with show.status(homework.id) as say:
+        status = grading.publish(course, homework, problems, extra or [], say, not unchecked)
     raise typer.Exit(status)
 
 
-def bench(
-    stage: Annotated[str, typer.Argument(help="the homework, such as hw3")],
-    extra: Annotated[list[str] | None, typer.Argument(help="passed on to the benchmark")] = None,
-) -> None:
-    """Measure the solved homework against NumPy and PyTorch (shared/bench)."""
+def course_file() -> None:
+    """Print the file that `mugrade init` reads; due times and people are yours to add."""
+    from coursekit import grading
+
+    typer.echo(grading.course_file(syllabus.load()), nl=False)
+
+
+def answers() -> None:
+    """Seal every answer anew into answers.json.gz, for those who learn alone."""
+    from coursekit import grading
+
     course = syllabus.load()
-    homework = course.homework(stage)
-    scripts = sorted((course.root / "shared" / "bench").glob(f"{stage}*.py"))
-    if not scripts:
-        raise CourseError(f"shared/bench holds no {stage}*.py")
-    status = 0
-    with tempfile.TemporaryDirectory(prefix="needle-bench-") as folder:
-        rendering.render_out(course, Path(folder), [stage], rendering.everything, show.warn)
-        place = Path(folder, stage)
-        from coursekit import build, student
+    need_reference(course)
+    with show.status("answers") as say:
+        grading.seal(course, course.root / grading.ANSWERS, say)
 
-        build.build_tree(place, homework)
-        for script in scripts:
-            env = {**student.environment(course, homework), "NEEDLE_TREE": str(place)}
-            done = subprocess.run([sys.executable, str(script), *(extra or [])], cwd=place, env=env)
-            status = status or done.returncode
-    raise typer.Exit(status)
+
+@contextlib.contextmanager
+def solved_tree(course: syllabus.Course, homework: syllabus.Homework) -> Iterator[Path]:
+    """The solved homework, not built, in a folder of its own for the time being."""
+    with tempfile.TemporaryDirectory(prefix="needle-solved-") as folder:
+        rendering.render_out(course, Path(folder), [homework.id], rendering.everything, show.warn)
+        yield Path(folder, homework.id)
 
 
 def count() -> None:
@@ -159,9 +178,9 @@ def count() -> None:
 
 
 def demo(
-    short: Annotated[bool, typer.Option("--short", help="a minute instead of several")] = False,
+    short: Annotated[bool, typer.Option("--short", help="about a minute")] = False,
 ) -> None:
-    """Render the solved course, do a homework as a student would, train, show a table."""
+    """Show the course at work: homeworks, training, grader, a table."""
     from coursekit import demo as demonstration
 
     course = syllabus.load()

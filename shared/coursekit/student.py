@@ -121,6 +121,26 @@ def submit(course: Course, homework: Homework, problems: list[Problem], extra: l
     return status
 
 
+def benchmarks(course: Course, homework: Homework) -> list[Path]:
+    """The homework's scripts in shared/bench."""
+    scripts = sorted((course.root / "shared" / "bench").glob(f"{homework.id}*.py"))
+    if not scripts:
+        raise CourseError(f"there is no benchmark for {homework.id} in shared/bench")
+    return scripts
+
+
+def bench(
+    course: Course, homework: Homework, scripts: list[Path], place: Path, extra: list[str]
+) -> int:
+    """Run the scripts inside a built tree; returns the first status that is not 0."""
+    env = {**environment(course, homework), "NEEDLE_TREE": str(place)}
+    status = 0
+    for script in scripts:
+        done = subprocess.run([sys.executable, str(script), *extra], cwd=place, env=env)
+        status = status or done.returncode
+    return status
+
+
 def reset(course: Course, problem: Problem) -> tuple[list[str], str]:
     """Put the problem's stubs back; returns the files changed and where the backup lies.
 

@@ -118,7 +118,9 @@ class Course:
         for problem in self.problems:
             if problem.id == problem_id:
                 return problem
-        near = difflib.get_close_matches(problem_id, [p.id for p in self.problems], n=1)
+        stage = problem_id.split("/")[0]
+        mine = [p.id for p in self.problems if p.homework == stage]
+        near = difflib.get_close_matches(problem_id, mine or [p.id for p in self.problems], n=1)
         hint = f"did you mean {near[0]!r}?" if near else "`hw` lists them all"
         raise CourseError(f"there is no problem {problem_id!r}; {hint}")
 

@@ -334,7 +334,7 @@ def test_a_download_that_fails_halfway_changes_no_data_folder(course, serve):
 
 
 def test_an_unknown_set_is_refused_before_anything_happens(course):
-    with pytest.raises(CourseError, match="there are: mnist, cifar10, ptb"):
+    with pytest.raises(CourseError, match="the sets are mnist, cifar10, ptb"):
         data.download(["imagenet"], course)
 
 

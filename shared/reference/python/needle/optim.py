@@ -22,6 +22,10 @@ class Optimizer:
         """Change every parameter that has a gradient."""
         raise NotImplementedError(f"{type(self).__name__} has no step: define step(self)")
 
+    def with_grad(self):
+        """The parameters that have a gradient, as a list."""
+        return [p for p in self.params if p.grad is not None]
+
     def reset_grad(self):
         """Forget all gradients."""
         for p in self.params:
@@ -47,12 +51,11 @@ class SGD(Optimizer):
         ### BEGIN SOLUTION hw2/optim_sgd
         ### FROM hw4
         states = (self.u,) if self.momentum else ()
-        if ops.fused_step("sgd", self.params, states, self.lr, self.momentum, self.weight_decay):
+        settings = (self.lr, self.momentum, self.weight_decay)
+        if ops.fused_step("sgd", self.with_grad(), states, *settings):
             return
         ### END
-        for p in self.params:
-            if p.grad is None:
-                continue
+        for p in self.with_grad():
             grad = p.grad.data + self.weight_decay * p.data
             self.u[p] = self.momentum * self.u.get(p, 0) + (1 - self.momentum) * grad
             p.data = p.data - self.lr * self.u[p]
@@ -61,10 +64,9 @@ class SGD(Optimizer):
     def clip_grad_norm(self, max_norm=0.25):
         """Scale all gradients by one factor so that their common 2-norm is at most `max_norm`."""
         ### BEGIN SOLUTION hw2/optim_sgd
-        with_grad = [p for p in self.params if p.grad is not None]
-        norm = math.sqrt(sum(float((p.grad.numpy() ** 2).sum()) for p in with_grad))
+        norm = math.sqrt(sum(float((p.grad.numpy() ** 2).sum()) for p in self.with_grad()))
         if norm > max_norm:
-            for p in with_grad:
+            for p in self.with_grad():
                 p.grad = p.grad.data * (max_norm / norm)
         ### END SOLUTION
 
@@ -91,14 +93,11 @@ class Adam(Optimizer):
         ### BEGIN SOLUTION hw2/optim_adam
         self.t += 1
         ### FROM hw4
-        settings = (self.lr, self.beta1, self.beta2, self.eps, self.weight_decay)
-        corrections = (1 - self.beta1**self.t, 1 - self.beta2**self.t)
-        if ops.fused_step("adam", self.params, (self.m, self.v), *settings, *corrections):
+        settings = (self.lr, self.beta1, self.beta2, self.eps, self.weight_decay, self.t)
+        if ops.fused_step("adam", self.with_grad(), (self.m, self.v), *settings):
             return
         ### END
-        for p in self.params:
-            if p.grad is None:
-                continue
+        for p in self.with_grad():
             grad = p.grad.data + self.weight_decay * p.data
             self.m[p] = self.beta1 * self.m.get(p, 0) + (1 - self.beta1) * grad
             self.v[p] = self.beta2 * self.v.get(p, 0) + (1 - self.beta2) * grad**2

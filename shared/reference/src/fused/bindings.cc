@@ -4,6 +4,7 @@
 #include "bindings.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <map>
 
@@ -429,33 +430,56 @@ Arrays attention_backward(Call& call) {
   return grads;
 }
 
+// A kernel, and what it takes from a layer, by the names of the layer's attributes.
 struct Kernel {
+  using Names = std::vector<std::string>;
   Function forward, backward;
   size_t results;
+  Names parameters;  // behind the inputs; may be None or missing
+  Names settings;    // numbers
+  Names running;     // statistics that the kernel makes anew, behind the results
 };
 
 const std::map<std::string, Kernel> kernels = {
-    {"linear", {linear, linear_backward, 1}},
-    {"relu", {relu, relu_backward, 1}},
-    {"softmax_loss", {softmax_loss, softmax_loss_backward, 1}},
-    {"embedding", {embedding, embedding_backward, 1}},
-    {"layer_norm", {layer_norm, layer_norm_backward, 1}},
-    {"batch_norm", {batch_norm, batch_norm_backward, 1}},
-    {"conv", {conv, conv_backward, 1}},
-    {"lstm", {lstm, lstm_backward, 3}},
-    {"attention", {attention, attention_backward, 2}},
+    {"linear", {linear, linear_backward, 1, {"weight", "bias"}, {}, {}}},  // also a Sequential of
+    {"relu", {relu, relu_backward, 1, {}, {}, {}}},                        // Linear and ReLU
+    {"softmax_loss", {softmax_loss, softmax_loss_backward, 1, {}, {}, {}}},
+    {"embedding", {embedding, embedding_backward, 1, {"weight"}, {}, {}}},
+    {"layer_norm", {layer_norm, layer_norm_backward, 1, {"weight", "bias"}, {"eps"}, {}}},
+    {"batch_norm",
+     {batch_norm, batch_norm_backward, 1, {"weight", "bias"}, {"eps", "momentum"},
+      {"running_mean", "running_var"}}},
+    {"conv", {conv, conv_backward, 1, {"weight", "bias"}, {"stride", "padding"}, {}}},
+    {"lstm", {lstm, lstm_backward, 3, {"W_ih", "W_hh", "bias_ih", "bias_hh"}, {}, {}}},
+    {"attention", {attention, attention_backward, 2, {}, {"causal"}, {}}},
 };
 
-// One call of a layer, forward and then, any number of times, backward. It holds buffers only,
-// nothing of Python's that could lead back to it.
+// One call of a layer, forward and then, any number of times, backward. It holds buffers and
+// names only, nothing of Python's that could lead back to it.
 class FusedLayer {
  public:
-  FusedLayer(const std::string& name, std::vector<size_t> counts, std::vector<double> settings)
-      : name(name), kernel_(kernels.at(name)), counts_(std::move(counts)),
-        settings_(std::move(settings)) {}
+  FusedLayer(const std::string& name, const py::object& layer)
+      : name(name), kernel_(kernels.at(name)) {
+    py::list parts;
+    if (py::hasattr(layer, "modules"))
+      parts = py::list(layer.attr("modules"));
+    else
+      parts.append(layer);
+    for (py::handle part : parts) {
+      py::list names;
+      for (const std::string& key : kernel_.parameters)
+        if (!py::getattr(part, key.c_str(), py::none()).is_none()) names.append(key);
+      counts_.push_back(names.size());
+      parameters.append(names);
+    }
+    for (const std::string& key : kernel_.settings)
+      settings_.push_back(layer.attr(key.c_str()).cast<double>());
+  }
 
   const std::string name;
+  py::list parameters;  // for each part of a Sequential, or for the layer alone, their names
   size_t results() const { return kernel_.results; }
+  const Kernel::Names& running() const { return kernel_.running; }
 
   py::list forward(const py::list& arrays) {
     Call call{from_python(arrays), counts_, settings_, {}, {}};
@@ -491,13 +515,20 @@ class FusedLayer {
   std::vector<Shape> shapes_;  // of the results
 };
 
+// lr, beta1, beta2, eps, weight_decay, and t, the number of this step, 1 for the first.
+AdamSettings adam_settings_of(const std::vector<double>& s) {
+  return {static_cast<float>(s[0]), static_cast<float>(s[1]), static_cast<float>(s[2]),
+          static_cast<float>(s[3]), static_cast<float>(s[4]),
+          static_cast<float>(1 - std::pow(s[1], s[5])), static_cast<float>(1 - std::pow(s[2], s[5]))};
+}
+
 // One step of an optimizer on all its parameters. `columns` has the parameters, their gradients, and
 // their averages of one kind or two, which change in place. Returns new arrays for the parameters.
 py::list fused_step(const std::string& name, const std::vector<py::list>& columns,
-                    const std::vector<float>& settings) {
+                    const std::vector<double>& settings) {
   const bool adam = name == "adam";
   require(adam || name == "sgd", "fused_step knows sgd and adam, got " + name);
-  require(settings.size() == (adam ? 7 : 3) && columns.size() <= (adam ? 4 : 3) &&
+  require(settings.size() == (adam ? 6 : 3) && columns.size() <= (adam ? 4 : 3) &&
               columns.size() >= (adam ? 4 : 2),
           name + ": wrong number of columns or settings");
   std::vector<Arrays> c;
@@ -510,14 +541,15 @@ py::list fused_step(const std::string& name, const std::vector<py::list>& column
     results.push_back(new_array(c[0][i].shape));
     work += c[0][i].size();
   }
-  const std::vector<float>& s = settings;
+  const std::vector<float> s(settings.begin(), settings.end());
+  const AdamSettings adam_settings = adam ? adam_settings_of(settings) : AdamSettings{};
   run_kernel(work, [&] {
     for (size_t i = 0; i < results.size(); ++i) {
       const float *p = c[0][i].ptr(), *g = c[1][i].ptr();
       const size_t size = results[i].size();
       if (adam)
         AdamStep(p, g, c[2][i].ptr(), c[3][i].ptr(), results[i].ptr(), size,
-                 {s[0], s[1], s[2], s[3], s[4], s[5], s[6]});
+                 adam_settings);
       else
         SgdStep(p, g, c.size() > 2 ? c[2][i].ptr() : nullptr, results[i].ptr(), size, s[0], s[1],
                 s[2]);
@@ -530,8 +562,10 @@ py::list fused_step(const std::string& name, const std::vector<py::list>& column
 
 void bind(py::module_& m) {
   py::class_<FusedLayer>(m, "FusedLayer")
-      .def(py::init<const std::string&, std::vector<size_t>, std::vector<double>>())
+      .def(py::init<const std::string&, const py::object&>())
       .def_readonly("name", &FusedLayer::name)
+      .def_readonly("parameters", &FusedLayer::parameters)
+      .def_property_readonly("running", &FusedLayer::running)
       .def_property_readonly("results", &FusedLayer::results)
       .def("forward", &FusedLayer::forward)
       .def("backward", &FusedLayer::backward);

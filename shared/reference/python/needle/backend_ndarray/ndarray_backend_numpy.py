@@ -17,8 +17,7 @@ class Array:
     __slots__ = ("array", "size")
 
     def __init__(self, size):
-        self.array = np.empty(size, dtype=_FLOAT)
-        self.size = size
+        self.array, self.size = np.empty(size, dtype=_FLOAT), size
 
     def ptr(self):
         """Address of the first element, as an integer."""

@@ -31,10 +31,8 @@ def _parameters_of_cell(cell, input_size, width, hidden_size, bias, device, dtyp
     def draw(*shape):
         return Parameter(init.rand(*shape, low=-bound, high=bound, device=device, dtype=dtype))
 
-    cell.W_ih = draw(input_size, width)
-    cell.W_hh = draw(hidden_size, width)
-    cell.bias_ih = draw(width) if bias else None
-    cell.bias_hh = draw(width) if bias else None
+    cell.W_ih, cell.W_hh = draw(input_size, width), draw(hidden_size, width)
+    cell.bias_ih, cell.bias_hh = (draw(width), draw(width)) if bias else (None, None)
     ### END SOLUTION
 
 
@@ -197,7 +195,7 @@ class LSTM(Module):
             zeros = init.zeros(X.shape[1], self.hidden_size, device=X.device, dtype=X.dtype)
             states = [(zeros, zeros)] * self.num_layers
         else:
-            states = zip(ops.split(h[0], 0), ops.split(h[1], 0))
+            states = zip(*(ops.split(part, 0) for part in h))
         last_h, last_c = [], []
         for cell, state in zip(self.lstm_cells, states):
             X, h_n, c_n = cell.run(X, *state)
@@ -226,10 +224,9 @@ class Embedding(Module):
         """Word ids (T, B), whole numbers of any dtype -> their vectors (T, B, embedding_dim)."""
         ids = x.numpy()
         if ids.size and not 0 <= ids.min() <= ids.max() < self.num_embeddings:
-            raise ValueError(
-                f"word ids from {ids.min():.0f} to {ids.max():.0f} are outside this vocabulary of "
-                f"{self.num_embeddings} words: was the model made for another dictionary?"
-            )
+            seen = f"word ids from {ids.min():.0f} to {ids.max():.0f}"
+            known = f"this vocabulary of {self.num_embeddings} words"
+            raise ValueError(f"{seen} are outside {known}: was the model made for another?")
         ### BEGIN SOLUTION hw4/language_model
         if result := ops.fused("embedding", Embedding.forward, self, x=x):
             return result

@@ -66,9 +66,9 @@ def save(state, path):
 
 def load(path):
     """Read a safetensors file: a dict from names to NumPy arrays."""
-    from safetensors.numpy import SafetensorError, load_file
+    import safetensors.numpy
 
     try:
-        return load_file(path)
-    except SafetensorError as error:
+        return safetensors.numpy.load_file(path)
+    except safetensors.SafetensorError as error:
         raise ValueError(f"{path} is not a whole safetensors file: {error}") from error

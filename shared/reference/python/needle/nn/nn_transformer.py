@@ -44,11 +44,8 @@ class MultiHeadAttention(Module):
 
     def softmax(self, logit):
         """(B, H, T, S), softmax over S."""
-        largest = logit.realize_cached_data().max(axis=3, keepdims=True)
-        largest = Tensor(largest, device=logit.device, dtype=logit.dtype, requires_grad=False)
-        probs = ops.exp(logit - largest.broadcast_to(logit.shape))
-        total = probs.sum(axes=3).reshape((*logit.shape[:3], 1))
-        return probs / total.broadcast_to(logit.shape)
+        total = ops.logsumexp(logit, axes=(3,)).reshape((*logit.shape[:3], 1))
+        return ops.exp(logit - total.broadcast_to(logit.shape))
 
     def forward(self, q, k, v):
         """q (B, H, T, D), k and v (B, H, S, D).
@@ -57,18 +54,17 @@ class MultiHeadAttention(Module):
             (result, probs): (B, H, T, D), and the attention weights as they were applied to v,
             after dropout, (B, H, T, S).
         """
-        batch, heads, queries, dim = q.shape
-        keys = k.shape[2]
-        if not q.shape[:2] + (keys, dim) == k.shape == v.shape:
-            raise ValueError(f"attention of q {q.shape} on k {k.shape} and v {v.shape}: no fit")
+        queries, dim, keys = q.shape[2], q.shape[3], k.shape[2]
+        if not (*q.shape[:2], keys, dim) == k.shape == v.shape:
+            given = f"got {q.shape}, {k.shape} and {v.shape}"
+            raise ValueError(f"attention takes q (B, H, T, D) and k, v (B, H, S, D), {given}")
         ### BEGIN SOLUTION hw4/attention_activation
         keep = not self.dropout.training or self.dropout.p == 0
         if result := keep and ops.fused("attention", MultiHeadAttention.forward, self, q, k, v):
             return result
         scores = self.matmul(q, k) / math.sqrt(dim)
         if self.causal:
-            mask = self.create_causal_mask(queries, keys, q.device)
-            mask = Tensor(mask, device=q.device, dtype=q.dtype, requires_grad=False)
+            mask = Tensor(self.create_causal_mask(queries, keys, q.device), requires_grad=False)
             scores = scores + mask.broadcast_to(scores.shape)
         probs = self.dropout(self.softmax(scores))
         return self.matmul(probs, v.transpose()), probs
@@ -119,11 +115,10 @@ class AttentionLayer(Module):
             x_heads = projection(norm(x.reshape((tokens, x.shape[2]))))
             return x_heads.reshape((*x.shape[:2], self.num_head, self.dim_head)).transpose((1, 2))
 
-        result, _ = self.attn(
-            heads_of(q, self.prenorm_q, self.q_projection),
-            heads_of(k, self.prenorm_k, self.k_projection),
-            heads_of(v, self.prenorm_v, self.v_projection),
-        )
+        q_heads = heads_of(q, self.prenorm_q, self.q_projection)
+        k_heads = heads_of(k, self.prenorm_k, self.k_projection)
+        v_heads = heads_of(v, self.prenorm_v, self.v_projection)
+        result, _ = self.attn(q_heads, k_heads, v_heads)
         tokens = result.transpose((1, 2)).reshape((batch * queries, self.num_head * self.dim_head))
         return self.out_projection(tokens).reshape((batch, queries, self.out_features))
         ### END SOLUTION
@@ -184,8 +179,7 @@ class Transformer(Module):
                  sequence_len=2048):  # fmt: skip
         super().__init__()
         self.device, self.dtype = device, dtype
-        self.batch_first = batch_first
-        self.sequence_len = sequence_len
+        self.batch_first, self.sequence_len = batch_first, sequence_len
         ### BEGIN SOLUTION hw4/transformer_model
         self.positions = Embedding(sequence_len, embedding_size, device=device, dtype=dtype)
         sizes = (embedding_size, num_head, dim_head, hidden_size)
@@ -202,10 +196,8 @@ class Transformer(Module):
         x = x if self.batch_first else x.transpose((0, 1))
         batch, time, _ = x.shape
         if time > self.sequence_len:
-            raise ValueError(
-                f"{time} tokens are more than the sequence_len={self.sequence_len} of this "
-                "Transformer: cut the sequence, or make the model for a longer one"
-            )
+            limit = f"the sequence_len={self.sequence_len} of this Transformer"
+            raise ValueError(f"{time} tokens are more than {limit}: cut the sequence")
         ### BEGIN SOLUTION hw4/transformer_model
         times = np.tile(np.arange(time, dtype="float32"), (batch, 1))
         times = Tensor(times, device=x.device, dtype=x.dtype, requires_grad=False)

@@ -13,32 +13,12 @@ that it can be differentiated as often as one likes.
 
 import contextlib
 from collections import defaultdict
-from typing import NamedTuple
 
 from ..autograd import Tensor, TensorOp, TensorTupleOp, find_topo_sort, sum_node_list
 from ..backend_selection import NDArray
 from ..init import zeros_like
 
 
-class Kernel(NamedTuple):
-    """What a kernel takes from a layer, by the names of the layer's attributes."""
-
-    parameters: tuple = ()  # inputs of the operator, behind those of the layer; may be None
-    settings: tuple = ()  # numbers
-    running: tuple = ()  # statistics, Tensors that the kernel makes anew
-
-
-KERNELS = {
-    "linear": Kernel(("weight", "bias")),  # also a Sequential of Linear and ReLU layers
-    "relu": Kernel(),
-    "softmax_loss": Kernel(),
-    "embedding": Kernel(("weight",)),
-    "layer_norm": Kernel(("weight", "bias"), ("eps",)),
-    "batch_norm": Kernel(("weight", "bias"), ("eps", "momentum"), ("running_mean", "running_var")),
-    "conv": Kernel(("weight", "bias"), ("stride", "padding")),
-    "lstm": Kernel(("W_ih", "W_hh", "bias_ih", "bias_hh")),
-    "attention": Kernel(settings=("causal",)),
-}
 _switched_on = True
 
 
@@ -63,36 +43,37 @@ def fused(name, own_form, layer, *inputs, **constants):
     """The result of a layer by its fused kernel, or None where the device has none.
 
     Args:
-        name: of the kernel, a key of KERNELS.
+        name: of the kernel; the table in `src/fused/bindings.cc` has all, and what each takes.
         own_form: the function that computes the same by operators, of the layer (a copy with other
             Tensors as parameters), inputs and constants.
         inputs: Tensors.
         constants: Tensors that `own_form` takes by name; no gradient flows there.
     """
-    kernel = KERNELS[name]
-    parts = getattr(layer, "modules", (layer,))
-    keys = [[k for k in kernel.parameters if getattr(part, k, None) is not None] for part in parts]
-    tensors = [*inputs, *(getattr(part, key) for part, own in zip(parts, keys) for key in own)]
     fixed = {key: value.detach() for key, value in constants.items()}
-    others = [*fixed.values(), *(getattr(layer, key) for key in kernel.running)]
-    if not _can_use("FusedLayer", tensors + others):
+    given = [*inputs, *fixed.values()]
+    if not _can_use("FusedLayer", given):
         return None  # on different devices: the layer's own form says so in clear words
+    call = given[0].device.FusedLayer(name, layer)
+    parts = getattr(layer, "modules", (layer,))
+    own = (getattr(part, key) for part, keys in zip(parts, call.parameters) for key in keys)
+    tensors = [*inputs, *own]
+    others = [*fixed.values(), *(getattr(layer, key) for key in call.running)]
+    if not _can_use("FusedLayer", tensors + others):
+        return None
     # The operator must keep neither layer nor inputs alive: their .grad leads back here.
-    shell, count = _with_parameters(layer, keys, ()), len(inputs)
+    shell, count = _with_parameters(layer, call.parameters, ()), len(inputs)
 
     def in_operators(values):
-        twin = _with_parameters(shell, keys, values[count:])
+        twin = _with_parameters(shell, call.parameters, values[count:])
         with without_fused_kernels():
             result = own_form(twin, *values[:count], **fixed)
         return result if isinstance(result, tuple) else (result,)
 
-    settings = [getattr(layer, key) for key in kernel.settings]
-    call = tensors[0].device.FusedLayer(name, [len(own) for own in keys], settings)
     op = (_Fused if call.results == 1 else _FusedTuple)(call, others, in_operators)
     result = op(*tensors)
-    if kernel.running:
+    if call.running:
         result.realize_cached_data()  # a lazy graph has not computed it yet
-        for key, array in zip(kernel.running, op.running):
+        for key, array in zip(call.running, op.running):
             setattr(layer, key, Tensor.make_const(array))
     return result if call.results == 1 else tuple(result)
 
@@ -140,9 +121,7 @@ class _Fused(TensorOp):
     """
 
     def __init__(self, call, others, in_operators):
-        self.call = call
-        self.others = others
-        self.in_operators = in_operators
+        self.call, self.others, self.in_operators = call, others, in_operators
 
     def __repr__(self):
         return f"fused {self.call.name}"
@@ -167,13 +146,12 @@ class _FusedGradient(TensorTupleOp):
     """From the adjoints of a layer's results, and its inputs, to the adjoints that are needed."""
 
     def __init__(self, layer_op, needed):
-        self.layer_op = layer_op
-        self.needed = needed
+        self.layer_op, self.needed = layer_op, needed
 
     def compute(self, *arrays):
-        call = self.layer_op.call
         pairs = _pairs([*arrays, *self.layer_op.others])
-        return tuple(_arrays(call.backward(pairs, self.needed), arrays[0].device))
+        grads = self.layer_op.call.backward(pairs, self.needed)
+        return tuple(_arrays(grads, arrays[0].device))
 
     def gradient(self, out_grad, node):
         leaves = [value + 0.0 for value in node.inputs]
@@ -203,11 +181,10 @@ def fused_step(name, params, states, *settings):
 
     Args:
         name: "sgd" or "adam".
-        params: Parameters; those without a gradient are left alone.
+        params: Parameters that have a gradient.
         states: dicts of averages, from Parameter to Tensor, which the kernel changes in place.
         settings: numbers, in the order in which the kernel takes them.
     """
-    params = [p for p in params if p.grad is not None]
     grads = [p.grad for p in params]
     if not _can_use("fused_step", params + grads):
         return False

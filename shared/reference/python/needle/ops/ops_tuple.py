@@ -50,8 +50,7 @@ class FusedAddScalars(TensorTupleOp):
     """(a + c0, a + c1): the smallest operator with two results."""
 
     def __init__(self, c0, c1):
-        self.c0 = c0
-        self.c1 = c1
+        self.c0, self.c1 = c0, c1
 
     def compute(self, a):
         return a + self.c0, a + self.c1

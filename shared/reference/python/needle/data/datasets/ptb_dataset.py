@@ -17,8 +17,7 @@ class Dictionary:
     """
 
     def __init__(self):
-        self.word2idx = {}
-        self.idx2word = []
+        self.word2idx, self.idx2word = {}, []
 
     def add_word(self, word):
         """The id of `word`, which is added if it is new."""
@@ -97,10 +96,8 @@ def batchify(data, batch_size, device=None, dtype="float32"):
         NumPy array (len(data) // batch_size, batch_size).
     """
     if not 1 <= batch_size <= len(data):
-        raise ValueError(
-            f"a text of {len(data)} words cannot be cut into {batch_size} columns: "
-            "take a batch size from 1 to the number of words"
-        )
+        choice = f"take a batch size from 1 to {len(data)}"
+        raise ValueError(f"{len(data)} words cannot be cut into {batch_size} columns: {choice}")
     ### BEGIN SOLUTION hw4/ptb
     rows = len(data) // batch_size
     return np.asarray(data[: rows * batch_size]).reshape(batch_size, rows).T
@@ -120,10 +117,8 @@ def get_batch(batches, i, bptt, device=None, dtype=None):
         (data, target): Tensors (bptt, batch_size) and (bptt * batch_size,), the target row by row.
     """
     if not 0 <= i < len(batches) - 1:
-        raise ValueError(
-            f"row {i} of a text of {len(batches)} rows has no words that follow: "
-            f"take a row from 0 to {len(batches) - 2}"
-        )
+        rows = f"row {i} of a text of {len(batches)} rows"
+        raise ValueError(f"{rows} has no words that follow: take one from 0 to {len(batches) - 2}")
     ### BEGIN SOLUTION hw4/ptb
     end = min(i + bptt, len(batches) - 1)
     data, target = batches[i:end], batches[i + 1 : end + 1].reshape(-1)
