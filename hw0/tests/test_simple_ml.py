@@ -89,6 +89,11 @@ def submit_add():
     mugrade.submit(simple_ml.add(real[0], real[1]), label="two real numbers")
     mugrade.submit(simple_ml.add(whole[2], real[2]), label="whole and real")
     mugrade.submit(simple_ml.add(random.randn(2, 3), random.randn(3)), label="two arrays")
+    name = type(simple_ml.add(*whole[:2])).__name__
+    mugrade.submit(name, label="type of the sum of whole numbers")
+    first = random.randn(4)
+    simple_ml.add(first, random.randn(4))
+    mugrade.submit(first, label="the first array afterwards")
 
 
 # ------------------------------------------------------------------------------------- parse_mnist
@@ -194,14 +199,30 @@ def submit_parse_mnist():
     import mugrade
 
     random = mugrade.rng()
-    for number, (m, rows, columns) in enumerate([(20, 28, 28), (13, 5, 9)]):
-        images = random.randint(0, 256, (m, rows, columns)).astype(np.uint8)
+    for number, (m, rows, columns, largest) in enumerate([(20, 28, 28, 255), (13, 5, 9, 200)]):
+        images = random.randint(0, largest + 1, (m, rows, columns)).astype(np.uint8)
         labels = random.randint(0, 10, m).astype(np.uint8)
         with tempfile.TemporaryDirectory() as folder:
             X, y = parse(Path(folder), images, labels)
         mugrade.submit(X[:, ::11], label=f"every 11th pixel, file {number}")
         mugrade.submit(X.sum(axis=1, dtype=np.float64), label=f"brightness, file {number}")
         mugrade.submit(y, label=f"labels, file {number}")
+    images, labels = digits(6, 3, 2, seed=random.randint(1000))
+    for label, magic, count in (("another magic number", 2049, 6), ("a label too few", 2051, 5)):
+        with tempfile.TemporaryDirectory() as folder:
+            files = (
+                write_images(Path(folder, "images.gz"), images, magic=magic),
+                write_labels(Path(folder, "labels.gz"), labels[:count]),
+            )
+            mugrade.submit(is_refused(*files), label=f"refuses {label}")
+
+
+def is_refused(images, labels):
+    try:
+        simple_ml.parse_mnist(images, labels)
+    except ValueError:
+        return True
+    return False
 
 
 # ------------------------------------------------------------------------------------ softmax_loss
@@ -368,7 +389,8 @@ def submit_nn_epoch():
     import mugrade
 
     random = mugrade.rng()
-    for m, n, d, k, batch, lr in [(50, 12, 8, 5, 50, 1.0), (60, 10, 15, 10, 12, 0.2)]:
+    sizes = [(50, 12, 8, 5, 50, 1.0), (60, 10, 15, 10, 12, 0.2), (45, 6, 7, 4, 20, 0.5)]
+    for m, n, d, k, batch, lr in sizes:
         X = random.rand(m, n).astype(np.float32)
         y = random.randint(0, k, m).astype(np.uint8)
         W1 = random.randn(n, d).astype(np.float32) / 3

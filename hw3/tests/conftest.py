@@ -60,6 +60,7 @@ def shown(path):
 
 def pytest_configure(config):
     """Refuse, with exit code 2 and one sentence, to test any other files than the tree's own."""
+    config.option.randomly_reset_seed = False  # pytest-randomly would seed after the fixtures
     modules = modules_under_test()
     if not modules:
         home = Path(__file__).resolve().parents[1]
@@ -82,10 +83,10 @@ def pytest_report_header(config):
     return [f"under test: {name} from {shown(path)}" for name, path in modules_under_test().items()]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem):
+@pytest.fixture(autouse=True)
+def equal_random_numbers():
     """Every test starts from the same NumPy seed, so that no verdict depends on the order.
 
-    A hook, because it runs after the seeding that pytest-randomly does for the call of a test.
+    A fixture of the outermost conftest comes before all others: a test file may seed in its own.
     """
     np.random.seed(0)

@@ -1,21 +1,22 @@
 """Every shell command that a text shows does what a reader expects of it, in a released tree.
 
-Commands stand in ```bash blocks. A status of 2 means that a command was wrongly used; 0 and 1 are
-fine, for the tests of an unsolved homework fail. What cannot run here is listed with its reason.
+Commands stand in ```bash and ```console blocks. A status of 2 means that a command was wrongly used;
+0 and 1 are fine, for the tests of an unsolved homework fail. What cannot run here is listed with its
+reason. Commands inside a sentence or a table are looked up: the verb and the problem must exist.
 """
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from coursekit import syllabus
+from coursekit import cli, syllabus
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCK = re.compile(r"^```bash\n(.*?)^```", re.S | re.M)
+BLOCK = re.compile(r"^```(?:bash|console)\n(.*?)^```", re.S | re.M)
+INLINE = re.compile(r"`hw(?: ([a-z-]+))?((?: [^` ]+)*)`")
 
 # Run elsewhere in CI, or not to be run by a test; for each the reason.
 ELSEWHERE = {
@@ -27,22 +28,30 @@ ELSEWHERE = {
     "python3 course.py setup": "part of make test",
     ". .venv/bin/activate": "changes the reader's shell only",
     "hw data": "downloads; tested against a loopback server",
+    "python train.py": "test_projects.py runs each project's short form, on a solved library",
 }
 
 
+def texts():
+    """What a reader is given: the front pages, the assignments, the example projects."""
+    patterns = ("README.md", "hw*/README.md", "project/*.md", "project/*/*.md", "project/*/*/*.md")
+    return sorted(path for pattern in patterns for path in ROOT.glob(pattern))
+
+
 def commands():
-    """(text, folder it speaks of, command) for each line of each ```bash block."""
-    texts = [ROOT / "README.md", ROOT / "project" / "README.md"]
-    texts += sorted(ROOT.glob("hw*/README.md"))
-    for path in texts:
-        if not path.is_file():
-            continue
-        folder = path.parent.relative_to(ROOT)
+    """(text, folder it runs in, command) for each line of each ```bash block.
+
+    A block begins in the folder of its text; a `cd` in it holds to the end of the block.
+    """
+    for path in texts():
         for block in BLOCK.findall(path.read_text(encoding="utf-8")):
+            folder = path.parent.relative_to(ROOT)
             for line in block.replace("\\\n", " ").splitlines():
                 line = line.split("  #")[0].strip()
                 if line and not line.startswith("#"):
                     yield path.relative_to(ROOT), folder, line
+                if line.startswith("cd "):
+                    folder /= line.removeprefix("cd ")
 
 
 @pytest.fixture(scope="module")
@@ -53,43 +62,32 @@ def released(tmp_path_factory):
     return place
 
 
-@pytest.mark.parametrize("text, folder, line", sorted(set(commands())), ids=lambda v: str(v))
+@pytest.mark.parametrize("text, folder, line", sorted(set(commands())), ids=str)
 def test_command(text, folder, line, released):
     if any(line == c or line.startswith(c + " ") for c in ELSEWHERE):
         return
     staff = line.startswith(".venv/bin/hw ")
-    words = shlex.split(line.replace(".venv/bin/", ""))
     place = (ROOT if staff else released) / folder
-    env = {**os.environ, "NEEDLE_CACHE": str(released.parent / "cache"), "NO_COLOR": "1"}
-    while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
-        name, _, value = words.pop(0).partition("=")
-        env[name] = value
-    if words[0] == "cd":
-        assert (place / words[1]).is_dir(), f"{text}: `{line}`: no such folder"
+    if line.startswith("cd "):
+        assert (place / line[3:]).is_dir(), f"{text}: `{line}`: no such folder"
         return
     if staff:  # on the real tree only commands that change nothing
-        words.append("--help")
-    run = run_words(words, place, env, released)
-    assert run.returncode in (0, 1), f"{text}: `{line}` ended with {run.returncode}:\n{run.stdout}"
-    assert "Traceback (most recent call last)" not in run.stdout.split("short test summary")[0] or (
-        "pytest" in line or "test" in words
-    ), f"{text}: `{line}` ends in a traceback:\n{run.stdout}"
-
-
-def run_words(words, place, env, released):
-    """Run a command of a text with this Python, in `place`."""
-    python = {"python", "python3"}
-    modules = {"hw": "coursekit", "mugrade": "mugrade", "pytest": "pytest"}
-    if words[0] in modules:
-        words = [sys.executable, "-m", modules[words[0]], *words[1:]]
-    elif words[0] in python:
-        words = [sys.executable, *words[1:]]
-    env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", "")])
-    env["PYTHONPATH"] = str(released / "shared") if place.is_relative_to(released) else ""
-    return subprocess.run(
-        words, cwd=place, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL, timeout=600,
+        line = line.removeprefix(".venv/bin/") + " --help"
+    paths = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
+    env = {
+        **os.environ,
+        "NEEDLE_CACHE": str(released.parent / "cache"),
+        "NO_COLOR": "1",
+        "PATH": os.pathsep.join(paths),
+        "PYTHONPATH": "" if staff else str(released / "shared"),
+    }
+    run = subprocess.run(
+        ["bash", "-c", line], cwd=place, env=env, text=True, timeout=600,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
+    assert run.returncode in (0, 1), f"{text}: `{line}` ended with {run.returncode}:\n{run.stdout}"
+    if "test" not in line:
+        assert "Traceback" not in run.stdout, f"{text}: `{line}` ends in a traceback:\n{run.stdout}"
 
 
 def test_there_are_commands_to_check_and_ci_runs_the_two():
@@ -98,8 +96,12 @@ def test_there_are_commands_to_check_and_ci_runs_the_two():
     assert "make test" in ci and "make demo" in ci
 
 
-def test_verbs_that_texts_name_exist():
-    known = {h.id for h in syllabus.load(ROOT).homeworks}
-    for _, _, line in commands():
-        for homework in re.findall(r"\bhw\d\b", line):
-            assert homework in known, line
+@pytest.mark.parametrize("path", texts(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_what_a_sentence_tells_to_type_exists(path):
+    course = syllabus.load(ROOT)
+    verbs = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
+    for verb, rest in INLINE.findall(path.read_text(encoding="utf-8")):
+        assert not verb or verb in verbs, f"hw has no verb {verb}"
+        for homework, problem in re.findall(r"\b(hw\d)(?:/(\w+))?", rest):
+            known = {p.id for p in course.homework(homework).problems}
+            assert not problem or f"{homework}/{problem}" in known, f"hw {verb}{rest}"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 SCRIPT = """
+import gc
 import sys
 sys.path[:0] = ["./python", "./apps", "."]
 import numpy as np
@@ -118,14 +119,54 @@ for make in (lambda p: ndl.optim.SGD(p, lr=0.1, weight_decay=0.01),
         ends.append(p.numpy())
     assert np.allclose(*ends, rtol=1e-5, atol=1e-6)
 
+
+
+# A layer that adds to what its class computes: its gradient's gradient is that of the class's form.
+class Twice(nn.Linear):
+    def forward(self, x):
+        return super().forward(x) * 2.0
+
+
+compare("a subclass", Twice(3, 4), r(5, 3))
+
+# A constant input needs no gradient, also not where the others are differentiated twice.
+x = ndl.Tensor(r(5, 3).astype("float32"), device=device, requires_grad=False)
+for module in (nn.Linear(3, 4), nn.LayerNorm1d(3), nn.BatchNorm1d(3)):
+    (module(x) ** 2).sum().backward()
+    first = module.weight.grad
+    (first ** 2).sum().backward()
+    with ops.without_fused_kernels():
+        (module(x) ** 2).sum().backward()
+        assert np.allclose(module.weight.grad.numpy(), first.numpy(), rtol=1e-4, atol=1e-4)
+
+# Without a garbage collector, a model and all its graphs go with the last reference.
+gc.disable()
+gc.collect()
+alive = ndl.autograd.TENSOR_COUNTER
+model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.LayerNorm1d(6), nn.BatchNorm1d(6), nn.Linear(6, 3))
+recurrent = nn.LSTM(3, 3)
+out, _ = recurrent(model(tensor(r(5, 4))).reshape((5, 1, 3)))
+loss = nn.SoftmaxLoss()(out.reshape((5, 3)), tensor([0, 1, 2, 0, 1]))
+loss.backward()
+assert ndl.autograd.TENSOR_COUNTER > alive + 30
+del model, recurrent, out, loss, _
+assert ndl.autograd.TENSOR_COUNTER == alive, ndl.autograd.TENSOR_COUNTER - alive
+gc.enable()
+
 # Mistakes are found by the kernels too.
-for wrong in (lambda: nn.Linear(3, 4)(tensor(r(4, 6))), lambda: nn.LayerNorm1d(3)(tensor(r(4, 6))),
-              lambda: nn.BatchNorm1d(3)(tensor(r(4, 6))), lambda: nn.Conv(3, 4, 3)(tensor(r(1, 2, 5, 5))),
-              lambda: nn.SoftmaxLoss()(tensor(r(2, 3)), tensor([0, 3])),
-              lambda: nn.Linear(3, 4)(ndl.Tensor(r(2, 3), device=ndl.cpu_numpy(), dtype="float32"))):
+for wrong, says in (
+    (lambda: nn.Linear(3, 4)(tensor(r(4, 6))), "fused linear does not fit inputs of shape (4, 6), (3, 4), "
+     "(1, 4): weight has shape (3, 4), expected (6, any)"),
+    (lambda: nn.LayerNorm1d(3)(tensor(r(4, 6))), "(4, 6), (3,), (3,): weight has shape (3,), expected (6,)"),
+    (lambda: nn.BatchNorm1d(3)(tensor(r(4, 6))), "(4, 6), (3,), (3,)"),
+    (lambda: nn.Conv(3, 4, 3)(tensor(r(1, 2, 5, 5))), "weight has shape (3, 3, 3, 4), expected (any, any, 2, any)"),
+    (lambda: nn.SoftmaxLoss()(tensor(r(2, 3)), tensor([0, 3])), "id 3.000000 is outside 0 to 2"),
+    (lambda: nn.Linear(3, 4)(ndl.Tensor(r(2, 3), device=ndl.cpu_numpy(), dtype="float32")), "cpu_numpy"),
+):
     try:
         wrong()
-    except (ValueError, AssertionError, IndexError):
+    except (ValueError, IndexError) as error:
+        assert says in str(error), error
         continue
     raise SystemExit("a wrong call went through")
 print("all the same")

@@ -141,7 +141,6 @@ assert len(model.parameters()) == 2
 
 
 def test_saved_states_are_read_by_the_safetensors_library_and_theirs_by_us(hw2, tmp_path):
-    pytest.importorskip("safetensors")
     run(
         hw2,
         """

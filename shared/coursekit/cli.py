@@ -84,6 +84,8 @@ def start(stage: Stage) -> None:
         raise typer.Exit(1)
     if building.is_stale(course.root / stage, homework):
         _build(course, homework)
+    if (course.root / stage / "README.md").is_file():
+        typer.echo(f"the text is {stage}/README.md")
     typer.echo(f"next: {progress.next_step(course)}")
 
 
@@ -126,6 +128,7 @@ def build(
         typer.echo(f"{homework.id} has nothing to compile")
         return
     _build(course, homework)
+    typer.echo(f"next: hw test {homework.id}")
 
 
 def _build(course: syllabus.Course, homework: syllabus.Homework) -> None:
@@ -185,6 +188,7 @@ def reset(problem: ProblemId) -> None:
     for name in changed:
         typer.echo(f"{name}: stub of {problem} put back")
     typer.echo(f"your version is in {backup}" if backup else f"{problem} is a stub already")
+    typer.echo(f"next: {progress.next_step(course)}")
 
 
 @app.command()
@@ -199,6 +203,8 @@ def hint(
     number, text = student.next_hint(course, course.problem(problem), level)
     typer.echo(f"{problem}, hint {number} of 3 ({('nudge', 'idea', 'outline')[number - 1]}):\n")
     typer.echo(text)
+    plainer = f"hw hint {problem} says more, " if number < 3 else ""
+    typer.echo(f"\nnext: {plainer}hw test {problem} tries what you have")
 
 
 @app.command()
@@ -216,6 +222,7 @@ def update(
     show.outcome(outcome, "nothing new in this release")
     if outcome.conflicts:
         raise typer.Exit(1)
+    typer.echo(f"next: {progress.next_step(course)}")
 
 
 @app.command(

@@ -22,7 +22,10 @@ KEYS = ("problem", "name", "file", "find", "replace", "why")
 
 @dataclass(frozen=True)
 class Mutant:
-    """One fault: in `file`, `find` (exactly once in the solved tree) becomes `replace`."""
+    """One fault: in `file`, `find` (exactly once in the solved tree) becomes `replace`.
+
+    `hook` is False where only the local tests see it, and not the values of the submission hook.
+    """
 
     problem: str
     name: str
@@ -32,6 +35,7 @@ class Mutant:
     why: str
     line: int
     source: str
+    hook: bool = True
 
     def apply(self, tree: Files) -> Files:
         """The tree with the fault in it.
@@ -82,7 +86,7 @@ def _read(path: Path, course: Course, stage: str, found: list[Mutant]) -> None:
         raise CourseError(f"unknown table {min(set(rows) - {'mutant'})!r}", label, 1)
     known = {p.id for p in course.homework(stage).problems}
     for row, line in zip(rows.get("mutant", []), lines):
-        extra, lacking = set(row) - set(KEYS), [key for key in KEYS if key not in row]
+        extra, lacking = set(row) - {*KEYS, "hook"}, [key for key in KEYS if key not in row]
         if extra or lacking:
             wrong = f"unknown key {min(extra)!r}" if extra else f"lacks {lacking[0]!r}"
             raise CourseError(f"mutant {row.get('name', '?')!r}: {wrong}", label, line)

@@ -139,19 +139,30 @@ def _verdict(result: dict | None, digest: str) -> tuple[str, str]:
 
 
 def next_step(course: Course) -> str:
-    """The one sentence that says what to do now."""
+    """The one sentence that says what to do now.
+
+    What is not submitted yet is told, but keeps nobody from a homework that was begun after it.
+    """
+    unsent, before = [], ""
     for homework in course.homeworks:
+        told = f" (not submitted yet: {', '.join(unsent)})" if unsent else ""
         if not is_started(course, homework.id):
-            return f"begin {homework.id}, {homework.title}: hw start {homework.id}"
+            begin = f"hw start {homework.id}"
+            if unsent and unsent[-1] == before:
+                return f"all of {before} is written and tested: hw submit {before}, then: {begin}"
+            return f"begin {homework.id}, {homework.title}: {begin}{told}"
         rows = standings(course, homework.id)
         for row in rows:
             problem = row.problem.id
             if row.stub in ("stub", "begun"):
-                return f"write {problem} in {row.place}, then: hw test {problem}"
+                return f"write {problem} in {row.place}, then: hw test {problem}{told}"
             if row.tests == "failed":
-                return f"mend {problem} ({row.detail} tests pass): hw test {problem}"
+                return f"mend {problem} ({row.detail} tests pass): hw test {problem}{told}"
             if row.tests != "passed":
-                return f"test {problem}: hw test {problem}"
+                return f"test {problem}: hw test {problem}{told}"
         if any(row.submitted != "yes" for row in rows):
-            return f"all of {homework.id} is written and tested: hw submit {homework.id}"
+            unsent.append(homework.id)
+        before = homework.id
+    if unsent:
+        return f"all homeworks are written and tested: hw submit {unsent[0]}"
     return "all homeworks are done; the final project is next: project/README.md"

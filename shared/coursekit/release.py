@@ -15,10 +15,11 @@ from coursekit.syllabus import Course
 STAFF_MODULES = frozenset({
     "staff.py", "render.py", "regions.py", "pyscan.py", "cxxscan.py", "texts.py", "check.py",
     "prove.py", "mutants.py", "sandbox.py", "release.py", "count.py", "demo.py", "solved.py",
+    "grading.py",
 })  # fmt: skip
 ROOT_FILES = (
     "README.md", "LICENSE", "LICENSE-TEXTS", "CHANGELOG.md", "Makefile", "course.toml", "course.py",
-    "pyproject.toml", ".gitignore",
+    "pyproject.toml", ".gitignore", "answers.json.gz",
 )  # fmt: skip
 COPIED = ("project", "shared/data", "shared/notes")
 """Folders that go to students as they are."""

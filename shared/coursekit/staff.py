@@ -10,9 +10,8 @@ from typing import Annotated
 
 import typer
 
-from coursekit import build as building
 from coursekit import render as rendering
-from coursekit import show, student, syllabus
+from coursekit import show, syllabus
 from coursekit.errors import CourseError
 
 PANEL = "Staff"
@@ -20,7 +19,7 @@ PANEL = "Staff"
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
-    for verb in (render, check, prove, release, publish, count, demo):
+    for verb in (render, check, prove, release, publish, course_file, answers, count, demo):
         app.command(rich_help_panel=PANEL)(verb)
 
 
@@ -67,7 +66,9 @@ def check(
 
 
 def prove(
-    target: Annotated[str | None, typer.Argument(help="hwN or hwN/problem")] = None,
+    targets: Annotated[
+        list[str] | None, typer.Argument(metavar="[hwN[/problem]]...", help="all, unless named")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="runs at a time")] = 2,
     kills: Annotated[bool, typer.Option("--kills", help="show which test kills a mutant")] = False,
@@ -81,9 +82,14 @@ def prove(
 
     course = syllabus.load()
     need_reference(course)
-    course.select(target)
+    for target in targets or ():
+        course.select(target)  # a wrong name is told before the work begins
     with show.status("proving") as say:
-        verdicts = proving.prove(course, target, jobs, say)
+        verdicts = [
+            verdict
+            for target in targets or [None]
+            for verdict in proving.prove(course, target, jobs, say)
+        ]
     show.proof(verdicts, as_json, kills)
     if not all(verdict.ok for verdict in verdicts):
         raise typer.Exit(1)
@@ -110,17 +116,39 @@ def release(
 
 
 def publish(
-    stage: Annotated[str, typer.Argument(help="the homework, such as hw1")],
+    target: Annotated[str, typer.Argument(metavar="hwN[/problem]", help="what to publish")],
     extra: Annotated[list[str] | None, typer.Argument(help="passed on to mugrade")] = None,
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="without the empty handout and the mutants")
+    ] = False,
 ) -> None:
-    """Publish the solved homework's values to the autograder."""
+    """Publish the values of the solved tree, once stubs and mutants are shown to fail."""
+    from coursekit import grading
+
     course = syllabus.load()
     need_reference(course)
-    homework = course.homework(stage)
-    with solved_tree(course, homework) as place:
-        building.build_tree(place, homework)
-        status = student.mugrade(course, homework, ["publish", stage, *(extra or [])], place)
+    problems = course.select(target)
+    homework = course.homework(problems[0].homework)
+    with show.status(homework.id) as say:
+        status = grading.publish(course, homework, problems, extra or [], say, not unchecked)
     raise typer.Exit(status)
+
+
+def course_file() -> None:
+    """Print the file that `mugrade init` reads; due times and people are yours to add."""
+    from coursekit import grading
+
+    typer.echo(grading.course_file(syllabus.load()), nl=False)
+
+
+def answers() -> None:
+    """Seal every answer anew into answers.json.gz, for those who learn alone."""
+    from coursekit import grading
+
+    course = syllabus.load()
+    need_reference(course)
+    with show.status("answers") as say:
+        grading.seal(course, course.root / grading.ANSWERS, say)
 
 
 @contextlib.contextmanager

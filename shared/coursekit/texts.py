@@ -1,4 +1,7 @@
-"""Assignment texts: shared/reference/texts/hwN.md becomes README.md, hwN.ipynb and figures/."""
+"""Assignment texts: shared/reference/texts/hwN.md becomes README.md, hwN.ipynb and figures/.
+
+A notebook begins with texts/notebook.md, in which STAGE stands for the homework's id.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,9 @@ def render(course: Course, stage: str, scope: regions.Scope, warn=None) -> dict[
     )
     files = {"README.md": text.encode("utf-8")}
     files.update(_figures(course, text, label))
+    opening = source.with_name("notebook.md")
+    if opening.is_file():
+        text = opening.read_text(encoding="utf-8").replace("STAGE", stage) + text
     notebook = to_notebook(text, course, stage)
     if notebook is None:
         if warn is None:

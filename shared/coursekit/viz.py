@@ -14,13 +14,15 @@ import os
 import runpy
 import sys
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from html import escape
 from itertools import chain, pairwise
 from pathlib import Path
 
 from coursekit.errors import CourseError
 
-BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 150, 46, 26, 62, 14
+BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 150, 46, 26, 84, 14
+LABEL = 34  # height of the label where the edges of a box begin
 COLOURS = {"leaf": "#e8f1fb", "constant": "#f2f2f2", "op": "#fdf3e0"}
 
 
@@ -45,23 +47,22 @@ def boxes(output, names=None) -> list[Box]:
         names: dict from a name to a Tensor, for the titles of leaves.
     """
     titles = {id(tensor): name for name, tensor in (names or {}).items()}
+    found = {
+        id(output): (output, tuple(output.inputs))
+    }  # an id is only good while its object lives
+    for _, inputs in (waiting := [found[id(output)]]):
+        for value in inputs:
+            if id(value) not in found:
+                found[id(value)] = value, tuple(value.inputs)
+                waiting.append(found[id(value)])
+    before = {key: [id(value) for value in inputs] for key, (_, inputs) in found.items()}
     number: dict[int, int] = {}
     result: list[Box] = []
-    keep = []  # an id is only good while its object lives
-    stack = [(output, False)]
-    while stack:
-        node, left = stack.pop()
-        if id(node) in number:
-            continue
-        inputs = tuple(node.inputs)
-        keep.append((node, inputs))
-        if not left:
-            stack += [(node, True), *[(value, False) for value in reversed(inputs)]]
-            continue
-        box = _box(node, titles.get(id(node)))
-        box.inputs = [number[id(value)] for value in inputs]
+    for key in TopologicalSorter(before).static_order():
+        box = _box(found[key][0], titles.get(key))
+        box.inputs = [number[k] for k in before[key]]
         box.layer = 1 + max((result[k].layer for k in box.inputs), default=-1)
-        number[id(node)] = len(result)
+        number[key] = len(result)
         result.append(box)
     return result
 
@@ -116,8 +117,8 @@ def svg(output, names=None) -> str:
             share = (n + 1) / (len(box.inputs) + 1)
             first = bends.get((id(box), n), [])
             parts.append(_edge(nodes[k], first, box, share))
-            if k not in box.inputs[:n]:
-                parts.append(_edge_label(nodes[k], *_start_of(nodes[k], [*first, box], share)))
+    used = {k for box in nodes for k in box.inputs}
+    parts += [_edge_label(nodes[k]) for k in sorted(used)]
     parts += [_rectangle(box) for box in nodes]
     return "\n".join([*parts, "</svg>", ""])
 
@@ -169,33 +170,32 @@ def _rectangle(box: Box) -> str:
     )
 
 
-def _start_of(source: Box, stops: list[Box], share: float) -> tuple[float, float, float, float]:
-    """The first stretch of an edge, from `source` to the first of its stops: x1, y1, x2, y2."""
-    stop = stops[0]
-    at = share if len(stops) == 1 else 0.5
-    start = source.x + BOX_WIDTH / 2, _top(source.layer) + BOX_HEIGHT
-    return *start, stop.x + BOX_WIDTH * at, _top(stop.layer) - 2
-
-
 def _edge(source: Box, bends: list[Box], target: Box, share: float) -> str:
-    """A curve from box to box, straight down through the places kept free for it."""
-    stops, path = [*bends, target], ""
-    for k, stop in enumerate(stops):
-        x1, y1, x2, y2 = _start_of(source, stops[k:], share)
+    """A curve from label to box, straight down through the places kept free for it."""
+    x1, y1 = source.x + BOX_WIDTH / 2, _top(source.layer) + BOX_HEIGHT + LABEL
+    path = f"M{x1:.0f} {y1:.0f}"
+    for stop in [*bends, target]:
+        x2 = stop.x + BOX_WIDTH * (share if stop is target else 0.5)
+        y2 = _top(stop.layer) - (2 if stop is target else 0)
         half = (y2 - y1) / 2
-        path += f"M{x1:.0f} {y1:.0f}" if k == 0 else f"L{x1:.0f} {y1:.0f}"
         path += f"C{x1:.0f} {y1 + half:.0f} {x2:.0f} {y2 - half:.0f} {x2:.0f} {y2:.0f}"
-        source = stop
+        if stop is not target:
+            y2 += BOX_HEIGHT + LABEL
+            path += f"L{x2:.0f} {y2:.0f}"
+        x1, y1 = x2, y2
     return f'<path d="{path}" fill="none" stroke="#555" marker-end="url(#tip)"/>'
 
 
-def _edge_label(source: Box, x1: float, y1: float, x2: float, y2: float) -> str:
-    """What flows down the edge, and in red what came back."""
-    x, y = (x1 + x2) / 2 + 8, (y1 + y2) / 2
-    label = f'<text x="{x:.0f}" y="{y - 2:.0f}">{escape(source.detail)}</text>'
-    if source.gradient:
-        label += f'<text x="{x:.0f}" y="{y + 12:.0f}" fill="#a02020">{source.gradient}</text>'
-    return label
+def _edge_label(source: Box) -> str:
+    """Where the edges of a box begin: what flows down them, and in red what came back."""
+    x, y = source.x + BOX_WIDTH / 2, _top(source.layer) + BOX_HEIGHT
+    lines = [(source.detail, "black"), (source.gradient, "#a02020")]
+    return "".join(
+        f'<text x="{x:.0f}" y="{y + 15 + 14 * k:.0f}" text-anchor="middle" fill="{colour}">'
+        f"{escape(words)}</text>"
+        for k, (words, colour) in enumerate(lines)
+        if words
+    )
 
 
 def show(output, names=None):

@@ -234,10 +234,12 @@ def show_certificate(student: Person) -> None:
     found = requests.get(
         address.replace("/certificates/", "/api/v1/certificates/"), timeout=30
     ).json()
+    if not found["valid"]:
+        raise SystemExit(f"demo: {address} does not know the certificate it issued.")
     print(
         f"{found['name']} has completed {found['course']!r} with an average of {answer.json()['average']}%."
     )
-    print(f"verified without sign-in at {address}: {'genuine' if found['valid'] else 'NOT VALID'}")
+    print(f"verified without sign-in at {address}: genuine")
 
 
 def key_of(student: Person) -> str:

@@ -205,6 +205,7 @@ def submit_forward():
     a, b = tensors([rng.rand(3, 4) + 0.5, rng.rand(3, 4) + 0.5])
     c = ndl.Tensor(rng.randn(2, 3, 4), dtype="float32")
     d = ndl.Tensor(rng.randn(4, 2), dtype="float32")
+    stack, column = tensors([rng.randn(2, 4, 2), rng.randn(3, 1)])
     for label, result in (
         ("power", ndl.power(a, b)),
         ("power_scalar", ndl.power_scalar(a, scalar=3)),
@@ -216,9 +217,11 @@ def submit_forward():
         ("broadcast_to", ndl.broadcast_to(a, shape=(2, 3, 4))),
         ("summation", ndl.summation(c, axes=(0, 2))),
         ("matmul", ndl.matmul(c, d)),
-        ("negate", ndl.negate(a)),
+        ("negate", ndl.negate(c)),
         ("log", ndl.log(a)),
         ("exp", ndl.exp(a)),
+        ("matmul of two stacks", ndl.matmul(c, stack)),
+        ("broadcast_to repeats a column", ndl.broadcast_to(column, shape=(3, 4))),
     ):
         mugrade.submit(result.numpy(), label=label)
 
@@ -387,6 +390,7 @@ def submit_backward():
     a, b = tensors([rng.rand(3, 4) + 0.5, rng.rand(3, 4) + 0.5])
     c = ndl.Tensor(rng.randn(2, 3, 4), dtype="float32")
     d = ndl.Tensor(rng.randn(4, 2), dtype="float32")
+    vector = ndl.Tensor(rng.randn(4), dtype="float32")
     for label, result in (
         ("power", ndl.power(a, b)),
         ("power_scalar", ndl.power_scalar(a, scalar=3)),
@@ -400,6 +404,7 @@ def submit_backward():
         ("negate", ndl.negate(a)),
         ("log", ndl.log(a)),
         ("exp", ndl.exp(a)),
+        ("broadcast_to of a vector", ndl.broadcast_to(vector, shape=(3, 4))),
     ):
         out_grad = ndl.Tensor(rng.randn(*result.shape), dtype="float32")
         grads = result.op.gradient_as_tuple(out_grad, result)
@@ -567,6 +572,9 @@ def submit_topo_sort():
     ):
         order = autograd.find_topo_sort([root])
         mugrade.submit(np.array([value.numpy().item() for value in order]), label=label)
+    shared = a * b
+    order = autograd.find_topo_sort([shared + c, shared * 2])
+    mugrade.submit(np.array([value.numpy().item() for value in order]), label="two ends")
 
 
 # -------------------------------------------------------------------------------- compute_gradient
@@ -881,6 +889,11 @@ def submit_compute_gradient():
     y.backward()
     (a.grad * c).sum().backward()
     mugrade.submit(a.grad.numpy(), label="second derivative")
+    inner = a * b
+    y = inner + ndl.exp(inner / 4)  # inner is an input of y and lies behind another one
+    y.backward(ndl.Tensor(rng.randn(3, 3), dtype="float32"))
+    grads = [value.grad.numpy() for value in (a, b, inner)]
+    mugrade.submit(grads, label="from a given adjoint, with a value on the way")
 
 
 # -------------------------------------------------------------------------------- softmax_loss_ndl
@@ -1098,7 +1111,8 @@ def submit_nn_epoch_ndl():
     for samples, batch, lr in ((30, 10, 0.2), (24, 24, 1.0), (20, 5, 0.05)):
         X = rng.randn(samples, 6).astype("float32")
         y = rng.randint(4, size=samples).astype("uint8")
-        W1, W2 = tensors([rng.randn(6, 5) / 2, rng.randn(5, 4) / 2])
-        W1, W2 = nn_epoch(X, y, W1, W2, lr=lr, batch=batch)
+        given = tensors([rng.randn(6, 5) / 2, rng.randn(5, 4) / 2])
+        W1, W2 = nn_epoch(X, y, *given, lr=lr, batch=batch)
         mugrade.submit(W1.numpy(), label=f"W1 after batches of {batch}")
         mugrade.submit(W2.numpy(), label=f"W2 after batches of {batch}")
+    mugrade.submit(given[0].numpy(), label="the given W1 afterwards")

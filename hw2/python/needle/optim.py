@@ -17,6 +17,10 @@ class Optimizer:
         """Change every parameter that has a gradient."""
         raise NotImplementedError(f"{type(self).__name__} has no step: define step(self)")
 
+    def with_grad(self):
+        """The parameters that have a gradient, as a list."""
+        return [p for p in self.params if p.grad is not None]
+
     def reset_grad(self):
         """Forget all gradients."""
         for p in self.params:
@@ -35,9 +39,7 @@ class SGD(Optimizer):
 
     def __init__(self, params, lr=0.01, momentum=0.0, weight_decay=0.0):
         super().__init__(params)
-        self.lr = lr
-        self.momentum = momentum
-        self.weight_decay = weight_decay
+        self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
         self.u = {}
 
     def step(self):
@@ -66,17 +68,11 @@ class Adam(Optimizer):
 
     def __init__(self, params, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0):
         super().__init__(params)
-        self.lr = lr
-        self.beta1 = beta1
-        self.beta2 = beta2
-        self.eps = eps
-        self.weight_decay = weight_decay
-        self.t = 0
-        self.m = {}
-        self.v = {}
+        self.lr, self.eps, self.weight_decay = lr, eps, weight_decay
+        self.beta1, self.beta2 = beta1, beta2
+        self.t, self.m, self.v = 0, {}, {}
 
     def step(self):
         ### BEGIN YOUR SOLUTION hw2/optim_adam
         raise NotImplementedError("hw2/optim_adam: Adam.step is yours to write")
         ### END YOUR SOLUTION
-

@@ -21,6 +21,7 @@ as it holds one, else a fresh handle. After `y.backward()` the Tensor y holds al
 so that their gradients can be looked at.
 """
 
+import math
 import weakref
 from functools import reduce
 from operator import add, attrgetter
@@ -58,9 +59,7 @@ class Op:
             A Tensor (one input), or a tuple of Tensors, each of the shape of its input. They are
             made by needle's own operators, so that they can be differentiated again.
         """
-        raise NotImplementedError(
-            f"{self} has no gradient: define {self}.gradient(out_grad, node), or detach() its inputs"
-        )
+        raise NotImplementedError(f"{self} has no gradient: define gradient(out_grad, node)")
 
     def gradient_as_tuple(self, out_grad, node):
         """`gradient`, always as a tuple with one adjoint for each input of `node`.
@@ -71,34 +70,23 @@ class Op:
         if out_grad is None:
             return (None,) * len(inputs)
         grads = self.gradient(out_grad, node)
-        if not isinstance(grads, tuple):
-            grads = tuple(grads) if isinstance(grads, list) else (grads,)
+        grads = tuple(grads) if isinstance(grads, (tuple, list)) else (grads,)
         if len(grads) != len(inputs):
-            raise ValueError(
-                f"{self}.gradient returned {len(grads)} gradients for {len(inputs)} inputs: "
-                f"return one for each input"
-            )
-        for k, grad in enumerate(grads):
-            _check_gradient_fits(self, k, grad, inputs[k])
+            raise ValueError(f"{self}.gradient gave {len(grads)} gradients for {len(inputs)} inputs")
+        for grad, value in zip(grads, inputs):
+            self._check_gradient(grad, value)
         return grads
 
-
-def _check_gradient_fits(op, k, grad, value):
-    """A gradient has as many elements as its input. If not, a broadcast was not summed back."""
-    if grad is None and not value.requires_grad:
-        return
-    if not isinstance(grad, Value):
-        raise TypeError(
-            f"{op}.gradient returned {type(grad).__name__} for input {k}: it must return Tensors"
-        )
-    given, wanted = grad._node.data, value.data
-    if type(wanted) is not NDArray or type(given) is not NDArray:
-        return  # not computed yet (lazy mode), or a tuple
-    if given.shape != wanted.shape and given.size != wanted.size:
-        raise ValueError(
-            f"{op}.gradient returned shape {given.shape} for input {k} of shape {wanted.shape}: "
-            f"a gradient has the shape of its input; broadcast inputs explicitly (broadcast_to)"
-        )
+    def _check_gradient(self, grad, value):
+        """A gradient has as many elements as its input; if not, a broadcast was not summed back."""
+        if grad is None and not value.requires_grad:
+            return
+        if not isinstance(grad, Value):
+            raise TypeError(f"{self}.gradient must return Tensors, got {type(grad).__name__}")
+        given, wanted = (getattr(data, "shape", None) for data in (grad._node.data, value.data))
+        if given and wanted and math.prod(given) != math.prod(wanted):
+            shapes = f"shape {given} for an input of shape {wanted}"
+            raise ValueError(f"{self}.gradient returned {shapes}: sum back what was broadcast")
 
 
 class TensorOp(Op):
@@ -138,41 +126,34 @@ class Node:
             node = stack[-1]
             waiting = [value for value in node.inputs if value.data is None]
             if node.data is None and not waiting:
-                node.data = _compute(node.op, node.inputs, [v.data for v in node.inputs])
+                node.data = _compute(node.op, [value.data for value in node.inputs])
             if node.data is not None:
                 stack.pop()
             stack.extend(waiting)
         return self.data
 
 
-def _compute(op, nodes, arrays):
-    """The result of `op` on `arrays`, the data of `nodes`; an error names operator and shapes."""
+def _compute(op, arrays):
+    """The result of `op` on `arrays`; an error names operator and shapes."""
     if op is None:
-        raise RuntimeError(
-            "a leaf of the graph has no data: it was never computed and has no operator to compute "
-            "it with; make leaves with Tensor(array)"
-        )
+        raise RuntimeError("a leaf of the graph was never computed: make leaves with Tensor(array)")
     try:
         data = op.compute(*arrays)
     except (ValueError, AssertionError) as error:
         kind = ValueError if isinstance(error, ValueError) else AssertionError
         shapes = ", ".join(str(getattr(array, "shape", "a tuple")) for array in arrays)
         raise kind(f"{op} does not fit inputs of shape {shapes}: {error}") from error
-    return data if type(data) is NDArray else _as_data(data, nodes)
+    return data if type(data) is NDArray else _as_data(data, arrays)
 
 
-def _as_data(data, nodes):
+def _as_data(data, arrays):
     """Arrays for what NumPy returns of zero-dimensional operands: scalars, at times of float64."""
     if isinstance(data, (tuple, list)):
-        return tuple(_as_data(part, nodes) for part in data)
+        return tuple(_as_data(part, arrays) for part in data)
     if isinstance(data, NDArray):
         return data
-    array = numpy.asarray(data)
-    dtypes = [node.data.dtype for node in nodes if isinstance(node.data, NDArray)]
-    dtype = numpy.result_type(*dtypes) if dtypes else array.dtype
-    if numpy.issubdtype(array.dtype, numpy.floating) and numpy.issubdtype(dtype, numpy.floating):
-        array = array.astype(dtype)
-    return array
+    dtype = numpy.result_type(*[array.dtype for array in arrays if hasattr(array, "dtype")])
+    return numpy.asarray(data, dtype=dtype if data.dtype.kind == dtype.kind == "f" else None)
 
 
 def _handle_of(node):
@@ -180,31 +161,17 @@ def _handle_of(node):
     handle = node.handle()
     if handle is None:
         is_tuple = type(node.data) is tuple or isinstance(node.op, TensorTupleOp)
-        handle = _attach(TensorTuple if is_tuple else Tensor, node)
+        handle = _new(TensorTuple if is_tuple else Tensor)._attach(node)
     return handle
 
 
 _new = object.__new__  # calling a class costs twice as much, and every operator makes two objects
 
 
-def _attach(cls, node):
-    """A new handle of class `cls` on `node`."""
-    handle = _new(cls)
-    handle._node = node
-    handle.grad = None
-    node.handle = weakref.ref(handle)
-    return handle
-
-
-def _make_node(op, inputs, data, requires_grad):
-    global TENSOR_COUNTER
-    node = _new(Node)
-    node.op = op
-    node.inputs = inputs
-    node.data = data
-    node.requires_grad = requires_grad
-    TENSOR_COUNTER += 1
-    return node
+def _of_node(name, doc):
+    """A property of a Value that is an attribute of its node."""
+    setter = lambda value, new: setattr(value._node, name, new)
+    return property(attrgetter(f"_node.{name}"), setter, doc=doc)
 
 
 class Value:
@@ -217,17 +184,9 @@ class Value:
     __array_ufunc__ = None  # numpy_scalar * tensor is for Tensor.__rmul__ to compute
     num_outputs = 1
 
-    op = property(attrgetter("_node.op"), doc="The operator that made this value; None for a leaf.")
-    requires_grad = property(attrgetter("_node.requires_grad"), doc="Does a gradient flow here?")
-    cached_data = property(attrgetter("_node.data"), doc="The array; None if not computed yet.")
-
-    @requires_grad.setter
-    def requires_grad(self, flag):
-        self._node.requires_grad = flag
-
-    @cached_data.setter
-    def cached_data(self, data):
-        self._node.data = data
+    op = _of_node("op", "The operator that made this value; None for a leaf.")
+    requires_grad = _of_node("requires_grad", "Does a gradient flow here?")
+    cached_data = _of_node("data", "The array; None if it is not computed yet.")
 
     @property
     def inputs(self):
@@ -245,19 +204,28 @@ class Value:
 
     def _init(self, op, inputs, *, num_outputs=1, cached_data=None, requires_grad=None):
         """Put this handle on a new node. `requires_grad=None`: if any input requires it."""
-        nodes = tuple([value._node for value in inputs])
+        global TENSOR_COUNTER
         if requires_grad is None:
-            requires_grad = any(node.requires_grad for node in nodes)
-        self._node = _make_node(op, nodes, cached_data, requires_grad)
-        self._node.handle = weakref.ref(self)
-        self.grad = None
+            requires_grad = any(value.requires_grad for value in inputs)
+        node = _new(Node)
+        node.op, node.data, node.requires_grad = op, cached_data, requires_grad
+        node.inputs = tuple([value._node for value in inputs])
+        TENSOR_COUNTER += 1
+        self._attach(node)
+
+    def _attach(self, node):
+        self._node, self.grad = node, None
+        node.handle = weakref.ref(self)
+        return self
 
     @classmethod
     def make_const(cls, data, requires_grad=False):
         """A leaf that shares `data`: an array, or the data of another Value."""
         if isinstance(data, Value):
             data = data.realize_cached_data()
-        return _attach(cls, _make_node(None, (), data, requires_grad))
+        value = _new(cls)
+        value._init(None, (), cached_data=data, requires_grad=requires_grad)
+        return value
 
     @classmethod
     def make_from_op(cls, op, inputs):
@@ -265,21 +233,18 @@ class Value:
 
         If no input needs a gradient, the result is a constant that remembers no graph.
         """
-        nodes, arrays, requires_grad = [], [], False
+        requires_grad = False
         for value in inputs:
             if not isinstance(value, Value):
-                raise TypeError(
-                    f"{op} takes Tensors, got {type(value).__name__}: wrap arrays in Tensor(...)"
-                )
-            node = value._node
-            nodes.append(node)
-            requires_grad = requires_grad or node.requires_grad
-            if not LAZY_MODE:
-                arrays.append(node.realize() if node.data is None else node.data)
-        data = None if LAZY_MODE else _compute(op, nodes, arrays)
+                kind = type(value).__name__
+                raise TypeError(f"{op} takes Tensors, got {kind}: wrap arrays in Tensor(...)")
+            requires_grad = requires_grad or value._node.requires_grad
+        data = None if LAZY_MODE else _compute(op, [v.realize_cached_data() for v in inputs])
         if not requires_grad and not LAZY_MODE:
-            op, nodes = None, ()
-        return _attach(cls, _make_node(op, tuple(nodes), data, requires_grad))
+            return cls.make_const(data)
+        result = _new(cls)
+        result._init(op, inputs, cached_data=data, requires_grad=requires_grad)
+        return result
 
     def detach(self):
         """A constant with the same data, without the graph."""
@@ -287,11 +252,7 @@ class Value:
 
     def __reduce__(self):
         """Copied and pickled as a leaf: the data, without the graph and the gradient."""
-        return _rebuild, (type(self), self.realize_cached_data(), self.requires_grad)
-
-
-def _rebuild(cls, data, requires_grad):
-    return _attach(cls, _make_node(None, (), data, requires_grad))
+        return type(self).make_const, (self.realize_cached_data(), self.requires_grad)
 
 
 class TensorTuple(Value):
@@ -316,12 +277,8 @@ class TensorTuple(Value):
         return f"needle.TensorTuple{self.tuple()}"
 
     def __add__(self, other):
-        assert isinstance(other, TensorTuple), (
-            f"a TensorTuple can only be added to a TensorTuple, not to {type(other).__name__}"
-        )
-        assert len(self) == len(other), (
-            f"TensorTuples of {len(self)} and {len(other)} parts cannot be added"
-        )
+        fits = isinstance(other, TensorTuple) and len(self) == len(other)
+        assert fits, f"{other} cannot be added to a TensorTuple of {len(self)} parts"
         return ops.make_tuple(*[a + b for a, b in zip(self, other)])
 
 
@@ -338,19 +295,16 @@ class Tensor(Value):
     __slots__ = ()
 
     def __init__(self, array, *, device=None, dtype=None, requires_grad=True, **kwargs):
-        if isinstance(array, Tensor):
-            device = device or array.device
+        is_tensor = isinstance(array, Tensor)
+        if is_tensor or (BACKEND == "nd" and isinstance(array, NDArray)):
+            device = device or array.device  # a NumPy array's `.device` is a string
+        if is_tensor:
             dtype = dtype or array.dtype
-            if device == array.device and dtype == array.dtype:
-                data = array.realize_cached_data()
-            else:
-                data = Tensor._array_from_numpy(array.numpy(), device=device, dtype=dtype)
-        else:
-            if device is None:
-                # Only needle's own arrays say where they live; NumPy's `.device` is a string.
-                device = array.device if BACKEND == "nd" and isinstance(array, NDArray) else None
-            data = Tensor._array_from_numpy(array, device=device or default_device(), dtype=dtype)
-        self._init(None, (), cached_data=data, requires_grad=requires_grad)
+            shares = (device, dtype) == (array.device, array.dtype)
+            array = array.realize_cached_data() if shares else array.numpy()
+        if not (is_tensor and shares):
+            array = Tensor._array_from_numpy(array, device or default_device(), dtype)
+        self._init(None, (), cached_data=array, requires_grad=requires_grad)
 
     @staticmethod
     def _array_from_numpy(numpy_array, device, dtype):
@@ -367,24 +321,13 @@ class Tensor(Value):
     @data.setter
     def data(self, value):
         assert isinstance(value, Tensor), f"data must be a Tensor, got {type(value).__name__}"
-        assert value.dtype == self.dtype, (
-            f"data of dtype {value.dtype} cannot replace data of dtype {self.dtype}: "
-            f"some step before this one left {self.dtype}"
-        )
-        assert value.device == self.device, (
-            f"data on {value.device} cannot replace data on {self.device}"
-        )
+        same = value.dtype == self.dtype and value.device == self.device
+        # Another dtype: some step before this one left float32.
+        assert same, f"{value.dtype} on {value.device} cannot replace {self.dtype} on {self.device}"
         self._node.data = value.realize_cached_data()
 
-    @property
-    def shape(self):
-        """Tuple of ints; () for a number."""
-        return self.realize_cached_data().shape
-
-    @property
-    def dtype(self):
-        """NumPy dtype; the string "float32" on an NDArray."""
-        return self.realize_cached_data().dtype
+    shape = property(lambda self: self.realize_cached_data().shape, doc="Tuple of ints.")
+    dtype = property(lambda self: self.realize_cached_data().dtype, doc='On an NDArray "float32".')
 
     @property
     def device(self):
@@ -411,52 +354,33 @@ class Tensor(Value):
         Args:
             out_grad: the adjoint of this tensor, of its shape and dtype; default: ones.
         """
-        if out_grad is None:
-            out_grad = init.ones_like(self)
+        out_grad = init.ones_like(self) if out_grad is None else out_grad
         if not isinstance(out_grad, Tensor):
             raise TypeError(f"backward takes a Tensor, got {type(out_grad).__name__}")
-        for what, given, expected in (
-            ("shape", out_grad.shape, self.shape),
-            ("device", out_grad.device, self.device),
-        ):
+        for what in ("shape", "device", "dtype"):
+            given, expected = getattr(out_grad, what), getattr(self, what)
             if given != expected:
-                raise ValueError(
-                    f"out_grad of {what} {given} does not fit a result of {what} {expected}"
-                )
-        if out_grad.dtype != self.dtype:
-            raise TypeError(
-                f"out_grad of dtype {out_grad.dtype} does not fit a result of dtype {self.dtype}: "
-                f"make it with dtype={str(self.dtype)!r}"
-            )
+                kind = TypeError if what == "dtype" else ValueError
+                raise kind(f"out_grad of {what} {given} does not fit a result of {what} {expected}")
         compute_gradient_of_variables(self, out_grad)
 
     def __add__(self, other):
-        if isinstance(other, Tensor):
-            return ops.add(self, other)
-        return ops.add_scalar(self, other)
+        return (ops.add if isinstance(other, Tensor) else ops.add_scalar)(self, other)
 
     def __mul__(self, other):
-        if isinstance(other, Tensor):
-            return ops.multiply(self, other)
-        return ops.mul_scalar(self, other)
+        return (ops.multiply if isinstance(other, Tensor) else ops.mul_scalar)(self, other)
 
     def __pow__(self, other):
-        if isinstance(other, Tensor):
-            return ops.power(self, other)
-        return ops.power_scalar(self, other)
+        return (ops.power if isinstance(other, Tensor) else ops.power_scalar)(self, other)
 
     def __sub__(self, other):
-        if isinstance(other, Tensor):
-            return ops.add(self, ops.negate(other))
-        return ops.add_scalar(self, -other)
+        return self + (-other)
 
     def __truediv__(self, other):
-        if isinstance(other, Tensor):
-            return ops.divide(self, other)
-        return ops.divide_scalar(self, other)
+        return (ops.divide if isinstance(other, Tensor) else ops.divide_scalar)(self, other)
 
     def __rsub__(self, other):
-        return ops.add_scalar(ops.negate(self), other)
+        return -self + other
 
     def __rtruediv__(self, other):
         return ops.divide(self._constant(other), self)
@@ -474,8 +398,7 @@ class Tensor(Value):
     def __neg__(self):
         return ops.negate(self)
 
-    def matmul(self, other):
-        return ops.matmul(self, other)
+    matmul = __matmul__
 
     def sum(self, axes=None):
         return ops.summation(self, axes)
@@ -541,8 +464,6 @@ def sum_node_list(node_list):
 
     None stands for a gradient that nobody needs; the sum of nothing else is None.
     """
-    if len(node_list) == 1:
-        return node_list[0]
     known = [node for node in node_list if node is not None]
     return reduce(add, known) if known else None
 

@@ -13,15 +13,8 @@ if BACKEND == "np":
     NDArray = array_api.ndarray
 elif BACKEND == "nd":
     from . import backend_ndarray as array_api
-    from .backend_ndarray import (
-        BackendDevice as Device,
-        NDArray,
-        all_devices,
-        cpu,
-        cpu_numpy,
-        cuda,
-        default_device,
-    )
+    from .backend_ndarray import BackendDevice as Device, NDArray, default_device
+    from .backend_ndarray import all_devices, cpu, cpu_numpy, cuda
 else:
     raise RuntimeError(
         f"NEEDLE_BACKEND={BACKEND!r} is not an array library: set it to 'nd' (NDArray) or 'np' (NumPy)"

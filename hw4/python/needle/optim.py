@@ -6,7 +6,7 @@ replaces the data of the parameters and leaves the gradients as they are.
 
 import math
 
-from . import init, ops
+from . import ops
 
 
 
@@ -19,6 +19,10 @@ class Optimizer:
     def step(self):
         """Change every parameter that has a gradient."""
         raise NotImplementedError(f"{type(self).__name__} has no step: define step(self)")
+
+    def with_grad(self):
+        """The parameters that have a gradient, as a list."""
+        return [p for p in self.params if p.grad is not None]
 
     def reset_grad(self):
         """Forget all gradients."""
@@ -38,24 +42,13 @@ class SGD(Optimizer):
 
     def __init__(self, params, lr=0.01, momentum=0.0, weight_decay=0.0):
         super().__init__(params)
-        self.lr = lr
-        self.momentum = momentum
-        self.weight_decay = weight_decay
+        self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
         self.u = {}
 
     def step(self):
         ### BEGIN YOUR SOLUTION hw2/optim_sgd
         raise NotImplementedError("hw2/optim_sgd: SGD.step is yours to write")
         ### END YOUR SOLUTION
-
-    def fused_update(self, kernel, p, data, grad, out):
-        """One parameter's step by the device's kernel, which changes u in place."""
-        u = None
-        if self.momentum:
-            if p not in self.u:
-                self.u[p] = init.zeros_like(p)
-            u = self.u[p].realize_cached_data().compact()._handle
-        kernel(data, grad, u, out, self.lr, self.momentum, self.weight_decay)
 
     def clip_grad_norm(self, max_norm=0.25):
         """Scale all gradients by one factor so that their common 2-norm is at most `max_norm`."""
@@ -78,29 +71,11 @@ class Adam(Optimizer):
 
     def __init__(self, params, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0):
         super().__init__(params)
-        self.lr = lr
-        self.beta1 = beta1
-        self.beta2 = beta2
-        self.eps = eps
-        self.weight_decay = weight_decay
-        self.t = 0
-        self.m = {}
-        self.v = {}
+        self.lr, self.eps, self.weight_decay = lr, eps, weight_decay
+        self.beta1, self.beta2 = beta1, beta2
+        self.t, self.m, self.v = 0, {}, {}
 
     def step(self):
         ### BEGIN YOUR SOLUTION hw2/optim_adam
         raise NotImplementedError("hw2/optim_adam: Adam.step is yours to write")
         ### END YOUR SOLUTION
-
-    def fused_update(self, kernel, p, data, grad, out):
-        """One parameter's step by the device's kernel, which changes m and v in place."""
-        for state in (self.m, self.v):
-            if p not in state:
-                state[p] = init.zeros_like(p)
-        m, v = (state[p].realize_cached_data().compact()._handle for state in (self.m, self.v))
-        corrections = (1 - self.beta1**self.t, 1 - self.beta2**self.t)
-        kernel(
-            data, grad, m, v, out, self.lr, self.beta1, self.beta2, self.eps, self.weight_decay,
-            *corrections,
-        )  # fmt: skip
-

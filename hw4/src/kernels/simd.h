@@ -120,6 +120,15 @@ inline Vec load(const float* from) {
 }
 inline void store(float* to, Vec value) { std::memcpy(to, &value, sizeof(Vec)); }
 
+// Says that the cache line at `address` will be written soon.
+inline void prefetch(const float* address) {
+#if defined(__GNUC__)
+  __builtin_prefetch(address, 1);
+#else
+  static_cast<void>(address);
+#endif
+}
+
 // The same 32 bits read as an integer, and back.
 inline IntVec bits(Vec value) {
   IntVec result;
@@ -143,7 +152,8 @@ inline Vec select(IntVec mask, Vec a, Vec b) {
 
 // The larger; NaN where either is NaN, as NumPy's maximum.
 inline Vec maximum(Vec a, Vec b) { return select((a > b) | (a != a), a, b); }
-inline float maximum(float a, float b) { return a > b || a != a ? a : b; }
+// For one number; | instead of || leaves no branch in a loop, so that it becomes vector code.
+inline float maximum(float a, float b) { return (a > b) | (a != a) ? a : b; }
 
 }  // namespace simd
 }  // namespace needle

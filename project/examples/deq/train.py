@@ -107,7 +107,10 @@ def main():
         }
     (results_dir / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
     figure, axes = plt.subplots(figsize=(6, 3))
-    axes.loglog([r[0] for r in agreement], [r[1] for r in agreement], marker="o")
+    steps = [r[0] for r in agreement]
+    axes.loglog(steps, [r[1] for r in agreement], marker="o")
+    axes.set_xticks(steps, steps)
+    axes.minorticks_off()
     axes.set_xlabel("unrolled steps")
     axes.set_ylabel("relative distance to\nthe implicit gradient")
     figure.tight_layout()

@@ -1,8 +1,8 @@
 """A small GPT over characters, in needle, with a key-value cache for writing.
 
 Training uses hw4's Transformer layers as they are. Writing text one character at a time would
-recompute every earlier position at every step, O(T^2) work for the T-th character; the keys and values of
-earlier positions never change, so `Writer` keeps them and computes only the new position, O(T).
+recompute every earlier position for every character; the keys and values of earlier positions never
+change, so `Writer` keeps them and computes only the new position.
 
 Sources: Radford et al., "Improving Language Understanding by Generative Pre-Training" (2018); Shazeer,
 "Fast Transformer Decoding: One Write-Head is All You Need" (2019) for the cost of decoding.
@@ -82,10 +82,12 @@ def positions_of(model):
 
 
 class Writer:
-    """Feeds a GPT one character at a time and remembers keys and values.
+    """Feeds a GPT characters and remembers keys and values.
 
-    Weights are read once, as NumPy arrays: writing needs no graph. `feed(id)` returns the logits (V,) for
-    the next character and must agree with `GPT.forward` on the whole prefix (tested).
+    Weights are read once, as NumPy arrays: writing needs no graph. `feed(ids)` appends any number of
+    characters and returns the logits (V,) of what follows the last one; they must agree with
+    `GPT.forward` on the whole prefix (tested). Set `position` back to 0 and feed the whole prefix for
+    every character, and you write without a cache, by the same code.
     """
 
     def __init__(self, model):
@@ -121,29 +123,31 @@ class Writer:
             "second": (second.weight.numpy(), second.bias.numpy()),
         }
 
-    def feed(self, character):
-        """Append one character id; the logits (V,) of what follows it."""
-        t = self.position
-        if t >= self.model.context:
+    def feed(self, ids):
+        """Append the characters `ids`; the logits (V,) of what follows them."""
+        start, end = self.position, self.position + len(ids)
+        if end > self.model.context:
             raise ValueError(f"the context of {self.model.context} characters is full: start a new Writer")
-        x = self.embedding[character] + self.positions[t]  # (E,)
+        x = self.embedding[ids] + self.positions[start:end]  # (n, E)
         for n, w in enumerate(self.layers):
-            x = x + self._attend(n, w, x, t)
+            x = x + self._attend(n, w, x, start, end)
             hidden = np.maximum(_normalise(x, *w["norm"]) @ w["first"][0] + w["first"][1].reshape(-1), 0)
             x = x + hidden @ w["second"][0] + w["second"][1].reshape(-1)
-        self.position += 1
-        return _normalise(x, *self.norm) @ self.head[0] + self.head[1].reshape(-1)
+        self.position = end
+        return _normalise(x[-1], *self.norm) @ self.head[0] + self.head[1].reshape(-1)
 
-    def _attend(self, n, w, x, t):
-        H = w["heads"]
-        q, k, v = (
-            (_normalise(x, *norm) @ w[name]).reshape(H, -1) for name, norm in zip("qkv", w["norms"], strict=True)
+    def _attend(self, n, w, x, start, end):
+        count, H = len(x), w["heads"]
+        q, k, v = (  # (H, n, D)
+            (_normalise(x, *norm) @ w[name]).reshape(count, H, -1).swapaxes(0, 1)
+            for name, norm in zip("qkv", w["norms"], strict=True)
         )
-        self.keys[n, :, t], self.values[n, :, t] = k, v
-        keys, values = self.keys[n, :, : t + 1], self.values[n, :, : t + 1]  # (H, t+1, D)
-        scores = np.einsum("hd,htd->ht", q, keys) / np.sqrt(q.shape[1])
-        probs = _softmax(scores)
-        return np.einsum("ht,htd->hd", probs, values).reshape(-1) @ w["out"]
+        self.keys[n, :, start:end], self.values[n, :, start:end] = k, v
+        keys, values = self.keys[n, :, :end], self.values[n, :, :end]  # (H, end, D)
+        scores = q @ keys.swapaxes(1, 2) / np.sqrt(q.shape[2])  # (H, n, end)
+        future = np.arange(end) > np.arange(start, end)[:, None]
+        probs = _softmax(np.where(future, np.float32(-np.inf), scores))
+        return (probs @ values).swapaxes(0, 1).reshape(count, -1) @ w["out"]
 
 
 def _modules(module, skip):
@@ -156,7 +160,9 @@ def _modules(module, skip):
 
 
 def _normalise(x, weight, bias, eps):
-    return (x - x.mean()) / np.sqrt(x.var() + eps) * weight.reshape(-1) + bias.reshape(-1)
+    """Layer norm over the last axis."""
+    x = x - x.mean(axis=-1, keepdims=True)
+    return x / np.sqrt(x.var(axis=-1, keepdims=True) + eps) * weight.reshape(-1) + bias.reshape(-1)
 
 
 def _softmax(z):
@@ -180,16 +186,12 @@ def write(model, prompt, length, temperature=0.8, seed=0, cache=True):
     if not ids:
         raise ValueError("the prompt holds no character of the alphabet: begin with a letter")
     rng = np.random.RandomState(seed)
-    model.eval()
-    writer = Writer(model) if cache else None
-    logits = None
-    if cache:
-        for i in ids[: model.context]:
-            logits = writer.feed(i)
+    writer = Writer(model)
+    fed = 0  # without a cache nothing stays fed
     for _ in range(min(length, model.context - len(ids))):
-        if not cache:  # the slow way: every position anew, for every character
-            logits = model(np.array([ids])).numpy()[-1]
+        if not cache:
+            writer.position = fed = 0
+        logits = writer.feed(ids[fed:])
+        fed = len(ids)
         ids.append(pick(logits, temperature, rng))
-        if cache and len(ids) < model.context:
-            logits = writer.feed(ids[-1])
     return decode(ids)

@@ -66,7 +66,7 @@ def time_cache(model, length, repeats):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="60 steps of a smaller model")
-    parser.add_argument("--steps", type=int, default=300, help="training steps (default 300)")
+    parser.add_argument("--steps", type=int, default=3000, help="training steps (default 3000)")
     parser.add_argument("--prompt", default="it was a ")
     parser.add_argument("--temperature", type=float, default=0.7)
     parser.add_argument("--seed", type=int, default=0)

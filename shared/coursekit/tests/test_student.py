@@ -25,12 +25,17 @@ def test_the_dashboard_leads_from_nothing_to_the_project(world):
     assert following() == "next: test hw0/add: hw test hw0/add"
     course = world.course()
     assert student.run_tests(course, list(course.homework("hw0").problems), ["-q"])[0] == 0
-    assert following() == "next: all of hw0 is written and tested: hw submit hw0"
-    progress.record_submission(course, list(course.homework("hw0").problems), "yes")
-    assert following() == "next: begin hw1, More numbers: hw start hw1"
+    assert following() == (
+        "next: all of hw0 is written and tested: hw submit hw0, then: hw start hw1"
+    )
     world.hw("start", "hw1")
+    assert following().startswith("next: write hw1/negate")
+    assert following().endswith("(not submitted yet: hw0)")
+    progress.record_submission(course, list(course.homework("hw0").problems), "yes")
+    assert following().startswith("next: write hw1/negate") and "hw0" not in following()
     world.solve("hw1/python/minilib/box.py", "hw1/negate", "return Box(-self.value)")
     student.run_tests(course, list(course.homework("hw1").problems), ["-q"])
+    assert following() == "next: all homeworks are written and tested: hw submit hw1"
     progress.record_submission(course, list(course.homework("hw1").problems), "yes")
     assert "final project is next" in following()
 

@@ -22,6 +22,13 @@ class ScalarOp(TensorOp):
         return f"{type(self).__name__}({self.scalar})"
 
 
+class AxesOp(TensorOp):
+    """An operator that works along `axes`: an int, a tuple, or None."""
+
+    def __init__(self, axes=None):
+        self.axes = axes
+
+
 class EWiseAdd(TensorOp):
     """a + b, element by element."""
 
@@ -151,11 +158,8 @@ def divide_scalar(a, scalar):
     return DivScalar(scalar)(a)
 
 
-class Transpose(TensorOp):
+class Transpose(AxesOp):
     """Two axes change places: `axes` is a pair of ints; None stands for the last two."""
-
-    def __init__(self, axes=None):
-        self.axes = axes
 
     def compute(self, a):
         ### BEGIN YOUR SOLUTION hw1/forward
@@ -222,11 +226,8 @@ def sum_to_shape(a, shape):
     ### END YOUR SOLUTION
 
 
-class Summation(TensorOp):
-    """Sum over `axes` (an int, a tuple, or None for all), which the result no longer has."""
-
-    def __init__(self, axes=None):
-        self.axes = axes
+class Summation(AxesOp):
+    """Sum over `axes` (None: all), which the result no longer has."""
 
     def compute(self, a):
         ### BEGIN YOUR SOLUTION hw1/forward

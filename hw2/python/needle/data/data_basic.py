@@ -1,8 +1,31 @@
 """Dataset: samples by index. DataLoader: batches of them as Tensors."""
 
+import os
+
 import numpy as np
 
 from ..autograd import Tensor
+
+
+def read_file(path, kind, parse):
+    """`parse(file)` of a binary file; a missing or damaged file is one clear sentence.
+
+    Args:
+        kind: what the file should be, in words.
+        parse: function of the open file; whatever it raises means that the file is damaged.
+
+    Raises:
+        FileNotFoundError, ValueError.
+    """
+    again = "get it (again) with `hw data`"
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"{path} is missing: {again}, or name its folder")
+    try:
+        with open(path, "rb") as file:
+            return parse(file)
+    except Exception as error:
+        cause = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path} is no {kind} ({cause}): {again}") from error
 
 
 class Dataset:
@@ -41,9 +64,7 @@ class DataLoader:
     """
 
     def __init__(self, dataset, batch_size=1, shuffle=False):
-        self.dataset = dataset
-        self.shuffle = shuffle
-        self.batch_size = batch_size
+        self.dataset, self.batch_size, self.shuffle = dataset, batch_size, shuffle
         if not self.shuffle:
             self.ordering = self._split(np.arange(len(dataset)))
 

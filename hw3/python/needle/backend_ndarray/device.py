@@ -8,8 +8,6 @@ import numpy as np
 
 from . import ndarray_backend_numpy
 
-_SHARED_NAMES = ("__device_name__", "__tile_size__")
-
 
 class BackendDevice:
     """A device: a name and the module with its kernels.
@@ -19,22 +17,17 @@ class BackendDevice:
     """
 
     def __init__(self, name, mod, why_disabled=""):
-        self.name = name
-        self.mod = mod
-        self.why_disabled = why_disabled
+        self.name, self.mod, self.why_disabled = name, mod, why_disabled
         # What runs the kernels: "cpu", or for cuda() "hardware", "emulated", "checked"; else "off".
         self.device_kind = getattr(mod, "device_kind", "cpu" if mod is not None else "off")
         # Copied here once, so that device.ewise_add in every operation is one dictionary look-up.
         for key in dir(mod) if mod is not None else ():
-            if not key.startswith("_") or key in _SHARED_NAMES:
+            if not key.startswith("_") or key in ("__device_name__", "__tile_size__"):
                 self.__dict__.setdefault(key, getattr(mod, key))
         # Kernels that take views as operands, by the kernel for compact arrays; not every device
         # has them.
-        self.strided = {
-            getattr(mod, key.replace("strided_", "ewise_"), None): getattr(mod, key)
-            for key in dir(mod)
-            if key.startswith("strided_")
-        }
+        names = [key.removeprefix("strided_") for key in dir(mod) if key.startswith("strided_")]
+        self.strided = {self.__dict__.get(f"ewise_{n}"): self.__dict__[f"strided_{n}"] for n in names}
 
     def __getattr__(self, key):
         if self.__dict__.get("mod") is None and not key.startswith("_"):
@@ -45,15 +38,13 @@ class BackendDevice:
         return self.name + "()"
 
     def __eq__(self, other):
-        if not isinstance(other, BackendDevice):
-            return NotImplemented
-        return self.name == other.name
+        return isinstance(other, BackendDevice) and self.name == other.name
 
     def __hash__(self):
         return hash(self.name)
 
     def __reduce__(self):  # for pickle and copy.deepcopy
-        return _named, (self.name,)
+        return {"cpu": cpu, "cuda": cuda, "cpu_numpy": cpu_numpy}[self.name], ()
 
     def enabled(self):
         """Whether the device can be used on this machine."""
@@ -61,37 +52,23 @@ class BackendDevice:
 
     def randn(self, *shape, dtype="float32"):
         """Standard normal draws from NumPy's global generator."""
-        return self._from_numpy(np.random.randn(*shape), dtype)
+        return functions.array(np.random.randn(*shape), dtype, device=self)
 
     def rand(self, *shape, dtype="float32"):
         """Uniform draws on [0, 1) from NumPy's global generator."""
-        return self._from_numpy(np.random.rand(*shape), dtype)
+        return functions.array(np.random.rand(*shape), dtype, device=self)
 
     def one_hot(self, n, i, dtype="float32"):
         """Rows i of the n x n identity: shape i.shape + (n,)."""
-        return self._from_numpy(np.eye(n, dtype="float32")[i], dtype)
+        return functions.array(np.eye(n, dtype="float32")[i], dtype, device=self)
 
     def empty(self, shape, dtype="float32"):
         """An array of this shape, not initialised."""
-        return _arrays().empty(shape, dtype=dtype, device=self)
+        return functions.empty(shape, dtype, device=self)
 
     def full(self, shape, fill_value, dtype="float32"):
         """An array of this shape, every element `fill_value`."""
-        return _arrays().full(shape, fill_value, dtype=dtype, device=self)
-
-    def zeros(self, *shape, dtype="float32"):
-        return self.full(shape, 0.0, dtype=dtype)
-
-    def ones(self, *shape, dtype="float32"):
-        return self.full(shape, 1.0, dtype=dtype)
-
-    def _from_numpy(self, values, dtype):
-        return _arrays().array(np.asarray(values, dtype="float32"), dtype=dtype, device=self)
-
-
-def _arrays():
-    """The module of functions on arrays, which imports this one."""
-    return importlib.import_module(".functions", __package__)
+        return functions.full(shape, fill_value, dtype, device=self)
 
 
 def _compiled(name, hint):
@@ -105,17 +82,12 @@ def _compiled(name, hint):
 @functools.cache
 def cpu():
     """The CPU, with kernels from src/ndarray_backend_cpu.cc."""
-    module, why = _compiled(
-        "ndarray_backend_cpu", "its C++ is not built; run `make` (or `hw build`) in this folder"
-    )
-    return BackendDevice("cpu", module, why)
+    hint = "its C++ is not built; run `make` (or `hw build`) in this folder"
+    return BackendDevice("cpu", *_compiled("ndarray_backend_cpu", hint))
 
 
-_CUDA_BUILDS = {
-    "hardware": "ndarray_backend_cuda",
-    "emulated": "ndarray_backend_cuda_emulated",
-    "checked": "ndarray_backend_cuda_checked",
-}
+_CUDA = "ndarray_backend_cuda"
+_CUDA_BUILDS = {"hardware": _CUDA, "emulated": f"{_CUDA}_emulated", "checked": f"{_CUDA}_checked"}
 
 
 @functools.cache
@@ -126,21 +98,15 @@ def cuda():
     The environment variable NEEDLE_CUDA=hardware|emulated|checked|off decides otherwise.
     """
     wanted = os.environ.get("NEEDLE_CUDA", "")
-    if wanted == "off":
-        return BackendDevice("cuda", None, "NEEDLE_CUDA=off is set")
-    if wanted and wanted not in _CUDA_BUILDS:
-        raise ValueError(
-            f"NEEDLE_CUDA is {wanted!r}; it may be hardware, emulated, checked or off (or unset)"
-        )
-    reasons = []
-    for kind in [wanted] if wanted else ["hardware", "emulated"]:
+    if wanted not in ("", "off", *_CUDA_BUILDS):
+        raise ValueError(f"NEEDLE_CUDA is {wanted!r}; it may be {', '.join(_CUDA_BUILDS)} or off")
+    why = "NEEDLE_CUDA=off is set"
+    for kind in {"": ["hardware", "emulated"], "off": []}.get(wanted, [wanted]):
         module, why = _compiled(_CUDA_BUILDS[kind], f"its {kind} build is missing; run `make`")
-        if module is not None and module.device_count() == 0:
-            module, why = None, "no CUDA device was found"
-        if module is not None:
+        if module is not None and module.device_count() > 0:
             return BackendDevice("cuda", module)
-        reasons.append(why)
-    return BackendDevice("cuda", None, "; ".join(reasons))
+        why = why or "no CUDA device was found"
+    return BackendDevice("cuda", None, why)
 
 
 @functools.cache
@@ -154,10 +120,9 @@ def default_device():
     return cpu()
 
 
-def _named(name):
-    return {"cpu": cpu, "cuda": cuda, "cpu_numpy": cpu_numpy}[name]()
-
-
 def all_devices():
     """Every device, the disabled ones included."""
     return [cpu(), cuda(), cpu_numpy()]
+
+
+from . import functions  # noqa: E402  (arrays are made on devices)

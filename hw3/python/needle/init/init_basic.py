@@ -6,38 +6,29 @@ each tensor, with its final shape.
 
 import needle as ndl
 
-__all__ = [
-    "constant", "one_hot", "ones", "ones_like", "rand", "randb", "randn", "zeros", "zeros_like",
-]  # fmt: skip
-
 
 def rand(*shape, low=0.0, high=1.0, device=None, dtype="float32", requires_grad=False):
     """Random numbers, uniform between `low` and `high`."""
-    device = device or ndl.cpu()
-    array = device.rand(*shape) * (high - low) + low
+    array = (device or ndl.cpu()).rand(*shape) * (high - low) + low
     return ndl.Tensor(array, device=device, dtype=dtype, requires_grad=requires_grad)
 
 
 def randn(*shape, mean=0.0, std=1.0, device=None, dtype="float32", requires_grad=False):
     """Random numbers, normal with the given mean and standard deviation."""
-    device = device or ndl.cpu()
-    array = device.randn(*shape) * std + mean
+    array = (device or ndl.cpu()).randn(*shape) * std + mean
     return ndl.Tensor(array, device=device, dtype=dtype, requires_grad=requires_grad)
 
 
 def randb(*shape, p=0.5, device=None, dtype="bool", requires_grad=False):
     """Random ones (with probability `p`) and zeros. An NDArray has no bools: there, float32."""
-    device = device or ndl.cpu()
-    if dtype == "bool" and ndl.BACKEND == "nd":
-        dtype = "float32"
-    array = device.rand(*shape) <= p
+    dtype = "float32" if dtype == "bool" and ndl.BACKEND == "nd" else dtype
+    array = (device or ndl.cpu()).rand(*shape) <= p
     return ndl.Tensor(array, device=device, dtype=dtype, requires_grad=requires_grad)
 
 
 def constant(*shape, c=1.0, device=None, dtype="float32", requires_grad=False):
     """Every element is `c`."""
-    device = device or ndl.cpu()
-    array = device.full(shape, c, dtype=dtype)
+    array = (device or ndl.cpu()).full(shape, c, dtype=dtype)
     return ndl.Tensor(array, device=device, dtype=dtype, requires_grad=requires_grad)
 
 
@@ -53,8 +44,7 @@ def zeros(*shape, device=None, dtype="float32", requires_grad=False):
 
 def one_hot(n, i, device=None, dtype="float32", requires_grad=False):
     """Rows that are 1 at one place and else 0: class ids, a Tensor of any shape -> (*i.shape, n)."""
-    device = device or ndl.cpu()
-    array = device.one_hot(n, i.numpy().astype("int32"), dtype=dtype)
+    array = (device or ndl.cpu()).one_hot(n, i.numpy().astype("int32"), dtype=dtype)
     return ndl.Tensor(array, device=device, requires_grad=requires_grad)
 
 

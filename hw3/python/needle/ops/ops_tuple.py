@@ -37,10 +37,9 @@ class TupleGetItem(TensorOp):
 
     def gradient(self, out_grad, node):
         (parts,) = node.inputs
-        index = range(len(parts))[self.index]
-        return make_tuple(
-            *[out_grad if k == index else zeros_like(part) for k, part in enumerate(parts)]
-        )
+        adjoints = [zeros_like(part) for part in parts]
+        adjoints[self.index] = out_grad
+        return make_tuple(*adjoints)
 
 
 def tuple_get_item(value, index):
@@ -51,8 +50,7 @@ class FusedAddScalars(TensorTupleOp):
     """(a + c0, a + c1): the smallest operator with two results."""
 
     def __init__(self, c0, c1):
-        self.c0 = c0
-        self.c1 = c1
+        self.c0, self.c1 = c0, c1
 
     def compute(self, a):
         return a + self.c0, a + self.c1

@@ -1,14 +1,15 @@
 """Functions on NDArrays under NumPy's names, so that code may be written for either library."""
 
+from operator import matmul, neg as negative, pow as power
+
 import numpy as np
 
 from .ndarray import NDArray
 
 
 def _check_dtype(dtype):
-    assert dtype is None or np.dtype(dtype) == np.float32, (
-        f"NDArray holds float32 only, got dtype {dtype!r}; convert with .astype('float32')"
-    )
+    kind = np.dtype(dtype or np.float32)
+    assert kind == np.float32, f"NDArray holds float32 only, got {kind}; use .astype('float32')"
 
 
 def array(a, dtype="float32", device=None):
@@ -30,68 +31,24 @@ def full(shape, fill_value, dtype="float32", device=None):
     return out
 
 
-def full_like(a, fill_value):
-    return full(a.shape, fill_value, device=a.device)
-
-
-def broadcast_to(array, new_shape):
-    return array.broadcast_to(new_shape)
-
-
-def reshape(array, new_shape):
-    """array.reshape(new_shape), after a copy where the array is not compact."""
-    return array.compact().reshape(new_shape)
-
-
-def transpose(a, axes=None):
-    return a.transpose(axes)
-
-
-def swapaxes(a, axis1, axis2):
-    return a.swapaxes(axis1, axis2)
-
-
-def matmul(a, b):
-    return a @ b
+def reshape(a, new_shape):
+    """a.reshape(new_shape), after a copy where the array is not compact."""
+    return a.compact().reshape(new_shape)
 
 
 def maximum(a, b):
     return a.maximum(b) if isinstance(a, NDArray) else b.maximum(a)
 
 
-def negative(a):
-    return -a
+def _method(name):
+    """The function that calls the method of this name of its first argument."""
+
+    def function(a, *args, **kwargs):
+        return getattr(a, name)(*args, **kwargs)
+
+    return function
 
 
-def power(a, b):
-    return a**b
-
-
-def log(a):
-    return a.log()
-
-
-def exp(a):
-    return a.exp()
-
-
-def tanh(a):
-    return a.tanh()
-
-
-def sum(a, axis=None, keepdims=False):
-    return a.sum(axis=axis, keepdims=keepdims)
-
-
-def max(a, axis=None, keepdims=False):
-    return a.max(axis=axis, keepdims=keepdims)
-
-
-def flip(a, axes=None):
-    return a.flip(axes)
-
-
-def pad(a, axes):
-    return a.pad(axes)
-
-
+broadcast_to, transpose, swapaxes = map(_method, ["broadcast_to", "transpose", "swapaxes"])
+log, exp, tanh, sum, max = map(_method, ["log", "exp", "tanh", "sum", "max"])
+flip, pad = map(_method, ["flip", "pad"])

@@ -7,18 +7,16 @@ Operands of an operator must have the same shape; nothing is broadcast behind yo
 
 import functools
 import math
+import numbers
 import operator
+from operator import attrgetter
 
 import numpy as np
 
 from .device import default_device
 
-_new = object.__new__
 
-
-def prod(values):
-    """Product of some numbers; 1 for none."""
-    return math.prod(values)
+prod = math.prod  # of some numbers; 1 for none
 
 
 @functools.lru_cache(maxsize=4096)
@@ -28,23 +26,15 @@ def _layout(shape):
     Remembered, because every operation asks for it.
     """
     shape = tuple(map(operator.index, shape))
-    strides, size = [], 1
-    for length in reversed(shape):
-        if length < 0:
-            raise ValueError(f"the axes of a shape must not be negative, got {shape}")
-        strides.append(size)
-        size *= length
-    return shape, tuple(reversed(strides)), size
+    if any(length < 0 for length in shape):
+        raise ValueError(f"the axes of a shape must not be negative, got {shape}")
+    strides = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+    return shape, strides, math.prod(shape)
 
 
 def _shape_of(shape):
     """A shape as a tuple of Python ints; a bare int is one axis."""
-    if type(shape) is not tuple:
-        try:
-            shape = tuple(shape)
-        except TypeError:
-            shape = (shape,)
-    return _layout(shape)[0]
+    return _layout(tuple(shape) if np.iterable(shape) else (shape,))[0]
 
 
 class NDArray:
@@ -55,18 +45,19 @@ class NDArray:
 
     __slots__ = ("_device", "_handle", "_offset", "_shape", "_strides")
     __array_ufunc__ = None  # numpy_scalar * ndarray comes to __rmul__ instead of NumPy's loops
+    __hash__ = None  # == compares element by element
+    dtype = "float32"  # always
 
     def __init__(self, other, device=None):
         if isinstance(other, NDArray):
             device = device or other._device
-            values = other.numpy()
-        else:
-            device = device or default_device()
-            values = np.ascontiguousarray(other, dtype=np.float32).reshape(np.shape(other))
-        array = NDArray.make(values.shape, device=device)
-        device.from_numpy(values, array._handle)
-        self._shape, self._strides, self._offset = array._shape, array._strides, 0
-        self._device, self._handle = device, array._handle
+            other = other.numpy()
+        values = np.asarray(other, dtype=np.float32, order="C")
+        self._shape, self._strides, size = _layout(values.shape)
+        self._offset = 0
+        self._device = device or default_device()
+        self._handle = self._device.Array(size)
+        self._device.from_numpy(values, self._handle)
 
     # ------------------------------------------------------------------------------ construction
 
@@ -78,62 +69,27 @@ class NDArray:
     @staticmethod
     def make(shape, strides=None, device=None, handle=None, offset=0):
         """A view of `handle`, or of a new buffer (not initialised) when there is none."""
-        shape, compact, size = _layout(shape if type(shape) is tuple else _shape_of(shape))
-        array = _new(NDArray)
-        array._shape = shape
-        array._strides = compact if strides is None else tuple(strides)
+        array = object.__new__(NDArray)
+        array._shape, row_major, size = _layout(shape if type(shape) is tuple else _shape_of(shape))
+        array._strides = row_major if strides is None else tuple(strides)
         array._offset = offset
-        array._device = device = device if device is not None else default_device()
-        array._handle = device.Array(size) if handle is None else handle
-        return array
-
-    @staticmethod
-    def _allocate(shape, device):
-        """make(shape, device=device), for a shape that is a tuple of ints already."""
-        array = _new(NDArray)
-        array._shape, array._strides, size = _layout(shape)
-        array._offset = 0
-        array._device = device
-        array._handle = device.Array(size)
+        array._device = device or default_device()
+        array._handle = array._device.Array(size) if handle is None else handle
         return array
 
     # -------------------------------------------------------------------------------- properties
 
-    @property
-    def shape(self):
-        return self._shape
+    shape = property(attrgetter("_shape"), doc="Tuple of ints; () for a number.")
+    strides = property(attrgetter("_strides"), doc="Elements between neighbours, for each axis.")
+    device = property(attrgetter("_device"), doc="Where the buffer lives.")
 
-    @property
-    def strides(self):
-        """Distance in elements between neighbours along each axis."""
-        return self._strides
-
-    @property
-    def device(self):
-        return self._device
-
-    @property
-    def dtype(self):
-        """Always "float32"."""
-        return "float32"
-
-    @property
-    def ndim(self):
-        return len(self._shape)
-
-    @property
-    def size(self):
-        """Number of elements."""
-        return _layout(self._shape)[2]
+    ndim = property(lambda self: len(self._shape), doc="Number of axes.")
+    size = property(lambda self: _layout(self._shape)[2], doc="Number of elements.")
 
     @property
     def flat(self):
         """The elements as one axis; a view, so that `a.flat[j] += 1` changes a."""
         return self.reshape((self.size,))
-
-    @property
-    def T(self):
-        return self.transpose()
 
     def __repr__(self):
         return f"NDArray({self.numpy()}, device={self._device})"
@@ -141,25 +97,14 @@ class NDArray:
     def __str__(self):
         return str(self.numpy())
 
-    def __len__(self):
-        if not self._shape:
-            raise TypeError("an array of shape () has no length")
-        return self._shape[0]
+    def item(self):
+        """The one element as a Python float; a ValueError if there are more."""
+        return self.numpy().item()
+
+    __float__ = item
 
     def __bool__(self):
-        if self.size != 1:
-            raise ValueError(
-                f"the truth value of an array of shape {self._shape} is ambiguous; "
-                "compare `.numpy()` with NumPy's all() or any()"
-            )
         return bool(self.item())
-
-    def __float__(self):
-        return self.item()
-
-    def item(self):
-        """The one element as a Python float."""
-        return self.numpy().item()
 
     # ------------------------------------------------------------------------ copies and devices
 
@@ -182,9 +127,8 @@ class NDArray:
         if self.is_compact():
             self._device.fill(self._handle, value)
         else:
-            self._device.scalar_setitem(
-                self.size, value, self._handle, self._shape, self._strides, self._offset
-            )
+            view = (self._handle, self._shape, self._strides, self._offset)
+            self._device.scalar_setitem(self.size, value, *view)
 
     def is_compact(self):
         """Whether the elements lie in row-major order and fill the whole buffer."""
@@ -195,7 +139,7 @@ class NDArray:
         """This array in row-major order: itself when it is compact, else a copy."""
         if self.is_compact():
             return self
-        out = NDArray._allocate(self._shape, self._device)
+        out = NDArray.make(self._shape, None, self._device)
         self._device.compact(self._handle, out._handle, self._shape, self._strides, self._offset)
         return out
 
@@ -203,12 +147,8 @@ class NDArray:
 
     def as_strided(self, shape, strides):
         """A view of the same buffer and offset with any shape and strides (in elements)."""
-        assert len(shape) == len(strides), (
-            f"as_strided needs one stride an axis, got shape {shape} and strides {strides}"
-        )
-        return NDArray.make(
-            shape, strides=strides, device=self._device, handle=self._handle, offset=self._offset
-        )
+        assert len(shape) == len(strides), f"one stride an axis, not {strides} for {shape}"
+        return NDArray.make(shape, strides, self._device, self._handle, self._offset)
 
     def reshape(self, new_shape):
         """A view of a compact array with another shape of the same size.
@@ -239,9 +179,7 @@ class NDArray:
 
     def transpose(self, axes=None):
         """permute(axes), as in NumPy: None turns the order of all axes round."""
-        if axes is None:
-            axes = range(self.ndim)[::-1]
-        return self.permute(_axes_of(axes, self.ndim))
+        return self.permute(range(self.ndim)[::-1] if axes is None else _axes_of(axes, self.ndim))
 
     def swapaxes(self, axis1, axis2):
         """A view with two axes exchanged."""
@@ -276,12 +214,7 @@ class NDArray:
             if step < 1:
                 raise ValueError(f"slices need a step of 1 or more, got {sl}; use flip")
             return slice(start, max(start, stop), step)
-        try:
-            index = operator.index(sl)
-        except TypeError:
-            raise TypeError(
-                f"NDArray is indexed by ints and slices, got {type(sl).__name__}"
-            ) from None
+        index = operator.index(sl)
         if not -length <= index < length:
             raise IndexError(f"index {index} is outside axis {dim}, which has length {length}")
         return slice(index % length, index % length + 1, 1)
@@ -291,11 +224,8 @@ class NDArray:
 
         Unlike NumPy the number of axes stays: an int i selects like the slice i:i+1.
         """
-        if not isinstance(idxs, tuple):
-            idxs = (idxs,)
-        assert len(idxs) == self.ndim, (
-            f"an array of shape {self._shape} needs {self.ndim} indices, got {len(idxs)}"
-        )
+        idxs = idxs if isinstance(idxs, tuple) else (idxs,)
+        assert len(idxs) == self.ndim, f"{len(idxs)} indices for an array of shape {self._shape}"
         idxs = tuple(self.process_slice(sl, dim) for dim, sl in enumerate(idxs))
         ### BEGIN YOUR SOLUTION hw3/ndarray_python_ops
         raise NotImplementedError("hw3/ndarray_python_ops: NDArray.__getitem__ is yours to write")
@@ -303,17 +233,15 @@ class NDArray:
 
     def __setitem__(self, idxs, other):
         """Writes a number or an array of as many elements to the view at `idxs`."""
-        view = self.__getitem__(idxs)
+        view = self[idxs]
         target = (view._handle, view._shape, view._strides, view._offset)
         if isinstance(other, np.ndarray) and other.ndim > 0:
             other = NDArray(other, device=self._device)
         if not isinstance(other, NDArray):
-            self._device.scalar_setitem(view.size, float(other), *target)
+            self._device.scalar_setitem(view.size, _number(other), *target)
             return
         self._check_device(other)
-        assert view.size == other.size, (
-            f"cannot write an array of shape {other._shape} to a view of shape {view._shape}"
-        )
+        assert view.size == other.size, f"{other._shape} does not fit a view of {view._shape}"
         source = other.compact()
         if source._handle is self._handle:  # its elements may be overwritten before they are read
             source = NDArray(source)
@@ -323,43 +251,48 @@ class NDArray:
 
     def _check_device(self, other):
         if other._device is not self._device and other._device != self._device:
-            raise ValueError(
-                f"operands are on {self._device} and {other._device}; move one with .to(device)"
-            )
+            devices = f"{self._device} and {other._device}"
+            raise ValueError(f"operands are on {devices}; move one with .to(device)")
 
     def ewise_or_scalar(self, other, ewise_func, scalar_func):
         """ewise_func for an NDArray of the same shape, scalar_func for a number."""
-        if isinstance(other, NDArray):
-            return self._ewise(other, ewise_func)
-        if type(other) is not float:
-            other = _number(other)
-            if other is None:
-                return NotImplemented
-        a = self if self.is_compact() else self.compact()
-        out = NDArray._allocate(self._shape, self._device)
-        scalar_func(a._handle, other, out._handle)
+        if not isinstance(other, NDArray):
+            out = NDArray.make(self._shape, None, self._device)
+            scalar_func(self.compact()._handle, _number(other), out._handle)
+            return out
+        a, b = self, other
+        if not (a.is_compact() and b.is_compact()):
+            if ewise_func in self._device.strided:
+                return self._strided(self._device.strided[ewise_func], other)
+            a, b = a.compact(), b.compact()
+        out = self._out_beside(other)
+        ewise_func(a._handle, b._handle, out._handle)
         return out
 
-    def _ewise(self, other, function):
-        shape = self._shape
-        assert other._shape == shape, (
-            f"operands have shapes {shape} and {other._shape}; they must be equal "
-            "(broadcast_to makes them so)"
+    def _out_beside(self, other):
+        """An array for the result of an operator on self and `other`, which must fit together."""
+        assert self._shape == other._shape, (
+            f"operands of shapes {self._shape} and {other._shape} must be equal: use broadcast_to"
         )
         self._check_device(other)
-        out = NDArray._allocate(shape, self._device)
-        if self.is_compact() and other.is_compact():
-            function(self._handle, other._handle, out._handle)
-        elif function in self._device.strided:
-            _call_strided(self._device.strided[function], self, other, out)
-        else:
-            function(self.compact()._handle, other.compact()._handle, out._handle)
+        return NDArray.make(self._shape, None, self._device)
+
+    def _strided(self, function, other):
+        """function(self, other), for a kernel that takes views as they are."""
+        a, b, out = self, other, self._out_beside(other)
+        function(a._handle, a._strides, a._offset, b._handle, b._strides, b._offset, out._handle,
+                 out._shape)  # fmt: skip
         return out
 
     def _unary(self, function):
-        a = self if self.is_compact() else self.compact()
-        out = NDArray._allocate(self._shape, self._device)
-        function(a._handle, out._handle)
+        out = NDArray.make(self._shape, None, self._device)
+        function(self.compact()._handle, out._handle)
+        return out
+
+    def _filled(self, number):
+        """An array of this shape, every element `number`."""
+        out = NDArray.make(self._shape, None, self._device)
+        out.fill(_number(number))
         return out
 
     def __add__(self, other):
@@ -373,52 +306,31 @@ class NDArray:
     __rmul__ = __mul__
 
     def __neg__(self):
-        return self.ewise_or_scalar(-1.0, None, self._device.scalar_mul)
+        return self * -1.0
 
     def __sub__(self, other):
-        if isinstance(other, NDArray):
-            if hasattr(self._device, "strided_sub") and other._shape == self._shape:
-                self._check_device(other)
-                out = NDArray._allocate(self._shape, self._device)
-                _call_strided(self._device.strided_sub, self, other, out)
-                return out
-            return self + (-other)
-        number = _number(other)
-        return NotImplemented if number is None else self + -number
+        if isinstance(other, NDArray) and hasattr(self._device, "strided_sub"):
+            return self._strided(self._device.strided_sub, other)
+        return self + (-other)
 
     def __rsub__(self, other):
-        return (-self).__add__(other)
+        return -self + other
 
     def __truediv__(self, other):
         return self.ewise_or_scalar(other, self._device.ewise_div, self._device.scalar_div)
 
     def __rtruediv__(self, other):
-        number = _number(other)
-        return NotImplemented if number is None else self._filled(number) / self
+        return self._filled(other) / self
 
     def __pow__(self, other):
-        if isinstance(other, NDArray):
-            return self._power(other)
-        return self.ewise_or_scalar(other, None, self._device.scalar_power)
+        if not isinstance(other, NDArray):
+            return self.ewise_or_scalar(other, None, self._device.scalar_power)
+        self._out_beside(other)  # no device has a kernel for powers of arrays: NumPy computes them
+        with np.errstate(all="ignore"):
+            return NDArray(np.power(self.numpy(), other.numpy()), device=self._device)
 
     def __rpow__(self, other):
-        number = _number(other)
-        return NotImplemented if number is None else self._filled(number)._power(self)
-
-    def _filled(self, number):
-        """An array of this shape, every element `number`."""
-        out = NDArray._allocate(self._shape, self._device)
-        self._device.fill(out._handle, number)
-        return out
-
-    def _power(self, exponents):
-        """Elementwise power; no device has a kernel for it, so it goes through NumPy."""
-        assert self._shape == exponents._shape, (
-            f"operands have shapes {self._shape} and {exponents._shape}; they must be equal"
-        )
-        self._check_device(exponents)
-        with np.errstate(all="ignore"):
-            return NDArray(np.power(self.numpy(), exponents.numpy()), device=self._device)
+        return self._filled(other) ** self
 
     def maximum(self, other):
         """The larger of two elements; NaN when one is NaN."""
@@ -429,28 +341,20 @@ class NDArray:
     def __eq__(self, other):
         return self.ewise_or_scalar(other, self._device.ewise_eq, self._device.scalar_eq)
 
-    __hash__ = None
-
     def __ge__(self, other):
         return self.ewise_or_scalar(other, self._device.ewise_ge, self._device.scalar_ge)
 
     def __ne__(self, other):
-        equal = self.__eq__(other)
-        return equal if equal is NotImplemented else 1 - equal
-
-    def __gt__(self, other):
-        at_least = self.__ge__(other)
-        return at_least if at_least is NotImplemented else at_least + -(self == other)
+        return 1 - (self == other)
 
     def __le__(self, other):
-        if isinstance(other, NDArray):
-            return other >= self
-        number = _number(other)
-        return NotImplemented if number is None else (-self) >= -number
+        return other >= self if isinstance(other, NDArray) else -self >= -other
+
+    def __gt__(self, other):
+        return (self >= other) - (self == other)
 
     def __lt__(self, other):
-        at_most = self.__le__(other)
-        return at_most if at_most is NotImplemented else at_most + -(self == other)
+        return (self <= other) - (self == other)
 
     def log(self):
         return self._unary(self._device.ewise_log)
@@ -465,144 +369,92 @@ class NDArray:
 
     def __matmul__(self, other):
         """Matrix product of the last two axes; axes before them are a batch, broadcast as in NumPy."""
-        if not isinstance(other, NDArray):
-            return NotImplemented
         self._check_device(other)
-        assert self.ndim >= 2 and other.ndim >= 2 and self._shape[-1] == other._shape[-2], (
-            f"@ needs shapes (..., m, n) and (..., n, p), got {self._shape} and {other._shape}"
+        left, right = self._shape, other._shape
+        assert len(left) >= 2 and len(right) >= 2 and left[-1] == right[-2], (
+            f"@ needs shapes (..., m, n) and (..., n, p), got {left} and {right}"
         )
-        m, n, p = self._shape[-2], self._shape[-1], other._shape[-1]
-        if self.ndim == 2 and other.ndim == 2 and self.is_compact() and other.is_compact():
-            out = NDArray._allocate((m, p), self._device)
-            self._device.matmul(self._handle, other._handle, out._handle, m, n, p)
-            return out
-        return self._batched_matmul(other, m, n, p)
-
-    def _batched_matmul(self, other, m, n, p):
-        batch = np.broadcast_shapes(self._shape[:-2], other._shape[:-2])
-        out = NDArray._allocate((*batch, m, p), self._device)
-        a, b = self.broadcast_to((*batch, m, n)), other.broadcast_to((*batch, n, p))
-        if hasattr(self._device, "matmul_strided"):  # takes views as they are
-            self._device.matmul_strided(
-                a._handle, b._handle, out._handle, (*batch, m, n, p),
-                a._strides, a._offset, b._strides, b._offset,
-            )  # fmt: skip
-            return out
-        if not batch:
-            return self.compact() @ other.compact()
-        for index in np.ndindex(*batch):
-            pair = [x._matrix_at(index).compact() for x in (a, b)]
-            out[(*index, slice(None), slice(None))] = pair[0] @ pair[1]
+        if len(right) > 2 or not (self.is_compact() and other.is_compact()):
+            return self._batched_matmul(other)
+        # A batch times one matrix is one product: all rows of the batch below one another.
+        out = NDArray.make((*left[:-1], right[1]), None, self._device)
+        self._device.matmul(self._handle, other._handle, out._handle, prod(left[:-1]), *right)
         return out
 
-    def _matrix_at(self, index):
-        """The 2-D view at `index` of the batch axes."""
-        offset = self._offset + sum(i * s for i, s in zip(index, self._strides))
-        return NDArray.make(
-            self._shape[-2:], self._strides[-2:], self._device, self._handle, offset
-        )
+    def _batched_matmul(self, other):
+        batch = np.broadcast_shapes(self._shape[:-2], other._shape[:-2])
+        (m, n), p = self._shape[-2:], other._shape[-1]
+        a, b = self.broadcast_to((*batch, m, n)), other.broadcast_to((*batch, n, p))
+        out = NDArray.make((*batch, m, p), None, self._device)
+        if hasattr(self._device, "matmul_strided"):  # takes views as they are
+            self._device.matmul_strided(a._handle, b._handle, out._handle, (*batch, m, n, p),
+                                        a._strides, a._offset, b._strides, b._offset)  # fmt: skip
+            return out
+        if not batch:
+            return a.compact() @ b.compact()
+        count = prod(batch)
+        a, b = a.compact().reshape((count, m, n)), b.compact().reshape((count, n, p))
+        products = out.reshape((count, m, p))
+        for k in range(count):
+            row = a[k, :, :].compact().reshape((m, n))
+            products[k, :, :] = row @ b[k, :, :].compact().reshape((n, p))
+        return out
 
     # ---------------------------------------------------------------------------------- reductions
 
     def reduce_view_out(self, axis, keepdims=False):
         """(view, out) of a reduction: the view has the reduced axes as its last, `out` is empty."""
-        shape = self._shape
-        ndim = len(shape)
         if axis is None:
-            view = self.compact()
-            view = NDArray.make((view.size,), (1,), self._device, view._handle)
-            return view, NDArray._allocate((1,) * ndim if keepdims else (), self._device)
-        axes = _axes_of(axis, ndim)
+            kept = (1,) * self.ndim if keepdims else ()
+            return self.compact().reshape((self.size,)), NDArray.make(kept, None, self._device)
+        axes = _axes_of(axis, self.ndim)
         if not axes:
             raise ValueError("a reduction needs at least one axis, got an empty tuple")
-        if axes == (ndim - 1,):
-            kept, view = shape[:-1], self
-        else:
-            others = tuple(i for i in range(ndim) if i not in axes)
-            kept, view = tuple(shape[i] for i in others), self.permute(others + axes)
+        others = tuple(i for i in range(self.ndim) if i not in axes)
+        view = self.permute(others + axes)
         if len(axes) > 1:
-            reduced = prod(shape[i] for i in axes)
-            view = view.compact().reshape((*kept, reduced))
-        if keepdims:
-            kept = tuple(1 if i in axes else n for i, n in enumerate(shape))
-        return view, NDArray._allocate(kept, self._device)
+            reduced = prod(self._shape[i] for i in axes)
+            view = view.compact().reshape((*view._shape[: len(others)], reduced))
+        kept = [1 if i in axes else n for i, n in enumerate(self._shape) if keepdims or i in others]
+        return view, NDArray.make(tuple(kept), None, self._device)
 
-    def _reduce_axis(self, name, axis, keepdims):
-        """Reduces neighbouring axes that are not the last without moving them; None if it cannot.
-
-        To the kernel the array has three axes: those before, the reduced ones, those after.
-        """
-        if axis is None or not self.is_compact() or not hasattr(self._device, name):
-            return None
-        axes = sorted(_axes_of(axis, self.ndim))
-        first, end = (axes[0], axes[-1] + 1) if axes else (0, self.ndim)
-        before, shape, after = self._shape[:first], self._shape[first:end], self._shape[end:]
-        if not after or len(shape) != len(axes) or prod(shape) == 0:
-            return None
-        kept = (1,) * len(axes) if keepdims else ()
-        out = NDArray._allocate((*before, *kept, *after), self._device)
-        function = getattr(self._device, name)
-        function(self._handle, out._handle, prod(before), prod(shape), prod(after))
+    def _reduce(self, name, axis, keepdims):
+        view, out = self.reduce_view_out(axis, keepdims)
+        if view._shape[-1] > 0:
+            getattr(self._device, name)(view.compact()._handle, out._handle, view._shape[-1])
+        elif name == "reduce_sum":
+            out.fill(0.0)
+        else:
+            raise ValueError(f"an array of shape {self._shape} has no maximum over axis {axis}")
         return out
 
     def sum(self, axis=None, keepdims=False):
         """Sum over an axis, several axes (a tuple) or all (None: the result has shape ())."""
-        out = self._reduce_axis("reduce_sum_axis", axis, keepdims)
-        if out is not None:
-            return out
-        view, out = self.reduce_view_out(axis, keepdims=keepdims)
-        terms = view._shape[-1]
-        if terms == 0:
-            out.fill(0.0)
-        else:
-            self._device.reduce_sum(view.compact()._handle, out._handle, terms)
-        return out
+        return self._reduce("reduce_sum", axis, keepdims)
 
     def max(self, axis=None, keepdims=False):
         """Largest element over axes as in sum; NaN where there is one."""
-        out = self._reduce_axis("reduce_max_axis", axis, keepdims)
-        if out is not None:
-            return out
-        view, out = self.reduce_view_out(axis, keepdims=keepdims)
-        terms = view._shape[-1]
-        if terms == 0:
-            raise ValueError(f"an array of shape {self._shape} has no maximum over axis {axis}")
-        self._device.reduce_max(view.compact()._handle, out._handle, terms)
-        return out
-
-
-def _call_strided(function, a, b, out):
-    """out = function(a, b), for a kernel that takes any views."""
-    function(
-        a._handle, a._strides, a._offset, b._handle, b._strides, b._offset, out._handle, out._shape
-    )
+        return self._reduce("reduce_max", axis, keepdims)
 
 
 def _number(value):
-    """`value` as a Python float when it is a number (also NumPy's, or an array of one), else None."""
-    if isinstance(value, (bool, int, float, np.generic)):
-        return float(value)
+    """A number (NumPy's too, or an array of one) as a Python float."""
     if isinstance(value, np.ndarray) and value.size == 1:
-        return float(value.item())
-    return None
+        value = value.item()
+    if not isinstance(value, (float, numbers.Real, np.bool_)):
+        raise TypeError(f"NDArray computes with numbers and NDArrays, not {type(value).__name__}")
+    return float(value)
 
 
 def _axes_of(axes, ndim):
     """An axis or several as a tuple of ints from 0 up; negative ones count from the end."""
-    if type(axes) is int:
-        axes = (axes,)
-    else:
-        try:
-            axes = (operator.index(axes),)
-        except TypeError:
-            axes = tuple(operator.index(axis) for axis in axes)
+    axes = tuple(map(operator.index, axes if np.iterable(axes) else (axes,)))
     for axis in axes:
         if not -ndim <= axis < ndim:
             raise ValueError(f"axis {axis} is out of bounds for an array with {ndim} axes")
-    axes = tuple(axis % ndim for axis in axes)
-    if len(set(axes)) != len(axes):
+    if len({axis % ndim for axis in axes}) != len(axes):
         raise ValueError(f"an axis stands twice in {axes}")
-    return axes
+    return tuple(axis % ndim for axis in axes)
 
 
 def __getattr__(name):

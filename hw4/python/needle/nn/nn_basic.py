@@ -8,7 +8,7 @@ import math
 from needle import init, ops
 from needle.autograd import Tensor
 
-from .nn_state import load_state_dict, state_dict
+from . import nn_state
 
 
 class Parameter(Tensor):
@@ -17,26 +17,12 @@ class Parameter(Tensor):
 
 def _unpack_params(value):
     """All Parameters in a Parameter, Module, dict, list or tuple, in order, depth first."""
-    if isinstance(value, Parameter):
-        return [value]
-    if isinstance(value, Module):
-        return _unpack_params(value.__dict__)
-    if isinstance(value, dict):
-        return [param for part in value.values() for param in _unpack_params(part)]
-    if isinstance(value, (list, tuple)):
-        return [param for part in value for param in _unpack_params(part)]
-    return []
+    return [param for _, param in nn_state.named(value, Parameter)]
 
 
 def _child_modules(value):
-    """All Modules below a Module, dict, list or tuple, in order, depth first."""
-    if isinstance(value, Module):
-        return [value, *_child_modules(value.__dict__)]
-    if isinstance(value, dict):
-        return [module for part in value.values() for module in _child_modules(part)]
-    if isinstance(value, (list, tuple)):
-        return [module for part in value for module in _child_modules(part)]
-    return []
+    """All Modules in a Module (itself included), dict, list or tuple, in order, depth first."""
+    return [module for _, module in nn_state.named(value, Module)]
 
 
 class Module:
@@ -58,21 +44,16 @@ class Module:
 
     def eval(self):
         """Switch this module, and all modules in it, to evaluation."""
-        for module in [self, *self._children()]:
+        for module in _child_modules(self):
             module.training = False
 
     def train(self):
         """Switch this module, and all modules in it, to training."""
-        for module in [self, *self._children()]:
+        for module in _child_modules(self):
             module.training = True
 
-    def state_dict(self):
-        """What training changed, by name: a dict of constant Tensors (copies)."""
-        return state_dict(self)
-
-    def load_state_dict(self, state):
-        """Put the values of `state`, a dict as `state_dict` makes it, in place."""
-        load_state_dict(self, state)
+    state_dict = nn_state.state_dict
+    load_state_dict = nn_state.load_state_dict
 
     def __call__(self, *args, **kwargs):
         return self.forward(*args, **kwargs)
@@ -98,8 +79,7 @@ class Linear(Module):
 
     def __init__(self, in_features, out_features, bias=True, device=None, dtype="float32"):
         super().__init__()
-        self.in_features = in_features
-        self.out_features = out_features
+        self.in_features, self.out_features = in_features, out_features
         ### BEGIN YOUR SOLUTION hw2/nn_linear
         raise NotImplementedError("hw2/nn_linear: Linear.__init__ is yours to write")
         ### END YOUR SOLUTION
@@ -163,9 +143,7 @@ class BatchNorm1d(Module):
 
     def __init__(self, dim, eps=1e-5, momentum=0.1, device=None, dtype="float32"):
         super().__init__()
-        self.dim = dim
-        self.eps = eps
-        self.momentum = momentum
+        self.dim, self.eps, self.momentum = dim, eps, momentum
         ### BEGIN YOUR SOLUTION hw2/nn_batchnorm
         raise NotImplementedError("hw2/nn_batchnorm: BatchNorm1d.__init__ is yours to write")
         ### END YOUR SOLUTION
@@ -185,8 +163,7 @@ class LayerNorm1d(Module):
 
     def __init__(self, dim, eps=1e-5, device=None, dtype="float32"):
         super().__init__()
-        self.dim = dim
-        self.eps = eps
+        self.dim, self.eps = dim, eps
         ### BEGIN YOUR SOLUTION hw2/nn_layernorm
         raise NotImplementedError("hw2/nn_layernorm: LayerNorm1d.__init__ is yours to write")
         ### END YOUR SOLUTION

@@ -49,14 +49,12 @@ class RNNCell(Module):
         W_ih (I, H), W_hh (H, H), bias_ih (H,), bias_hh (H,).
     """
 
-    def __init__(
-        self, input_size, hidden_size, bias=True, nonlinearity="tanh", device=None, dtype="float32"
-    ):
+    def __init__(self, input_size, hidden_size, bias=True, nonlinearity="tanh",
+                 device=None, dtype="float32"):  # fmt: skip
         super().__init__()
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
-        self.hidden_size = hidden_size
-        self.nonlinearity = nonlinearity
+        self.hidden_size, self.nonlinearity = hidden_size, nonlinearity
         ### BEGIN YOUR SOLUTION hw4/rnn
         raise NotImplementedError("hw4/rnn: RNNCell.__init__ is yours to write")
         ### END YOUR SOLUTION
@@ -75,13 +73,10 @@ class RNN(Module):
         rnn_cells: list of RNNCell; the first takes input_size features, the others hidden_size.
     """
 
-    def __init__(
-        self, input_size, hidden_size, num_layers=1, bias=True, nonlinearity="tanh",
-        device=None, dtype="float32",
-    ):  # fmt: skip
+    def __init__(self, input_size, hidden_size, num_layers=1, bias=True, nonlinearity="tanh",
+                 device=None, dtype="float32"):  # fmt: skip
         super().__init__()
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
+        self.hidden_size, self.num_layers = hidden_size, num_layers
         ### BEGIN YOUR SOLUTION hw4/rnn
         raise NotImplementedError("hw4/rnn: RNN.__init__ is yours to write")
         ### END YOUR SOLUTION
@@ -140,12 +135,10 @@ class LSTM(Module):
         lstm_cells: list of LSTMCell; the first takes input_size features, the others hidden_size.
     """
 
-    def __init__(
-        self, input_size, hidden_size, num_layers=1, bias=True, device=None, dtype="float32"
-    ):
+    def __init__(self, input_size, hidden_size, num_layers=1, bias=True,
+                 device=None, dtype="float32"):  # fmt: skip
         super().__init__()
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
+        self.hidden_size, self.num_layers = hidden_size, num_layers
         ### BEGIN YOUR SOLUTION hw4/lstm
         raise NotImplementedError("hw4/lstm: LSTM.__init__ is yours to write")
         ### END YOUR SOLUTION
@@ -171,8 +164,7 @@ class Embedding(Module):
 
     def __init__(self, num_embeddings, embedding_dim, device=None, dtype="float32"):
         super().__init__()
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         ### BEGIN YOUR SOLUTION hw4/language_model
         raise NotImplementedError("hw4/language_model: Embedding.__init__ is yours to write")
         ### END YOUR SOLUTION
@@ -181,10 +173,9 @@ class Embedding(Module):
         """Word ids (T, B), whole numbers of any dtype -> their vectors (T, B, embedding_dim)."""
         ids = x.numpy()
         if ids.size and not 0 <= ids.min() <= ids.max() < self.num_embeddings:
-            raise ValueError(
-                f"word ids from {ids.min():.0f} to {ids.max():.0f} are outside this vocabulary of "
-                f"{self.num_embeddings} words: was the model made for another dictionary?"
-            )
+            seen = f"word ids from {ids.min():.0f} to {ids.max():.0f}"
+            known = f"this vocabulary of {self.num_embeddings} words"
+            raise ValueError(f"{seen} are outside {known}: was the model made for another?")
         ### BEGIN YOUR SOLUTION hw4/language_model
         raise NotImplementedError("hw4/language_model: Embedding.forward is yours to write")
         ### END YOUR SOLUTION

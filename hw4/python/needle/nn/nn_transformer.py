@@ -26,8 +26,7 @@ class MultiHeadAttention(Module):
 
     def __init__(self, *, dropout=0.0, causal=False, device=None, dtype="float32"):
         super().__init__()
-        self.device = device
-        self.dtype = dtype
+        self.device, self.dtype = device, dtype
         self.causal = causal
         self.dropout = Dropout(dropout)
 
@@ -45,11 +44,8 @@ class MultiHeadAttention(Module):
 
     def softmax(self, logit):
         """(B, H, T, S), softmax over S."""
-        largest = logit.realize_cached_data().max(axis=3, keepdims=True)
-        largest = Tensor(largest, device=logit.device, dtype=logit.dtype, requires_grad=False)
-        probs = ops.exp(logit - largest.broadcast_to(logit.shape))
-        total = probs.sum(axes=3).reshape((*logit.shape[:3], 1))
-        return probs / total.broadcast_to(logit.shape)
+        total = ops.logsumexp(logit, axes=(3,)).reshape((*logit.shape[:3], 1))
+        return ops.exp(logit - total.broadcast_to(logit.shape))
 
     def forward(self, q, k, v):
         """q (B, H, T, D), k and v (B, H, S, D).
@@ -58,13 +54,10 @@ class MultiHeadAttention(Module):
             (result, probs): (B, H, T, D), and the attention weights as they were applied to v,
             after dropout, (B, H, T, S).
         """
-        batch, heads, queries, dim = q.shape
-        keys = k.shape[2]
-        if k.shape != (batch, heads, keys, dim) or v.shape != k.shape:
-            raise ValueError(
-                f"attention needs q (B, H, T, D) and k, v (B, H, S, D), "
-                f"got {q.shape}, {k.shape}, {v.shape}"
-            )
+        queries, dim, keys = q.shape[2], q.shape[3], k.shape[2]
+        if not (*q.shape[:2], keys, dim) == k.shape == v.shape:
+            given = f"got {q.shape}, {k.shape} and {v.shape}"
+            raise ValueError(f"attention takes q (B, H, T, D) and k, v (B, H, S, D), {given}")
         ### BEGIN YOUR SOLUTION hw4/attention_activation
         raise NotImplementedError("hw4/attention_activation: MultiHeadAttention.forward is yours to write")
         ### END YOUR SOLUTION
@@ -80,13 +73,10 @@ class AttentionLayer(Module):
         dropout, causal: as in MultiHeadAttention.
     """
 
-    def __init__(
-        self, q_features, num_head, dim_head, *, k_features=None, v_features=None,
-        out_features=None, dropout=0.0, causal=True, device=None, dtype="float32",
-    ):  # fmt: skip
+    def __init__(self, q_features, num_head, dim_head, *, k_features=None, v_features=None,
+                 out_features=None, dropout=0.0, causal=True, device=None, dtype="float32"):  # fmt: skip
         super().__init__()
-        self.device = device
-        self.dtype = dtype
+        self.device, self.dtype = device, dtype
         k_features = k_features or q_features
         v_features = v_features or q_features
         out_features = out_features or q_features
@@ -127,13 +117,10 @@ class TransformerLayer(Module):
     The attention layer is made first, then the norm, then the two linear layers.
     """
 
-    def __init__(
-        self, q_features, num_head, dim_head, hidden_size, *, dropout=0.0, causal=True,
-        device=None, dtype="float32",
-    ):  # fmt: skip
+    def __init__(self, q_features, num_head, dim_head, hidden_size, *, dropout=0.0, causal=True,
+                 device=None, dtype="float32"):  # fmt: skip
         super().__init__()
-        self.device = device
-        self.dtype = dtype
+        self.device, self.dtype = device, dtype
         ### BEGIN YOUR SOLUTION hw4/transformer_layer
         raise NotImplementedError("hw4/transformer_layer: TransformerLayer.__init__ is yours to write")
         ### END YOUR SOLUTION
@@ -158,15 +145,12 @@ class Transformer(Module):
     The embedding of positions is made first, then the layers.
     """
 
-    def __init__(
-        self, embedding_size, hidden_size, num_layers, *, num_head=8, dim_head=32, dropout=0.0,
-        causal=True, device=None, dtype="float32", batch_first=False, sequence_len=2048,
-    ):  # fmt: skip
+    def __init__(self, embedding_size, hidden_size, num_layers, *, num_head=8, dim_head=32,
+                 dropout=0.0, causal=True, device=None, dtype="float32", batch_first=False,
+                 sequence_len=2048):  # fmt: skip
         super().__init__()
-        self.device = device
-        self.dtype = dtype
-        self.batch_first = batch_first
-        self.sequence_len = sequence_len
+        self.device, self.dtype = device, dtype
+        self.batch_first, self.sequence_len = batch_first, sequence_len
         ### BEGIN YOUR SOLUTION hw4/transformer_model
         raise NotImplementedError("hw4/transformer_model: Transformer.__init__ is yours to write")
         ### END YOUR SOLUTION
@@ -176,17 +160,13 @@ class Transformer(Module):
 
         The second result stands where a recurrent network returns its state; `h` is not used.
         """
-        if not self.batch_first:
-            x = x.transpose((0, 1))
+        x = x if self.batch_first else x.transpose((0, 1))
         batch, time, _ = x.shape
         if time > self.sequence_len:
-            raise ValueError(
-                f"{time} tokens are more than the sequence_len={self.sequence_len} of this "
-                "Transformer: cut the sequence, or make the model for a longer one"
-            )
+            limit = f"the sequence_len={self.sequence_len} of this Transformer"
+            raise ValueError(f"{time} tokens are more than {limit}: cut the sequence")
         ### BEGIN YOUR SOLUTION hw4/transformer_model
         raise NotImplementedError("hw4/transformer_model: Transformer.forward is yours to write")
         ### END YOUR SOLUTION
-        if not self.batch_first:
-            x = x.transpose((0, 1))
+        x = x if self.batch_first else x.transpose((0, 1))
         return x, init.zeros_like(x)

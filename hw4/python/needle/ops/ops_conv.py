@@ -8,7 +8,7 @@ import numpy
 
 from ..autograd import NDArray, TensorOp, TensorTupleOp
 from ..backend_selection import BACKEND, array_api
-from .ops_mathematic import transpose
+from .ops_mathematic import AxesOp, transpose
 from .ops_tuple import make_tuple
 
 # Strides are in elements for NDArray and in bytes for NumPy: formulas that only add and multiply
@@ -87,11 +87,8 @@ def split(a, axis):
     return Split(axis)(a)
 
 
-class Flip(TensorOp):
+class Flip(AxesOp):
     """The order of elements along `axes` (None: all axes) turned round."""
-
-    def __init__(self, axes=None):
-        self.axes = axes
 
     def compute(self, a):
         ### BEGIN YOUR SOLUTION hw4/new_ops
@@ -108,19 +105,22 @@ def flip(a, axes=None):
     return Flip(axes)(a)
 
 
-def dilation_steps(ndim, axes, dilation):
-    """One slice for each of `ndim` axes: every (dilation + 1)-th element along `axes`, all
-    elements along the others. Axes that the array does not have are ignored."""
-    axes = (axes,) if isinstance(axes, int) else axes
-    return tuple(slice(None, None, dilation + 1 if k in axes else 1) for k in range(ndim))
-
-
 class Dilate(TensorOp):
     """`dilation` zeros after every element along `axes`: length n becomes n * (dilation + 1)."""
 
     def __init__(self, axes, dilation):
-        self.axes = axes
+        self.axes = (axes,) if isinstance(axes, int) else axes
         self.dilation = dilation
+
+    def steps(self, ndim):
+        """A slice for each of `ndim` axes: every (dilation + 1)-th element along `axes`, all along
+        the others. Axes that the array does not have are ignored."""
+        step = self.dilation + 1
+        return tuple(slice(None, None, step if k in self.axes else 1) for k in range(ndim))
+
+    def dilated_shape(self, shape):
+        """`shape` with its `axes` as long as zeros make them."""
+        return tuple(n * here.step for n, here in zip(shape, self.steps(len(shape))))
 
     def compute(self, a):
         ### BEGIN YOUR SOLUTION hw4/new_ops
@@ -137,12 +137,8 @@ def dilate(a, axes, dilation):
     return Dilate(axes, dilation)(a)
 
 
-class UnDilate(TensorOp):
+class UnDilate(Dilate):
     """Every (dilation + 1)-th element along `axes`, from the first on. Undoes Dilate."""
-
-    def __init__(self, axes, dilation):
-        self.axes = axes
-        self.dilation = dilation
 
     def compute(self, a):
         ### BEGIN YOUR SOLUTION hw4/new_ops
@@ -153,12 +149,6 @@ class UnDilate(TensorOp):
         ### BEGIN YOUR SOLUTION hw4/new_ops
         raise NotImplementedError("hw4/new_ops: UnDilate.gradient is yours to write")
         ### END YOUR SOLUTION
-
-
-def dilated_shape(op, a):
-    """The shape of `a` once it is dilated by the axes and dilation of `op`."""
-    steps = dilation_steps(len(a.shape), op.axes, op.dilation)
-    return tuple(n * step.step for n, step in zip(a.shape, steps))
 
 
 def undilate(a, axes, dilation):
@@ -195,11 +185,7 @@ class Conv(TensorOp):
     """
 
     def __init__(self, stride=1, padding=0):
-        self.stride = stride
-        self.padding = padding
-
-    def __repr__(self):
-        return f"Conv(stride={self.stride}, padding={self.padding})"
+        self.stride, self.padding = stride, padding
 
     def compute(self, A, B):
         ### BEGIN YOUR SOLUTION hw4/conv_forward

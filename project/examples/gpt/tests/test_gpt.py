@@ -21,7 +21,10 @@ def test_the_cache_gives_the_logits_of_the_full_forward_pass(model):
     writer = Writer(model)
     for t, i in enumerate(ids):
         full = model(ids[None, : t + 1]).numpy()[-1]
-        np.testing.assert_allclose(writer.feed(int(i)), full, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(writer.feed([int(i)]), full, rtol=1e-4, atol=1e-5)
+    several = Writer(model)
+    several.feed(ids[:7])
+    np.testing.assert_allclose(several.feed(ids[7:]), full, rtol=1e-4, atol=1e-5)
 
 
 def test_the_past_does_not_see_the_future(model):
@@ -55,6 +58,7 @@ def test_text_never_outgrows_the_context(model):
         (lambda m: write(m, "42", 5), "prompt"),
         (lambda m: pick(np.zeros(3), -1, None), "temperature"),
         (lambda m: m(np.zeros((1, 25), dtype=int)), "context"),
+        (lambda m: Writer(m).feed([1] * 25), "context"),
         (lambda m: GPT(embedding=30, heads=4), "multiple"),
     ],
 )

@@ -136,11 +136,11 @@ def whoami(server: Server = None, as_json: Json = False) -> None:
 
 
 @app.command()
-def doctor(server: Server = None) -> None:
+def doctor(server: Server = None, as_json: Json = False) -> None:
     """Check address, clock, key and outbox; each fault comes with the command that mends it."""
     from mugrade.cli_doctor import examine
 
-    raise typer.Exit(examine(server, screen()))
+    raise typer.Exit(examine(server, screen(as_json)))
 
 
 @app.command()

@@ -11,18 +11,21 @@ from mugrade.client_settings import Folders, choose_server
 from mugrade.display import Screen, parse_time
 from mugrade.keys import find_key
 from mugrade.outbox import Outbox
+from mugrade.words import count
 
 SKEW = 120
 """Seconds by which the clocks may differ before it is worth a word."""
 
 
 def examine(server: str | None, show: Screen) -> Exit:
-    """Print one line a check, `ok` or `BAD` first, and return the worst status."""
-    worst = Exit.OK
+    """Print one line a check, `ok` or `BAD` first, and return the first fault's status."""
+    worst, lines = Exit.OK, []
 
     def check(good: bool, line: str, status: Exit = Exit.USAGE) -> None:
         nonlocal worst
-        show.say(f"{'ok ' if good else 'BAD'}  {line}")
+        lines.append({"ok": bool(good), "message": line})
+        if not show.as_json:
+            show.say(f"{'ok ' if good else 'BAD'}  {line}")
         worst = worst if good or worst else status
 
     folders = Folders.of_user()
@@ -50,8 +53,12 @@ def examine(server: str | None, show: Screen) -> Exit:
     waiting = len(Outbox(folders.outbox).entries())
     check(
         not waiting,
-        f"{waiting} attempts wait in the outbox; run `mugrade sync`" if waiting else "outbox empty",
+        f"{count(waiting, 'attempt')} in the outbox; run `mugrade sync`"
+        if waiting
+        else "outbox empty",
     )
+    if show.as_json:
+        show.json(lines)
     return worst
 
 

@@ -12,20 +12,28 @@ import typer
 
 from mugrade.cli_common import PASS_ON, Json, Select, Server, homework_folder, screen, split_words
 from mugrade.cli_submit import Words, warn_of_key
-from mugrade.client_check import Checker, Runs, constant_cases
+from mugrade.client_check import Checker, Runs, WrongTree, constant_cases
 from mugrade.client_errors import Exit, UsageFault
 from mugrade.client_run import HookResult
 from mugrade.client_session import Session, open_session
 from mugrade.compare import Tolerance
 from mugrade.plugin import Plan
 from mugrade.recorder import variant_seed
-from mugrade.words import number
+from mugrade.words import count, number
 
 MustDiffer = Annotated[
-    list[Path] | None,
+    list[str] | None,
     typer.Option(
-        help="A tree whose hooks must not match: the empty handout, a mutant (repeatable)."
+        metavar="[PROBLEM=]DIR",
+        help="A wrong solution, which must not match; of one problem, or of all (repeatable).",
     ),
+]
+Empty = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="The empty handout: not one of its cases may match."),
+]
+AllowConstant = Annotated[
+    bool, typer.Option("--allow-constant", help="Cases may be the same in all variants.")
 ]
 Vary = Annotated[
     list[str] | None,
@@ -37,6 +45,7 @@ Pool = Annotated[
     int | None,
     typer.Option(min=1, max=64, help="How many variants; default: what the course says."),
 ]
+Dtype = Annotated[bool | None, typer.Option("--dtype/--no-dtype", help="Compare dtypes too.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")]
 Reason = Annotated[str, typer.Option(help="For the audit log.")]
 
@@ -64,14 +73,11 @@ def publish(
     rtol: float | None = None,
     ascale: float | None = None,
     atol: float | None = None,
-    dtype: Annotated[
-        bool | None, typer.Option("--dtype/--no-dtype", help="Compare dtypes too.")
-    ] = None,
+    dtype: Dtype = None,
     note: Annotated[str, typer.Option(help="Why, for the revision's history.")] = "",
     unchecked: Annotated[bool, typer.Option("--unchecked", help="Skip the self-check.")] = False,
-    allow_constant: Annotated[
-        bool, typer.Option(help="Cases may be the same in all variants.")
-    ] = False,
+    allow_constant: AllowConstant = False,
+    empty: Empty = None,
     must_differ: MustDiffer = None,
     vary: Vary = None,
     dry_run: DryRun = False,
@@ -92,28 +98,27 @@ def publish(
         plan.variants = {
             p: _pairs(assignment, p, info.get("pool") or 1) for p, info in known.items()
         }
-    checker = Checker(plan, folder, select=select, flags=flags, tolerances=tolerances)
+    checker = Checker(
+        plan, folder, select=select, flags=flags, tolerances=tolerances, tell=show.tell
+    )
     show.tell(f"Running the hooks of {assignment} in {folder} ...")
     reference = checker.run()
-    findings = _examine(checker, reference, must_differ, vary, unchecked)
+    findings = {}
+    if not unchecked:
+        findings = _examine(checker, reference, empty, must_differ, vary, allow_constant)
+    given = any(value is not None for value in (rtol, ascale, atol, dtype))
     rows, worst = [], Exit.OK
     for problem, results in reference.items():
-        reasons = [
-            f for f in findings.get(problem, []) if not (allow_constant and "every variant" in f)
-        ]
         if results[0].outcome == "skipped":
             rows.append([problem, "SKIP", results[0].message])
-        elif reasons:
-            rows.append([problem, "FAIL", "; ".join(reasons)])
+        elif findings.get(problem):
+            rows.append([problem, "FAIL", "; ".join(findings[problem])])
             worst = Exit.WRONG
         else:
             body = publication(results, note, dry_run)
-            if None not in (rtol, ascale, atol, dtype) or any(
-                x is not None for x in (rtol, ascale, atol, dtype)
-            ):
-                body["tolerance"] = vars(
-                    tolerances.get(problem) or _tolerance({}, rtol, ascale, atol, dtype)
-                )
+            if given:
+                base = tolerances.get(problem) or _tolerance({}, rtol, ascale, atol, dtype)
+                body["tolerance"] = vars(base)
             answer = session.grader.publish(assignment, problem, body)
             rows.append([problem, "ok", _publish_words(answer, len(results[0].cases))])
     if as_json:
@@ -141,12 +146,13 @@ def publication(results: list[HookResult], note: str = "", dry_run: bool = False
 def _publish_words(answer: dict[str, Any], cases: int) -> str:
     if answer.get("unchanged"):
         return f"unchanged, still revision {answer.get('revision')}"
-    words = f"{answer.get('cases', cases)} cases, {answer.get('variants', 1)} variants"
+    words = f"{count(answer.get('cases', cases), 'case')}, {count(answer.get('variants', 1), 'variant')}"
     if answer.get("revision") is not None:
         words = f"revision {answer['revision']}: {words}"
     again = answer.get("regraded") or {}
     if again.get("attempts"):
-        words += f"; {again['attempts']} attempts compared again, {again.get('changed', 0)} changed"
+        again_words = f"{count(again['attempts'], 'attempt')} compared again"
+        words += f"; {again_words}, {again.get('changed', 0)} changed"
     return "; ".join([words, *answer.get("warnings", [])])
 
 
@@ -174,16 +180,18 @@ def _pairs(assignment: str, problem: str, pool: int) -> list[list[int]]:
 def _examine(
     checker: Checker,
     reference: Runs,
-    must_differ: list[Path] | None,
+    empty: Path | None,
+    must_differ: list[str] | None,
     vary: list[str] | None,
-    unchecked: bool,
+    allow_constant: bool,
 ) -> dict[str, list[str]]:
+    """The findings about every problem that is not skipped here."""
     ready = {p: r for p, r in reference.items() if r[0].outcome != "skipped"}
-    if unchecked or not ready:
-        return {}
-    return checker.examine(
-        ready, must_differ=must_differ or [], vary=[_environment(text) for text in vary or []]
-    )
+    wrong = [WrongTree.parse(text) for text in must_differ or []]
+    if empty is not None:
+        wrong.insert(0, WrongTree(empty, empty=True))
+    environments = [_environment(text) for text in vary or []]
+    return checker.examine(ready, wrong=wrong, vary=environments, allow_constant=allow_constant)
 
 
 def _environment(text: str) -> dict[str, str]:
@@ -199,6 +207,8 @@ def check(
     words: Words = None,
     select: Select = None,
     variants: Annotated[int, typer.Option(min=1, max=64, help="How many variants to look at.")] = 2,
+    allow_constant: AllowConstant = False,
+    empty: Empty = None,
     must_differ: MustDiffer = None,
     vary: Vary = None,
     as_json: Json = False,
@@ -208,9 +218,9 @@ def check(
     assignment, folder = homework_folder(name)
     show = screen(as_json)
     plan = Plan(assignment, out="", only=problems or None, pool=variants)
-    checker = Checker(plan, folder, select=select, flags=flags)
+    checker = Checker(plan, folder, select=select, flags=flags, tell=show.tell)
     reference = checker.run()
-    findings = _examine(checker, reference, must_differ, vary, unchecked=False)
+    findings = _examine(checker, reference, empty, must_differ, vary, allow_constant)
     if as_json:
         show.json(findings)
     else:
@@ -218,7 +228,9 @@ def check(
         for problem, results in reference.items():
             found = findings.get(problem)
             word = "SKIP" if found is None else "FAIL" if found else "ok"
-            rows.append([problem, word, "; ".join(found or []) or f"{len(results[0].cases)} cases"])
+            rows.append(
+                [problem, word, "; ".join(found or []) or count(len(results[0].cases), "case")]
+            )
         show.table(["problem", "", ""], rows)
     raise typer.Exit(Exit.WRONG if any(findings.values()) else Exit.OK)
 
@@ -354,15 +366,16 @@ def regrade(
     rtol: float | None = None,
     ascale: float | None = None,
     atol: float | None = None,
+    dtype: Dtype = None,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
     """Compare all stored attempts of a problem again; nobody has to resubmit."""
     session = open_session(server)
     tolerance = None
-    if any(x is not None for x in (rtol, ascale, atol)):
+    if any(x is not None for x in (rtol, ascale, atol, dtype)):
         info = staff_view(session, homework).get(problem, {})
-        tolerance = vars(_tolerance(info, rtol, ascale, atol, None))
+        tolerance = vars(_tolerance(info, rtol, ascale, atol, dtype))
     answer = session.v1().call("POST", f"assignments/{homework}/problems/{problem}/regrade",
                                json={"dry_run": dry_run, "tolerance": tolerance})  # fmt: skip
     show = screen(as_json)
@@ -371,8 +384,16 @@ def regrade(
         return
     words = "would change" if dry_run else "changed"
     show.say(
-        f"{answer['attempts']} attempts compared, {answer['changed']} {words}: {answer['up']} up, {answer['down']} down"
+        f"{count(answer['attempts'], 'attempt')} compared, {answer['changed']} {words}: {answer['up']} up, "
+        f"{answer['down']} down"
     )
+    if answer.get("skipped"):
+        show.say(
+            f"{count(answer['skipped'], 'attempt')} of other variants or cases kept as judged."
+        )
+    if answer.get("students"):
+        rows = [[s["name"], number(s["before"]), number(s["after"])] for s in answer["students"]]
+        show.table(["student", "before", "after"], rows, right=[1, 2])
 
 
 def register_server(app: typer.Typer) -> None:

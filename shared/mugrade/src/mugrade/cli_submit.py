@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
     app.command()(sync)
     app.command()(receipts)
     app.command()(verify)
+    app.command()(timing)
 
 
 def submit(
@@ -261,10 +262,11 @@ def verify(
     what: Annotated[
         str | None, typer.Argument(metavar="[FILE|RECEIPT]", help="All stored ones when left out.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Check receipts against the grader's public key, without network."""
     folders = Folders.of_user()
-    show = screen()
+    show = screen(as_json)
     if what is None:
         texts = {
             str(path): path.read_text("utf-8")
@@ -279,11 +281,40 @@ def verify(
             raise UsageFault(
                 f"{what} is neither a file nor a receipt; `mugrade receipts --json` lists files."
             ) from None
-    if not texts:
+    known = client_receipts.known_keys(folders)
+    checked = [(name, *client_receipts.check(text, known)) for name, text in texts.items()]
+    if as_json:
+        show.json([{"file": name, "ok": good, "message": words} for name, good, words in checked])
+    elif not checked:
         show.say("No receipts yet; `mugrade submit` stores one for each attempt.")
-    bad = 0
-    for name, text in texts.items():
-        good, sentence = client_receipts.check(text, client_receipts.known_keys(folders))
-        bad += not good
-        show.say(f"{'ok  ' if good else 'BAD '} {sentence}" + ("" if good else f" ({name})"))
-    raise typer.Exit(Exit.WRONG if bad else Exit.OK)
+    else:
+        for name, good, words in checked:
+            show.say(f"{'ok  ' if good else 'BAD '} {words}" + ("" if good else f" ({name})"))
+    raise typer.Exit(Exit.OK if all(good for _, good, _ in checked) else Exit.WRONG)
+
+
+def timing(
+    homework: Annotated[str, typer.Argument(help="Homework, for example hw3.")],
+    problem: Annotated[str, typer.Argument(help="A speed problem that you have solved.")],
+    seconds: Annotated[float, typer.Argument(min=1e-9, help="How long your program takes.")],
+    device: Annotated[str, typer.Option(help="What it ran on, in a few words.")] = "",
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Report your running time for the leaderboard of a speed problem."""
+    session = open_session(server)
+    path = f"assignments/{homework}/problems/{problem}"
+    session.v1().call("POST", f"{path}/timing", json={"seconds": seconds, "device": device})
+    entries = session.v1().call("GET", f"{path}/leaderboard")["entries"]
+    show = screen(as_json)
+    if as_json:
+        show.json(entries)
+        return
+    show.say(
+        f"Reported: {seconds:g} seconds. You are listed once you choose a name at {session.server}data."
+    )
+    if entries:
+        rows = [
+            [n, e["name"], f"{e['seconds']:.4g}", e["device"]] for n, e in enumerate(entries, 1)
+        ]
+        show.table(["place", "name", "seconds", "device"], rows, right=[0, 2])

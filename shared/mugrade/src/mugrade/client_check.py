@@ -6,11 +6,17 @@ grader's own. Each finding is one sentence naming problem and case.
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mugrade.client_errors import UsageFault
 from mugrade.client_run import HookResult, run_hooks
 from mugrade.compare import Tolerance, compare
 from mugrade.encoding import decode
@@ -26,6 +32,26 @@ def by_problem(results: Sequence[HookResult]) -> Runs:
     return out
 
 
+@dataclass(frozen=True)
+class WrongTree:
+    """A tree whose values must not be taken for right ones.
+
+    Attributes:
+        problem: only this problem's hook is run in it (a mutant of one problem); None: all.
+        empty: not one case may match (the empty handout); otherwise not all of a variant's.
+    """
+
+    folder: Path
+    problem: str | None = None
+    empty: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> WrongTree:
+        """`DIR` or `PROBLEM=DIR`."""
+        problem, equals, folder = text.partition("=")
+        return cls(Path(folder), problem) if equals else cls(Path(text))
+
+
 class Checker:
     """Runs and compares the hooks of one selection.
 
@@ -33,57 +59,63 @@ class Checker:
         plan: the plan with its variants; copied for every run.
         folder: the reference's tree.
         tolerances: by problem; the default for others.
+        tell: called with one line of progress at a time.
     """
 
     def __init__(
         self, plan: Plan, folder: Path, *, select: str | None = None, flags: Sequence[str] = (),
-        tolerances: dict[str, Tolerance] | None = None,
+        tolerances: dict[str, Tolerance] | None = None, tell: Callable[[str], None] = lambda line: None,
     ) -> None:  # fmt: skip
         self.plan, self.folder, self.select, self.flags = plan, folder, select, flags
-        self.tolerances = tolerances or {}
+        self.tolerances, self.tell = tolerances or {}, tell
+        self.seconds = 0.0
 
-    def run(self, folder: Path | None = None, environment: dict[str, str] | None = None) -> Runs:
-        return by_problem(
-            run_hooks(
-                self.plan,
-                folder or self.folder,
-                select=self.select,
-                flags=self.flags,
-                environment=environment,
-            )
-        )
+    def run(
+        self,
+        folder: Path | None = None,
+        environment: dict[str, str] | None = None,
+        only: list[str] | None = None,
+        timeout: float | None = None,
+    ) -> Runs:
+        plan = dataclasses.replace(self.plan, only=only or self.plan.only)
+        began = time.monotonic()
+        results = run_hooks(
+            plan, folder or self.folder, select=None if only else self.select, flags=self.flags,
+            environment=environment, timeout=timeout,
+        )  # fmt: skip
+        self.seconds = max(self.seconds, time.monotonic() - began)
+        return by_problem(results)
 
-    def differences(self, expected: HookResult, found: HookResult | None) -> list[str]:
-        """The labels of the cases in which `found` would not be graded right."""
+    def matches(self, expected: HookResult, found: HookResult | None) -> list[bool]:
+        """For each case, whether `found` would be graded right."""
         tolerance = self.tolerances.get(expected.problem, Tolerance())
-        wrong = []
-        for index, case in enumerate(expected.cases):
-            claim = found.cases[index]["value"] if found and index < len(found.cases) else None
-            if (
-                found is None
-                or not compare(decode(case["value"]), decode(claim), tolerance).correct
-            ):
-                wrong.append(case["label"])
-        return wrong
+        claims = [] if found is None else [decode(case["value"]) for case in found.cases]
+        return [
+            index < len(claims) and compare(decode(case["value"]), claims[index], tolerance).correct
+            for index, case in enumerate(expected.cases)
+        ]
 
     def examine(
         self,
         reference: Runs,
         *,
-        must_differ: Sequence[Path] = (),
+        wrong: Sequence[WrongTree] = (),
         vary: Sequence[dict[str, str]] = (),
+        allow_constant: bool = False,
     ) -> dict[str, list[str]]:
         """All findings, by problem; an empty list is a pass."""
-        findings = {name: own_findings(results) for name, results in reference.items()}
+        findings = {
+            name: own_findings(results, allow_constant) for name, results in reference.items()
+        }
         reference = {name: results for name, results in reference.items() if not findings[name]}
         if not reference:
             return findings
         self._must_agree(reference, self.run(), "in a second run", findings)
         for environment in vary:
             words = "with " + " ".join(f"{k}={v}" for k, v in environment.items())
+            self.tell(f"Running the hooks {words} ...")
             self._must_agree(reference, self.run(environment=environment), words, findings)
-        for tree in must_differ:
-            self._must_not_match(reference, self.run(tree), tree, findings)
+        self._must_not_match(reference, wrong, findings)
         return findings
 
     def _must_agree(
@@ -91,21 +123,56 @@ class Checker:
     ) -> None:
         for name, results in reference.items():
             other = {result.variant: result for result in again.get(name, [])}
-            wrong = {label for r in results for label in self.differences(r, other.get(r.variant))}
+            wrong = {
+                case["label"]
+                for result in results
+                for case, good in zip(result.cases, self.matches(result, other.get(result.variant)))
+                if not good
+            }
             findings[name] += [
                 f"case {label!r} is another value {words}" for label in sorted(wrong)
             ]
 
     def _must_not_match(
-        self, reference: Runs, found: Runs, tree: Path, findings: dict[str, list[str]]
+        self, reference: Runs, trees: Sequence[WrongTree], findings: dict[str, list[str]]
     ) -> None:
-        for name, results in reference.items():
-            other = {result.variant: result for result in found.get(name, [])}
-            if not any(self.differences(r, other.get(r.variant)) for r in results):
-                findings[name].append(f"{tree} matches in every case and must not")
+        """Run every wrong tree, several at a time, and look for what it would get points for."""
+        trees = [t for t in trees if t.problem is None or t.problem in reference]
+        patience = 60 + 20 * self.seconds  # a wrong loop may never end
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            runs = [pool.submit(self._run_wrong, tree, reference, patience) for tree in trees]
+            for number, (tree, run) in enumerate(zip(trees, runs), 1):
+                self.tell(f"Wrong tree {number} of {len(trees)}: {tree.folder.name} ...")
+                found = run.result()
+                for name in [tree.problem] if tree.problem else reference:
+                    findings[name] += self._undeserved(tree, reference[name], found.get(name, []))
+
+    def _run_wrong(self, tree: WrongTree, reference: Runs, timeout: float) -> Runs:
+        try:
+            return self.run(
+                tree.folder, None, [tree.problem] if tree.problem else list(reference), timeout
+            )
+        except UsageFault as fault:
+            if fault.code == "broken":  # what cannot be imported gets no points
+                return {}
+            raise
+
+    def _undeserved(
+        self, tree: WrongTree, expected: list[HookResult], found: list[HookResult]
+    ) -> list[str]:
+        """At most one finding: where the tree's values would be graded right."""
+        others = {result.variant: result for result in found}
+        for result in expected:
+            good = self.matches(result, others.get(result.variant))
+            if all(good):
+                return [f"{tree.folder} matches in every case of variant {result.variant}"]
+            if tree.empty and any(good):
+                label = result.cases[good.index(True)]["label"]
+                return [f"{tree.folder} matches in the case {label!r}: points for nothing"]
+        return []
 
 
-def own_findings(results: list[HookResult]) -> list[str]:
+def own_findings(results: list[HookResult], allow_constant: bool = False) -> list[str]:
     """What can be seen from the reference's runs alone."""
     out = [
         f"the hook did not finish (variant {r.variant}): {r.message or r.outcome}"
@@ -121,7 +188,7 @@ def own_findings(results: list[HookResult]) -> list[str]:
         return [f"variants have different numbers of cases: {sorted(lengths)}"]
     out += [f"case {c['label']!r} is empty" for c in results[0].cases if is_empty(c["value"])]
     constant = constant_cases(results)
-    if 0 < len(constant) < len(results[0].cases):
+    if not allow_constant and 0 < len(constant) < len(results[0].cases):
         labels = ", ".join(repr(results[0].cases[i]["label"]) for i in constant)
         out.append(f"the same value in every variant, although other cases vary: {labels}")
     return out

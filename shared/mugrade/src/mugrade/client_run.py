@@ -27,6 +27,8 @@ HOOK_FLAGS = [
     "-p", "no:randomly", "-p", "no:xdist", "-p", "no:cacheprovider",
 ]  # fmt: skip
 PYTEST_USAGE_ERROR = 4
+TIMED_OUT = 124
+"""Stands for the status of a process that was ended; what `timeout(1)` uses."""
 QUIET_FLAGS = ["-q", "--no-header", "--no-summary", "--tb=no"]
 SHOWN = ("-s", "-v", "-vv", "--pdb", "--capture=no", "--trace")
 
@@ -57,22 +59,29 @@ class HookResult:
 
 def run_hooks(
     plan: Plan, folder: Path, *, select: str | None = None, flags: Sequence[str] = (),
-    environment: dict[str, str] | None = None,
+    environment: dict[str, str] | None = None, timeout: float | None = None,
 ) -> list[HookResult]:  # fmt: skip
     """Run the hooks that `plan` and the `-k` expression `select` choose, in `folder`.
 
+    Args:
+        timeout: seconds after which the hook that is running counts as crashed.
+
     Raises:
-        UsageFault: no hook matches, or the tests could not be collected; it says why.
+        UsageFault: no hook matches, or (code `broken`) the tests could not be collected.
     """
+    if not folder.is_dir():
+        raise UsageFault(f"There is no folder {folder}; name a homework's tree.")
     with tempfile.TemporaryDirectory(prefix="mugrade-") as scratch:
         plan.out = str(Path(scratch, "results.jsonl"))
         plan_file = Path(scratch, "plan.json")
         plan.save(plan_file)
         command = _command(select, flags)
-        outcome = _start(command, folder, _environment(plan_file, environment, plugins=False))
+        settings = _environment(plan_file, environment, plugins=False)
+        outcome = _start(command, folder, settings, timeout)
         if outcome[0] == PYTEST_USAGE_ERROR and not Path(plan.out).exists():
             # An option in the homework's own pytest settings may belong to a plugin.
-            outcome = _start(command, folder, _environment(plan_file, environment, plugins=True))
+            settings = _environment(plan_file, environment, plugins=True)
+            outcome = _start(command, folder, settings, timeout)
         return _read_results(Path(plan.out), *outcome, folder, select)
 
 
@@ -82,13 +91,18 @@ def _command(select: str | None, flags: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "pytest", *HOOK_FLAGS, *quiet, *chosen, *flags]
 
 
-def _start(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+def _start(
+    command: list[str], folder: Path, environment: dict[str, str], timeout: float | None
+) -> tuple[int, str]:
     """Run to the end; the output is kept unless it is meant for the person at the terminal."""
     kept = None if any(flag in SHOWN for flag in command) else subprocess.PIPE
-    done = subprocess.run(
-        command, cwd=folder, env=environment, check=False, stdout=kept,
-        stderr=subprocess.STDOUT if kept else None,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, check=False, stdout=kept,
+            stderr=subprocess.STDOUT if kept else None, timeout=timeout,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return TIMED_OUT, ""
     return done.returncode, (done.stdout or b"").decode("utf-8", "replace")
 
 
@@ -116,7 +130,7 @@ def _read_results(
     for event in events:
         by_event.setdefault(event.pop("event"), []).append(event)
     if "broken" in by_event:
-        raise UsageFault(_broken_sentence(by_event["broken"][0]))
+        raise UsageFault(_broken_sentence(by_event["broken"][0]), code="broken")
     results = [HookResult(**event) for event in by_event.get("result", [])]
     crashed = by_event.get("started", [])[-1:]
     if crashed and not any(_same_run(result, crashed[0]) for result in results):
@@ -133,6 +147,8 @@ def _same_run(result: HookResult, started: dict[str, Any]) -> bool:
 
 
 def _crash_sentence(status: int) -> str:
+    if status == TIMED_OUT:
+        return "the hook took too long and was ended"
     if status < 0:
         try:
             name = signal.Signals(-status).name

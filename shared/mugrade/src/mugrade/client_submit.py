@@ -288,9 +288,11 @@ def fill(row: Row, answer: dict[str, Any], entry: Entry) -> None:
             continue
         index = case.get("index", 0)
         place = entry.places[index] if index < len(entry.places) else None
+        # The hook's own words where it spoke: published labels are those of variant 0.
+        own = entry.body["cases"][index]["label"] if index < len(entry.body["cases"]) else None
         row.failures.append(
             Failure(
-                case.get("label") or f"case {index + 1}",
+                own or case.get("label") or f"case {index + 1}",
                 case.get("kind") or "different",
                 f"{place[0]}:{place[1]}" if place else "",
                 case.get("submitted_shape"),

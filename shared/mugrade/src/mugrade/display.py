@@ -138,7 +138,7 @@ def _status_cells(problem: dict[str, Any]) -> list[Any]:
             else f"{best['correct']} of {best['cases']} cases"
         )
     return [problem["id"], word, number(best["score"]) if best else "-", number(problem.get("points")),
-            problem.get("attempts", 0), problem.get("tries_left", "")]  # fmt: skip
+            problem.get("attempts", 0), number(problem.get("tries_left"))]  # fmt: skip
 
 
 def _cells(row: Row) -> list[Any]:
@@ -152,7 +152,7 @@ def _cells(row: Row) -> list[Any]:
         cases,
         points,
         best,
-        "-" if row.tries_left is None else row.tries_left,
+        number(row.tries_left),
     ]
 
 

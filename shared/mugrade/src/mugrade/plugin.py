@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import _pytest
 import pytest
 
 from mugrade.recorder import Recording, recording, variant_seed
@@ -150,9 +151,10 @@ def _skip_reason(text: str) -> str:
 
 def short_trace(error: BaseException, limit: int = 6) -> list[dict[str, Any]]:
     """The last frames of the way into the student's code, without pytest's and our own."""
+    hidden = (OWN_CODE, str(Path(pytest.__file__).parent), str(Path(_pytest.__file__).parent))
     frames = [
         {"file": f.filename, "line": f.lineno, "function": f.name, "text": f.line or ""}
         for f in traceback.extract_tb(error.__traceback__)
-        if not f.filename.startswith(OWN_CODE)
+        if not f.filename.startswith(hidden)
     ]
     return frames[-limit:]

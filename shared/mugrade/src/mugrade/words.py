@@ -41,15 +41,19 @@ def number(value: Any) -> str:
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
+def count(many: int, thing: str) -> str:
+    """`1 case`, `2 cases`."""
+    return f"{many} {thing}{'' if many == 1 else 's'}"
+
+
 def distance(moment: dt.datetime, now: dt.datetime) -> str:
     """`in 3 days`, `20 minutes ago`."""
     seconds = (moment - now).total_seconds()
     size = abs(seconds)
     if size < 5400:
-        count, unit = max(1, round(size / 60)), "minute"
+        words = count(max(1, round(size / 60)), "minute")
     elif size < 2 * 86400:
-        count, unit = round(size / 3600), "hour"
+        words = count(round(size / 3600), "hour")
     else:
-        count, unit = round(size / 86400), "day"
-    words = f"{count} {unit}{'' if count == 1 else 's'}"
+        words = count(round(size / 86400), "day")
     return f"in {words}" if seconds > 0 else f"{words} ago"

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from fake import KEY, FakeGrader
 from mugrade import cli
 from mugrade.cli_staff import publication
+from mugrade.client_check import by_problem
 from mugrade.client_run import run_hooks
 from mugrade.plugin import Plan
 
@@ -82,8 +83,8 @@ def make_homework(folder: Path) -> Path:
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     """What `mugrade publish hw0` sends, by problem; computed once, the hooks always give the same."""
     folder = make_homework(tmp_path_factory.mktemp("solved") / "hw0")
-    results = run_hooks(Plan("hw0", out=""), folder)
-    return {result.problem: publication([result]) for result in results}
+    results = by_problem(run_hooks(Plan("hw0", out="", pool=2), folder))
+    return {problem: publication(variants) for problem, variants in results.items()}
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import requests
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from live import COURSE, live_grader
+from mugrade.client import Connection, Grader
 
 
 @pytest.fixture
@@ -24,11 +25,11 @@ def real(homework, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def published(real, mugrade, monkeypatch):
-    monkeypatch.setenv("MUGRADE_KEY", real.staff_key)
-    done = mugrade("publish", "hw0")
-    assert done.status == 0, done.out + done.err
-    monkeypatch.delenv("MUGRADE_KEY")
+def published(real, answers):
+    """Both problems in two variants, sent as `mugrade publish` sends them."""
+    staff = Grader(Connection(real.url, real.staff_key))
+    for problem, body in answers.items():
+        staff.publish("hw0", problem, body)
     return real
 
 
@@ -73,6 +74,15 @@ def student(published, mugrade):
         done = mugrade("login", "--server", published.url)
     assert done.status == 0 and "Ada" in done.out, done.err
     return session
+
+
+def test_publish_from_the_terminal(real, mugrade, monkeypatch):
+    monkeypatch.setenv("MUGRADE_KEY", real.staff_key)
+    done = mugrade("publish", "hw0")
+    assert done.status == 0, done.out + done.err
+    assert done.out.count("revision 1: 2 cases, 2 variants") == 2
+    again = mugrade("publish", "hw0", "--json")
+    assert [row["message"] for row in json.loads(again.out)] == ["unchanged, still revision 1"] * 2
 
 
 def test_login_by_device_code_submit_and_see_it_on_the_page(published, student, mugrade):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 
 import numpy as np
 import pytest
 from fake import KEY
+from mugrade import client_run
 from mugrade.client_check import is_empty
 from mugrade.encoding import encode
 from mugrade.recorder import variant_seed
@@ -79,22 +82,66 @@ def test_a_case_that_is_constant_while_others_vary_is_refused(homework, grader, 
     assert grader.published["double"]["constant_cases"] == [0]
 
 
-def test_wrong_trees_must_differ(homework, mugrade, tmp_path):
-    mutant, same = tmp_path / "mutant", tmp_path / "same"
-    for tree in (mutant, same):
+@pytest.fixture
+def copy(homework, tmp_path):
+    """Make a copy of the solved tree with one line of `src/work.py` or of the hooks changed."""
+
+    def make(name: str, old: str, new: str, file: str = "src/work.py"):
+        tree = tmp_path / name
         shutil.copytree(homework, tree, ignore=shutil.ignore_patterns("__pycache__"))
-    replace(mutant / "src" / "work.py", "return 2 * x", "return 2.0001 * x")
-    empty = tmp_path / "empty"
-    shutil.copytree(mutant, empty, ignore=shutil.ignore_patterns("__pycache__"))
-    replace(
-        empty / "src" / "work.py", "return 2.0001 * x", 'raise NotImplementedError("hw0/double")'
-    )
-    good = mugrade(
-        "check", "hw0", "double", "--must-differ", str(mutant), "--must-differ", str(empty)
-    )
-    assert good.status == 0, good.out
+        replace(tree / file, old, new)
+        return tree
+
+    return make
+
+
+def test_wrong_trees_must_differ(homework, mugrade, copy):
+    wrong = copy("wrong", "return 2 * x", "return 2.0001 * x")
+    unwritten = copy("unwritten", "return 2 * x", 'raise NotImplementedError("hw0/double")')
+    broken = copy("broken", "import numpy as np", "import numpy as np, no_such_module")
+    options = [word for tree in (wrong, unwritten, broken) for word in ("--must-differ", str(tree))]
+    good = mugrade("check", "hw0", "double", *options)
+    assert good.status == 0, good.out + good.err
+    same = copy("same", "return 2 * x", "return x + x")
     bad = mugrade("check", "hw0", "double", "--must-differ", str(same))
-    assert bad.status == 1 and "must not" in bad.out
+    assert bad.status == 1 and "matches in every case" in " ".join(bad.out.split())
+
+
+def test_a_wrong_tree_that_is_right_in_one_variant_is_found(homework, mugrade, copy):
+    seed = variant_seed("hw0", "norm", 1)
+    lucky = copy(
+        "lucky", "work.norm(m", f"(mugrade.seed == {seed}) * work.norm(m", "tests/test_work.py"
+    )
+    assert (
+        mugrade("check", "hw0", "norm", "--variants", "1", "--must-differ", str(lucky)).status == 0
+    )
+    done = mugrade("check", "hw0", "norm", "--must-differ", str(lucky))
+    assert done.status == 1 and "variant 1" in " ".join(done.out.split())
+
+
+def test_not_one_case_of_the_empty_handout_may_match(homework, mugrade, copy):
+    generous = copy("generous", "work.double(np", "2 * (np", "tests/test_work.py")
+    replace(generous / "src" / "work.py", "return 2 * x", "return None")
+    assert mugrade("check", "hw0", "double", "--must-differ", str(generous)).status == 0
+    done = mugrade("check", "hw0", "double", "--empty", str(generous))
+    assert done.status == 1 and "points for nothing" in " ".join(done.out.split())
+
+
+def test_a_mutant_of_one_problem_is_not_asked_about_others(homework, mugrade, copy):
+    mutant = copy("mutant", "return 2 * x", "return 3 * x")
+    assert mugrade("check", "hw0", "--must-differ", str(mutant)).status == 1  # norm is right in it
+    assert mugrade("check", "hw0", "--must-differ", f"double={mutant}").status == 0
+
+
+def test_a_hook_that_never_ends_is_ended(tmp_path):
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    status, _ = client_run._start(command, tmp_path, dict(os.environ), timeout=0.5)
+    assert "took too long" in client_run._crash_sentence(status)
+
+
+def test_a_tree_that_is_not_there_is_a_sentence(homework, mugrade, tmp_path):
+    done = mugrade("check", "hw0", "--must-differ", str(tmp_path / "nowhere"))
+    assert done.status == 2 and "There is no folder" in done.err
 
 
 def test_values_must_agree_in_other_environments(homework, mugrade, rewrite):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import requests
 import typer
+from mugrade import cli
 from mugrade.encoding import encode
 from mugrade.server import commands
 from typer.testing import CliRunner
@@ -28,12 +29,12 @@ def start():
     """Start `serve` in a process of its own; yields a function that returns what it announced."""
     running = []
 
-    def begin(*options, **environment):
+    def begin(*options, cwd=None, **environment):
         code = "from mugrade.server.commands import serve; import typer; typer.run(serve)"
         process = subprocess.Popen(
             [sys.executable, "-c", code, "--port", "0", "--json", *map(str, options)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, **environment},
+            env={**os.environ, **environment}, cwd=cwd,
         )  # fmt: skip
         running.append(process)
         line = process.stdout.readline()
@@ -110,13 +111,14 @@ def test_solo_grades_with_sealed_answers_and_ships_no_solution(start, tmp_path, 
     values = [np.linspace(1, 2, 7) * 12345.678, {"loss": 0.123456789}, "secret-word"]
     assert lite.staff.publish("hw0/add", values).status_code == 200
     sealed = lite.staff.get("/sealed-answers").json()
-    answers, course = tmp_path / "answers.json.gz", tmp_path / "course.toml"
-    commands.write_answers(answers, sealed)
-    course.write_text(COURSE)
+    below = tmp_path / "released" / "hw0"
+    below.mkdir(parents=True)
+    commands.write_answers(tmp_path / "released" / "answers.json.gz", sealed)
     text = json.dumps(sealed)
     assert "secret-word" not in text and "0.1234" not in text and "12345.6" not in text
 
-    told = start("--solo", "--course", course, "--answers", answers, "--data", tmp_path / "solo")
+    told = start("--solo", "--data", tmp_path / "solo", cwd=below)  # finds them in a folder above
+    assert told["course"] == "demo"
     key = run(app, ["token", "you@localhost", "--data", str(tmp_path / "solo")]).output.strip()
     wait_until_ready(told["address"])
     url = told["address"] + "api/v1/assignments/hw0/problems/add/attempts"
@@ -132,3 +134,29 @@ def test_solo_grades_with_sealed_answers_and_ships_no_solution(start, tmp_path, 
         url, json={"cases": right, "accept_late": True}, headers=headers, timeout=10
     )
     assert answer.json()["correct"] == 3, answer.text
+    headers = {"Authorization": f"Bearer {key}"}
+    shown = requests.get(told["address"] + "api/v1/assignments/hw0", headers=headers, timeout=10)
+    assert shown.json()["due_at"] is None and shown.json()["problems"][0]["tries_left"] is None
+
+
+@pytest.mark.parametrize(
+    "command, words",
+    [
+        (["init", "nowhere.toml"], "nowhere.toml cannot be read"),
+        (["serve", "--course", "nowhere.toml"], "nowhere.toml cannot be read"),
+        (["serve", "--solo"], "There is no answers.json.gz here"),
+        (["serve", "--answers", "nowhere.gz"], "nowhere.gz cannot be read"),
+        (["serve", "--answers", "broken.gz"], "broken.gz is no sealed answers file"),
+        (["serve", "--answers", "other.gz"], "other.gz is no sealed answers file"),
+        (["serve", "--port", "1", "--host", "192.0.2.1"], "Cannot listen"),
+        (["link", "nobody@example.org"], "none"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_status_2(tmp_path, monkeypatch, capfd, command, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.gz").write_bytes(b"\x1f\x8bnonsense")
+    (tmp_path / "other.gz").write_text("{}")
+    status = cli.run([*command, "--data", str(tmp_path / "data")])
+    told = capfd.readouterr()
+    assert status == 2 and words in " ".join(told.err.split()), told.err
+    assert "Traceback" not in told.err

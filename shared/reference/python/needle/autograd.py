@@ -59,21 +59,18 @@ class Op:
             A Tensor (one input), or a tuple of Tensors, each of the shape of its input. They are
             made by needle's own operators, so that they can be differentiated again.
         """
-        raise NotImplementedError(
-            f"{self} has no gradient: define {self}.gradient(out_grad, node), or detach() its inputs"
-        )
+        raise NotImplementedError(f"{self} has no gradient: define gradient(out_grad, node)")
 
     def gradient_as_tuple(self, out_grad, node):
         """`gradient`, always as a tuple with one adjoint for each input of `node`.
 
         An adjoint may be None where the input is a constant (`requires_grad` False).
         """
-        if out_grad is None:
-            return (None,) * len(node._node.inputs)
-        grads = self.gradient(out_grad, node)
-        if not isinstance(grads, tuple):
-            grads = tuple(grads) if isinstance(grads, list) else (grads,)
         inputs = node._node.inputs
+        if out_grad is None:
+            return (None,) * len(inputs)
+        grads = self.gradient(out_grad, node)
+        grads = tuple(grads) if isinstance(grads, (tuple, list)) else (grads,)
         if len(grads) != len(inputs):
             raise ValueError(f"{self}.gradient gave {len(grads)} gradients for {len(inputs)} inputs")
         for grad, value in zip(grads, inputs):
@@ -88,10 +85,8 @@ class Op:
             raise TypeError(f"{self}.gradient must return Tensors, got {type(grad).__name__}")
         given, wanted = (getattr(data, "shape", None) for data in (grad._node.data, value.data))
         if given and wanted and math.prod(given) != math.prod(wanted):
-            raise ValueError(
-                f"{self}.gradient returned shape {given} for an input of shape {wanted}: a "
-                "gradient has the shape of its input; broadcast inputs explicitly (broadcast_to)"
-            )
+            shapes = f"shape {given} for an input of shape {wanted}"
+            raise ValueError(f"{self}.gradient returned {shapes}: sum back what was broadcast")
 
 
 class TensorOp(Op):
@@ -141,7 +136,7 @@ class Node:
 def _compute(op, arrays):
     """The result of `op` on `arrays`; an error names operator and shapes."""
     if op is None:
-        raise RuntimeError("a leaf of the graph has no data: make leaves with Tensor(array)")
+        raise RuntimeError("a leaf of the graph was never computed: make leaves with Tensor(array)")
     try:
         data = op.compute(*arrays)
     except (ValueError, AssertionError) as error:
@@ -244,13 +239,11 @@ class Value:
                 kind = type(value).__name__
                 raise TypeError(f"{op} takes Tensors, got {kind}: wrap arrays in Tensor(...)")
             requires_grad = requires_grad or value._node.requires_grad
+        data = None if LAZY_MODE else _compute(op, [v.realize_cached_data() for v in inputs])
+        if not requires_grad and not LAZY_MODE:
+            return cls.make_const(data)
         result = _new(cls)
-        if LAZY_MODE:
-            result._init(op, inputs, requires_grad=requires_grad)
-        else:
-            data = _compute(op, [value.realize_cached_data() for value in inputs])
-            op, inputs = (op, inputs) if requires_grad else (None, ())
-            result._init(op, inputs, cached_data=data, requires_grad=requires_grad)
+        result._init(op, inputs, cached_data=data, requires_grad=requires_grad)
         return result
 
     def detach(self):
@@ -305,12 +298,13 @@ class Tensor(Value):
         is_tensor = isinstance(array, Tensor)
         if is_tensor or (BACKEND == "nd" and isinstance(array, NDArray)):
             device = device or array.device  # a NumPy array's `.device` is a string
-        if is_tensor and (device, dtype or array.dtype) == (array.device, array.dtype):
-            data = array.realize_cached_data()
-        else:
-            values, dtype = (array.numpy(), dtype or array.dtype) if is_tensor else (array, dtype)
-            data = Tensor._array_from_numpy(values, device or default_device(), dtype)
-        self._init(None, (), cached_data=data, requires_grad=requires_grad)
+        if is_tensor:
+            dtype = dtype or array.dtype
+            shares = (device, dtype) == (array.device, array.dtype)
+            array = array.realize_cached_data() if shares else array.numpy()
+        if not (is_tensor and shares):
+            array = Tensor._array_from_numpy(array, device or default_device(), dtype)
+        self._init(None, (), cached_data=array, requires_grad=requires_grad)
 
     @staticmethod
     def _array_from_numpy(numpy_array, device, dtype):
@@ -327,9 +321,9 @@ class Tensor(Value):
     @data.setter
     def data(self, value):
         assert isinstance(value, Tensor), f"data must be a Tensor, got {type(value).__name__}"
-        for what in ("dtype", "device"):  # dtype: some step before this one left float32?
-            given, expected = getattr(value, what), getattr(self, what)
-            assert given == expected, f"data of {what} {given} cannot replace data of {expected}"
+        same = value.dtype == self.dtype and value.device == self.device
+        # Another dtype: some step before this one left float32.
+        assert same, f"{value.dtype} on {value.device} cannot replace {self.dtype} on {self.device}"
         self._node.data = value.realize_cached_data()
 
     shape = property(lambda self: self.realize_cached_data().shape, doc="Tuple of ints.")
@@ -360,8 +354,7 @@ class Tensor(Value):
         Args:
             out_grad: the adjoint of this tensor, of its shape and dtype; default: ones.
         """
-        if out_grad is None:
-            out_grad = init.ones_like(self)
+        out_grad = init.ones_like(self) if out_grad is None else out_grad
         if not isinstance(out_grad, Tensor):
             raise TypeError(f"backward takes a Tensor, got {type(out_grad).__name__}")
         for what in ("shape", "device", "dtype"):
@@ -405,8 +398,7 @@ class Tensor(Value):
     def __neg__(self):
         return ops.negate(self)
 
-    def matmul(self, other):
-        return ops.matmul(self, other)
+    matmul = __matmul__
 
     def sum(self, axes=None):
         return ops.summation(self, axes)

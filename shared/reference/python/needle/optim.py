@@ -7,7 +7,7 @@ replaces the data of the parameters and leaves the gradients as they are.
 import math
 
 ### FROM hw4
-from . import init, ops
+from . import ops
 
 ### END
 
@@ -21,6 +21,10 @@ class Optimizer:
     def step(self):
         """Change every parameter that has a gradient."""
         raise NotImplementedError(f"{type(self).__name__} has no step: define step(self)")
+
+    def with_grad(self):
+        """The parameters that have a gradient, as a list."""
+        return [p for p in self.params if p.grad is not None]
 
     def reset_grad(self):
         """Forget all gradients."""
@@ -40,43 +44,29 @@ class SGD(Optimizer):
 
     def __init__(self, params, lr=0.01, momentum=0.0, weight_decay=0.0):
         super().__init__(params)
-        self.lr = lr
-        self.momentum = momentum
-        self.weight_decay = weight_decay
+        self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
         self.u = {}
 
     def step(self):
         ### BEGIN SOLUTION hw2/optim_sgd
         ### FROM hw4
-        if ops.fused_step(self, "fused_sgd", self.fused_update):
+        states = (self.u,) if self.momentum else ()
+        settings = (self.lr, self.momentum, self.weight_decay)
+        if ops.fused_step("sgd", self.with_grad(), states, *settings):
             return
         ### END
-        for p in self.params:
-            if p.grad is None:
-                continue
+        for p in self.with_grad():
             grad = p.grad.data + self.weight_decay * p.data
             self.u[p] = self.momentum * self.u.get(p, 0) + (1 - self.momentum) * grad
             p.data = p.data - self.lr * self.u[p]
         ### END SOLUTION
 
-    ### FROM hw4
-    def fused_update(self, kernel, p, data, grad, out):
-        """One parameter's step by the device's kernel, which changes u in place."""
-        u = None
-        if self.momentum:
-            if p not in self.u:
-                self.u[p] = init.zeros_like(p)
-            u = self.u[p].realize_cached_data().compact()._handle
-        kernel(data, grad, u, out, self.lr, self.momentum, self.weight_decay)
-
-    ### END
     def clip_grad_norm(self, max_norm=0.25):
         """Scale all gradients by one factor so that their common 2-norm is at most `max_norm`."""
         ### BEGIN SOLUTION hw2/optim_sgd
-        with_grad = [p for p in self.params if p.grad is not None]
-        norm = math.sqrt(sum(float((p.grad.numpy() ** 2).sum()) for p in with_grad))
+        norm = math.sqrt(sum(float((p.grad.numpy() ** 2).sum()) for p in self.with_grad()))
         if norm > max_norm:
-            for p in with_grad:
+            for p in self.with_grad():
                 p.grad = p.grad.data * (max_norm / norm)
         ### END SOLUTION
 
@@ -95,25 +85,19 @@ class Adam(Optimizer):
 
     def __init__(self, params, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0):
         super().__init__(params)
-        self.lr = lr
-        self.beta1 = beta1
-        self.beta2 = beta2
-        self.eps = eps
-        self.weight_decay = weight_decay
-        self.t = 0
-        self.m = {}
-        self.v = {}
+        self.lr, self.eps, self.weight_decay = lr, eps, weight_decay
+        self.beta1, self.beta2 = beta1, beta2
+        self.t, self.m, self.v = 0, {}, {}
 
     def step(self):
         ### BEGIN SOLUTION hw2/optim_adam
         self.t += 1
         ### FROM hw4
-        if ops.fused_step(self, "fused_adam", self.fused_update):
+        settings = (self.lr, self.beta1, self.beta2, self.eps, self.weight_decay, self.t)
+        if ops.fused_step("adam", self.with_grad(), (self.m, self.v), *settings):
             return
         ### END
-        for p in self.params:
-            if p.grad is None:
-                continue
+        for p in self.with_grad():
             grad = p.grad.data + self.weight_decay * p.data
             self.m[p] = self.beta1 * self.m.get(p, 0) + (1 - self.beta1) * grad
             self.v[p] = self.beta2 * self.v.get(p, 0) + (1 - self.beta2) * grad**2
@@ -121,18 +105,3 @@ class Adam(Optimizer):
             square = self.v[p] / (1 - self.beta2**self.t)
             p.data = p.data - self.lr * mean / (square**0.5 + self.eps)
         ### END SOLUTION
-
-    ### FROM hw4
-    def fused_update(self, kernel, p, data, grad, out):
-        """One parameter's step by the device's kernel, which changes m and v in place."""
-        for state in (self.m, self.v):
-            if p not in state:
-                state[p] = init.zeros_like(p)
-        m, v = (state[p].realize_cached_data().compact()._handle for state in (self.m, self.v))
-        corrections = (1 - self.beta1**self.t, 1 - self.beta2**self.t)
-        kernel(
-            data, grad, m, v, out, self.lr, self.beta1, self.beta2, self.eps, self.weight_decay,
-            *corrections,
-        )  # fmt: skip
-
-    ### END

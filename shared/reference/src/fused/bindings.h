@@ -1,4 +1,4 @@
-// Binds the fused kernels as functions fused_* of the CPU device's module.
+// Binds the fused kernels: class FusedLayer and function fused_step of the CPU device's module.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -5,10 +5,7 @@ import pickle
 
 import numpy as np
 
-from ..data_basic import Dataset
-
-_TRAIN_FILES = [f"data_batch_{k}" for k in range(1, 6)]
-_TEST_FILES = ["test_batch"]
+from ..data_basic import Dataset, read_file
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -20,48 +17,25 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module, name):
         if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
             return np.empty(0).__reduce__()[0]
-        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
+        if module == "numpy" and name in ("ndarray", "dtype"):
             return getattr(np, name)
         if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes for Python 2
-            return lambda text, encoding: text.encode(encoding)
+            return str.encode
         raise pickle.UnpicklingError(f"it refers to {module}.{name}, which no data set needs")
 
 
-def read_batch(path):
-    """Read one file of CIFAR-10.
+def parse_batch(file):
+    """What one file of CIFAR-10 holds.
 
     Returns:
         (pixels, labels): (n, 3072) uint8, for each image the red plane, then green, then blue,
         each of 32 rows of 32; and (n,) uint8, the classes 0 to 9.
-
-    Raises:
-        FileNotFoundError, ValueError: the file is missing, damaged, or no such batch.
     """
-    if not os.path.isfile(path):
-        raise FileNotFoundError(
-            f"{path} is missing: get the data set with `hw data`, or name its folder"
-        )
-    try:
-        with open(path, "rb") as file:
-            content = _ArraysOnly(file, encoding="bytes").load()
-        pixels, labels = content[b"data"], np.asarray(content[b"labels"])
-    except Exception as error:  # a damaged pickle can fail in any way
-        raise ValueError(
-            f"{path} is not a whole batch of CIFAR-10 ({type(error).__name__}: {error}): "
-            "delete it and fetch it again with `hw data`"
-        ) from error
-    rows = pixels.shape[0] if getattr(pixels, "ndim", 0) == 2 else None
-    if (
-        rows is None
-        or pixels.shape[1] != 3072
-        or pixels.dtype != np.uint8
-        or labels.shape != (rows,)
-        or (rows > 0 and not 0 <= labels.min() <= labels.max() <= 9)
-    ):
-        raise ValueError(
-            f"{path} does not hold images (n, 3072) of uint8 with n labels from 0 to 9: "
-            "delete it and fetch it again with `hw data`"
-        )
+    content = _ArraysOnly(file, encoding="bytes").load()
+    pixels, labels = np.asarray(content[b"data"]), np.asarray(content[b"labels"])
+    is_right = pixels.shape == (len(labels), 3072) and pixels.dtype == np.uint8
+    if not is_right or not np.isin(labels, range(10)).all():
+        raise ValueError("not images (n, 3072) of uint8 with n labels from 0 to 9")
     return pixels, labels.astype(np.uint8)
 
 
@@ -82,8 +56,9 @@ class CIFAR10Dataset(Dataset):
 
     def __init__(self, base_folder, train, p=0.5, transforms=None):
         super().__init__(transforms)
-        files = _TRAIN_FILES if train else _TEST_FILES
-        batches = [read_batch(os.path.join(base_folder, name)) for name in files]
+        names = [f"data_batch_{k}" for k in range(1, 6)] if train else ["test_batch"]
+        paths = [os.path.join(base_folder, name) for name in names]
+        batches = [read_file(path, "batch of CIFAR-10", parse_batch) for path in paths]
         ### BEGIN YOUR SOLUTION hw4/cifar10
         raise NotImplementedError("hw4/cifar10: CIFAR10Dataset.__init__ is yours to write")
         ### END YOUR SOLUTION

@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from ...autograd import Tensor
+from ..data_basic import read_file
 
 
 class Dictionary:
@@ -16,8 +17,7 @@ class Dictionary:
     """
 
     def __init__(self):
-        self.word2idx = {}
-        self.idx2word = []
+        self.word2idx, self.idx2word = {}, []
 
     def add_word(self, word):
         """The id of `word`, which is added if it is new."""
@@ -55,28 +55,17 @@ class Corpus:
         Raises:
             FileNotFoundError, ValueError: the file is missing or not text.
         """
-        lines = read_lines(path, max_lines)
+        lines = read_file(path, "text of words in UTF-8", parse_lines)[:max_lines]
         ### BEGIN YOUR SOLUTION hw4/ptb
         raise NotImplementedError("hw4/ptb: Corpus.tokenize is yours to write")
         ### END YOUR SOLUTION
 
 
-def read_lines(path, max_lines=None):
-    """The first `max_lines` lines (None: all) of a UTF-8 text, at least one."""
-    if not os.path.isfile(path):
-        raise FileNotFoundError(
-            f"{path} is missing: get the text with `hw data`, or name its folder"
-        )
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()[:max_lines]
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): "
-            "delete it and fetch it again with `hw data`"
-        ) from error
+def parse_lines(file):
+    """The lines of a UTF-8 text, at least one with a word."""
+    lines = file.read().decode("utf-8").splitlines()
     if not any(line.strip() for line in lines):
-        raise ValueError(f"{path} holds no words: delete it and fetch it again with `hw data`")
+        raise ValueError("it holds no words")
     return lines
 
 
@@ -100,10 +89,8 @@ def batchify(data, batch_size, device=None, dtype="float32"):
         NumPy array (len(data) // batch_size, batch_size).
     """
     if not 1 <= batch_size <= len(data):
-        raise ValueError(
-            f"a text of {len(data)} words cannot be cut into {batch_size} columns: "
-            "take a batch size from 1 to the number of words"
-        )
+        choice = f"take a batch size from 1 to {len(data)}"
+        raise ValueError(f"{len(data)} words cannot be cut into {batch_size} columns: {choice}")
     ### BEGIN YOUR SOLUTION hw4/ptb
     raise NotImplementedError("hw4/ptb: batchify is yours to write")
     ### END YOUR SOLUTION
@@ -122,11 +109,8 @@ def get_batch(batches, i, bptt, device=None, dtype=None):
         (data, target): Tensors (bptt, batch_size) and (bptt * batch_size,), the target row by row.
     """
     if not 0 <= i < len(batches) - 1:
-        raise ValueError(
-            f"row {i} of a text of {len(batches)} rows has no words that follow: "
-            f"take a row from 0 to {len(batches) - 2}"
-        )
-    dtype = dtype or "float32"
+        rows = f"row {i} of a text of {len(batches)} rows"
+        raise ValueError(f"{rows} has no words that follow: take one from 0 to {len(batches) - 2}")
     ### BEGIN YOUR SOLUTION hw4/ptb
     raise NotImplementedError("hw4/ptb: get_batch is yours to write")
     ### END YOUR SOLUTION

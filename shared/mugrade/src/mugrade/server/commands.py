@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import tempfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,12 +20,15 @@ from mugrade.server import coursefile
 from mugrade.server.app import create_app, utc_now
 from mugrade.server.db import Database
 from mugrade.server.models import Account, Course
-from mugrade.server.problems import ProblemError, not_found
+from mugrade.server.problems import ProblemError, invalid, not_found
 from mugrade.server.services import accounts, courses, keys, publishing, roster
 from mugrade.server.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 LINK_PATH = "link?code="
+ANSWERS = "answers.json.gz"
+"""The sealed answers that a released course carries in its folder."""
+
 DataDir = Annotated[Path | None, typer.Option("--data", help="Folder of the SQLite database.")]
 LOGGING: dict[str, Any] = {
     "version": 1,
@@ -66,16 +70,18 @@ def serve(
         Path | None, typer.Option(help="Course file to make or update first.")
     ] = None,
     answers: Annotated[
-        Path | None, typer.Option(help="Sealed answers of a released course.")
+        Path | None,
+        typer.Option(help=f"Sealed answers; with --solo, {ANSWERS} here or above is found."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Start the grader; without any configuration, on SQLite in your data folder."""
+    sealed = _sealed_answers(answers, search=solo and course is None)
     listening = _listen(host, port)
     port = listening.getsockname()[1]
     address = web or os.environ.get("MUGRADE_WEB") or f"http://{_url_host(host)}:{port}/"
     settings = _settings(data, web=address if address.endswith("/") else address + "/", solo=solo)
-    told = _prepare(settings, course, answers)
+    told = _prepare(settings, course, sealed)
     _announce(settings, host, told, as_json=as_json)
     _run(settings, listening, workers)
 
@@ -167,11 +173,31 @@ def write_answers(path: Path, sealed: dict[str, Any]) -> None:
 
 
 def read_answers(path: Path) -> dict[str, Any]:
-    raw = path.read_bytes()
+    """The content of a sealed answers file.
+
+    Raises:
+        ProblemError: it cannot be read, or is something else.
+    """
     try:
-        return json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
-    except (ValueError, OSError, EOFError):
-        raise ProblemError(400, "invalid", f"{path} is no sealed answers file.") from None
+        raw = path.read_bytes()
+    except OSError as error:
+        raise invalid(f"{path} cannot be read ({error.strerror}).") from None
+    try:
+        data = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
+    except (ValueError, OSError, EOFError, zlib.error):
+        data = None
+    whole = isinstance(data, dict) and {"course", "problems"} <= data.keys()
+    if not whole or data.get("format") != publishing.SEALED_FORMAT:
+        raise invalid(f"{path} is no sealed answers file; `mugrade seal` makes one.")
+    return data
+
+
+def _sealed_answers(given: Path | None, *, search: bool) -> dict[str, Any] | None:
+    """The answers named, or (`search`) those that lie here or in a folder above."""
+    here = Path.cwd()
+    places = [folder / ANSWERS for folder in (here, *here.parents)] if search else []
+    path = given or next(filter(Path.is_file, places), None)
+    return None if path is None else read_answers(path)
 
 
 def _settings(data: Path | None, **given: Any) -> Settings:
@@ -196,13 +222,13 @@ def _course(session: Session, course_id: str | None) -> Course:
     return found[0]
 
 
-def _prepare(settings: Settings, file: Path | None, answers: Path | None) -> Bootstrap:
+def _prepare(settings: Settings, file: Path | None, answers: dict[str, Any] | None) -> Bootstrap:
     """Make what a first start lacks: a course, somebody to run it, and in solo its answers."""
     database = _open(settings)
     with database.write() as session:
-        course = _first_course(session, settings, file)
+        course = _first_course(session, settings, file, answers)
         if answers is not None:
-            publishing.import_sealed(session, utc_now(), course.pk, read_answers(answers))
+            publishing.import_sealed(session, utc_now(), course.pk, answers)
         account = _first_account(session, course, solo=settings.solo)
         secret = accounts.one_time_link(session, utc_now(), account)
         told = Bootstrap(
@@ -212,30 +238,27 @@ def _prepare(settings: Settings, file: Path | None, answers: Path | None) -> Boo
     return told
 
 
-def _first_course(session: Session, settings: Settings, file: Path | None) -> Course:
+def _first_course(
+    session: Session, settings: Settings, file: Path | None, answers: dict[str, Any] | None
+) -> Course:
+    """The course of the file, of the answers, the one that stands, or an empty one."""
+    given = None
     if file is not None:
         given = coursefile.read(file)
-        if settings.solo:
-            given = _without_times(given)
-        return courses.apply_file(session, utc_now(), given, actor="mugrade serve")
-    standing = courses.courses(session)
-    if standing:
+    elif answers is not None:
+        given = coursefile.CourseFile.model_validate(answers["course"])
+    elif standing := courses.courses(session):
         return standing[0]
-    empty = coursefile.CourseFile(course=coursefile.CourseIn(id="course", title="My course"))
-    return courses.apply_file(session, utc_now(), empty, actor="mugrade serve")
-
-
-def _without_times(given: coursefile.CourseFile) -> coursefile.CourseFile:
-    """A solo course is never late, has no roster, and nobody to accept a project."""
-    none = {"opens_at": None, "due_at": None, "cutoff_at": None}
-    return given.model_copy(
-        update={
-            "assignment": [a.model_copy(update=none) for a in given.assignment],
-            "late": coursefile.LateIn(),
-            "certificate": given.certificate.model_copy(update={"project": False}),
-            "person": [],
-        }
-    )
+    elif settings.solo:
+        raise invalid(
+            f"There is no {ANSWERS} here or in a folder above; run this in the folder of a released "
+            "course, or name its file with --answers."
+        )
+    else:
+        given = coursefile.CourseFile(course=coursefile.CourseIn(id="course", title="My course"))
+    if settings.solo:
+        given = coursefile.for_one(given)
+    return courses.apply_file(session, utc_now(), given, actor="mugrade serve")
 
 
 def _first_account(session: Session, course: Course, *, solo: bool) -> Account:

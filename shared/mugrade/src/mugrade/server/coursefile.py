@@ -134,6 +134,19 @@ class CourseFile(_Part):
         return value.replace(tzinfo=zoneinfo.ZoneInfo(self.course.timezone))
 
 
+def for_one(given: CourseFile) -> CourseFile:
+    """The course for somebody alone: never late, no people, and nobody to accept a project."""
+    never = {"opens_at": None, "due_at": None, "cutoff_at": None}
+    return given.model_copy(
+        update={
+            "assignment": [a.model_copy(update=never) for a in given.assignment],
+            "late": LateIn(),
+            "certificate": given.certificate.model_copy(update={"project": False}),
+            "person": [],
+        }
+    )
+
+
 def parse(text: str, name: str = "COURSE.toml") -> CourseFile:
     """Read a course file; every fault is told with its place in the file."""
     try:
@@ -150,4 +163,10 @@ def parse(text: str, name: str = "COURSE.toml") -> CourseFile:
 
 
 def read(path: Path) -> CourseFile:
-    return parse(path.read_text(encoding="utf-8"), path.name)
+    """As `parse`, from a file; one that cannot be read is told in a sentence too."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise invalid(f"{path} cannot be read ({reason}); name a course file.") from None
+    return parse(text, path.name)

@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from mugrade.encoding import check_limits
 from mugrade.server import routing
-from mugrade.server.problems import ProblemError, invalid, not_found
+from mugrade.server.problems import ProblemError, gone, invalid, not_found
 from mugrade.server.schemas import RevisionIn, VariantIn
 from mugrade.server.services import accounts, public, publishing
 
@@ -115,7 +115,7 @@ def _refuse_pickles(request: Request) -> None:
     if form in ("application/x-www-form-urlencoded", "multipart/form-data") or any(
         name in request.query_params for name in _PICKLE_FIELDS
     ):
-        raise _gone()
+        raise gone()
 
 
 def _refuse_pickled(data: Any) -> None:
@@ -129,12 +129,4 @@ def _refuse_pickled(data: Any) -> None:
         except (binascii.Error, ValueError):
             return
         if raw[:1] == b"\x80" and 2 <= (raw[1] if len(raw) > 1 else 0) <= 5:
-            raise _gone()
-
-
-def _gone() -> ProblemError:
-    return ProblemError(
-        410,
-        "gone",
-        "This client sends pickles, which are never read; install the current mugrade client.",
-    )
+            raise gone()

@@ -68,6 +68,15 @@ def not_found(what: str) -> ProblemError:
     return ProblemError(404, "not_found", f"There is no {what} here that you may see.")
 
 
+def gone() -> ProblemError:
+    """What the oldest clients are told, on whatever path they ask."""
+    return ProblemError(
+        410,
+        "gone",
+        "This client sends pickles, which are never read; install the current mugrade client.",
+    )
+
+
 def seconds_until(moment: Any, now: Any) -> int:
     """Whole seconds to wait, at least one."""
     return max(1, math.ceil((moment - now).total_seconds()))
@@ -87,8 +96,11 @@ def problem_document(error: HTTPException) -> dict[str, Any]:
 
 def respond(request: Request, error: HTTPException) -> Response:
     """The error in the form that the route's readers expect."""
+    legacy = request.url.path in LEGACY_PATHS
+    if not legacy and "user_key" in request.query_params:
+        legacy, error = True, gone()  # only the public client's ancestors ask like this
     headers = dict(error.headers or {})
-    if request.url.path in LEGACY_PATHS:
+    if legacy:
         line = " ".join(str(error.detail).split())
         return PlainTextResponse(line, status_code=error.status_code, headers=headers)
     render_page = getattr(request.app.state, "error_page", None)

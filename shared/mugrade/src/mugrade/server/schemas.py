@@ -152,7 +152,7 @@ class ProblemOut(Out):
     requires: str | None
     speed: bool = False
     attempts: int
-    tries_left: int
+    tries_left: int | None
     retry_after: int
     best: Best | None
     score: DecimalText
@@ -239,7 +239,7 @@ class AttemptOut(Out):
     best: Best | None
     late_days: int
     penalty_percent: int | float
-    tries_left: int
+    tries_left: int | None
     assignment_score: DecimalText
     assignment_points: DecimalText
     due_at: UtcText | None

@@ -8,8 +8,6 @@ import numpy as np
 
 from . import ndarray_backend_numpy
 
-_SHARED_NAMES = ("__device_name__", "__tile_size__")
-
 
 class BackendDevice:
     """A device: a name and the module with its kernels.
@@ -19,14 +17,12 @@ class BackendDevice:
     """
 
     def __init__(self, name, mod, why_disabled=""):
-        self.name = name
-        self.mod = mod
-        self.why_disabled = why_disabled
+        self.name, self.mod, self.why_disabled = name, mod, why_disabled
         # What runs the kernels: "cpu", or for cuda() "hardware", "emulated", "checked"; else "off".
         self.device_kind = getattr(mod, "device_kind", "cpu" if mod is not None else "off")
         # Copied here once, so that device.ewise_add in every operation is one dictionary look-up.
         for key in dir(mod) if mod is not None else ():
-            if not key.startswith("_") or key in _SHARED_NAMES:
+            if not key.startswith("_") or key in ("__device_name__", "__tile_size__"):
                 self.__dict__.setdefault(key, getattr(mod, key))
         # Kernels that take views as operands, by the kernel for compact arrays; not every device
         # has them.
@@ -48,7 +44,7 @@ class BackendDevice:
         return hash(self.name)
 
     def __reduce__(self):  # for pickle and copy.deepcopy
-        return _named, (self.name,)
+        return {"cpu": cpu, "cuda": cuda, "cpu_numpy": cpu_numpy}[self.name], ()
 
     def enabled(self):
         """Whether the device can be used on this machine."""
@@ -102,20 +98,15 @@ def cuda():
     The environment variable NEEDLE_CUDA=hardware|emulated|checked|off decides otherwise.
     """
     wanted = os.environ.get("NEEDLE_CUDA", "")
-    if wanted == "off":
-        return BackendDevice("cuda", None, "NEEDLE_CUDA=off is set")
-    if wanted and wanted not in _CUDA_BUILDS:
-        kinds = ", ".join(_CUDA_BUILDS)
-        raise ValueError(f"NEEDLE_CUDA is {wanted!r}; it may be {kinds} or off (or unset)")
-    reasons = []
-    for kind in [wanted] if wanted else ["hardware", "emulated"]:
+    if wanted not in ("", "off", *_CUDA_BUILDS):
+        raise ValueError(f"NEEDLE_CUDA is {wanted!r}; it may be {', '.join(_CUDA_BUILDS)} or off")
+    why = "NEEDLE_CUDA=off is set"
+    for kind in {"": ["hardware", "emulated"], "off": []}.get(wanted, [wanted]):
         module, why = _compiled(_CUDA_BUILDS[kind], f"its {kind} build is missing; run `make`")
-        if module is not None and module.device_count() == 0:
-            module, why = None, "no CUDA device was found"
-        if module is not None:
+        if module is not None and module.device_count() > 0:
             return BackendDevice("cuda", module)
-        reasons.append(why)
-    return BackendDevice("cuda", None, "; ".join(reasons))
+        why = why or "no CUDA device was found"
+    return BackendDevice("cuda", None, why)
 
 
 @functools.cache
@@ -127,10 +118,6 @@ def cpu_numpy():
 def default_device():
     """The device of arrays that name none: cpu()."""
     return cpu()
-
-
-def _named(name):
-    return {"cpu": cpu, "cuda": cuda, "cpu_numpy": cpu_numpy}[name]()
 
 
 def all_devices():

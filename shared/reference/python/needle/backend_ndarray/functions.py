@@ -8,9 +8,8 @@ from .ndarray import NDArray
 
 
 def _check_dtype(dtype):
-    assert dtype is None or np.dtype(dtype) == np.float32, (
-        f"NDArray holds float32 only, got dtype {dtype!r}; convert with .astype('float32')"
-    )
+    kind = np.dtype(dtype or np.float32)
+    assert kind == np.float32, f"NDArray holds float32 only, got {kind}; use .astype('float32')"
 
 
 def array(a, dtype="float32", device=None):

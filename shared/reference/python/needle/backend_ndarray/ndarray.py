@@ -212,8 +212,6 @@ class NDArray:
         for axis in axes:
             offset += (self._shape[axis] - 1) * strides[axis]
             strides[axis] = -strides[axis]
-        if self.size == 0:
-            return self
         return NDArray.make(self._shape, strides, self._device, self._handle, offset).compact()
         ### END SOLUTION
 
@@ -284,8 +282,8 @@ class NDArray:
 
     def _check_device(self, other):
         if other._device is not self._device and other._device != self._device:
-            where = f"{self._device} and {other._device}"
-            raise ValueError(f"operands are on {where}; move one with .to(device)")
+            devices = f"{self._device} and {other._device}"
+            raise ValueError(f"operands are on {devices}; move one with .to(device)")
 
     def ewise_or_scalar(self, other, ewise_func, scalar_func):
         """ewise_func for an NDArray of the same shape, scalar_func for a number."""
@@ -305,8 +303,7 @@ class NDArray:
     def _out_beside(self, other):
         """An array for the result of an operator on self and `other`, which must fit together."""
         assert self._shape == other._shape, (
-            f"operands have shapes {self._shape} and {other._shape}; they must be equal "
-            "(broadcast_to makes them so)"
+            f"operands of shapes {self._shape} and {other._shape} must be equal: use broadcast_to"
         )
         self._check_device(other)
         return NDArray.make(self._shape, None, self._device)
@@ -444,34 +441,17 @@ class NDArray:
             kept = (1,) * self.ndim if keepdims else ()
             return self.compact().reshape((self.size,)), NDArray.make(kept, None, self._device)
         axes = _axes_of(axis, self.ndim)
+        if not axes:
+            raise ValueError("a reduction needs at least one axis, got an empty tuple")
         others = tuple(i for i in range(self.ndim) if i not in axes)
         view = self.permute(others + axes)
         if len(axes) > 1:
             reduced = prod(self._shape[i] for i in axes)
             view = view.compact().reshape((*view._shape[: len(others)], reduced))
-        return view, self._reduced(axes, keepdims)
-
-    def _reduced(self, axes, keepdims):
-        """An array for the results of a reduction over `axes`, not initialised."""
-        if not axes:
-            raise ValueError("a reduction needs at least one axis, got an empty tuple")
-        sizes = enumerate(self._shape)
-        shape = tuple(1 if i in axes else n for i, n in sizes if keepdims or i not in axes)
-        return NDArray.make(shape, None, self._device)
+        kept = [1 if i in axes else n for i, n in enumerate(self._shape) if keepdims or i in others]
+        return view, NDArray.make(tuple(kept), None, self._device)
 
     def _reduce(self, name, axis, keepdims):
-        ### FROM hw4
-        # Neighbouring axes that are not the last need not move, if the device can spare it. To its
-        # kernel the array has three axes: those before, the reduced ones, those after.
-        kernel = getattr(self._device, name + "_axis", None)
-        axes = sorted(_axes_of(axis, self.ndim)) if axis is not None else []
-        if kernel and axes and self.is_compact() and self.size > 0:
-            first, end = axes[0], axes[-1] + 1
-            if end - first == len(axes) and end < self.ndim:
-                out, n = self._reduced(axes, keepdims), self._shape
-                kernel(self._handle, out._handle, prod(n[:first]), prod(n[first:end]), prod(n[end:]))
-                return out
-        ### END
         view, out = self.reduce_view_out(axis, keepdims)
         if view._shape[-1] > 0:
             getattr(self._device, name)(view.compact()._handle, out._handle, view._shape[-1])
@@ -495,8 +475,7 @@ def _number(value):
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.item()
     if not isinstance(value, (float, numbers.Real, np.bool_)):
-        kind = type(value).__name__
-        raise TypeError(f"NDArray computes with numbers and other NDArrays, got {kind}")
+        raise TypeError(f"NDArray computes with numbers and NDArrays, not {type(value).__name__}")
     return float(value)
 
 

@@ -79,8 +79,7 @@ class Linear(Module):
 
     def __init__(self, in_features, out_features, bias=True, device=None, dtype="float32"):
         super().__init__()
-        self.in_features = in_features
-        self.out_features = out_features
+        self.in_features, self.out_features = in_features, out_features
         ### BEGIN SOLUTION hw2/nn_linear
         weight = init.kaiming_uniform(in_features, out_features, device=device, dtype=dtype)
         self.weight = Parameter(weight)
@@ -93,7 +92,7 @@ class Linear(Module):
     def forward(self, x):
         ### BEGIN SOLUTION hw2/nn_linear
         ### FROM hw4
-        if result := ops.fused("linear", self, x):
+        if result := ops.fused("linear", Linear.forward, self, x):
             return result
         ### END
         y = x @ self.weight
@@ -118,7 +117,7 @@ class ReLU(Module):
     def forward(self, x):
         ### BEGIN SOLUTION hw2/nn_relu
         ### FROM hw4
-        if result := ops.fused("relu", self, x):
+        if result := ops.fused("relu", ReLU.forward, self, x):
             return result
         ### END
         return ops.relu(x)
@@ -135,7 +134,9 @@ class Sequential(Module):
     def forward(self, x):
         ### BEGIN SOLUTION hw2/nn_sequential
         ### FROM hw4
-        if result := ops.fused("linear", self, x):
+        kinds = [type(module) for module in self.modules]
+        fits = kinds[:1] == [Linear] and set(kinds) <= {Linear, ReLU}
+        if fits and (result := ops.fused("linear", Sequential.forward, self, x)):
             return result
         ### END
         for module in self.modules:
@@ -151,7 +152,7 @@ class SoftmaxLoss(Module):
         """logits (B, classes), class ids y (B,) -> a number, shape ()."""
         ### BEGIN SOLUTION hw2/nn_softmax_loss
         ### FROM hw4
-        if result := ops.fused("softmax_loss", self, logits, y=y):
+        if result := ops.fused("softmax_loss", SoftmaxLoss.forward, self, logits, y=y):
             return result
         ### END
         samples, classes = logits.shape
@@ -173,9 +174,7 @@ class BatchNorm1d(Module):
 
     def __init__(self, dim, eps=1e-5, momentum=0.1, device=None, dtype="float32"):
         super().__init__()
-        self.dim = dim
-        self.eps = eps
-        self.momentum = momentum
+        self.dim, self.eps, self.momentum = dim, eps, momentum
         ### BEGIN SOLUTION hw2/nn_batchnorm
         ### FROM hw4
         self.kernel = "batch_norm"
@@ -189,7 +188,7 @@ class BatchNorm1d(Module):
     def forward(self, x):
         ### BEGIN SOLUTION hw2/nn_batchnorm
         ### FROM hw4
-        if self.training and (result := ops.fused("batch_norm", self, x)):
+        if self.training and (result := ops.fused("batch_norm", BatchNorm1d.forward, self, x)):
             return result
         ### END
         if self.training:
@@ -217,8 +216,7 @@ class LayerNorm1d(Module):
 
     def __init__(self, dim, eps=1e-5, device=None, dtype="float32"):
         super().__init__()
-        self.dim = dim
-        self.eps = eps
+        self.dim, self.eps = dim, eps
         ### BEGIN SOLUTION hw2/nn_layernorm
         self.weight = Parameter(init.ones(dim, device=device, dtype=dtype))
         self.bias = Parameter(init.zeros(dim, device=device, dtype=dtype))
@@ -227,7 +225,7 @@ class LayerNorm1d(Module):
     def forward(self, x):
         ### BEGIN SOLUTION hw2/nn_layernorm
         ### FROM hw4
-        if result := ops.fused("layer_norm", self, x):
+        if result := ops.fused("layer_norm", LayerNorm1d.forward, self, x):
             return result
 
         ### END

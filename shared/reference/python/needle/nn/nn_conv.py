@@ -11,7 +11,7 @@ class BatchNorm2d(BatchNorm1d):
 
     def forward(self, x):
         kernel = getattr(self, "kernel", None)  # a BatchNorm1d may have a fused form
-        if kernel and self.training and (result := ops.fused(kernel, self, x)):
+        if kernel and self.training and (result := ops.fused(kernel, BatchNorm2d.forward, self, x)):
             return result
         n, c, h, w = x.shape
         pixels = x.transpose((1, 2)).transpose((2, 3)).reshape((n * h * w, c))
@@ -40,10 +40,8 @@ class Conv(Module):
         super().__init__()
         kernel_size = kernel_size[0] if isinstance(kernel_size, tuple) else kernel_size
         stride = stride[0] if isinstance(stride, tuple) else stride
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.kernel_size = kernel_size
-        self.stride = stride
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size, self.stride = kernel_size, stride
 
         ### BEGIN SOLUTION hw4/conv_forward
         self.padding = kernel_size // 2
@@ -60,7 +58,7 @@ class Conv(Module):
 
     def forward(self, x):
         ### BEGIN SOLUTION hw4/conv_forward
-        if result := ops.fused("conv", self, x):
+        if result := ops.fused("conv", Conv.forward, self, x):
             return result
         x = x.transpose((1, 2)).transpose((2, 3))  # (N, H, W, C)
         out = ops.conv(x, self.weight, stride=self.stride, padding=self.padding)

@@ -1,19 +1,10 @@
-"""A module's state by name, and files in the safetensors format to keep it in.
+"""A module's state by name, and files in the safetensors format to keep it in."""
 
-The format (https://github.com/huggingface/safetensors): the length of the header as 8 bytes, little
-endian; the header, a JSON object from each name to its dtype, shape and place in the data; the data.
-"""
-
-import json
 import os
 
 import numpy
 
 from needle.autograd import Tensor
-
-_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2",
-           "I8": "|i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1"}
-_CODES = {dtype: code for code, dtype in _DTYPES.items()}
 
 
 def named(value, kind, name=""):
@@ -64,38 +55,20 @@ def load_state_dict(module, state):
 
 def save(state, path):
     """Write a Module, or a dict from names to Tensors or NumPy arrays, as a safetensors file."""
-    if hasattr(state, "state_dict"):
-        state = state.state_dict()
-    header, parts, end = {}, [], 0
-    for name, value in state.items():
-        array = numpy.asarray(value.numpy() if isinstance(value, Tensor) else value)
-        array = array.astype(array.dtype.newbyteorder("<"))
-        if array.dtype.str not in _CODES:
-            raise ValueError(f"{name}: safetensors has no dtype {array.dtype}")
-        place = [end, end := end + array.nbytes]
-        code = _CODES[array.dtype.str]
-        header[name] = {"dtype": code, "shape": array.shape, "data_offsets": place}
-        parts.append(array.tobytes())
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)  # the data begin at a multiple of 8 bytes
+    from safetensors.numpy import save_file  # here, so that only who saves needs the package
+
+    state = state.state_dict() if hasattr(state, "state_dict") else state
+    values = {name: v.numpy() if isinstance(v, Tensor) else v for name, v in state.items()}
     unfinished = f"{path}.part"
-    with open(unfinished, "wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text + b"".join(parts))
+    save_file({name: numpy.array(value, order="C") for name, value in values.items()}, unfinished)
     os.replace(unfinished, path)  # an interrupted save leaves the old file as it was
 
 
 def load(path):
     """Read a safetensors file: a dict from names to NumPy arrays."""
-    with open(path, "rb") as file:
-        content = file.read()
-    arrays, start = {}, 8 + int.from_bytes(content[:8], "little")
+    import safetensors.numpy
+
     try:
-        header = json.loads(content[8:start])
-        header.pop("__metadata__", None)
-        for name, entry in header.items():
-            begin, end = entry["data_offsets"]
-            array = numpy.frombuffer(content[start + begin : start + end], _DTYPES[entry["dtype"]])
-            arrays[name] = array.reshape(entry["shape"]).copy()
-        return arrays
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return safetensors.numpy.load_file(path)
+    except safetensors.SafetensorError as error:
         raise ValueError(f"{path} is not a whole safetensors file: {error}") from error

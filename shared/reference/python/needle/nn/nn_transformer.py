@@ -26,8 +26,7 @@ class MultiHeadAttention(Module):
 
     def __init__(self, *, dropout=0.0, causal=False, device=None, dtype="float32"):
         super().__init__()
-        self.device = device
-        self.dtype = dtype
+        self.device, self.dtype = device, dtype
         self.causal = causal
         self.dropout = Dropout(dropout)
 
@@ -45,11 +44,8 @@ class MultiHeadAttention(Module):
 
     def softmax(self, logit):
         """(B, H, T, S), softmax over S."""
-        largest = logit.realize_cached_data().max(axis=3, keepdims=True)
-        largest = Tensor(largest, device=logit.device, dtype=logit.dtype, requires_grad=False)
-        probs = ops.exp(logit - largest.broadcast_to(logit.shape))
-        total = probs.sum(axes=3).reshape((*logit.shape[:3], 1))
-        return probs / total.broadcast_to(logit.shape)
+        total = ops.logsumexp(logit, axes=(3,)).reshape((*logit.shape[:3], 1))
+        return ops.exp(logit - total.broadcast_to(logit.shape))
 
     def forward(self, q, k, v):
         """q (B, H, T, D), k and v (B, H, S, D).
@@ -58,18 +54,17 @@ class MultiHeadAttention(Module):
             (result, probs): (B, H, T, D), and the attention weights as they were applied to v,
             after dropout, (B, H, T, S).
         """
-        batch, heads, queries, dim = q.shape
-        keys = k.shape[2]
-        if not q.shape[:2] + (keys, dim) == k.shape == v.shape:
-            raise ValueError(f"attention of q {q.shape} on k {k.shape} and v {v.shape}: no fit")
+        queries, dim, keys = q.shape[2], q.shape[3], k.shape[2]
+        if not (*q.shape[:2], keys, dim) == k.shape == v.shape:
+            given = f"got {q.shape}, {k.shape} and {v.shape}"
+            raise ValueError(f"attention takes q (B, H, T, D) and k, v (B, H, S, D), {given}")
         ### BEGIN SOLUTION hw4/attention_activation
-        dropping = self.dropout.training and self.dropout.p > 0
-        if not dropping and (result := ops.fused("attention", self, q, k, v)):
+        keep = not self.dropout.training or self.dropout.p == 0
+        if result := keep and ops.fused("attention", MultiHeadAttention.forward, self, q, k, v):
             return result
         scores = self.matmul(q, k) / math.sqrt(dim)
         if self.causal:
-            mask = self.create_causal_mask(queries, keys, q.device)
-            mask = Tensor(mask, device=q.device, dtype=q.dtype, requires_grad=False)
+            mask = Tensor(self.create_causal_mask(queries, keys, q.device), requires_grad=False)
             scores = scores + mask.broadcast_to(scores.shape)
         probs = self.dropout(self.softmax(scores))
         return self.matmul(probs, v.transpose()), probs
@@ -89,8 +84,7 @@ class AttentionLayer(Module):
     def __init__(self, q_features, num_head, dim_head, *, k_features=None, v_features=None,
                  out_features=None, dropout=0.0, causal=True, device=None, dtype="float32"):  # fmt: skip
         super().__init__()
-        self.device = device
-        self.dtype = dtype
+        self.device, self.dtype = device, dtype
         k_features = k_features or q_features
         v_features = v_features or q_features
         out_features = out_features or q_features
@@ -121,11 +115,10 @@ class AttentionLayer(Module):
             x_heads = projection(norm(x.reshape((tokens, x.shape[2]))))
             return x_heads.reshape((*x.shape[:2], self.num_head, self.dim_head)).transpose((1, 2))
 
-        result, _ = self.attn(
-            heads_of(q, self.prenorm_q, self.q_projection),
-            heads_of(k, self.prenorm_k, self.k_projection),
-            heads_of(v, self.prenorm_v, self.v_projection),
-        )
+        q_heads = heads_of(q, self.prenorm_q, self.q_projection)
+        k_heads = heads_of(k, self.prenorm_k, self.k_projection)
+        v_heads = heads_of(v, self.prenorm_v, self.v_projection)
+        result, _ = self.attn(q_heads, k_heads, v_heads)
         tokens = result.transpose((1, 2)).reshape((batch * queries, self.num_head * self.dim_head))
         return self.out_projection(tokens).reshape((batch, queries, self.out_features))
         ### END SOLUTION
@@ -147,21 +140,16 @@ class TransformerLayer(Module):
     def __init__(self, q_features, num_head, dim_head, hidden_size, *, dropout=0.0, causal=True,
                  device=None, dtype="float32"):  # fmt: skip
         super().__init__()
-        self.device = device
-        self.dtype = dtype
+        self.device, self.dtype = device, dtype
         ### BEGIN SOLUTION hw4/transformer_layer
         made_on = {"device": device, "dtype": dtype}
         sizes = (q_features, num_head, dim_head)
         self.attention = AttentionLayer(*sizes, dropout=dropout, causal=causal, **made_on)
         self.dropout = Dropout(dropout)
         self.mlp = Sequential(
-            LayerNorm1d(q_features, **made_on),
-            Linear(q_features, hidden_size, **made_on),
-            ReLU(),
-            Dropout(dropout),
-            Linear(hidden_size, q_features, **made_on),
-            Dropout(dropout),
-        )
+            LayerNorm1d(q_features, **made_on), Linear(q_features, hidden_size, **made_on), ReLU(),
+            Dropout(dropout), Linear(hidden_size, q_features, **made_on), Dropout(dropout),
+        )  # fmt: skip
         ### END SOLUTION
 
     def forward(self, x):
@@ -190,18 +178,13 @@ class Transformer(Module):
                  dropout=0.0, causal=True, device=None, dtype="float32", batch_first=False,
                  sequence_len=2048):  # fmt: skip
         super().__init__()
-        self.device = device
-        self.dtype = dtype
-        self.batch_first = batch_first
-        self.sequence_len = sequence_len
+        self.device, self.dtype = device, dtype
+        self.batch_first, self.sequence_len = batch_first, sequence_len
         ### BEGIN SOLUTION hw4/transformer_model
-        made_on = {"device": device, "dtype": dtype}
-        self.positions = Embedding(sequence_len, embedding_size, **made_on)
+        self.positions = Embedding(sequence_len, embedding_size, device=device, dtype=dtype)
         sizes = (embedding_size, num_head, dim_head, hidden_size)
-        layers = [
-            TransformerLayer(*sizes, dropout=dropout, causal=causal, **made_on)
-            for _ in range(num_layers)
-        ]
+        rest = {"dropout": dropout, "causal": causal, "device": device, "dtype": dtype}
+        layers = [TransformerLayer(*sizes, **rest) for _ in range(num_layers)]
         self.layers = Sequential(*layers)
         ### END SOLUTION
 
@@ -210,19 +193,15 @@ class Transformer(Module):
 
         The second result stands where a recurrent network returns its state; `h` is not used.
         """
-        if not self.batch_first:
-            x = x.transpose((0, 1))
+        x = x if self.batch_first else x.transpose((0, 1))
         batch, time, _ = x.shape
         if time > self.sequence_len:
-            raise ValueError(
-                f"{time} tokens are more than the sequence_len={self.sequence_len} of this "
-                "Transformer: cut the sequence, or make the model for a longer one"
-            )
+            limit = f"the sequence_len={self.sequence_len} of this Transformer"
+            raise ValueError(f"{time} tokens are more than {limit}: cut the sequence")
         ### BEGIN SOLUTION hw4/transformer_model
         times = np.tile(np.arange(time, dtype="float32"), (batch, 1))
         times = Tensor(times, device=x.device, dtype=x.dtype, requires_grad=False)
         x = self.layers(x + self.positions(times))
         ### END SOLUTION
-        if not self.batch_first:
-            x = x.transpose((0, 1))
+        x = x if self.batch_first else x.transpose((0, 1))
         return x, init.zeros_like(x)

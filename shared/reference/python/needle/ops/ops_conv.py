@@ -205,11 +205,7 @@ class Conv(TensorOp):
     """
 
     def __init__(self, stride=1, padding=0):
-        self.stride = stride
-        self.padding = padding
-
-    def __repr__(self):
-        return f"Conv(stride={self.stride}, padding={self.padding})"
+        self.stride, self.padding = stride, padding
 
     def compute(self, A, B):
         ### BEGIN SOLUTION hw4/conv_forward

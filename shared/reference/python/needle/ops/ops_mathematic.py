@@ -279,11 +279,9 @@ class MatMul(TensorOp):
     def gradient(self, out_grad, node):
         ### BEGIN SOLUTION hw1/backward
         a, b = node.inputs
-        grad_a = grad_b = None  # of a constant: half of the work of a first layer
-        if a.requires_grad:
-            grad_a = sum_to_shape(out_grad @ transpose(b), a.shape)
-        if b.requires_grad:
-            grad_b = sum_to_shape(transpose(a) @ out_grad, b.shape)
+        # A constant needs no gradient: that is half of the work of a first layer.
+        grad_a = sum_to_shape(out_grad @ transpose(b), a.shape) if a.requires_grad else None
+        grad_b = sum_to_shape(transpose(a) @ out_grad, b.shape) if b.requires_grad else None
         return grad_a, grad_b
         ### END SOLUTION
 

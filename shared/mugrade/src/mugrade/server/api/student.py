@@ -10,7 +10,14 @@ from mugrade.server import schemas
 from mugrade.server.api.common import ActorHere, Assignment, Problem, PublicId, make_router
 from mugrade.server.problems import ProblemError
 from mugrade.server.routing import body_limit, requires
-from mugrade.server.services import accounts, attempts, certificates, leaderboard, overview
+from mugrade.server.services import (
+    accounts,
+    attempts,
+    certificates,
+    leaderboard,
+    mydata,
+    overview,
+)
 
 router = make_router(tags=["student"])
 
@@ -38,8 +45,9 @@ def revoke_token(request: Request, actor: ActorHere) -> None:
 @requires("read")
 def my_data(request: Request, actor: ActorHere) -> dict[str, Any]:
     """Everything that is stored about the account."""
-    with request.app.state.database.read() as session:
-        return accounts.my_data(session, accounts.account_of(session, actor))
+    state = request.app.state
+    with state.database.read() as session:
+        return mydata.of_account(session, state.clock(), accounts.account_of(session, actor))
 
 
 @router.get("/me/certificate")

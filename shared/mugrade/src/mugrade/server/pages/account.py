@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from mugrade.server.pages import web
 from mugrade.server.pages.web import make_router, open_page, page, redirect, refused, student_page
 from mugrade.server.problems import ProblemError
-from mugrade.server.services import accounts, devices
+from mugrade.server.services import accounts, devices, mydata
 
 router = make_router()
 
@@ -213,17 +213,20 @@ def device_decide(request: Request) -> Response:
 @router.get("/data")
 @student_page
 def my_data(request: Request) -> Response:
-    with request.app.state.database.read() as session:
+    state = request.app.state
+    with state.database.read() as session:
         account = accounts.account_of(session, request.state.actor)
-        data = accounts.my_data(session, account)
+        data = mydata.of_account(session, state.clock(), account)
     return page(request, "data.html", data=data, account=account)
 
 
 @router.get("/data.json")
 @student_page
 def my_data_file(request: Request) -> Response:
-    with request.app.state.database.read() as session:
-        data = accounts.my_data(session, accounts.account_of(session, request.state.actor))
+    state = request.app.state
+    with state.database.read() as session:
+        account = accounts.account_of(session, request.state.actor)
+        data = mydata.of_account(session, state.clock(), account)
     named = {**web.HEADERS, "Content-Disposition": 'attachment; filename="my-data.json"'}
     return JSONResponse(data, headers=named)
 

@@ -19,6 +19,7 @@ import jinja2
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
+from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -187,7 +188,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )  # fmt: skip
     made.filters.update(
-        number=number, iso=_iso, distance=distance, percent=_percent, pretty=_pretty
+        number=number, distance=distance, percent=_percent, pretty=_pretty, browser=_browser
     )
     made.globals.update(difference=difference, version=mugrade.__version__)
     return made
@@ -195,6 +196,22 @@ def _environment() -> jinja2.Environment:
 
 def _iso(moment: dt.datetime) -> str:
     return moment.astimezone(dt.timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _browser(agent: str) -> str:
+    """`Firefox on Linux` for what a browser says of itself; what is unknown as it stands."""
+    names = {
+        "Edg": "Edge",
+        "OPR": "Opera",
+        "Firefox": "Firefox",
+        "Chrome": "Chrome",
+        "Safari": "Safari",
+    }
+    systems = {"Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows",
+               "Mac OS": "macOS", "Linux": "Linux"}  # fmt: skip
+    name = next((shown for mark, shown in names.items() if f"{mark}/" in agent), None)
+    system = next((shown for mark, shown in systems.items() if mark in agent), None)
+    return f"{name} on {system}" if name and system else agent or "unknown"
 
 
 def _percent(part: Any, whole: Any) -> int:
@@ -242,15 +259,28 @@ def page(request: Request, template: str, http_status: int = 200, **context: Any
     return HTMLResponse(text, status_code=http_status, headers=HEADERS)
 
 
-def _when(request: Request) -> Callable[[dt.datetime], str]:
+class When:
     """Times as the course's people read them: in the course's zone, with the zone's name."""
-    zone = dt.timezone.utc
+
+    def __init__(self, zone: dt.tzinfo) -> None:
+        self.zone = zone
+
+    def __call__(self, moment: dt.datetime) -> Markup:
+        return Markup('<time datetime="{}">{}</time>').format(_iso(moment), self.text(moment))
+
+    def text(self, moment: dt.datetime) -> str:
+        """The same for an attribute."""
+        return f"{moment.astimezone(self.zone):%a %d %b %Y %H:%M %Z}"
+
+
+def _when(request: Request) -> When:
+    zone: dt.tzinfo = dt.timezone.utc
     actor = getattr(request.state, "actor", None)
     if actor is not None:
         with request.app.state.database.read() as session:
             name = courses.view(session, actor.course_pk, actor.course_version).timezone
         zone = zoneinfo.ZoneInfo(name)
-    return lambda moment: f"{moment.astimezone(zone):%a %d %b %Y %H:%M %Z}"
+    return When(zone)
 
 
 def refused(request: Request, template: str, error: ProblemError, **context: Any) -> Response:
@@ -278,6 +308,8 @@ def error_page(request: Request, error: HTTPException) -> Response:
     if not hasattr(request.state, "actor"):
         request.state.actor = None
     document = problem_document(error)
+    if document["detail"] == "Not Found":  # Starlette's own words for an unknown address
+        document["detail"] = "There is no page at this address."
     response = page(
         request, "error.html", error.status_code, document=document,
         advice=ADVICE.get(error.status_code, ADVICE[500]),

@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from mugrade.server.models import Account, Attempt, Course, Problem, Token, WebSession
+from mugrade.server.models import Account, Course, Token, WebSession
 from mugrade.server.problems import ProblemError, invalid, not_found
 from mugrade.server.services import audit
 
@@ -451,31 +451,3 @@ def _end_sessions(session: Session, now: dt.datetime, account: Account) -> None:
         .where(WebSession.account_pk == account.pk, WebSession.ended_at.is_(None))
         .values(ended_at=now)
     )
-
-
-# --------------------------------------------------------------------------------------- my data
-
-
-def my_data(session: Session, account: Account) -> dict[str, Any]:
-    """Everything stored about one person, for their own eyes (submitted values left out)."""
-    attempts = session.execute(
-        select(Attempt, Problem.id).join(Problem, Problem.pk == Attempt.problem_pk)
-        .where(Attempt.account_pk == account.pk).order_by(Attempt.created_at)
-    )  # fmt: skip
-    return {
-        "account": {
-            "id": account.id, "email": account.email, "name": account.name, "role": account.role,
-            "pseudonym": account.pseudonym, "created_at": account.created_at.isoformat(),
-        },
-        "tokens": [
-            {"id": t.id, "name": t.name, "hint": t.hint, "scopes": t.scopes, "created_at": t.created_at.isoformat()}
-            for t in tokens(session, account.pk)
-        ],
-        "attempts": [
-            {
-                "id": a.id, "problem": problem, "at": a.at.isoformat(), "correct": a.correct, "total": a.total,
-                "client": a.client, "environment": a.environment, "receipt": a.receipt,
-            }
-            for a, problem in attempts
-        ],
-    }  # fmt: skip

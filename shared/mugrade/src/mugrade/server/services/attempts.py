@@ -88,7 +88,7 @@ class Report:
     score: Any
     late_days: int
     penalty_percent: Any
-    tries_left: int
+    tries_left: int | None
     standing: standing.AccountStanding
     replayed: bool = False
     origin: str = "api"
@@ -183,6 +183,7 @@ def store(
     before = standing.derive(place.course, rows, *decisions)
     _check_window(before, place, now, accept_late=given.accept_late)
     allowed = check_limits(session, rows, place.problem, now)
+    left = None if allowed.tries_left is None else max(0, allowed.tries_left - 1)
 
     attempt_id = new_id("a")
     new = policies.Try(attempt_id, place.problem.id, now, graded.correct, len(graded.verdicts))
@@ -207,7 +208,7 @@ def store(
     return Report(
         attempt_id, place, place.revision.number, graded.variant, now, place.revision.labels,
         graded.verdicts, values["error"], receipt, mine.score, mine.late_days, mine.penalty_percent,
-        max(0, allowed.tries_left - 1), after,
+        left, after,
     )  # fmt: skip
 
 
@@ -321,7 +322,7 @@ def allowance(
 ) -> policies.Allowance:
     settings = session.info["settings"]
     if settings.solo:
-        return policies.Allowance(settings.attempts_per_hour)
+        return policies.Allowance(None)
     recent = [
         (r.created_at, r.correct == r.total) for r in reversed(rows) if r.problem_pk == problem.pk
     ]

@@ -260,6 +260,25 @@ def _apply_person(
         known.name, known.role = accounts.clean_name(name), role
 
 
+def outline(course: CourseView) -> CourseFile:
+    """The course as a file without times, people and policy of lateness."""
+    return CourseFile.model_validate({
+        "course": {"id": course.id, "title": course.title, "timezone": course.timezone},
+        "certificate": vars(course.policy.certificate),
+        "assignment": [
+            {
+                "id": a.id, "title": a.title,
+                "problem": [
+                    {"id": p.id, "title": p.title, "points": p.points, "requires": p.requires,
+                     "speed": p.speed, "tolerance": vars(p.tolerance)}
+                    for p in a.problems
+                ],
+            }
+            for a in course.assignments
+        ],
+    })  # fmt: skip
+
+
 def find_problem(session: Session, assignment_pk: int, problem_id: str) -> Problem | None:
     return session.scalar(
         select(Problem).where(Problem.assignment_pk == assignment_pk, Problem.id == problem_id)

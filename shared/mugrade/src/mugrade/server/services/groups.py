@@ -109,7 +109,7 @@ def form(session: Session, now: dt.datetime, actor: Actor) -> Group:
 
 
 def invite(session: Session, now: dt.datetime, actor: Actor, email: str) -> Group:
-    """Ask a fellow student into the own group; the answer tells nothing about who exists."""
+    """Ask a fellow student, by their e-mail address, into the own group."""
     _take_turn(session, actor)
     group = _mine(session, actor, ("forming", "returned"))
     if len(group.members) >= MAX_MEMBERS:

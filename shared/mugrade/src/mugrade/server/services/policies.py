@@ -314,12 +314,12 @@ class Allowance:
     """Whether another attempt may be made now.
 
     Attributes:
-        tries_left: in this hour.
+        tries_left: in this hour; None where they are not counted.
         code: `rate_limited`, `cool_down` or None.
         next_at: when the next one is possible.
     """
 
-    tries_left: int
+    tries_left: int | None
     code: str | None = None
     next_at: dt.datetime | None = None
 

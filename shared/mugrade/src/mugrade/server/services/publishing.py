@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from mugrade.compare import OK, Tolerance, compare
 from mugrade.encoding import Array, EncodingError, canonical_json, decode
 from mugrade.server.models import Assignment, Problem, Revision
-from mugrade.server.problems import ProblemError, invalid, not_found
+from mugrade.server.problems import invalid, not_found
 from mugrade.server.schemas import RevisionIn, VariantIn
 from mugrade.server.services import accounts, audit, courses, regrading, revisions, sealed
 
@@ -272,7 +272,7 @@ def seal_problem(assignment: str, problem: str, given: RevisionIn) -> dict[str, 
 
 
 def export_sealed(session: Session, course_pk: int) -> dict[str, Any]:
-    """Every published problem of a course, sealed; the file that a solo course ships."""
+    """Every published problem of a course, sealed, with the course; all that solo needs."""
     course = courses.view(session, course_pk)
     problems = []
     for assignment in course.assignments:
@@ -288,19 +288,19 @@ def export_sealed(session: Session, course_pk: int) -> dict[str, Any]:
                 variants=revisions.variants_of(session, revision),
             )
             problems.append(seal_problem(assignment.id, problem.id, given))
-    return {"format": SEALED_FORMAT, "course": course.id, "problems": problems}
+    return {
+        "format": SEALED_FORMAT,
+        "course": courses.outline(course).model_dump(mode="json", exclude_defaults=True),
+        "problems": problems,
+    }
 
 
 def import_sealed(session: Session, now: dt.datetime, course_pk: int, data: dict[str, Any]) -> int:
     """Make sealed answers current; returns how many problems changed.
 
     Raises:
-        ProblemError: the file is of another format or names problems that the course lacks.
+        ProblemError: the answers are for problems that the course lacks.
     """
-    if not isinstance(data, dict) or data.get("format") != SEALED_FORMAT:
-        raise ProblemError(
-            400, "invalid", f"The answers file is not of the format {SEALED_FORMAT}."
-        )
     course, count = courses.view(session, course_pk), 0
     for entry in data["problems"]:
         view = course.assignment(entry["assignment"]).problem(entry["problem"])

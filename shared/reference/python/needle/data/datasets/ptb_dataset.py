@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from ...autograd import Tensor
+from ..data_basic import read_file
 
 
 class Dictionary:
@@ -16,8 +17,7 @@ class Dictionary:
     """
 
     def __init__(self):
-        self.word2idx = {}
-        self.idx2word = []
+        self.word2idx, self.idx2word = {}, []
 
     def add_word(self, word):
         """The id of `word`, which is added if it is new."""
@@ -58,7 +58,7 @@ class Corpus:
         Raises:
             FileNotFoundError, ValueError: the file is missing or not text.
         """
-        lines = read_lines(path, max_lines)
+        lines = read_file(path, "text of words in UTF-8", parse_lines)[:max_lines]
         ### BEGIN SOLUTION hw4/ptb
         ids = []
         for line in lines:
@@ -68,18 +68,11 @@ class Corpus:
         ### END SOLUTION
 
 
-def read_lines(path, max_lines=None):
-    """The first `max_lines` lines (None: all) of a UTF-8 text, at least one."""
-    again = "get it (again) with `hw data`"
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"{path} is missing: {again}, or name its folder")
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = file.read().splitlines()[:max_lines]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text (byte {error.start}): {again}") from error
+def parse_lines(file):
+    """The lines of a UTF-8 text, at least one with a word."""
+    lines = file.read().decode("utf-8").splitlines()
     if not any(line.strip() for line in lines):
-        raise ValueError(f"{path} holds no words: {again}")
+        raise ValueError("it holds no words")
     return lines
 
 
@@ -103,10 +96,8 @@ def batchify(data, batch_size, device=None, dtype="float32"):
         NumPy array (len(data) // batch_size, batch_size).
     """
     if not 1 <= batch_size <= len(data):
-        raise ValueError(
-            f"a text of {len(data)} words cannot be cut into {batch_size} columns: "
-            "take a batch size from 1 to the number of words"
-        )
+        choice = f"take a batch size from 1 to {len(data)}"
+        raise ValueError(f"{len(data)} words cannot be cut into {batch_size} columns: {choice}")
     ### BEGIN SOLUTION hw4/ptb
     rows = len(data) // batch_size
     return np.asarray(data[: rows * batch_size]).reshape(batch_size, rows).T
@@ -126,14 +117,11 @@ def get_batch(batches, i, bptt, device=None, dtype=None):
         (data, target): Tensors (bptt, batch_size) and (bptt * batch_size,), the target row by row.
     """
     if not 0 <= i < len(batches) - 1:
-        raise ValueError(
-            f"row {i} of a text of {len(batches)} rows has no words that follow: "
-            f"take a row from 0 to {len(batches) - 2}"
-        )
-    dtype = dtype or "float32"
+        rows = f"row {i} of a text of {len(batches)} rows"
+        raise ValueError(f"{rows} has no words that follow: take one from 0 to {len(batches) - 2}")
     ### BEGIN SOLUTION hw4/ptb
     end = min(i + bptt, len(batches) - 1)
     data, target = batches[i:end], batches[i + 1 : end + 1].reshape(-1)
-    made = {"device": device, "dtype": dtype, "requires_grad": False}
+    made = {"device": device, "dtype": dtype or "float32", "requires_grad": False}
     return Tensor(data, **made), Tensor(target, **made)
     ### END SOLUTION

@@ -1,0 +1,340 @@
+"""Homework 4: whole training steps, needle on cpu() against PyTorch eager, two threads each.
+
+Run from inside a solved, built hw4: `python .../shared/bench/hw4.py [--only abcde] [--rounds 12]`, or
+as `hw bench hw4`. Each side is a process of its own that is asked in turn for a short stretch of
+steps, so that a busy machine slows both; the ratio is that of the medians. First both take the same
+weights and batch, and their losses over some steps are compared.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+THREADS = 2
+CASES = {
+    "a": "MLP 784-500-10, batch 100, SGD",
+    "b": "ResNet9, 3x32x32, batch 128, Adam",
+    "c": "LSTM LM, V 10,000, E 128, H 256, T 40, B 16, SGD",
+    "d": "Transformer LM, 2 layers, E 128, 8 heads of 32, hidden 64, V 10,000, T 40, B 16, Adam",
+    "e": "20-layer MLP, width 32, batch 32, SGD",
+}
+
+
+def batch_of(case):
+    """(X, y) as NumPy arrays, the same for both sides."""
+    import numpy as np
+
+    rng = np.random.RandomState(0)
+    if case in "cd":
+        return rng.randint(0, 10000, (40, 16)), rng.randint(0, 10000, 640)
+    shape, classes = {
+        "a": ((100, 784), 10), "b": ((128, 3, 32, 32), 10), "e": ((32, 32), 32),
+    }[case]  # fmt: skip
+    return rng.rand(*shape).astype("float32"), rng.randint(0, classes, shape[0])
+
+
+# ----------------------------------------------------------------------------------- needle's side
+
+
+def needle_model(case):
+    """(model, optimizer)."""
+    import needle as ndl
+    from models import LanguageModel, ResNet9
+    from needle import nn
+
+    device = ndl.cpu()
+    if case == "a":
+        model = nn.Sequential(nn.Linear(784, 500), nn.ReLU(), nn.Linear(500, 10))
+    elif case == "b":
+        model = ResNet9(device=device)
+    elif case == "c":
+        model = LanguageModel(128, 10000, 256, 1, "lstm", device=device)
+    elif case == "d":
+        model = LanguageModel(128, 10000, 64, 2, "transformer", seq_len=40, device=device)
+    else:
+        layers = [layer for _ in range(20) for layer in (nn.Linear(32, 32), nn.ReLU())]
+        model = nn.Sequential(*layers[:-1])
+    if case in "bd":
+        return model, ndl.optim.Adam(model.parameters(), lr=0.001)
+    return model, ndl.optim.SGD(model.parameters(), lr=0.5 if case == "c" else 0.01)
+
+
+def needle_step(case, model, opt):
+    """A function that does one training step and returns the loss as a float."""
+    import needle as ndl
+
+    X, y = (ndl.Tensor(a.astype("float32"), requires_grad=False) for a in batch_of(case))
+    loss_fn, state = ndl.nn.SoftmaxLoss(), None
+
+    def step():
+        nonlocal state
+        opt.reset_grad()
+        if case == "c":
+            logits, state = model(X, state)
+            state = tuple(h.detach() for h in state)
+        else:
+            logits = model(X)[0] if case == "d" else model(X)
+        loss = loss_fn(logits, y)
+        loss.backward()
+        opt.step()
+        return loss.numpy().item()
+
+    return step
+
+
+# ------------------------------------------------------------------------------------ PyTorch's side
+
+
+def torch_model(case):
+    """The same with PyTorch's own layers, made in the same order: (model, optimizer)."""
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(THREADS)
+    if case == "a":
+        model = nn.Sequential(nn.Linear(784, 500), nn.ReLU(), nn.Linear(500, 10))
+    elif case == "b":
+        model = torch_resnet9(nn)
+    elif case in "cd":
+        model = (torch_lstm_lm if case == "c" else torch_transformer_lm)(torch, nn)
+    else:
+        layers = [layer for _ in range(20) for layer in (nn.Linear(32, 32), nn.ReLU())]
+        model = nn.Sequential(*layers[:-1])
+    if case in "bd":
+        return model, torch.optim.Adam(model.parameters(), lr=0.001)
+    return model, torch.optim.SGD(model.parameters(), lr=0.5 if case == "c" else 0.01)
+
+
+def torch_step(case, model, opt):
+    import torch
+
+    X, y = map(torch.from_numpy, batch_of(case))
+    loss_fn, state = torch.nn.CrossEntropyLoss(), None
+
+    def step():
+        nonlocal state
+        opt.zero_grad()
+        if case == "c":
+            logits, state = model(X, state)
+            state = tuple(h.detach() for h in state)
+        else:
+            logits = model(X)
+        loss = loss_fn(logits, y)
+        loss.backward()
+        opt.step()
+        return loss.item()
+
+    return step
+
+
+def copy_weights(ours, theirs):
+    """PyTorch's model gets the weights of needle's, which has them transposed."""
+    import torch
+
+    values = iter([p.numpy() for p in ours.parameters()])
+    for module in theirs.modules():
+        for p in module.parameters(recurse=False):
+            value = torch.from_numpy(next(values))
+            if value.ndim == 4:  # (K, K, C, O) -> (O, C, K, K)
+                value = value.permute(3, 2, 0, 1)
+            elif value.ndim == 2 and not isinstance(module, torch.nn.Embedding):
+                value = value.T
+            p.data = value.reshape(p.shape).contiguous().clone()
+    assert next(values, None) is None
+
+
+def torch_resnet9(nn):
+    def block(a, b, k, s):
+        return nn.Sequential(nn.Conv2d(a, b, k, s, k // 2), nn.BatchNorm2d(b), nn.ReLU())
+
+    class Residual(nn.Module):
+        def __init__(self, channels):
+            super().__init__()
+            self.fn = nn.Sequential(
+                block(channels, channels, 3, 1), block(channels, channels, 3, 1)
+            )
+
+        def forward(self, x):
+            return self.fn(x) + x
+
+    return nn.Sequential(
+        block(3, 16, 7, 4), block(16, 32, 3, 2), Residual(32), block(32, 64, 3, 2),
+        block(64, 128, 3, 2), Residual(128), nn.Flatten(), nn.Linear(128, 128), nn.ReLU(),
+        nn.Linear(128, 10),
+    )  # fmt: skip
+
+
+def torch_lstm_lm(torch, nn):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding = nn.Embedding(10000, 128)
+            self.lstm = nn.LSTM(128, 256)
+            self.linear = nn.Linear(256, 10000)
+
+        def forward(self, x, h):
+            out, h = self.lstm(self.embedding(x), h)
+            return self.linear(out.reshape(-1, 256)), h
+
+    return Model()
+
+
+def torch_transformer_lm(torch, nn):
+    class Layer(nn.Module):
+        def __init__(self, features=128, heads=8, dim=32, hidden=64):
+            super().__init__()
+            self.heads, inner = heads, heads * dim
+            self.norms = nn.ModuleList(nn.LayerNorm(features) for _ in range(3))
+            self.q, self.k, self.v = (nn.Linear(features, inner, bias=False) for _ in range(3))
+            self.out = nn.Linear(inner, features, bias=False)
+            self.norm = nn.LayerNorm(features)
+            self.up, self.down = nn.Linear(features, hidden), nn.Linear(hidden, features)
+
+        def forward(self, x):
+            B, T, _ = x.shape
+            q, k, v = (
+                project(norm(x)).reshape(B, T, self.heads, -1).transpose(1, 2)
+                for project, norm in zip((self.q, self.k, self.v), self.norms)
+            )
+            a = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+            x = x + self.out(a.transpose(1, 2).reshape(B, T, -1))
+            return x + self.down(torch.relu(self.up(self.norm(x))))
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.positions = nn.Embedding(10000, 128), nn.Embedding(40, 128)
+            self.layers = nn.Sequential(Layer(), Layer())
+            self.linear = nn.Linear(128, 10000)
+
+        def forward(self, x):
+            x = self.embedding(x).transpose(0, 1)
+            x = self.layers(x + self.positions(torch.arange(x.shape[1])))
+            return self.linear(x.transpose(0, 1).reshape(-1, 128))
+
+    return Model()
+
+
+# -------------------------------------------------------------------------------------- measuring
+
+
+def compare(case, steps=5):
+    """The largest relative difference of the losses of some steps from the same weights."""
+    (ours, our_opt), (theirs, their_opt) = needle_model(case), torch_model(case)
+    copy_weights(ours, theirs)
+    pair = needle_step(case, ours, our_opt), torch_step(case, theirs, their_opt)
+    losses = [(pair[0](), pair[1]()) for _ in range(steps)]
+    return max(abs(a - b) / abs(b) for a, b in losses)
+
+
+def memory():
+    """(now, peak) of this process in MB, as Linux counts them."""
+    with open("/proc/self/status", encoding="utf-8") as file:
+        facts = dict(line.split(":", 1) for line in file)
+    return tuple(int(facts[key].split()[0]) / 1000 for key in ("VmRSS", "VmHWM"))
+
+
+def serve(side, case):
+    """Answer each number of seconds on a line of input with the times of that many steps."""
+    if side == "both":
+        print(json.dumps(compare(case)))
+        return
+    make, step_of = (needle_model, needle_step) if side == "needle" else (torch_model, torch_step)
+    with open("/proc/self/clear_refs", "w", encoding="utf-8") as file:
+        file.write("5")  # the peak starts anew
+    before = memory()[0]
+    step = step_of(case, *make(case))
+    for _ in range(5):
+        step()
+    print(json.dumps(memory()[1] - before), flush=True)
+    for line in sys.stdin:
+        times, until = [], time.perf_counter() + float(line)
+        while time.perf_counter() < until or len(times) < 3:
+            start = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - start)
+        print(json.dumps(times), flush=True)
+
+
+def start(side, case, tree):
+    names = ("NEEDLE_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).resolve()), "--side", side, "--only", case],
+        cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, **dict.fromkeys(names, str(THREADS)), "NEEDLE_BACKEND": "nd",
+             "PYTHONPATH": "python:apps:."},
+    )  # fmt: skip
+
+
+def answer(process, *question):
+    for line in question:
+        print(line, file=process.stdin, flush=True)
+    return json.loads(process.stdout.readline())
+
+
+def measure(case, tree, rounds, seconds):
+    """(difference of the losses, [ours, theirs] in ms, [ours, theirs] in MB)."""
+    with start("both", case, tree) as both:
+        difference = answer(both)
+    assert difference < 1e-3, f"({case}): the two sides compute different losses: {difference}"
+    sides = [start(side, case, tree) for side in ("needle", "torch")]
+    megabytes = [answer(side) for side in sides]
+    times = [[], []]
+    for _ in range(rounds):
+        for side, kept in zip(sides, times):
+            kept.extend(answer(side, seconds))
+    for side in sides:
+        side.communicate()
+    return difference, [1000 * statistics.median(kept) for kept in times], megabytes
+
+
+def machine():
+    import torch
+    from measure import machine as described
+
+    chosen = argparse.Namespace(threads=THREADS, clock="wall", repetitions="all steps")
+    return described(chosen, torch)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tree", type=Path, default=Path.cwd(), help="a solved and built hw4")
+    parser.add_argument("--only", default="abcde", help="cases, such as ce")
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of measuring in a turn")
+    parser.add_argument("--side", choices=["needle", "torch", "both"], help=argparse.SUPPRESS)
+    parser.add_argument("--write", type=Path, help="also write the table to this file")
+    args = parser.parse_args()
+    if args.side:
+        serve(args.side, args.only)
+        return
+    lines = [
+        machine(), "",
+        "| step | needle, ms | PyTorch, ms | times as fast | peak memory, MB | PyTorch's, MB | losses differ by |",
+        "|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    print("\n".join(lines), flush=True)
+    product = 1.0
+    for case in args.only:
+        difference, (ours, theirs), (mb, their_mb) = measure(
+            case, args.tree, args.rounds, args.seconds
+        )
+        product *= theirs / ours
+        lines.append(
+            f"| ({case}) {CASES[case]} | {ours:.2f} | {theirs:.2f} | {theirs / ours:.2f} "
+            f"| {mb:.0f} | {their_mb:.0f} | {difference:.0e} |"
+        )
+        print(lines[-1], flush=True)
+    lines.append(f"| geometric mean | | | {product ** (1 / len(args.only)):.2f} | | | |")
+    print(lines[-1])
+    if args.write:
+        args.write.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

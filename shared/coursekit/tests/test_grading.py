@@ -1,0 +1,86 @@
+"""What staff prepare for the autograder: the course file, checked answers, sealed answers."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+
+import pytest
+from coursekit import grading, syllabus
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+HOOKS = """
+
+def submit_add():
+    import mugrade
+
+    for _ in range(2):
+        a, b = mugrade.rng().randn(2)
+        mugrade.submit(Box(a).add(Box(b)).value)
+
+
+def submit_scale():
+    import mugrade
+
+    a = mugrade.rng().randn()
+    mugrade.submit(Box(a).scale(3.0).value)
+"""
+
+
+def test_the_course_file_holds_what_course_toml_says():
+    course = syllabus.load()
+    made = tomllib.loads(grading.course_file(course))
+    assert made["course"] == {"id": course.id, "title": course.title}
+    assert (made["certificate"], made["late"]) == (course.certificate, course.late)
+    points = {(a["id"], p["id"]): p["points"] for a in made["assignment"] for p in a["problem"]}
+    assert points == {(p.homework, p.hook): p.points for p in course.problems}
+
+
+def test_the_released_answers_are_of_this_course():
+    """Every problem of course.toml has sealed answers; `hw answers` makes them anew."""
+    course = syllabus.load()
+    text = gzip.decompress((course.root / grading.ANSWERS).read_bytes())
+    sealed = {(p["assignment"], p["problem"]) for p in json.loads(text)["problems"]}
+    assert sealed == {(p.homework, p.hook) for p in course.problems}
+
+
+@pytest.fixture
+def graded(world, tmp_path):
+    """The small course with real hooks, and a grader of its own that knows it."""
+    tests = world.read("hw0/tests/test_numbers.py")
+    world.write("hw0/tests/test_numbers.py", tests.split("\n\ndef submit_add")[0] + HOOKS)
+    course = grading.course_file(world.course()) + grading._PERSON
+    (tmp_path / "grader").mkdir()
+    (tmp_path / "grader" / "course.toml").write_text(course, encoding="utf-8")
+    with grading._grader(tmp_path / "grader"):
+        yield world
+
+
+def test_publishing_asks_whether_stubs_and_mutants_fail(graded):
+    """Two mutants: one gives other values, one the same; the second is refused until it is marked."""
+    done = graded.process("publish", "hw0", "--", "--variants", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("revision 1") == 2
+
+    graded.write("shared/reference/mutants/hw0_more.toml", (
+        '[[mutant]]\nproblem = "hw0/add"\nname = "turned"\nfile = "python/minilib/box.py"\n'
+        'find = "self.value + other.value"\nreplace = "other.value + self.value"\nwhy = "no fault"\n'
+    ))  # fmt: skip
+    refused = graded.process("publish", "hw0/add", "--", "--variants", "2")
+    assert refused.returncode == 1
+    assert "matches in every case" in " ".join(refused.stdout.split())
+    graded.edit("shared/reference/mutants/hw0_more.toml", 'why = "no', 'hook = false\nwhy = "no')
+    done = graded.process("publish", "hw0/add", "--", "--variants", "2")
+    assert done.returncode == 0 and "unchanged" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_hook_that_gives_points_for_a_stub_is_refused(graded):
+    graded.edit("hw0/tests/test_numbers.py", "    for _ in range(2):\n",
+                "    mugrade.submit(mugrade.rng().rand())\n    for _ in range(2):\n")  # fmt: skip
+    done = graded.process("publish", "hw0/add", "--", "--variants", "1")
+    assert done.returncode == 1 and "points for nothing" in " ".join(done.stdout.split())
