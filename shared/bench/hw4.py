@@ -3,7 +3,8 @@
 Run from inside a solved, built hw4: `python .../shared/bench/hw4.py [--only abcde] [--rounds 12]`, or
 as `hw bench hw4`. Each side is a process of its own that is asked in turn for a short stretch of
 steps, so that a busy machine slows both; the ratio is that of the medians. First both take the same
-weights and batch, and their losses over some steps are compared.
+weights and batch, and their losses over some steps are compared. On a machine that others use too,
+`--threads 1 --clock cpu` measures the processor time of one thread instead.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-THREADS = 2
+THREADS = int(os.environ.get("NEEDLE_NUM_THREADS", "2"))  # of each side
 CASES = {
     "a": "MLP 784-500-10, batch 100, SGD",
     "b": "ResNet9, 3x32x32, batch 128, Adam",
@@ -255,20 +256,22 @@ def serve(side, case):
         step()
     print(json.dumps(memory()[1] - before), flush=True)
     for line in sys.stdin:
-        times, until = [], time.perf_counter() + float(line)
-        while time.perf_counter() < until or len(times) < 3:
-            start = time.perf_counter()
+        clock_name, seconds = line.split()
+        clock = time.perf_counter if clock_name == "wall" else time.process_time
+        times, until = [], clock() + float(seconds)
+        while clock() < until or len(times) < 3:
+            start = clock()
             step()
-            times.append(time.perf_counter() - start)
+            times.append(clock() - start)
         print(json.dumps(times), flush=True)
 
 
-def start(side, case, tree):
+def start(side, case, tree, threads):
     names = ("NEEDLE_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     return subprocess.Popen(
         [sys.executable, str(Path(__file__).resolve()), "--side", side, "--only", case],
         cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, **dict.fromkeys(names, str(THREADS)), "NEEDLE_BACKEND": "nd",
+        env={**os.environ, **dict.fromkeys(names, str(threads)), "NEEDLE_BACKEND": "nd",
              "PYTHONPATH": "python:apps:."},
     )  # fmt: skip
 
@@ -279,27 +282,27 @@ def answer(process, *question):
     return json.loads(process.stdout.readline())
 
 
-def measure(case, tree, rounds, seconds):
+def measure(case, chosen):
     """(difference of the losses, [ours, theirs] in ms, [ours, theirs] in MB)."""
-    with start("both", case, tree) as both:
+    with start("both", case, chosen.tree, chosen.threads) as both:
         difference = answer(both)
     assert difference < 1e-3, f"({case}): the two sides compute different losses: {difference}"
-    sides = [start(side, case, tree) for side in ("needle", "torch")]
+    sides = [start(side, case, chosen.tree, chosen.threads) for side in ("needle", "torch")]
     megabytes = [answer(side) for side in sides]
     times = [[], []]
-    for _ in range(rounds):
+    for _ in range(chosen.rounds):
         for side, kept in zip(sides, times):
-            kept.extend(answer(side, seconds))
+            kept.extend(answer(side, f"{chosen.clock} {chosen.seconds}"))
     for side in sides:
         side.communicate()
     return difference, [1000 * statistics.median(kept) for kept in times], megabytes
 
 
-def machine():
+def machine(chosen):
     import torch
     from measure import machine as described
 
-    chosen = argparse.Namespace(threads=THREADS, clock="wall", repetitions="all steps")
+    chosen.repetitions = "all steps"
     return described(chosen, torch)
 
 
@@ -308,6 +311,8 @@ def main():
     parser.add_argument("--tree", type=Path, default=Path.cwd(), help="a solved and built hw4")
     parser.add_argument("--only", default="abcde", help="cases, such as ce")
     parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--threads", type=int, default=2, help="of each side")
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: one thread")
     parser.add_argument("--seconds", type=float, default=0.5, help="of measuring in a turn")
     parser.add_argument("--side", choices=["needle", "torch", "both"], help=argparse.SUPPRESS)
     parser.add_argument("--write", type=Path, help="also write the table to this file")
@@ -316,16 +321,14 @@ def main():
         serve(args.side, args.only)
         return
     lines = [
-        machine(), "",
+        machine(args), "",
         "| step | needle, ms | PyTorch, ms | times as fast | peak memory, MB | PyTorch's, MB | losses differ by |",
         "|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     print("\n".join(lines), flush=True)
     product = 1.0
     for case in args.only:
-        difference, (ours, theirs), (mb, their_mb) = measure(
-            case, args.tree, args.rounds, args.seconds
-        )
+        difference, (ours, theirs), (mb, their_mb) = measure(case, args)
         product *= theirs / ours
         lines.append(
             f"| ({case}) {CASES[case]} | {ours:.2f} | {theirs:.2f} | {theirs / ours:.2f} "
