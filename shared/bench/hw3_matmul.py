@@ -54,17 +54,17 @@ def ladder(library, peak, side=512):
         function, sides = getattr(library, name), [ctypes.c_size_t(side)] * 3
         return lambda: function(*arrays, *sides)
 
-    top = f"5 {chosen.threads} threads (@)"
+    top = f"5 on {measure.threads(chosen)} (@)"
     contenders = {
         "1 loops i, j, k": compiled("ijk", plain),
         "2 loops i, k, j": compiled("ikj", plain),
         "3 tiles": compiled("tiled", buffers),
         "4 packed, in registers": compiled("packed", buffers),
         top: lambda: a @ b,
-        f"NumPy, {chosen.threads} threads": lambda: x @ y,
+        f"NumPy on {measure.threads(chosen)}": lambda: x @ y,
     }
     seconds = measure.medians(contenders, chosen)
-    numpy = seconds[f"NumPy, {chosen.threads} threads"]
+    numpy = seconds[f"NumPy on {measure.threads(chosen)}"]
     print(f"\nThe ladder at {side} x {side} x {side}; peak is that of the cores in use\n")
     rows = []
     for name, took in seconds.items():

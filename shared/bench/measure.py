@@ -80,6 +80,11 @@ def table(header, rows):
         print("| " + " | ".join([first.ljust(widths[0]), *right]) + " |")
 
 
+def threads(chosen):
+    """How many, in words."""
+    return f"{chosen.threads} thread" + "s" * (chosen.threads != 1)
+
+
 def machine(chosen, torch):
     """A paragraph about where and how this was measured."""
     import numpy as np
@@ -102,7 +107,7 @@ def machine(chosen, torch):
         f"NumPy {np.__version__} with {blas()}",
         f"PyTorch {torch.__version__} ({torch.backends.cpu.get_cpu_capability()})"
         if torch else "no PyTorch",
-        f"{chosen.threads} threads each, {chosen.clock} time, medians of {chosen.repetitions}",
+        f"{threads(chosen)} each, {chosen.clock} time, medians of {chosen.repetitions}",
     ]  # fmt: skip
     return textwrap.fill("; ".join(parts) + ".", 80)
 
