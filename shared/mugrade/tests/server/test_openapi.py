@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from pathlib import Path
 
 import pytest
 import schemathesis
@@ -73,6 +74,13 @@ def test_another_method_is_405_and_names_those_there_are(live):
         assert answer.status_code == 405, path
         named = set(answer.headers["allow"].split(", "))
         assert named == {method.upper() for method in operations}, path
+
+
+def test_the_page_of_the_wire_format_names_every_route(live):
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    for path in live.app.openapi()["paths"]:
+        last = [part for part in path.split("/") if not part.startswith("{")][-1]
+        assert f"/{last}" in page, path
 
 
 def test_every_route_is_described_with_its_errors(live):
