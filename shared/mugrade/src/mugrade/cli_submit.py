@@ -105,7 +105,10 @@ def run(
     flags: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     case: Annotated[int | None, typer.Option(min=1, help="Show only this case.")] = None,
     pdb: Annotated[
-        bool, typer.Option("--pdb", help="Stop in the debugger at the case, or where it fails.")
+        bool,
+        typer.Option(
+            "--pdb", help="Stop in the debugger where the case begins, or where it fails."
+        ),
     ] = False,
     server: Server = None,
 ) -> None:

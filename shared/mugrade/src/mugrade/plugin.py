@@ -8,6 +8,7 @@ The command that wrote the plan does the rest: no network and no key here.
 
 from __future__ import annotations
 
+import bdb
 import dataclasses
 import inspect
 import json
@@ -105,12 +106,18 @@ class HookRunner:
         result: dict[str, Any] = {"outcome": "ok"}
         try:
             with recording(target):
-                hook()
+                if self.plan.debug and self.plan.case == 1:
+                    debugger().runcall(hook)
+                else:
+                    hook()
         except pytest.skip.Exception as skip:
             result = {"outcome": "skipped", "message": str(skip)}
             raise
         except NotImplementedError as error:
             result = {"outcome": "not_written", "message": str(error), "trace": short_trace(error)}
+            raise
+        except bdb.BdbQuit:
+            result = {"outcome": "exception", "message": "left in the debugger"}
             raise
         except BaseException as error:
             text = "".join(traceback.format_exception_only(error)).strip()
@@ -122,14 +129,19 @@ class HookRunner:
                        cases=cases, **result)  # fmt: skip
 
     def watch(self, index: int, value: Any, label: str, frame: FrameType) -> None:
-        """`mugrade run --case N`: show that case, and stop at its `submit` call with --pdb."""
-        if index + 1 != self.plan.case:
-            return
-        print(
-            f"\ncase {index + 1} ({label}), {frame.f_code.co_filename}:{frame.f_lineno}\n{value!r}"
-        )
-        if self.plan.debug:
-            pdb.Pdb().set_trace(frame)
+        """`mugrade run --case N`: show that case; with --pdb, stop where it begins, which is where
+        the case before it was handed in, so that its computation can be stepped through."""
+        number = index + 1
+        if number == self.plan.case:
+            place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            print(f"\ncase {number} ({label}), {place}\n{value!r}")
+        elif self.plan.debug and number + 1 == self.plan.case:
+            debugger().set_trace(frame)
+
+
+def debugger() -> pdb.Pdb:
+    """A debugger that does not stop inside this package."""
+    return pdb.Pdb(skip=["mugrade", "mugrade.*"])
 
 
 def _problem(item: Any) -> str | None:

@@ -65,10 +65,10 @@ class Recording:
                 "a loop that never ends? Submit arrays instead of single numbers."
             )
         label = f"case {index + 1}" if label is None else str(label)
-        if self._on_case is not None:
-            self._on_case(index, value, label, frame)
         self.cases.append(Case(label, encode(value), frame.f_code.co_filename, frame.f_lineno))
         self.begin_case()
+        if self._on_case is not None:  # last: a debugger that it starts goes on in the hook
+            self._on_case(index, value, label, frame)
 
     def rng(self) -> numpy.random.RandomState:
         if self._rng is None:

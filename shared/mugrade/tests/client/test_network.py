@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import ssl
+import subprocess
+import threading
 
 import pytest
 from fake import KEY, FakeGrader
@@ -73,7 +78,8 @@ def test_without_network_the_hooks_run_on_the_remembered_plan(published, mugrade
     assert done.status == 4
     assert "KEPT" in done.out
     entry = json.loads(waiting(own_home)[0].read_text())
-    assert entry["body"]["variant"] == 0 and len(entry["body"]["cases"]) == 2
+    assert entry["body"]["variant"] == published.variant == 1
+    assert len(entry["body"]["cases"]) == 2
     assert KEY not in waiting(own_home)[0].read_text()
 
 
@@ -197,3 +203,44 @@ def test_the_outbox_survives_a_killed_client(published, mugrade, own_home, monke
     assert mugrade("submit", "hw0", "norm").status == 130
     monkeypatch.undo()
     assert len(waiting(own_home)) == 1
+
+
+@pytest.fixture
+def stranger(tmp_path):
+    """A TLS server whose certificate nobody has signed; what reaches it is kept."""
+    pem = tmp_path / "own.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost", "-keyout", str(pem), "-out", str(tmp_path / "cert.pem")],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", pem)
+    got: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def listen() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection = listening.accept()[0]
+                    with (
+                        contextlib.suppress(OSError),
+                        context.wrap_socket(connection, True) as inside,
+                    ):
+                        got.append(inside.recv(1000))
+
+        threading.Thread(target=listen, daemon=True).start()
+        yield f"https://localhost:{listening.getsockname()[1]}/", got
+
+
+@pytest.mark.parametrize("dialect", ["auto", "public"])
+def test_a_certificate_that_nobody_signed_gets_nothing(
+    homework, mugrade, monkeypatch, stranger, dialect
+):
+    url, got = stranger
+    monkeypatch.setenv("MUGRADE_KEY", KEY)
+    monkeypatch.setenv("MUGRADE_DIALECT", dialect)
+    done = mugrade("submit", "--server", url, "hw0", "norm")
+    told = " ".join((done.out + done.err).split())
+    assert done.status == 4 and "cannot be trusted" in told and "mugrade doctor" in told
+    assert not got

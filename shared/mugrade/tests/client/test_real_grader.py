@@ -126,6 +126,7 @@ def test_receipts_verify_offline_and_a_changed_one_does_not(published, student, 
     listed = mugrade("receipts")
     assert "hw0/norm" in listed.out and "2/2" in listed.out
     assert mugrade("verify").status == 0
+    assert [r["ok"] for r in json.loads(mugrade("verify", "--json").out)] == [True]
     (path,) = (own_home / "receipts").rglob("*.txt")
     prefix, payload, signature = path.read_text().strip().split(".")
     forged = f"{prefix}.{payload[:-6]}{'A' * 6}.{signature}"
@@ -257,9 +258,37 @@ def test_logout_revokes_the_key(published, student, mugrade, own_home):
     assert answer.status_code == 401
 
 
+def test_a_time_is_reported_for_the_leaderboard(published, student, mugrade):
+    early = mugrade("timing", "hw0", "norm", "0.5")
+    assert early.status == 3 and "Solve norm first" in early.err
+    assert mugrade("submit", "hw0", "norm").status == 0
+    done = mugrade("timing", "hw0", "norm", "0.25", "--device", "laptop")
+    assert done.status == 0 and "choose a name" in " ".join(done.out.split())
+    student.post(published.url + "data/pseudonym", data={"pseudonym": "speedy"})
+    listed = json.loads(mugrade("timing", "hw0", "norm", "0.5", "--json").out)
+    assert [(e["name"], e["seconds"]) for e in listed] == [("speedy", 0.25)]
+
+
+def test_my_data_holds_what_staff_decided(published, student, mugrade):
+    mugrade("submit", "hw0", "norm")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MUGRADE_KEY", published.staff_key)
+        mugrade("override", "ada@example.org", "hw0", "norm", "7.5", "--reason", "by hand")
+        mugrade("extend", "ada@example.org", "hw0", "--days", "2", "--reason", "ill")
+    data = student.get(published.url + "data.json").json()
+    assert [(o["problem"], o["points"], o["reason"]) for o in data["overrides"]] == [
+        ("hw0/norm", "7.5", "by hand")
+    ]
+    assert [(e["assignment"], e["reason"]) for e in data["extensions"]] == [("hw0", "ill")]
+    assert data["attempts"][0]["problem"] == "hw0/norm" and len(data["browsers"]) == 1
+    assert data["project"] is None and data["certificates"] == []
+
+
 def test_doctor_finds_nothing_wrong(published, student, mugrade):
     done = mugrade("doctor")
     assert done.status == 0 and "BAD" not in done.out
+    checks = json.loads(mugrade("doctor", "--json").out)
+    assert all(check["ok"] for check in checks) and len(checks) >= 5
 
 
 def test_a_class_submits_at_once(published, homework, monkeypatch, tmp_path):

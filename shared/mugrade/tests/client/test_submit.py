@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+
+import pytest
 
 
 def test_published_answers_are_met_by_the_same_code(homework, grader, mugrade):
@@ -184,3 +189,16 @@ def test_run_works_without_any_grader(homework, mugrade):
     done = mugrade("run", "hw0", "double")
     assert done.status == 0 and "float64 array (3, 4)" in done.out
     assert "variant 0" in " ".join(done.err.split())
+
+
+@pytest.mark.parametrize("case, line", [(1, "import mugrade"), (2, "np.random.rand()")])
+def test_a_case_can_be_stepped_through_in_the_debugger(homework, own_home, case, line):
+    """It stops before the case is computed, in the hook and not inside the package."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mugrade", "run", "hw0", "double", "--case", str(case), "--pdb"],
+        input="w\nc\n", capture_output=True, text=True, env={**os.environ, "MUGRADE_HOME": str(own_home)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    first_stop = done.stdout.split("(Pdb)")[0].splitlines()
+    assert "submit_double()" in first_stop[-2] and line in first_stop[-1]
+    assert f"case {case} (" in done.stdout.split("(Pdb)")[-1]

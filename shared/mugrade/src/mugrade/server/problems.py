@@ -96,15 +96,16 @@ def problem_document(error: HTTPException) -> dict[str, Any]:
 
 def respond(request: Request, error: HTTPException) -> Response:
     """The error in the form that the route's readers expect."""
-    legacy = request.url.path in LEGACY_PATHS
-    if not legacy and "user_key" in request.query_params:
+    path = request.url.path
+    legacy = path in LEGACY_PATHS
+    if not legacy and not path.startswith("/api/v1/") and "user_key" in request.query_params:
         legacy, error = True, gone()  # only the public client's ancestors ask like this
     headers = dict(error.headers or {})
     if legacy:
         line = " ".join(str(error.detail).split())
         return PlainTextResponse(line, status_code=error.status_code, headers=headers)
     render_page = getattr(request.app.state, "error_page", None)
-    if render_page is not None and not request.url.path.startswith("/api/"):
+    if render_page is not None and not path.startswith("/api/"):
         return render_page(request, error)
     return JSONResponse(
         problem_document(error),
