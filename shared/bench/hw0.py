@@ -1,10 +1,11 @@
 """Homework 0: one epoch of softmax regression, C++ against NumPy, at MNIST's size.
 
-Run from inside a solved and built hw0: `python .../shared/bench/hw0.py [repetitions]`. The two
+Run from inside a solved and built hw0: `python .../shared/bench/hw0.py [--repetitions N]`. The two
 take turns, so that a busy machine slows both; the ratio is that of the medians. NumPy uses as
 many threads as its BLAS likes, the C++ code one.
 """
 
+import argparse
 import statistics
 import sys
 import time
@@ -18,7 +19,7 @@ from simple_ml_ext import softmax_regression_epoch_cpp
 EXAMPLES, VALUES, CLASSES, BATCH = 60_000, 784, 10, 100
 
 
-def main(repetitions=9):
+def main(repetitions):
     random = np.random.RandomState(0)
     X = random.rand(EXAMPLES, VALUES).astype(np.float32)
     y = random.randint(0, CLASSES, EXAMPLES).astype(np.uint8)
@@ -39,4 +40,6 @@ def main(repetitions=9):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repetitions", type=int, default=9, help="rounds; medians are reported")
+    main(parser.parse_args().repetitions)
