@@ -71,7 +71,7 @@ def needle_step(case, model, opt):
     import needle as ndl
 
     X, y = (ndl.Tensor(a.astype("float32"), requires_grad=False) for a in batch_of(case))
-    loss_fn, state = ndl.nn.SoftmaxLoss(), None
+    criterion, state = ndl.nn.SoftmaxLoss(), None
 
     def step():
         nonlocal state
@@ -81,7 +81,7 @@ def needle_step(case, model, opt):
             state = tuple(h.detach() for h in state)
         else:
             logits = model(X)[0] if case == "d" else model(X)
-        loss = loss_fn(logits, y)
+        loss = criterion(logits, y)
         loss.backward()
         opt.step()
         return loss.numpy().item()
@@ -116,7 +116,7 @@ def torch_step(case, model, opt):
     import torch
 
     X, y = map(torch.from_numpy, batch_of(case))
-    loss_fn, state = torch.nn.CrossEntropyLoss(), None
+    criterion, state = torch.nn.CrossEntropyLoss(), None
 
     def step():
         nonlocal state
@@ -126,7 +126,7 @@ def torch_step(case, model, opt):
             state = tuple(h.detach() for h in state)
         else:
             logits = model(X)
-        loss = loss_fn(logits, y)
+        loss = criterion(logits, y)
         loss.backward()
         opt.step()
         return loss.item()
