@@ -115,8 +115,8 @@ def environment(**more):
 
 def test(arguments):
     """Every test there is; the last line has the totals."""
-    setup()
     check_compiler()
+    setup()
     if not is_staff():
         return subprocess.run([str(PYTHON), "-m", "coursekit", "test", *arguments]).returncode
     results = ROOT / "build" / "results"
@@ -182,8 +182,8 @@ def session(label, folder, arguments, env, results, totals):
 
 
 def demo(arguments):
-    setup()
     check_compiler()
+    setup()
     if not is_staff():
         fail(
             "the demo belongs to the whole course; in a students' tree begin with: make setup, then hw"

@@ -11,13 +11,14 @@ nothing had happened. A checkpoint is a safetensors file: numbers, no code.
 
 import argparse
 import hashlib
+import importlib.util
 import json
 import os
 import signal
 import sys
 import time
 
-HOME = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 for folder in (os.path.join(HOME, "python"), HOME):
     if folder not in sys.path:
         sys.path.append(folder)
@@ -29,7 +30,7 @@ from apps.models import LanguageModel, ResNet9
 from needle import nn
 
 DEFAULTS = {  # ours, for a minute on two cores; then the original course's
-    "resnet9": {"epochs": 5, "batch_size": 128, "lr": 0.002, "weight_decay": 0.001},
+    "resnet9": {"epochs": 20, "batch_size": 128, "lr": 0.002, "weight_decay": 0.001},
     "lstm": {"epochs": 1, "batch_size": 16, "lr": 0.003, "weight_decay": 0.0, "seq_len": 40,
              "embedding": 64, "hidden": 128, "layers": 1},
     "transformer": {"epochs": 1, "batch_size": 16, "lr": 0.002, "weight_decay": 0.0, "seq_len": 40,
@@ -475,6 +476,11 @@ def parse(arguments=None):
 def main(arguments=None):
     """Train as the command line says -> the Run."""
     args = parse(arguments)
+    if importlib.util.find_spec("safetensors") is None:  # said now, not after the first epoch
+        raise Trouble(
+            "checkpoints need the package safetensors: set the course up again "
+            f"(python3 course.py setup), or run {sys.executable} -m pip install safetensors"
+        )
     run = Run(args)
     print(f"{args.kind} on {run.device}; {run.title}: {run.data.summary}", flush=True)
     finished = run.train()

@@ -1,4 +1,4 @@
-// What the CUDA backend offers to its Python bindings (ndarray_backend_cuda_bindings.cc).
+// What the CUDA backend offers to its Python bindings (ndarray_bindings_cuda.cc).
 //
 // The kernels and the host functions that launch them are in ndarray_backend_cuda.cu. No CUDA
 // header is needed here, so one compilation of the bindings serves every build of the kernels.
@@ -20,7 +20,7 @@ using Dims = std::vector<int64_t>;  // shapes and strides, in elements; strides 
 
 constexpr size_t ELEM_SIZE = sizeof(scalar_t);
 constexpr int BASE_THREAD_NUM = 256;  // threads of a block in one-dimensional launches
-constexpr int TILE = 4;               // each thread of the tiled matmul computes TILE x TILE results
+constexpr int TILE = 4;               // a thread of the tiled matmul computes TILE x TILE results
 constexpr size_t MAX_DIMS = 8;        // axes that fit into a kernel's CudaVec argument
 
 // A flat buffer of `size` floats in the memory of the device. Its contents start undefined.
@@ -68,10 +68,14 @@ void EwiseTanh(const CudaArray& a, CudaArray* out);
 
 // (m, n) x (n, p) -> (m, p). Matmul is the one NDArray calls; the others are the rungs to it.
 void Matmul(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n, size_t p);
-void MatmulNaive(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n, size_t p);
-void MatmulSharedTiles(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n, size_t p);
-void MatmulRegisterTiles(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n, size_t p);
-void MatmulVectorLoads(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n, size_t p);
+void MatmulNaive(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n,
+                 size_t p);
+void MatmulSharedTiles(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n,
+                       size_t p);
+void MatmulRegisterTiles(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n,
+                         size_t p);
+void MatmulVectorLoads(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n,
+                       size_t p);
 
 // out[i] = max / sum of the i-th run of reduce_size elements of a.
 void ReduceMax(const CudaArray& a, CudaArray* out, size_t reduce_size);

@@ -1,6 +1,7 @@
 """What students of homework 0 are given: safe wrappers, clear errors, tests that judge their files."""
 
 import os
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -122,6 +123,38 @@ def test_tests_started_in_another_folder_are_refused(hw0, tmp_path):
     status, output = run([*TESTS, str(hw0 / "tests")], tmp_path)
     assert status == 2, output
     assert "run the tests from inside the homework" in output
+
+
+SEEDING = """
+import numpy as np, pytest
+
+@pytest.fixture
+def seeded():
+    np.random.seed(42)
+
+class TestOfAClass:
+    def setup_method(self):
+        np.random.seed(42)
+
+    def test_setup_method(self):
+        assert np.random.rand() == np.random.RandomState(42).rand()
+
+def test_fixture(seeded):
+    assert np.random.rand() == np.random.RandomState(42).rand()
+
+@pytest.mark.parametrize("time", range(2))
+def test_nothing(time):
+    assert np.random.rand() == np.random.RandomState(0).rand()
+"""
+
+
+def test_every_test_starts_from_one_seed_unless_its_file_seeds(hw0, tmp_path):
+    suite = tmp_path / "tests"
+    shutil.copytree(hw0 / "tests", suite, ignore=shutil.ignore_patterns("test_*", "__pycache__"))
+    (suite / "test_seeding.py").write_text(SEEDING)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(suite)]
+    status, output = run(command, hw0)
+    assert status == 0 and "4 passed" in output, output
 
 
 def test_missing_and_broken_data_are_one_sentence(hw0, tmp_path):

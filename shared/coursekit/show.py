@@ -39,14 +39,14 @@ def console(stderr: bool = False) -> Console:
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """An ASCII table; a column that begins with '>' is set to the right."""
+    """An ASCII table; a column that begins with '>' is set to the right, one with '!' never broken."""
     made = Table(
         title=title, box=box.ASCII2 if sys.stdout.isatty() else box.ASCII, title_justify="left"
     )
     for column in columns:
         right = column.startswith(">")
-        made.add_column(column.lstrip(">"), justify="right" if right else "left", no_wrap=right,
-                        overflow="fold")  # fmt: skip
+        made.add_column(column.lstrip(">!"), justify="right" if right else "left",
+                        no_wrap=column[0] in ">!", overflow="fold")  # fmt: skip
     return made
 
 
@@ -103,7 +103,7 @@ def proof(verdicts: list[Verdict], as_json: bool = False, kills: bool = False) -
         print(json.dumps({"ok": all(v.ok for v in verdicts), "problems": rows}, indent=1))
         return
     out = console()
-    made = table("problem", "empty", "solved", "prefix", ">mutants killed", ">skipped", "verdict")
+    made = table("!problem", "empty", "solved", "prefix", ">mutants killed", ">skipped", "verdict")
     for v in verdicts:
         made.add_row(v.problem, v.empty, v.solved, v.prefix, f"{v.killed}/{v.mutants}",
                      str(v.skipped or ""), "ok" if v.ok else "HOLE")  # fmt: skip
@@ -143,10 +143,11 @@ def dashboard(course: Course, everything: bool = False) -> None:
     out.print(f"{course.title}\n", markup=False)
     out.print(made)
     for stage in detailed:
-        made = table("problem", "title", "yours", "tests", ">points", "submitted")
+        titles = ["title"] if out.width >= 110 else []
+        made = table("!problem", *titles, "yours", "tests", ">points", "submitted")
         for row in rows[stage]:
             tests = f"{row.tests} ({row.detail})" if row.detail else row.tests
-            made.add_row(row.problem.id, row.problem.title, row.stub, tests,
+            made.add_row(row.problem.id, *[row.problem.title for _ in titles], row.stub, tests,
                          str(row.problem.points), row.submitted)  # fmt: skip
         out.print()
         out.print(made)
@@ -183,7 +184,7 @@ def outcome(done: Outcome, idle: str) -> None:
 
 def verdicts(problems: list[Problem], report: Report) -> None:
     """One line a problem after a test run."""
-    made = table("problem", ">passed", ">failed", ">skipped", "verdict")
+    made = table("!problem", ">passed", ">failed", ">skipped", "verdict")
     for problem in problems:
         tests = report.of(problem.id)
         counts = [sum(t.outcome == word for t in tests) for word in ("passed", "failed", "skipped")]

@@ -47,10 +47,10 @@ def boxes(output, names=None) -> list[Box]:
         names: dict from a name to a Tensor, for the titles of leaves.
     """
     titles = {id(tensor): name for name, tensor in (names or {}).items()}
-    found = {
-        id(output): (output, tuple(output.inputs))
-    }  # an id is only good while its object lives
-    for _, inputs in (waiting := [found[id(output)]]):
+    # An id is only good while its object lives, so the objects are kept.
+    found = {id(output): (output, tuple(output.inputs))}
+    waiting = [found[id(output)]]
+    for _, inputs in waiting:
         for value in inputs:
             if id(value) not in found:
                 found[id(value)] = value, tuple(value.inputs)
@@ -269,19 +269,31 @@ def main(arguments: list[str]) -> int:
         print(text(output, names))
         draw = lambda: Path(options.out).write_text(svg(output, names), encoding="utf-8")
     if options.out:
-        draw()
+        try:
+            draw()
+        except (
+            OSError,
+            ImportError,
+            ValueError,
+        ) as error:  # no folder, no matplotlib, no such format
+            raise CourseError(f"{options.out} cannot be drawn: {error}") from None
         print(f"written: {options.out}")
     return 0
 
 
 def read_curve(path) -> tuple[list[float], str]:
     """The numbers of a JSON file, and what they are called there."""
+    expected = 'expected a list of numbers, or {"loss": [...]}'
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CourseError(f"{path} is not a JSON file with a training curve: {error}") from None
-    label, values = next(iter(content.items())) if isinstance(content, dict) else ("loss", content)
-    return values, label
+        label, values = (
+            next(iter(content.items())) if isinstance(content, dict) else ("loss", content)
+        )
+        return [float(value) for value in values], str(label)
+    except OSError as error:
+        raise CourseError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, TypeError, StopIteration):
+        raise CourseError(f"{path} holds no training curve; {expected}") from None
 
 
 def run_file(target: str):
@@ -290,7 +302,10 @@ def run_file(target: str):
     if not colon or not Path(path).is_file():
         raise CourseError(f"{target!r} is no FILE.py:NAME with an existing file")
     sys.path += [os.path.abspath(folder) for folder in ("python", "apps")]
-    found = runpy.run_path(path)
+    try:
+        found = runpy.run_path(path)
+    except Exception as error:
+        raise CourseError(f"{path} ends with {type(error).__name__}: {error}") from error
     if not hasattr(found.get(name), "inputs"):
         raise CourseError(f"{path} makes no Tensor named {name!r}")
     names = {key: value for key, value in found.items() if hasattr(value, "inputs")}

@@ -10,25 +10,23 @@ import sys
 import time
 
 import numpy as np
-from rich.console import Console
+from coursekit import data, show
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 sys.path.append("src")
 import simple_ml
 from simple_ml_ext import softmax_regression_epoch_cpp
 
-NAMES = {6_000: "MNIST-7k sample", 60_000: "MNIST"}
 HIDDEN = 100
 
 
 def read_digits():
-    """(training X, y, test X, y, name of the set) from data/."""
+    """(training X, y, test X, y) from data/."""
     parts = []
     for part in ("train", "t10k"):
         names = (f"data/{part}-{kind}-ubyte.gz" for kind in ("images-idx3", "labels-idx1"))
         parts += simple_ml.parse_mnist(*names)
-    return *parts, NAMES.get(len(parts[0]), f"{len(parts[0]):,} digits")
+    return parts
 
 
 def softmax_model(n, k):
@@ -67,13 +65,9 @@ def train(title, model, epoch_of, lr, epochs, digits, progress):
     return title, epochs, seconds, train_result, test_result
 
 
-def show(console, rows, name, digits):
-    sizes = f"{len(digits[0]):,} training and {len(digits[2]):,} test images"
-    table = Table(title=f"{name}: {sizes}")
-    for column in ("model", "epochs", "train loss", "train error", "test loss", "test error", "s"):
-        table.add_column(
-            column, justify="left" if column == "model" else "right", no_wrap=column == "model"
-        )
+def results(console, rows, source):
+    columns = (">epochs", ">train loss", ">train error", ">test loss", ">test error", ">s")
+    table = show.table("model", *columns, title=f"{source.name}: {source.size}")
     for title, epochs, seconds, train_result, test_result in rows:
         figures = [f"{train_result[0]:.4f}", f"{train_result[1]:.2%}"]
         figures += [f"{test_result[0]:.4f}", f"{test_result[1]:.2%}", f"{seconds:.2f}"]
@@ -82,8 +76,9 @@ def show(console, rows, name, digits):
 
 
 def main(short):
-    console = Console()
-    *digits, name = read_digits()
+    console = show.console()
+    digits = read_digits()
+    source = data.describe("data")[0]
     columns = (
         TextColumn("{task.description:26}"),
         BarColumn(bar_width=12),
@@ -91,18 +86,18 @@ def main(short):
         TextColumn("{task.fields[state]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, disable=not show.is_live(console)) as progress:
         rows = [
             train(title, model, epoch_of, lr, brief if short else full, digits, progress)
             for title, model, epoch_of, lr, full, brief in MODELS
         ]
-    show(console, rows, name, digits)
+    results(console, rows, source)
     path = os.environ.get("NEEDLE_DEMO_ROWS")
     if path:
         answer = [
             {
                 "what": f"hw0: {title}",
-                "data": name,
+                "data": source.name,
                 "result": f"train error {train_result[1]:.1%}, test error {test_result[1]:.1%}",
                 "seconds": round(seconds, 2),
             }

@@ -11,15 +11,13 @@ import sys
 import time
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
+from coursekit import data, show
 
 sys.path.append("./python")
 import needle as ndl
 from needle import backend_ndarray as nd
 
 BATCH, LR = 100, 0.2
-NAMES = {6_000: "MNIST-7k sample", 60_000: "MNIST"}
 
 
 def digits(part):
@@ -38,7 +36,7 @@ def probabilities(logits):
 
 def train(device, images, labels, steps):
     """Plain gradient descent from zero; returns the weights (784, 10) as an NDArray."""
-    theta = device.zeros(images.shape[1], 10)
+    theta = device.full((images.shape[1], 10), 0.0)
     for step in range(steps):
         rows = np.arange(step * BATCH, (step + 1) * BATCH) % len(images)
         X = nd.array(images[rows], device=device)
@@ -49,17 +47,17 @@ def train(device, images, labels, steps):
 
 
 def main():
-    console = Console()
+    console = show.console()
     images, labels = digits("train")
     test_images, test_labels = digits("t10k")
-    name = NAMES.get(len(images), f"{len(images):,} digits")
+    source = data.describe("data")[0]
     steps = (1 if "--short" in sys.argv else 3) * len(images) // BATCH
-    table = Table("device", "test error", "furthest weight from cpu()", "s", title=f"{steps} steps")
+    title = f"{source.name}, {steps} steps"
+    table = show.table("device", ">test error", ">furthest weight from cpu()", ">s", title=title)
     answer, first = [], None
     for device in nd.all_devices():
-        kind = getattr(device, "device_kind", "") or ""
-        title = f"{device.name}() {kind}".strip()
-        with console.status(f"training on {title}", spinner="line"):
+        what = f"{device}, {device.device_kind}" if device == nd.cuda() else str(device)
+        with show.status(f"training on {what}"):
             began = time.perf_counter()
             theta = train(device, images, labels, steps)
             seconds = time.perf_counter() - began
@@ -67,12 +65,11 @@ def main():
         error = float(np.mean(logits.argmax(axis=1) != test_labels))
         first = theta.numpy() if first is None else first
         apart = float(abs(theta.numpy() - first).max())
-        table.add_row(title, f"{error:.2%}", f"{apart:.1e}", f"{seconds:.2f}")
-        what = f"hw3: softmax regression, NDArray on {title}"
-        answer.append({"what": what, "data": name, "result": f"test error {error:.1%}",
-                       "seconds": seconds})  # fmt: skip
+        table.add_row(what, f"{error:.2%}", f"{apart:.1e}", f"{seconds:.2f}")
+        row = {"what": f"hw3: softmax regression on {what}", "data": source.name}
+        answer.append({**row, "result": f"test error {error:.1%}", "seconds": seconds})
         if apart > 1e-3 or error > 0.2:
-            console.print(f"{title} does not agree with the other devices")
+            console.print(f"{what} does not agree with the other devices")
             return 1
     console.print(table)
     if rows := os.environ.get("NEEDLE_DEMO_ROWS"):

@@ -168,7 +168,7 @@ def test_getitem_wrong_indices_are_errors(device):
         a[1]
     with pytest.raises(AssertionError):
         a[1, 2, 3]
-    with pytest.raises(ValueError):
+    with pytest.raises(AssertionError, match="flip"):
         a[::-1, :]
     with pytest.raises(TypeError):
         a[0.5, 1]
@@ -580,7 +580,7 @@ MATMUL = "hw3/ndarray_cpu_matmul"
 SIZES = [
     (16, 16, 16), (8, 8, 8), (1, 2, 3), (3, 4, 5), (5, 4, 3), (64, 64, 64), (72, 72, 72),
     (72, 73, 74), (74, 73, 72), (128, 128, 128), (1, 1, 1), (1, 300, 1), (100, 50, 10), (10, 60, 3),
-    (17, 257, 33), (2, 1000, 3), (96, 5, 70), (1, 40, 64), (64, 40, 1), (40, 36, 33), (0, 3, 4), (3, 0, 4),
+    (17, 257, 33), (13, 260, 1030), (2, 1000, 3), (96, 5, 70), (1, 40, 64), (64, 40, 1), (40, 36, 33), (0, 3, 4), (3, 0, 4),
 ]  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from operator import add, attrgetter
 import numpy
 
 from . import init
-from .backend_selection import BACKEND, NDArray, array_api, default_device
+from .backend_selection import BACKEND, NDArray, all_devices, array_api, cpu, default_device
 
 LAZY_MODE = False  # True: compute a value when its data is first asked for
 TENSOR_COUNTER = 0  # values alive in all graphs

@@ -34,7 +34,7 @@ std::string text(const Shape& shape) {
 
 // -------------------------------------------------------------- arrays, from Python and to Python
 
-// A compact array: in Python a pair of a buffer and a shape.
+// A compact array of this device: its buffer, and its shape.
 struct Array {
   py::object buffer;  // the Python object that owns `data`
   AlignedArray* data = nullptr;
@@ -59,18 +59,47 @@ Array new_copy(const float* data, const Shape& shape) {
   return copy;
 }
 
-Arrays from_python(const py::list& pairs) {
+// Whether strides are those of a row-major array of this shape.
+bool row_major(const Shape& shape, PyObject* strides) {
+  size_t stride = 1;
+  for (size_t i = shape.size(); i-- > 0; stride *= shape[i])
+    if (PyLong_AsSsize_t(PyTuple_GET_ITEM(strides, i)) != static_cast<Py_ssize_t>(stride))
+      return false;
+  return true;
+}
+
+py::object attribute(py::handle object, PyObject* name) {
+  PyObject* value = PyObject_GetAttr(object.ptr(), name);
+  if (value == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(value);
+}
+
+// NDArrays, made compact where they are views.
+Arrays from_python(const py::list& items) {
+  static PyObject *const kHandle = PyUnicode_InternFromString("_handle"),
+                         *const kShape = PyUnicode_InternFromString("_shape"),
+                         *const kStrides = PyUnicode_InternFromString("_strides");
+  using Object = ArrayObject<AlignedArray>;
   Arrays arrays;
-  arrays.reserve(pairs.size());
-  for (py::handle item : pairs) {
-    const auto pair = py::reinterpret_borrow<py::tuple>(item);
-    auto buffer = py::reinterpret_borrow<py::object>(pair[0]);
-    arrays.push_back({buffer, buffer.cast<Ref<AlignedArray>>().array, pair[1].cast<Shape>()});
-    require_same_size("an array and its shape", arrays.back().size(), product(arrays.back().shape));
+  arrays.reserve(items.size());
+  for (py::handle item : items) {
+    const py::object lengths = attribute(item, kShape), strides = attribute(item, kStrides);
+    Shape shape(PyTuple_GET_SIZE(lengths.ptr()));
+    for (size_t i = 0; i < shape.size(); ++i)
+      shape[i] = static_cast<size_t>(PyLong_AsSsize_t(PyTuple_GET_ITEM(lengths.ptr(), i)));
+    py::object buffer = attribute(item, kHandle);
+    require(Py_TYPE(buffer.ptr()) == &Object::type,
+            "it lives on " + py::str(item.attr("device")).cast<std::string>() + ", not on cpu()");
+    auto data = [&] { return &reinterpret_cast<Object*>(buffer.ptr())->array; };
+    if (data()->size != product(shape) || !row_major(shape, strides.ptr()))
+      buffer = attribute(item.attr("compact")(), kHandle);
+    require_same_size("an array and its shape", data()->size, product(shape));
+    arrays.push_back({buffer, data(), std::move(shape)});
   }
   return arrays;
 }
 
+// A pair of buffer and shape of each array.
 py::list to_python(const Arrays& arrays) {
   py::list pairs;
   for (const Array& array : arrays) {
@@ -467,8 +496,9 @@ class FusedLayer {
       parts.append(layer);
     for (py::handle part : parts) {
       py::list names;
+      const py::dict attributes = part.attr("__dict__");
       for (const std::string& key : kernel_.parameters)
-        if (!py::getattr(part, key.c_str(), py::none()).is_none()) names.append(key);
+        if (attributes.contains(key) && !attributes[key.c_str()].is_none()) names.append(key);
       counts_.push_back(names.size());
       parameters.append(names);
     }

@@ -34,6 +34,7 @@ constexpr size_t kRegisters = 16;
 
 typedef float Vec __attribute__((vector_size(kWidth * sizeof(float))));
 typedef int32_t IntVec __attribute__((vector_size(kWidth * sizeof(int32_t))));
+typedef float Vec8 __attribute__((vector_size(8 * sizeof(float))));  // eight, whatever kWidth is
 
 inline Vec splat(float x) { return x - Vec{}; }  // x in every lane
 inline IntVec splat(int32_t x) { return x - IntVec{}; }
@@ -46,6 +47,7 @@ struct Lanes {
 };
 using Vec = Lanes<float>;
 using IntVec = Lanes<int32_t>;
+using Vec8 = Vec;  // eight, as kWidth is here
 
 template <class T>
 inline Lanes<T> splat(T x) {

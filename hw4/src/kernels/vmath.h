@@ -45,9 +45,11 @@ inline Vec log(Vec x) {
   const Vec input = x;
   const IntVec subnormal = x < std::numeric_limits<float>::min();
   x = select(subnormal, x * 8388608.0f, x);  // 2^23
-  const int32_t root_half = 0x3f3504f3;      // the bits of sqrt(1/2)
-  const IntVec exponent = (bits(x) - root_half) >> 23;
-  const Vec f = from_bits(bits(x) - (exponent << 23)) - 1.0f;
+  // Without the sign, so that the subtraction cannot overflow: what is below 0 becomes NaN at the end.
+  const IntVec size = bits(x) & std::numeric_limits<int32_t>::max();
+  const int32_t root_half = 0x3f3504f3;  // the bits of sqrt(1/2)
+  const IntVec exponent = (size - root_half) >> 23;
+  const Vec f = from_bits(size - (exponent << 23)) - 1.0f;
 
   Vec e = splat(0.0f);
 #if defined(NEEDLE_VECTOR_TYPES)

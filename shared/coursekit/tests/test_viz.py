@@ -102,3 +102,23 @@ def test_graph_command_names_what_is_wrong(tmp_path):
         viz.main(["graph", f"{tmp_path}/a.py:y"])
     with pytest.raises(CourseError, match=r"FILE\.py:NAME"):
         viz.main(["graph", "y"])
+
+
+@pytest.mark.parametrize("content", ['{"loss": "abc"}', '[1, 2, "x"]', "{}", "no JSON", "3"])
+def test_a_file_without_a_curve_is_one_sentence(tmp_path, content):
+    path = tmp_path / "run.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(CourseError, match="expected a list of numbers"):
+        viz.main(["curve", str(path)])
+
+
+def test_a_picture_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "run.json").write_text("[3, 2, 1]", encoding="utf-8")
+    with pytest.raises(CourseError, match="cannot be drawn"):
+        viz.main(["curve", str(tmp_path / "run.json"), "-o", str(tmp_path / "none" / "run.png")])
+
+
+def test_a_file_that_fails_says_with_what(tmp_path):
+    (tmp_path / "a.py").write_text("y = 1 / 0\n", encoding="utf-8")
+    with pytest.raises(CourseError, match="ends with ZeroDivisionError: division by zero"):
+        viz.main(["graph", f"{tmp_path}/a.py:y"])

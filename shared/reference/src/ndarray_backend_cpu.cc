@@ -330,9 +330,7 @@ scalar_t ReduceRow(const scalar_t* x, size_t count) {
       part[0] = Op::Combine(part[0], simd::load(x + i));
     scalar_t lanes[simd::kWidth];
     simd::store(lanes, Op::Combine(Op::Combine(part[0], part[1]), Op::Combine(part[2], part[3])));
-    for (size_t half = simd::kWidth / 2; half > 0; half /= 2)
-      for (size_t k = 0; k < half; ++k) lanes[k] = Op::Combine(lanes[k], lanes[k + half]);
-    result = lanes[0];
+    for (scalar_t lane : lanes) result = Op::Combine(result, lane);
   }
   for (; i < count; ++i) result = Op::Combine(result, x[i]);
   return result;
@@ -408,13 +406,13 @@ inline size_t Panels(size_t columns) { return (columns + kColumns - 1) / kColumn
 // rows of column 0, all rows of column 1, ...
 inline void PackRows(MatrixView a, size_t rows, size_t depth, scalar_t* packed) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
-  if (rows == kRows) {  // a loop of known length is unrolled
-    for (size_t k = 0; k < depth; ++k)
-      for (size_t i = 0; i < kRows; ++i) *packed++ = a(i, k);
-  } else {
-    for (size_t k = 0; k < depth; ++k)
-      for (size_t i = 0; i < rows; ++i) *packed++ = a(i, k);
-  }
+  // Rows in one piece are read a stretch at a time, in loops of known length, which are unrolled.
+  const size_t whole = rows == kRows && a.column == 1 ? depth / kBlock * kBlock : 0;
+  for (size_t k0 = 0; k0 < whole; k0 += kBlock)
+    for (size_t i = 0; i < kRows; ++i)
+      for (size_t k = k0; k < k0 + kBlock; ++k) packed[k * kRows + i] = a.data[i * a.row + k];
+  for (size_t k = whole; k < depth; ++k)
+    for (size_t i = 0; i < rows; ++i) packed[k * rows + i] = a(i, k);
   /// END SOLUTION
 }
 
@@ -446,7 +444,9 @@ template <size_t R>
 void MicroKernel(MatrixView a, const scalar_t* b, ptrdiff_t b_row, size_t depth, Output c,
                  size_t columns, bool first) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
-  for (size_t i = 0; i < R; ++i) simd::prefetch(c.data + i * c.row);  // C arrives meanwhile
+  for (size_t i = 0; i < R; ++i)  // C arrives meanwhile
+    for (size_t j = 0; j < kColumns; j += kCacheLine / ELEM_SIZE)
+      simd::prefetch(c.data + i * c.row + j);
   Vec sum[R][kVecs] = {};
   for (size_t k = 0; k < depth; ++k) {
     const Vec b0 = simd::load(b), b1 = simd::load(b + simd::kWidth);
@@ -534,7 +534,7 @@ void MultiplySlice(MatrixView a, MatrixView b, const scalar_t* panels, bool pack
 // C = A B: slices of A's columns and B's rows, and of B's columns, that fit the caches.
 void MatmulPacked(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
-  const bool pack_b = b.column != 1 || m > 4 * kRows;  // worth it when used often
+  const bool pack_b = b.column != 1 || m > 12 * kRows;  // worth it when used often
   AlignedArray panels(std::min(n, kDepth) * Panels(std::min(p, kWide)) * kColumns);
   for (size_t j0 = 0; j0 < p; j0 += kWide) {
     const size_t wide = std::min(kWide, p - j0);
@@ -584,21 +584,15 @@ namespace {
 inline void AlignedDot(const scalar_t* __restrict a, const scalar_t* __restrict b,
                        scalar_t* __restrict out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
-  if constexpr (TILE % simd::kWidth == 0) {
-    constexpr size_t vecs = TILE / simd::kWidth;
-    Vec sum[TILE][vecs];  // the whole tile stays in registers
-    std::memcpy(sum, out, sizeof sum);
-    for (size_t k = 0; k < TILE; ++k)
-      for (size_t v = 0; v < vecs; ++v) {
-        const Vec right = simd::load(b + k * TILE + v * simd::kWidth);
-        for (size_t i = 0; i < TILE; ++i) sum[i][v] += simd::splat(a[i * TILE + k]) * right;
-      }
-    std::memcpy(out, sum, sizeof sum);
-  } else {
-    for (size_t i = 0; i < TILE; ++i)
-      for (size_t k = 0; k < TILE; ++k)
-        for (size_t j = 0; j < TILE; ++j) out[i * TILE + j] += a[i * TILE + k] * b[k * TILE + j];
+  simd::Vec8 sum[TILE];  // a row each: the whole tile stays in registers
+  static_assert(sizeof sum == TILE * TILE * sizeof(scalar_t), "a row of a tile is one Vec8");
+  std::memcpy(sum, out, sizeof sum);
+  for (size_t k = 0; k < TILE; ++k) {
+    simd::Vec8 right;
+    std::memcpy(&right, b + k * TILE, sizeof right);
+    for (size_t i = 0; i < TILE; ++i) sum[i] += a[i * TILE + k] * right;
   }
+  std::memcpy(out, sum, sizeof sum);
   /// END SOLUTION
 }
 

@@ -2,7 +2,7 @@
 //
 // Arrays are flat buffers of float32 in device memory. Views (shape, strides, offset) exist only
 // in Compact and the two Setitem functions; all others see compact arrays, row-major. Python sees
-// this file through ndarray_backend_cuda_bindings.cc, which has checked every size beforehand.
+// this file through ndarray_bindings_cuda.cc, which has checked every size beforehand.
 //
 // The same file is compiled by nvcc for a GPU and by the host compiler for the emulated device.
 // Sources: NVIDIA, CUDA C++ Programming Guide (execution and memory model); Mark Harris,
@@ -497,7 +497,7 @@ __global__ void MatmulNaiveKernel(const scalar_t* a, const scalar_t* b, scalar_t
 }
 
 void MatmulNaive(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n,
-            size_t p) {
+                 size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cuda_matmul
   if (out->size == 0) return;
   CudaDims dim;
@@ -534,7 +534,7 @@ __global__ void MatmulSharedTilesKernel(const scalar_t* a, const scalar_t* b, sc
 }
 
 void MatmulSharedTiles(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n,
-            size_t p) {
+                       size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cuda_matmul
   if (out->size == 0) return;
   CudaDims dim;
@@ -610,8 +610,8 @@ __global__ void MatmulRegisterTilesKernel(const scalar_t* a, const scalar_t* b, 
 }
 
 template <bool vector_loads>
-static void LaunchRegisterTiles(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n,
-            size_t p) {
+static void LaunchRegisterTiles(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m,
+                                size_t n, size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cuda_matmul
   if (out->size == 0) return;
   CudaDims dim;
@@ -624,12 +624,12 @@ static void LaunchRegisterTiles(const CudaArray& a, const CudaArray& b, CudaArra
 }
 
 void MatmulRegisterTiles(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n,
-            size_t p) {
+                         size_t p) {
   LaunchRegisterTiles<false>(a, b, out, m, n, p);
 }
 
 void MatmulVectorLoads(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n,
-            size_t p) {
+                       size_t p) {
   if (n % 4 != 0 || p % 4 != 0) {
     throw std::invalid_argument("vector loads need n and p to be multiples of 4, got n = " +
                                 std::to_string(n) + ", p = " + std::to_string(p));

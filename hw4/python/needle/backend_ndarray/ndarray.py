@@ -13,7 +13,7 @@ from operator import attrgetter
 
 import numpy as np
 
-from .device import default_device
+from .device import BackendDevice, all_devices, cpu, cpu_numpy, cuda, default_device
 
 
 prod = math.prod  # of some numbers; 1 for none
@@ -206,13 +206,12 @@ class NDArray:
         """Slice or int `sl` along axis `dim` as slice(start, stop, step).
 
         0 <= start <= stop <= length, as Python cuts and counts from the end. An int outside the
-        axis is an IndexError; a step below 1 a ValueError (flip turns an axis round).
+        axis is an IndexError; a step below 1 an AssertionError (flip turns an axis round).
         """
         length = self._shape[dim]
         if isinstance(sl, slice):
             start, stop, step = sl.indices(length)
-            if step < 1:
-                raise ValueError(f"slices need a step of 1 or more, got {sl}; use flip")
+            assert step > 0, f"slices need a step of 1 or more, got {sl}; use flip"
             return slice(start, max(start, stop), step)
         index = operator.index(sl)
         if not -length <= index < length:

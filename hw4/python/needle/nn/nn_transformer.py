@@ -55,9 +55,9 @@ class MultiHeadAttention(Module):
             after dropout, (B, H, T, S).
         """
         queries, dim, keys = q.shape[2], q.shape[3], k.shape[2]
-        if not (*q.shape[:2], keys, dim) == k.shape == v.shape:
-            given = f"got {q.shape}, {k.shape} and {v.shape}"
-            raise ValueError(f"attention takes q (B, H, T, D) and k, v (B, H, S, D), {given}")
+        assert (*q.shape[:2], keys, dim) == k.shape == v.shape, (
+            f"q (B, H, T, D) and k, v (B, H, S, D) do not fit: {q.shape}, {k.shape}, {v.shape}"
+        )
         ### BEGIN YOUR SOLUTION hw4/attention_activation
         raise NotImplementedError("hw4/attention_activation: MultiHeadAttention.forward is yours to write")
         ### END YOUR SOLUTION

@@ -28,12 +28,14 @@ void SgdStep(const float* p, const float* g, float* u, float* out, size_t size, 
 void AdamStep(const float* p, const float* g, float* m, float* v, float* out, size_t size,
               const AdamSettings& settings) {
   const AdamSettings s = settings;
+  // p - lr * (m / c1) / (sqrt(v / c2) + eps), with as few divisions as possible.
+  const float root = std::sqrt(s.correction2), rate = s.lr * root / s.correction1, eps = s.eps * root;
   parallel_for(size, kGrain, [=](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       const float grad = g[i] + s.weight_decay * p[i];
       m[i] = s.beta1 * m[i] + (1 - s.beta1) * grad;
       v[i] = s.beta2 * v[i] + (1 - s.beta2) * grad * grad;
-      out[i] = p[i] - s.lr * (m[i] / s.correction1) / (std::sqrt(v[i] / s.correction2) + s.eps);
+      out[i] = p[i] - rate * m[i] / (std::sqrt(v[i]) + eps);
     }
   });
 }

@@ -74,7 +74,10 @@ void SumRows(const float* g, float* out, size_t rows, size_t columns) {
 
 void ReluBackward(const float* y, const float* g, float* dx, size_t size) {
   parallel_for(size, size_t{1} << 15, [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) dx[i] = y[i] > 0 ? g[i] : 0.0f;
+    size_t i = begin;
+    for (; i + kWidth <= end; i += kWidth)
+      simd::store(dx + i, simd::select(simd::load(y + i) > 0.0f, simd::load(g + i), simd::splat(0.0f)));
+    for (; i < end; ++i) dx[i] = y[i] > 0 ? g[i] : 0.0f;
   });
 }
 

@@ -6,10 +6,14 @@
 #include <cstdlib>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #if !defined(_WIN32)
 #include <pthread.h>
+#endif
+#if defined(__linux__)
+#include <sched.h>
 #endif
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
@@ -35,6 +39,10 @@ size_t read_thread_count() {
     const long wanted = std::strtol(text, nullptr, 10);
     if (wanted > 0) return static_cast<size_t>(std::min(wanted, 256L));
   }
+#if defined(__linux__)
+  cpu_set_t allowed;  // hardware_concurrency() counts processors that taskset has taken away, too
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
+#endif
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
@@ -43,7 +51,11 @@ size_t read_thread_count() {
 class Pool {
  public:
   explicit Pool(size_t threads) {
-    for (size_t i = 1; i < threads; ++i) std::thread([this] { help(); }).detach();
+    try {
+      for (size_t i = 1; i < threads; ++i) std::thread([this] { help(); }).detach();
+    } catch (const std::system_error&) {
+      // The system gives no more threads: those that there are do the work.
+    }
   }
 
   void run(size_t count, size_t grain, detail::ChunkFunction function, void* body) {

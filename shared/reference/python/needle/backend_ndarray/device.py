@@ -18,6 +18,7 @@ class BackendDevice:
 
     def __init__(self, name, mod, why_disabled=""):
         self.name, self.mod, self.why_disabled = name, mod, why_disabled
+        self.__name__ = name  # what pytest calls a parameter that is a device
         # What runs the kernels: "cpu", or for cuda() "hardware", "emulated", "checked"; else "off".
         self.device_kind = getattr(mod, "device_kind", "cpu" if mod is not None else "off")
         # Copied here once, so that device.ewise_add in every operation is one dictionary look-up.

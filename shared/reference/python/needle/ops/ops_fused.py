@@ -50,16 +50,13 @@ def fused(name, own_form, layer, *inputs, **constants):
         constants: Tensors that `own_form` takes by name; no gradient flows there.
     """
     fixed = {key: value.detach() for key, value in constants.items()}
-    given = [*inputs, *fixed.values()]
-    if not _can_use("FusedLayer", given):
-        return None  # on different devices: the layer's own form says so in clear words
-    call = given[0].device.FusedLayer(name, layer)
+    if not _can_use("FusedLayer", [*inputs, *fixed.values()]):
+        return None
+    call = (*inputs, *fixed.values())[0].device.FusedLayer(name, layer)
     parts = getattr(layer, "modules", (layer,))
     own = (getattr(part, key) for part, keys in zip(parts, call.parameters) for key in keys)
-    tensors = [*inputs, *own]
     others = [*fixed.values(), *(getattr(layer, key) for key in call.running)]
-    if not _can_use("FusedLayer", tensors + others):
-        return None
+    others = [value.realize_cached_data() for value in others]
     # The operator must keep neither layer nor inputs alive: their .grad leads back here.
     shell, count = _with_parameters(layer, call.parameters, ()), len(inputs)
 
@@ -70,7 +67,7 @@ def fused(name, own_form, layer, *inputs, **constants):
         return result if isinstance(result, tuple) else (result,)
 
     op = (_Fused if call.results == 1 else _FusedTuple)(call, others, in_operators)
-    result = op(*tensors)
+    result = op(*inputs, *own)
     if call.running:
         result.realize_cached_data()  # a lazy graph has not computed it yet
         for key, array in zip(call.running, op.running):
@@ -87,7 +84,7 @@ def _with_parameters(layer, keys, values):
     """
     values = iter(values)
     parts = [
-        _copy(part, {key: next(values, None) for key in own})
+        _copy(part, {key: next(values, None) for key in own}) if own else part
         for part, own in zip(getattr(layer, "modules", (layer,)), keys)
     ]
     return _copy(layer, {"modules": parts}) if hasattr(layer, "modules") else parts[0]
@@ -100,13 +97,8 @@ def _copy(module, changes):
     return twin
 
 
-def _pairs(tensors_or_arrays):
-    """The buffer and the shape of each, made compact: what the kernels take and return."""
-    arrays = [getattr(value, "cached_data", value).compact() for value in tensors_or_arrays]
-    return [(array._handle, array.shape) for array in arrays]
-
-
 def _arrays(pairs, device):
+    """Arrays of the buffers and shapes that a kernel returns."""
     return [NDArray.make(shape, device=device, handle=buffer) for buffer, shape in pairs]
 
 
@@ -115,7 +107,7 @@ class _Fused(TensorOp):
 
     Attributes:
         call: the device's FusedLayer, which keeps what the gradient needs.
-        others: constant Tensors that the kernel takes besides.
+        others: arrays that the kernel takes besides.
         in_operators: the layer's own form, from a list of inputs and parameters to its results.
         running: new arrays for the layer's running statistics.
     """
@@ -127,7 +119,7 @@ class _Fused(TensorOp):
         return f"fused {self.call.name}"
 
     def compute(self, *arrays):
-        made = _arrays(self.call.forward(_pairs([*arrays, *self.others])), arrays[0].device)
+        made = _arrays(self.call.forward([*arrays, *self.others]), arrays[0].device)
         self.running = made[self.call.results :]
         return made[0] if self.call.results == 1 else tuple(made[: self.call.results])
 
@@ -149,8 +141,7 @@ class _FusedGradient(TensorTupleOp):
         self.layer_op, self.needed = layer_op, needed
 
     def compute(self, *arrays):
-        pairs = _pairs([*arrays, *self.layer_op.others])
-        grads = self.layer_op.call.backward(pairs, self.needed)
+        grads = self.layer_op.call.backward([*arrays, *self.layer_op.others], self.needed)
         return tuple(_arrays(grads, arrays[0].device))
 
     def gradient(self, out_grad, node):
@@ -185,14 +176,14 @@ def fused_step(name, params, states, *settings):
         states: dicts of averages, from Parameter to Tensor, which the kernel changes in place.
         settings: numbers, in the order in which the kernel takes them.
     """
-    grads = [p.grad for p in params]
-    if not _can_use("fused_step", params + grads):
+    if not _can_use("fused_step", params):
         return False
     for state in states:
         state.update((p, zeros_like(p)) for p in params if p not in state)
-    columns = [params, grads, *([state[p] for p in params] for state in states)]
+    columns = [params, [p.grad for p in params], *([state[p] for p in params] for state in states)]
+    arrays = [[value.realize_cached_data() for value in column] for column in columns]
     device = params[0].device
-    made = device.fused_step(name, [_pairs(column) for column in columns], settings)
+    made = device.fused_step(name, arrays, settings)
     for p, array in zip(params, _arrays(made, device)):
         p.cached_data = array
     return True

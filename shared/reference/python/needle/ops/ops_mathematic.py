@@ -97,7 +97,8 @@ class EWisePow(TensorOp):
     def gradient(self, out_grad, node):
         ### BEGIN SOLUTION hw1/backward
         a, b = node.inputs
-        return out_grad * b * a ** (b - 1), out_grad * node * log(a)
+        grad_a, grad_b = out_grad * b * a ** (b - 1), out_grad * node * log(a)
+        return sum_to_shape(grad_a, a.shape), sum_to_shape(grad_b, b.shape)
         ### END SOLUTION
 
 
