@@ -25,7 +25,7 @@ HOMEWORK_KEYS = {
 }  # fmt: skip
 PROBLEM_KEYS = {
     "id": str, "title": str, "points": int, "tests": str, "select": str, "hook": str,
-    "build": bool, "reopens": list, "mutants": int,
+    "build": bool, "reopens": list, "mutants": int, "ascale": float,
 }  # fmt: skip
 CERTIFICATE_KEYS = {"average": int, "project": bool}
 LATE_KEYS = {"percent_per_day": int, "pooled_days": int, "cutoff_days": int, "grace_minutes": int}
@@ -47,6 +47,8 @@ class Problem:
     reopens: tuple[str, ...] = ()
     mutants: int = 4
     """How many wrong solutions the proof must hold ready, at least."""
+    ascale: float | None = None
+    """How far submitted numbers may be off, relative to the largest; None: as the grader says."""
     line: int = 0
 
     @property
@@ -300,12 +302,13 @@ class _Reader:
             id=full, title=row["title"], points=row["points"], tests=row["tests"],
             select=row["select"], hook=hook, build=row.get("build", False),
             reopens=tuple(row.get("reopens", [])), mutants=row.get("mutants", 4),
+            ascale=row.get("ascale"),
             line=self.lines.get((where, "id"), 0),
         )  # fmt: skip
 
 
-_KIND = {str: "a string", int: "a whole number", bool: "true or false", list: "a list",
-         dict: "a table"}  # fmt: skip
+_KIND = {str: "a string", int: "a whole number", float: "a number", bool: "true or false",
+         list: "a list", dict: "a table"}  # fmt: skip
 
 
 def _index_lines(rows: list[str]) -> dict[tuple, int]:
