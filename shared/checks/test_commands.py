@@ -76,7 +76,6 @@ def test_command(text, folder, line, released):
     paths = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
     env = {
         **os.environ,
-        "NEEDLE_CACHE": str(released.parent / "cache"),
         "NO_COLOR": "1",
         "PATH": os.pathsep.join(paths),
         "PYTHONPATH": "" if staff else str(released / "shared"),
