@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from coursekit import build, mutants, render, show, student, tree
+from coursekit import build, grading, mutants, render, show, student, tree
 from coursekit.errors import CourseError
 from coursekit.syllabus import Course
 
@@ -93,9 +93,11 @@ def _grader(course: Course, out: Path, rows: list[dict]) -> int:
     tree.write(mistake.apply(tree.read(out / homework.id)), mistaken)
     tree.fill_data(course, mistaken)
     build.build_tree(mistaken, homework)
+    published = out / "course.toml"
+    published.write_text(grading.course_file(course), encoding="utf-8")
     script = course.root / "shared" / "mugrade" / "demo.py"
-    command = [sys.executable, str(script), "--assignment", homework.id, "--solved",
-               str(out / homework.id), "--wrong", str(mistaken)]  # fmt: skip
+    command = [sys.executable, str(script), "--assignment", homework.id, "--course", str(published),
+               "--variants", "1", "--solved", str(out / homework.id), "--wrong", str(mistaken)]  # fmt: skip
     done = subprocess.run(command, cwd=out, env=student.environment(course, homework))
     word = "mistake found, then full points" if done.returncode == 0 else "FAILED"
     rows.append({"what": f"{homework.id}: the autograder", "data": "", "result": word,

@@ -123,7 +123,9 @@ def test_hints_come_one_by_one_and_are_counted(world):
 @pytest.mark.parametrize(
     "arguments",
     [("hint", "hw1/negate"), ("hint", "hw0/ad"), ("reset", "hw0/ad"), ("test", "hw8"),
-     ("build", "nothing"), ("submit", "hw0/ad"), ("update", "nowhere")],
+     ("build", "nothing"), ("submit", "hw0/ad"), ("update", "nowhere"), ("start",), ("nonsense",),
+     ("start", "hw0", "hw1"), ("hint", "hw0/add", "--level", "9"), ("reset", "hw0/add", "--bogus"),
+     ("bench", "hw0"), ("viz", "curve", "nowhere.json")],
 )  # fmt: skip
 def test_bad_input_is_one_sentence_and_changes_nothing(world, arguments):
     before = world.snapshot()
@@ -131,6 +133,41 @@ def test_bad_input_is_one_sentence_and_changes_nothing(world, arguments):
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("verb", ["start", "test", "build", "submit", "data", "reset", "hint",
+                                  "update", "viz", "bench", "doctor"])  # fmt: skip
+def test_every_verb_explains_itself(world, verb):
+    done = world.hw(verb, "--help")
+    assert done.returncode == 0 and done.stdout.lower().startswith(f"usage: hw {verb}")
+    row = next(r for r in world.hw("--help").stdout.splitlines() if r.startswith(f"  {verb} "))
+    assert not row.endswith("..."), "the summary must fit on its line"
+
+
+def test_a_suggestion_stays_in_the_homework_that_was_named(world):
+    assert "hw1/negate" in world.hw("hint", "negate").stderr
+    assert "hw1/negate" not in world.hw("hint", "hw0/negate").stderr
+
+
+def test_pytest_refusing_its_arguments_is_no_verdict(world):
+    done = world.process("test", "hw0", "--", "no_such_file.py")
+    assert done.returncode == 2 and "no_such_file.py" in done.stderr
+    assert "no tests ran |" not in done.stdout and "next: " not in done.stdout
+
+
+def test_a_benchmark_measures_the_finished_homework(world, tmp_path):
+    world.write("shared/bench/hw0.py", "import os, sys\nsys.path.append('python')\n"
+                "from minilib.box import Box\nprint(Box(2).add(Box(3)).value, sys.argv[1:])\n")  # fmt: skip
+    done = world.process("bench", "hw0", "--", "--fast")  # staff: the solved one
+    assert done.returncode == 0 and done.stdout.strip() == "5 ['--fast']", done.stderr
+    assert world.hw("release", str(tmp_path / "out")).returncode == 0
+    student_world = type(world)(tmp_path / "out")
+    done = student_world.process("bench", "hw0")
+    assert done.returncode == 2 and "hw0/add is not written yet" in done.stderr
+    student_world.solve(BOX0, "hw0/add", "return Box(self.value + other.value + 1)")
+    student_world.solve(BOX0, "hw0/scale", "return Box(self.value * factor)")
+    done = student_world.process("bench", "hw0")
+    assert done.returncode == 0 and done.stdout.strip() == "6 []", done.stderr
 
 
 def test_outside_of_a_course_the_tools_own_course_is_taken(tmp_path, monkeypatch):
