@@ -1,45 +1,44 @@
 """Homework 0: one epoch of softmax regression, C++ against NumPy, at MNIST's size.
 
-Run from inside a solved and built hw0: `python .../shared/bench/hw0.py [--repetitions N]`. The two
-take turns, so that a busy machine slows both; the ratio is that of the medians. NumPy uses as
-many threads as its BLAS likes, the C++ code one.
+Run from inside a built hw0 (`hw bench hw0` does, with the solved one): `python .../hw0.py`. The C++ code
+uses one thread, NumPy as many as --threads says.
 """
 
-import argparse
-import statistics
 import sys
-import time
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), "src"]
+import measure
+
+chosen = measure.options(__doc__.splitlines()[0])
 
 import numpy as np
-
-sys.path.append("src")
 from simple_ml import softmax_regression_epoch
 from simple_ml_ext import softmax_regression_epoch_cpp
 
 EXAMPLES, VALUES, CLASSES, BATCH = 60_000, 784, 10, 100
 
 
-def main(repetitions):
+def main():
     random = np.random.RandomState(0)
     X = random.rand(EXAMPLES, VALUES).astype(np.float32)
     y = random.randint(0, CLASSES, EXAMPLES).astype(np.uint8)
-    seconds = {softmax_regression_epoch: [], softmax_regression_epoch_cpp: []}
-    for _ in range(repetitions):
-        for epoch, times in seconds.items():
-            theta = np.zeros((VALUES, CLASSES), np.float32)
-            began = time.perf_counter()
-            epoch(X, y, theta, 0.1, BATCH)
-            times.append(time.perf_counter() - began)
-    medians = [statistics.median(times) for times in seconds.values()]
-    print(
-        f"one epoch, {EXAMPLES:,} x {VALUES}, {CLASSES} classes, batch {BATCH}: median of {repetitions}"
+    theta = np.zeros((VALUES, CLASSES), np.float32)
+    took = measure.medians(
+        {
+            "C++": lambda: softmax_regression_epoch_cpp(X, y, theta, 0.1, BATCH),
+            "NumPy": lambda: softmax_regression_epoch(X, y, theta, 0.1, BATCH),
+        },
+        chosen,
     )
-    for name, median, times in zip(("NumPy", "C++"), medians, seconds.values()):
-        print(f"  {name:5}  {median * 1e3:7.1f} ms   (fastest {min(times) * 1e3:.1f} ms)")
-    print(f"  C++ is {medians[0] / medians[1]:.2f} times as fast as NumPy")
+    print(measure.machine(chosen, None))
+    print(f"\nOne epoch, {EXAMPLES:,} x {VALUES}, {CLASSES} classes, batch {BATCH}\n")
+    rows = [
+        [name, f"{seconds * 1e3:.1f}", f"{took['NumPy'] / seconds:.2f}"]
+        for name, seconds in took.items()
+    ]
+    measure.table(["", "milliseconds", "x NumPy"], rows)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repetitions", type=int, default=9, help="rounds; medians are reported")
-    main(parser.parse_args().repetitions)
+    main()

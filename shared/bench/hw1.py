@@ -1,23 +1,19 @@
 """Homework 1: what an operator costs beside PyTorch, and the training step of an MLP.
 
-Run from inside a solved hw1: `python .../shared/bench/hw1.py [repetitions]`. needle (with NumPy) and
-PyTorch (eager) take turns in one process, so that a busy machine slows both; the ratios are those
-of the medians. Both use two threads where their matrix product likes it; set OMP_NUM_THREADS.
+Run from inside a solved hw1 (`hw bench hw1` does): `python .../hw1.py`. needle computes with NumPy here.
 """
 
-import os
-import statistics
 import sys
-import time
+from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+sys.path[:0] = [str(Path(__file__).parent), "python", "apps"]
+import measure
 
+chosen = measure.options(__doc__.splitlines()[0])
+
+import needle as ndl
 import numpy as np
 import torch
-
-sys.path.append("python")
-sys.path.append("apps")
-import needle as ndl
 from simple_ml import softmax_loss
 
 SIZE, CHAIN = 32, 20
@@ -49,34 +45,30 @@ def chains(function, x, y, out_grad):
     return forward, lambda: forward().backward(out_grad)
 
 
-def alternate(first, second, repetitions, calls):
-    """Medians of the seconds for one call of each; they take turns."""
-    times = ([], [])
-    for _ in range(repetitions):
-        for function, measured in zip((first, second), times):
-            began = time.perf_counter()
-            for _ in range(calls):
-                function()
-            measured.append((time.perf_counter() - began) / calls)
-    return [statistics.median(measured) for measured in times]
-
-
-def measure_operators(repetitions):
+def measure_operators():
     # Small numbers near 1 keep twenty applications finite; exp of exp is kept small by its sign.
     array = np.eye(SIZE, dtype="float32") + np.float32(1e-3)
-    print(f"us per operator, {SIZE}x{SIZE}, median of {repetitions} (needle / PyTorch = ratio)")
-    print(f"{'':10} {'forward':>24} {'forward + backward':>26}")
+    print(
+        f"\nMicroseconds per operator, {SIZE} x {SIZE}; ratio: needle / PyTorch, below 1 is faster\n"
+    )
+    rows, ratios = [], []
     for name, ours, theirs in operators():
         start = np.full_like(array, -0.5) if name == "exp" else array
         needle = chains(ours, ndl.Tensor(start), ndl.Tensor(array), ndl.init.ones(SIZE, SIZE))
         x, y = (torch.tensor(a, requires_grad=True) for a in (start, array))
         pytorch = chains(theirs, x, y, torch.ones(SIZE, SIZE))
-        with np.errstate(all="ignore"):
-            cells = [alternate(a, b, repetitions, calls=10) for a, b in zip(needle, pytorch)]
-        row = "".join(
-            f"{a / CHAIN * 1e6:9.2f} / {b / CHAIN * 1e6:5.2f} = {a / b:5.2f}" for a, b in cells
-        )
-        print(f"{name:10} {row}")
+        cells, pair = [name], []
+        for functions in zip(needle, pytorch):
+            with np.errstate(all="ignore"):
+                took = measure.medians(dict(zip(("needle", "PyTorch"), functions)), chosen)
+            a, b = (seconds / CHAIN * 1e6 for seconds in took.values())
+            cells += [f"{a:.2f}", f"{b:.2f}", f"{a / b:.2f}"]
+            pair.append(a / b)
+        rows.append(cells)
+        ratios.append(pair)
+    forward, both = (f"{measure.mean(column):.2f}" for column in zip(*ratios))
+    rows.append(["geometric mean", "", "", forward, "", "", both])
+    measure.table(["operator", "forward", "PyTorch", "ratio", "and back", "PyTorch", "ratio"], rows)
 
 
 def mlp_steps():
@@ -110,15 +102,18 @@ def mlp_steps():
     return needle, pytorch
 
 
-def main(repetitions=15):
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    measure_operators(repetitions)
-    ours, theirs = alternate(*mlp_steps(), repetitions, calls=5)
+def main():
+    torch.set_num_threads(chosen.threads)
+    print(measure.machine(chosen, torch))
+    measure_operators()
+    took = measure.medians(dict(zip(("needle", "PyTorch"), mlp_steps())), chosen, seconds=0.1)
+    ours, theirs = took.values()
     print(
-        f"\nMLP {FEATURES}-{HIDDEN}-{CLASSES}, batch {BATCH}, one SGD step: needle {ours * 1e3:.2f} ms, "
-        f"PyTorch {theirs * 1e3:.2f} ms, ratio {ours / theirs:.2f} (target: at most 1.5)"
+        f"\nMLP {FEATURES}-{HIDDEN}-{CLASSES}, batch {BATCH}, one SGD step (target: at most 1.5)\n"
     )
+    measure.table(["", "milliseconds", "ratio"], [["needle", f"{ours * 1e3:.2f}", f"{ours / theirs:.2f}"],
+                                                  ["PyTorch", f"{theirs * 1e3:.2f}", "1.00"]])  # fmt: skip
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    main()

@@ -1,22 +1,19 @@
 """Homework 2: one training step of the MLP-ResNet, needle with NumPy beside PyTorch eager.
 
-Run from inside a solved hw2: `python .../shared/bench/hw2.py [repetitions]`. The two take turns, so
-that a busy machine slows both; the ratio is that of the medians.
+Run from inside a solved hw2 (`hw bench hw2` does): `python .../hw2.py`.
 """
 
-import os
-import statistics
 import sys
-import time
+from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+sys.path[:0] = [str(Path(__file__).parent), "python", "apps"]
+import measure
 
+chosen = measure.options(__doc__.splitlines()[0])
+
+import needle as ndl
 import numpy as np
 import torch
-
-sys.path.append("python")
-sys.path.append("apps")
-import needle as ndl
 from mlp_resnet import MLPResNet
 
 BATCH, HIDDEN = 100, 100
@@ -73,21 +70,17 @@ def steps():
     return needle, pytorch
 
 
-def main(repetitions=30):
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    functions = steps()
-    times = ([], [])
-    for _ in range(repetitions):
-        for function, measured in zip(functions, times):
-            began = time.perf_counter()
-            function()
-            measured.append(time.perf_counter() - began)
-    ours, theirs = (statistics.median(measured) for measured in times)
+def main():
+    torch.set_num_threads(chosen.threads)
+    print(measure.machine(chosen, torch))
+    took = measure.medians(dict(zip(("needle", "PyTorch"), steps())), chosen, seconds=0.1)
+    ours, theirs = took.values()
     print(
-        f"MLP-ResNet 784-{HIDDEN}-10, three blocks, batch {BATCH}, one Adam step: "
-        f"needle {ours * 1e3:.2f} ms, PyTorch {theirs * 1e3:.2f} ms, ratio {ours / theirs:.2f}"
+        f"\nMLP-ResNet 784-{HIDDEN}-10, three blocks, batch {BATCH}, one Adam step (target: 1.5)\n"
     )
+    measure.table(["", "milliseconds", "ratio"], [["needle", f"{ours * 1e3:.2f}", f"{ours / theirs:.2f}"],
+                                                  ["PyTorch", f"{theirs * 1e3:.2f}", "1.00"]])  # fmt: skip
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:2]))
+    main()

@@ -1,6 +1,7 @@
 """Homework 3: elementwise operators, reductions and copies against PyTorch and NumPy, and overhead.
 
-Run from inside a solved and built hw3 (`hw bench hw3` does): `python .../hw3_elementwise.py`.
+Run from inside a built hw3 (`hw bench hw3` does, with the solved one): `python .../hw3_elementwise.py`.
+PyTorch may be missing.
 """
 
 import math
@@ -58,68 +59,67 @@ def operations(torch):
     }  # fmt: skip
 
 
+def compare(calls, torch, unit, digits):
+    """Time {name: (needle, NumPy or None, PyTorch)}; print a table; the rows of ratios."""
+    peers = [name for name, there in (("NumPy", True), ("PyTorch", torch)) if there]
+    rows, ratios = [], []
+    for name, functions in calls.items():
+        contenders = dict(zip(("needle", "NumPy", "PyTorch"), functions))
+        contenders = {key: contenders[key] for key in ("needle", *peers) if contenders[key]}
+        took = measure.medians(contenders, chosen)
+        times = [took.get(key, math.nan) for key in ("needle", "NumPy", "PyTorch")]
+        ratios.append([other / times[0] for other in times[1:]])
+        rows.append([name, *(f"{time / unit:,.{digits}f}" for time in times),
+                     *(f"{ratio:.2f}" for ratio in ratios[-1])])  # fmt: skip
+    means = [measure.mean(column) for column in zip(*ratios)]
+    rows.append(["geometric mean", "", "", "", *(f"{mean:.2f}" for mean in means)])
+    measure.table(["operation", "needle", "NumPy", "PyTorch", "x NumPy", "x PyTorch"], rows)
+    return ratios
+
+
 def throughput(torch):
-    print("\nMicroseconds of needle, and how often as fast as NumPy / as PyTorch\n")
-    print("| operation | " + " | ".join(f"{size:,}" for size in SIZES) + " |")
-    print("|---|" + "---:|" * len(SIZES))
+    """Every operation at every size."""
     ratios = []
-    table = {name: [] for name in operations(torch)}
     for size in SIZES:
         x, y = (
             np.random.standard_normal((size // COLUMNS, COLUMNS)).astype(np.float32) for _ in "xy"
         )
         y = np.abs(y) + np.float32(0.1)
-        row = x[:1].copy()
-        arrays = [(nd.array(x), nd.array(y), nd.array(row)), (x, y, row)]
-        if torch:
-            arrays.append(tuple(map(torch.from_numpy, (x, y, row))))
-        for name, functions in operations(torch).items():
-            contenders = {
-                key: lambda f=function, a=arguments: f(*a)
-                for key, function, arguments in zip(("needle", "numpy", "torch"), functions, arrays)
-            }
-            took = measure.medians(contenders, chosen)
-            row_ratios = [took.get(key, math.nan) / took["needle"] for key in ("numpy", "torch")]
-            ratios.append(row_ratios)
-            table[name].append(
-                f"{took['needle'] * 1e6:,.1f} ({row_ratios[0]:.2f} / {row_ratios[1]:.2f})"
-            )
-    for name, cells in table.items():
-        print(f"| {name} | " + " | ".join(cells) + " |")
-    means = [np.exp(np.mean(np.log(column))) for column in zip(*ratios)]
-    print(f"\ngeometric means: {means[0]:.2f} times NumPy, {means[1]:.2f} times PyTorch")
+        values = (x, y, x[:1].copy())
+        arguments = [tuple(map(nd.array, values)), values]
+        arguments.append(tuple(map(torch.from_numpy, values)) if torch else None)
+        calls = {
+            name: [
+                lambda f=function, a=given: f(*a) for function, given in zip(functions, arguments)
+            ]
+            for name, functions in operations(torch).items()
+        }
+        print(f"\n{size:,} elements, microseconds; x: how often as fast needle is\n")
+        ratios += compare(calls, torch, 1e-6, 1)
+    means = [measure.mean(column) for column in zip(*ratios)]
+    print(f"\nGeometric mean of all sizes: {means[0]:.2f} x NumPy, {means[1]:.2f} x PyTorch.")
 
 
 def overhead(torch):
     """Operations so small that only the calls count."""
     x = np.random.standard_normal((32, 32)).astype(np.float32)
-    a = nd.array(x)
-    t = torch.from_numpy(x) if torch else None
+    a, t = nd.array(x), torch.from_numpy(x) if torch else None
     calls = {
-        "a + a": (lambda: a + a, lambda: t + t),
-        "a * 2": (lambda: a * 2.0, lambda: t * 2.0),
-        "exp": (lambda: a.exp(), lambda: t.exp()),
-        "maximum": (lambda: a.maximum(a), lambda: torch.maximum(t, t)),
-        "a @ a": (lambda: a @ a, lambda: t @ t),
-        "sum": (lambda: a.sum(), lambda: t.sum()),
-        "sum(axis=1)": (lambda: a.sum(axis=1), lambda: t.sum(1)),
-        "reshape": (lambda: a.reshape((1024,)), lambda: t.reshape((1024,))),
-        "permute": (lambda: a.permute((1, 0)), lambda: t.permute((1, 0))),
-        "a[1:3, :]": (lambda: a[1:3, :], lambda: t[1:3, :]),
-        "broadcast_to": (lambda: a.broadcast_to((4, 32, 32)), lambda: t.broadcast_to((4, 32, 32))),
-    }
-    print("\nOverhead: nanoseconds on a 32 x 32 array\n")
-    print("| operation | needle | PyTorch | ratio |\n|---|---:|---:|---:|")
-    ratios = []
-    for name, (ours, theirs) in calls.items():
-        took = measure.medians({"needle": ours, **({"torch": theirs} if torch else {})}, chosen)
-        ratio = took.get("torch", math.nan) / took["needle"]
-        ratios.append(ratio)
-        print(
-            f"| {name} | {took['needle'] * 1e9:,.0f} | {took.get('torch', math.nan) * 1e9:,.0f} "
-            f"| {ratio:.2f} |"
-        )
-    print(f"\ngeometric mean: {np.exp(np.mean(np.log(ratios))):.2f}")
+        "a + a": (lambda: a + a, lambda: x + x, lambda: t + t),
+        "a * 2": (lambda: a * 2.0, lambda: x * np.float32(2), lambda: t * 2.0),
+        "exp": (lambda: a.exp(), lambda: np.exp(x), lambda: t.exp()),
+        "maximum": (lambda: a.maximum(a), lambda: np.maximum(x, x), lambda: torch.maximum(t, t)),
+        "a @ a": (lambda: a @ a, lambda: x @ x, lambda: t @ t),
+        "sum": (lambda: a.sum(), lambda: x.sum(), lambda: t.sum()),
+        "sum(axis=1)": (lambda: a.sum(axis=1), lambda: x.sum(1), lambda: t.sum(1)),
+        "reshape": (lambda: a.reshape((1024,)), lambda: x.reshape(1024), lambda: t.reshape((1024,))),
+        "permute": (lambda: a.permute((1, 0)), lambda: x.T, lambda: t.permute((1, 0))),
+        "a[1:3, :]": (lambda: a[1:3, :], lambda: x[1:3, :], lambda: t[1:3, :]),
+        "broadcast_to": (lambda: a.broadcast_to((4, 32, 32)), None,
+                         lambda: t.broadcast_to((4, 32, 32))),
+    }  # fmt: skip
+    print("\nOverhead: nanoseconds of an operation on a 32 x 32 array\n")
+    compare(calls, torch, 1e-9, 0)
 
 
 def main():

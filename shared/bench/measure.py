@@ -1,14 +1,21 @@
-"""What the benchmarks share: contenders that take turns, medians, and the machine they ran on."""
+"""What the benchmarks share: contenders that take turns, medians, tables, and the machine they ran on."""
 
 import argparse
+import datetime
+import math
 import os
 import platform
 import statistics
+import subprocess
+import textwrap
 import time
+
+# Settings that would make OpenBLAS take another kernel than the one it would choose on this processor.
+FOREIGN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
 def options(description):
-    """Command line: --threads, --repetitions, --clock."""
+    """Command line: --threads, --repetitions, --clock. To be called before NumPy is imported."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--threads", type=int, default=2, help="for every library (default 2)")
     parser.add_argument("--repetitions", type=int, default=9, help="rounds; medians are reported")
@@ -19,13 +26,10 @@ def options(description):
         help="cpu: processor time of this process, for one thread on a busy machine",
     )
     chosen = parser.parse_args()
-    for name in (
-        "NEEDLE_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "OMP_NUM_THREADS",
-    ):
-        os.environ[name] = str(chosen.threads)  # read when the libraries are loaded
+    for name in FOREIGN:
+        os.environ.pop(name, None)
+    for library in ("NEEDLE", "OPENBLAS", "MKL", "OMP"):  # read when the libraries are loaded
+        os.environ[f"{library}_NUM_THREADS"] = str(chosen.threads)
     return chosen
 
 
@@ -60,21 +64,73 @@ def torch_or_none(threads):
     return torch
 
 
+def mean(ratios):
+    """Geometric mean of those ratios that there are; a contender that was not there leaves NaN."""
+    known = [ratio for ratio in ratios if not math.isnan(ratio)]
+    return statistics.geometric_mean(known) if known else math.nan
+
+
+def table(header, rows):
+    """Print a Markdown table that also reads well as text; NaN is a dash."""
+    cells = [[str(cell).replace("nan", "-") for cell in row] for row in (header, *rows)]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    cells.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
+    for first, *others in cells:
+        right = [cell.rjust(width) for cell, width in zip(others, widths[1:])]
+        print("| " + " | ".join([first.ljust(widths[0]), *right]) + " |")
+
+
+def threads(chosen):
+    """How many, in words."""
+    return f"{chosen.threads} thread" + "s" * (chosen.threads != 1)
+
+
 def machine(chosen, torch):
-    """One line about where and how this was measured."""
+    """A paragraph about where and how this was measured."""
     import numpy as np
 
-    name = platform.processor() or platform.machine()
+    name, flags = platform.processor() or platform.machine(), ""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            name = next(
-                line.split(":")[1].strip() for line in file if line.startswith("model name")
-            )
-    except (OSError, StopIteration):
+            facts = dict(map(str.strip, line.split(":", 1)) for line in file if ":" in line)
+        name = f"{facts['model name']} (family {facts['cpu family']}, model {facts['model']})"
+        known = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16")
+        flags = " with " + ", ".join(flag for flag in known if flag in facts["flags"].split())
+    except (OSError, KeyError):
         pass
-    libraries = f"NumPy {np.__version__}" + (f", PyTorch {torch.__version__}" if torch else "")
-    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-    return (
-        f"{name}, {os.cpu_count()} processors{load}; {libraries}; {chosen.threads} thread(s), "
-        f"{chosen.clock} time, medians of {chosen.repetitions}"
-    )
+    parts = [
+        f"{datetime.date.today()}: {name}{flags}",
+        f"{os.cpu_count()} processors" + (
+            f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+        ),
+        f"{platform.system()}, Python {platform.python_version()}, {compiler()}",
+        f"NumPy {np.__version__} with {blas()}",
+        f"PyTorch {torch.__version__} ({torch.backends.cpu.get_cpu_capability()})"
+        if torch else "no PyTorch",
+        f"{threads(chosen)} each, {chosen.clock} time, medians of {chosen.repetitions}",
+    ]  # fmt: skip
+    return textwrap.fill("; ".join(parts) + ".", 80)
+
+
+def compiler():
+    """The compiler's own first line about itself."""
+    command = [*os.environ.get("CXX", "c++").split(), "--version"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "no compiler"
+    return done.stdout.splitlines()[0]
+
+
+def blas():
+    """NumPy's BLAS and the kernel that it has chosen for this processor."""
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return "a BLAS whose kernel is unknown (pip install threadpoolctl tells)"
+    for library in threadpool_info():
+        if library["user_api"] == "blas" and "numpy" in library["filepath"]:
+            return (
+                f"{library['internal_api']} {library['version']}, kernel {library['architecture']}"
+            )
+    return "an unknown BLAS"

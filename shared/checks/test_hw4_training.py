@@ -92,6 +92,9 @@ def test_troubles_are_one_sentence_each(solved, data, tmp_path):
     checkpoint.write_bytes(b"")
     assert "cannot be read as a checkpoint" in resume()
 
+    (tmp_path / "file").write_text("")
+    line = refused(solved, *lstm[:-1], tmp_path / "file" / "c.safetensors")
+    assert "no checkpoint can be written to" in line
     line = refused(solved, "resnet9", "--data", data / "images", "--batch-size", 100)
     assert "a batch of 100 is larger than the training set of 40 images" in line
     line = refused(solved, "lstm", "--data", data / "text", "--batch-size", 4000)
@@ -110,3 +113,41 @@ def test_writes_text_from_a_prompt(solved, data, tmp_path):
         )  # fmt: skip
         written = text.split("\n\n")[-1].split()
         assert status == 0 and written[:2] == ["w3", "w4"] and set(written) <= set(WORDS), text
+
+
+EPOCH = """
+import gc, resource, sys
+sys.path[:0] = ["./python", "./apps", "."]
+import train
+import needle as ndl
+
+run = train.Run(train.parse(sys.argv[1:]))
+run.memory = run.data.start_epoch()
+
+
+def steps(count):
+    for _ in range(count):
+        run.progress["step"] %= run.data.steps - 1
+        run.step()
+
+
+steps(8)
+gc.collect()
+gc.disable()  # nothing may wait for a garbage collector
+values, peak = ndl.autograd.TENSOR_COUNTER, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+steps(60)
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
+assert ndl.autograd.TENSOR_COUNTER == values, ndl.autograd.TENSOR_COUNTER - values
+assert grown < 2048, f"{grown} KiB more after 60 steps"
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss counts differently")
+@pytest.mark.parametrize("kind", ["resnet9", "lstm", "transformer"])
+def test_an_epoch_takes_no_more_memory_than_its_first_steps(solved, data, kind):
+    done = subprocess.run(
+        [sys.executable, "-c", EPOCH, *map(str, arguments(kind, data))],
+        cwd=solved / "hw4", capture_output=True, text=True,
+        env={**os.environ, "NEEDLE_BACKEND": "nd", "NEEDLE_NUM_THREADS": "2"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]

@@ -47,9 +47,9 @@ def start(course: Course, stage: str) -> Outcome:
         merged = merge_trees(base, ours, theirs, (f"your {before.id}", f"{stage} handout"), stage)
         carried, outcome.notes = merged.files, [f"{stage}/{note}" for note in merged.notes]
         outcome.unsolved = [
-            p.id
-            for p in before.problems
-            if progress.stub_state(course, p) in ("stub", "begun", "missing")
+            row.problem.id
+            for row in progress.standings(course, before.id)
+            if row.stub in ("stub", "begun", "missing")
         ]
     store = course.root / ".hw" / "carried" / stage
     last = tree.read(store) if store.is_dir() else theirs

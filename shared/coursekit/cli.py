@@ -149,6 +149,8 @@ def submit(target: Target = None, extra: extra_for("mugrade submit") = None) -> 
     status = student.submit(course, homework, problems, extra or [])
     if status == 0:
         typer.echo(f"next: {progress.next_step(course)}")
+    elif status in (3, 4):  # mugrade found no key, or no server
+        typer.echo("next: with a course, mugrade login; learning alone, see README.md for a server")
     raise typer.Exit(status)
 
 

@@ -47,10 +47,10 @@ def boxes(output, names=None) -> list[Box]:
         names: dict from a name to a Tensor, for the titles of leaves.
     """
     titles = {id(tensor): name for name, tensor in (names or {}).items()}
-    found = {
-        id(output): (output, tuple(output.inputs))
-    }  # an id is only good while its object lives
-    for _, inputs in (waiting := [found[id(output)]]):
+    # An id is only good while its object lives, so the objects are kept.
+    found = {id(output): (output, tuple(output.inputs))}
+    waiting = [found[id(output)]]
+    for _, inputs in waiting:
         for value in inputs:
             if id(value) not in found:
                 found[id(value)] = value, tuple(value.inputs)

@@ -55,6 +55,16 @@ def test_a_verdict_is_stale_once_the_files_change(world):
     assert progress.standings(course, "hw0")[0].tests == "changed since"
 
 
+def test_a_helper_left_as_a_stub_keeps_nobody_whose_tests_pass(world, monkeypatch):
+    world.solve(BOX0, "hw0/add", ADD)
+    world.solve(BOX0, "hw0/scale", "return Box(self.value * factor)")
+    course = world.course()
+    monkeypatch.setattr(progress, "stub_state", lambda *_: "begun")
+    assert {row.stub for row in progress.standings(course, "hw0")} == {"begun"}
+    student.run_tests(course, list(course.homework("hw0").problems), ["-q"])
+    assert {row.stub for row in progress.standings(course, "hw0")} == {"written"}
+
+
 def test_testing_tells_stubs_from_failures(world):
     done = world.process("test", "hw0")
     assert done.returncode == 1 and "to write" in done.stdout

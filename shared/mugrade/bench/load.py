@@ -99,13 +99,18 @@ def running(settings: Settings, workers: int) -> Iterator[str]:
     if settings.database_url:
         environment["MUGRADE_DATABASE_URL"] = settings.database_url
     code = "from mugrade.server.commands import serve; import typer; typer.run(serve)"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "--port", "0", "--json", "--workers", str(workers)],
-        stdout=subprocess.PIPE, text=True, env=environment,
-    )  # fmt: skip
+    log = settings.data_dir / "server.log"
+    with log.open("w", encoding="utf-8") as lines:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, "--port", "0", "--json", "--workers", str(workers)],
+            stdout=subprocess.PIPE, stderr=lines, text=True, env=environment,
+        )  # fmt: skip
     try:
         assert process.stdout is not None
-        yield json.loads(process.stdout.readline())["address"]
+        told = process.stdout.readline()
+        if not told:
+            raise SystemExit(f"The server did not start:\n{log.read_text('utf-8')[-2000:]}")
+        yield json.loads(told)["address"]
     finally:
         process.terminate()
         process.wait(30)

@@ -330,9 +330,7 @@ scalar_t ReduceRow(const scalar_t* x, size_t count) {
       part[0] = Op::Combine(part[0], simd::load(x + i));
     scalar_t lanes[simd::kWidth];
     simd::store(lanes, Op::Combine(Op::Combine(part[0], part[1]), Op::Combine(part[2], part[3])));
-    for (size_t half = simd::kWidth / 2; half > 0; half /= 2)
-      for (size_t k = 0; k < half; ++k) lanes[k] = Op::Combine(lanes[k], lanes[k + half]);
-    result = lanes[0];
+    for (scalar_t lane : lanes) result = Op::Combine(result, lane);
   }
   for (; i < count; ++i) result = Op::Combine(result, x[i]);
   return result;

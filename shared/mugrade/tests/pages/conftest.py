@@ -5,6 +5,7 @@ The browser is the system's (Debian's package `chromium`, or Chrome): Playwright
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -26,18 +27,15 @@ FLAGS = [
 
 
 def chromium_path() -> str:
-    """Where the system's browser is.
-
-    Raises:
-        RuntimeError: with the command that installs one.
-    """
+    """Where the system's browser is; the tests that need one are skipped without it, never in CI."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         found = shutil.which(name)
         if found:
             return found
-    raise RuntimeError(
-        "No Chromium on this machine; install it with: sudo apt-get install chromium"
-    )
+    missing = "no Chromium on this machine; install it with: sudo apt-get install chromium"
+    if os.environ.get("CI"):
+        raise RuntimeError(missing)
+    pytest.skip(missing)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 import schemathesis
@@ -63,6 +65,22 @@ def test_every_operation_keeps_its_promise(live, method, path):
         )
 
     ask()
+
+
+def test_another_method_is_405_and_names_those_there_are(live):
+    for path, operations in live.app.openapi()["paths"].items():
+        real = path.replace("{assignment}", "hw0").replace("{problem}", "add")
+        answer = live.client.request("OPTIONS", re.sub(r"\{\w+\}", "x", real))
+        assert answer.status_code == 405, path
+        named = set(answer.headers["allow"].split(", "))
+        assert named == {method.upper() for method in operations}, path
+
+
+def test_the_page_of_the_wire_format_names_every_route(live):
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
+    for path in live.app.openapi()["paths"]:
+        last = [part for part in path.split("/") if not part.startswith("{")][-1]
+        assert f"/{last}" in page, path
 
 
 def test_every_route_is_described_with_its_errors(live):

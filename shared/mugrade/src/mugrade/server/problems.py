@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
 from mugrade.encoding import EncodingError
 
@@ -101,6 +102,8 @@ def respond(request: Request, error: HTTPException) -> Response:
     if not legacy and not path.startswith("/api/v1/") and "user_key" in request.query_params:
         legacy, error = True, gone()  # only the public client's ancestors ask like this
     headers = dict(error.headers or {})
+    if error.status_code == 405 and (allowed := _allowed(request.app, path)):
+        headers["Allow"] = allowed
     if legacy:
         line = " ".join(str(error.detail).split())
         return PlainTextResponse(line, status_code=error.status_code, headers=headers)
@@ -113,6 +116,15 @@ def respond(request: Request, error: HTTPException) -> Response:
         headers=headers,
         media_type="application/problem+json",
     )
+
+
+def _allowed(app: FastAPI, path: str) -> str | None:
+    """Every method that the API has on this path; each is a route of its own, and Starlette names
+    the first one's only."""
+    for template, operations in app.openapi()["paths"].items():
+        if compile_path(template)[0].match(path):
+            return ", ".join(sorted(method.upper() for method in operations))
+    return None
 
 
 def install(app: FastAPI) -> None:
