@@ -19,7 +19,7 @@ from coursekit import build, render, show, student
 from coursekit.errors import CourseError
 from coursekit.syllabus import Course
 
-PLAYED = "hw0"
+TESTED = "hw0"
 """The homework whose local tests the demo runs, as a student would."""
 
 
@@ -40,7 +40,7 @@ def run(course: Course, short: bool) -> int:
 
 def _tests(course: Course, out: Path, rows: list[dict]) -> int:
     """A homework's local tests on the solved tree."""
-    homework = course.homework(PLAYED)
+    homework = course.homework(TESTED)
     place = out / homework.id
     began = time.monotonic()
     print(f"\n{homework.id}: building, then its local tests", flush=True)
