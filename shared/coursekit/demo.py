@@ -1,6 +1,6 @@
-"""`make demo`: the course rendered, a homework done as a student does it, models trained, graded.
+"""`make demo`: the course rendered, a homework tested and handed in, models trained.
 
-A training is a script under shared/demo, named hwN_*.py. It runs inside the built, solved tree of
+Each step is a script under shared/demo, named hwN_*.py. It runs inside the built, solved tree of
 its homework (with `--short` in a quick version), shows its own progress, and writes its rows for
 the closing table to the JSON file that the environment variable NEEDLE_DEMO_ROWS names: a list of
 {"what": ..., "data": ..., "result": ..., "seconds": ...}.
@@ -15,14 +15,12 @@ import sys
 import time
 from pathlib import Path
 
-from coursekit import build, grading, mutants, render, show, student, tree
+from coursekit import build, render, show, student
 from coursekit.errors import CourseError
 from coursekit.syllabus import Course
 
-PLAYED = "hw0"
-"""The homework that the demo tests locally and hands in, as a student would."""
-MISTAKE = "hw0/softmax_loss"
-"""The problem that is handed in wrong at first: with the first of its mutants."""
+TESTED = "hw0"
+"""The homework whose local tests the demo runs, as a student would."""
 
 
 def run(course: Course, short: bool) -> int:
@@ -36,14 +34,13 @@ def run(course: Course, short: bool) -> int:
     status |= _tests(course, out, rows)
     for script in sorted((course.root / "shared" / "demo").glob("hw*_*.py")):
         status |= _step(course, out, script, short, rows)
-    status |= _grader(course, out, rows)
     _table(rows)
     return status
 
 
 def _tests(course: Course, out: Path, rows: list[dict]) -> int:
     """A homework's local tests on the solved tree."""
-    homework = course.homework(PLAYED)
+    homework = course.homework(TESTED)
     place = out / homework.id
     began = time.monotonic()
     print(f"\n{homework.id}: building, then its local tests", flush=True)
@@ -81,28 +78,6 @@ def _step(course: Course, out: Path, script: Path, short: bool, rows: list[dict]
                      "seconds": time.monotonic() - began})  # fmt: skip
         return 1
     return 0
-
-
-def _grader(course: Course, out: Path, rows: list[dict]) -> int:
-    """A student hands the homework in, first with a mistake, then without (shared/mugrade)."""
-    homework = course.homework(PLAYED)
-    print(f"\n{homework.id}: handed in to the autograder", flush=True)
-    began = time.monotonic()
-    mistaken = out / "mistaken" / homework.id
-    mistake = next(m for m in mutants.load(course, homework.id) if m.problem == MISTAKE)
-    tree.write(mistake.apply(tree.read(out / homework.id)), mistaken)
-    tree.fill_data(course, mistaken)
-    build.build_tree(mistaken, homework)
-    published = out / "course.toml"
-    published.write_text(grading.course_file(course), encoding="utf-8")
-    script = course.root / "shared" / "mugrade" / "demo.py"
-    command = [sys.executable, str(script), "--assignment", homework.id, "--course", str(published),
-               "--variants", "1", "--solved", str(out / homework.id), "--wrong", str(mistaken)]  # fmt: skip
-    done = subprocess.run(command, cwd=out, env=student.environment(course, homework))
-    word = "mistake found, then full points" if done.returncode == 0 else "FAILED"
-    rows.append({"what": f"{homework.id}: the autograder", "data": "", "result": word,
-                 "seconds": time.monotonic() - began})  # fmt: skip
-    return int(done.returncode != 0)
 
 
 def _table(rows: list[dict]) -> None:

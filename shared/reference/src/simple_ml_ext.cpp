@@ -40,65 +40,74 @@ using needle::NotImplemented;
 void softmax_regression_epoch_cpp(const float *X, const unsigned char *y, float *theta, size_t m,
                                   size_t n, size_t k, float lr, size_t batch) {
   /// BEGIN SOLUTION hw0/softmax_regression_epoch_cpp
-  // Parameters and gradient are kept class by class (k x n), so that every inner loop runs along
-  // an example: neighbours in memory are neighbours in the loop, which vector instructions need.
-  constexpr size_t LANES = 8, CLASSES = 5, ROWS = 4;  // what fits into registers at a time
+  // The parameters are kept class by class (classes x n), so that every inner loop runs along an
+  // example: neighbours in memory are neighbours in the loop, which vector instructions need. Both
+  // matrix products below keep the sums of CLASSES classes in registers, so that each number of X
+  // that is loaded serves several multiplications. Classes are filled up with zeros.
+  constexpr size_t LANES = 8, CLASSES = 10;
   typedef float Lanes __attribute__((vector_size(32), aligned(4), may_alias));
-  const size_t whole = n - n % LANES;
-  std::vector<float> weights(k * n), gradient(k * n), errors(std::min(batch, m) * k);
+  const auto load = [](const float *p) { return *reinterpret_cast<const Lanes *>(p); };
+  const size_t classes = (k + CLASSES - 1) / CLASSES * CLASSES;
+  std::vector<float> weights(classes * n), errors(std::min(batch, m) * classes);
   for (size_t j = 0; j < n; ++j)
     for (size_t c = 0; c < k; ++c) weights[c * n + j] = theta[j * k + c];
 
   for (size_t start = 0; start < m; start += batch) {
     const size_t rows = std::min(batch, m - start);
 
-    // Logits: errors[i, c] = sum_j X[i, j] weights[c, j]; CLASSES dot products side by side, each
-    // in LANES partial sums, because a single sum would wait for every addition to finish.
+    // Logits: errors[i, c] = sum_j X[i, j] weights[c, j].
     for (size_t i = 0; i < rows; ++i) {
       const float *x = X + (start + i) * n;
-      for (size_t first = 0; first < k; first += CLASSES) {
-        const float *w[CLASSES];
-        for (size_t c = 0; c < CLASSES; ++c) w[c] = &weights[std::min(first + c, k - 1) * n];
+      // Ask for the example after the next one now: memory answers while this one is computed.
+      for (size_t j = 0; j < n; j += 2 * LANES) __builtin_prefetch(x + 2 * n + j);
+      for (size_t first = 0; first < classes; first += CLASSES) {
+        const float *w = &weights[first * n];
         Lanes sums[CLASSES] = {};
-        for (size_t j = 0; j < whole; j += LANES) {
-          const Lanes xs = *reinterpret_cast<const Lanes *>(x + j);
-          for (size_t c = 0; c < CLASSES; ++c)
-            sums[c] += xs * *reinterpret_cast<const Lanes *>(w[c] + j);
-        }
-        for (size_t c = 0; c < std::min<size_t>(CLASSES, k - first); ++c) {
+        size_t j = 0;
+        for (; j + LANES <= n; j += LANES)
+          for (size_t c = 0; c < CLASSES; ++c) sums[c] += load(x + j) * load(w + c * n + j);
+        for (size_t c = 0; c < CLASSES; ++c) {
           float logit = 0.0f;
           for (size_t lane = 0; lane < LANES; ++lane) logit += sums[c][lane];
-          for (size_t j = whole; j < n; ++j) logit += x[j] * w[c][j];
-          errors[i * k + first + c] = logit;
+          for (size_t rest = j; rest < n; ++rest) logit += x[rest] * w[c * n + rest];
+          errors[i * classes + first + c] = logit;
         }
       }
     }
 
     // errors = softmax(errors) - onehot(y); subtracting the largest logit keeps exp finite.
     for (size_t i = 0; i < rows; ++i) {
-      float *error = &errors[i * k];
+      float *error = &errors[i * classes];
       const float largest = *std::max_element(error, error + k);
       float sum = 0.0f;
       for (size_t c = 0; c < k; ++c) sum += error[c] = std::exp(error[c] - largest);
       for (size_t c = 0; c < k; ++c) error[c] /= sum;
       error[y[start + i]] -= 1.0f;
+      std::fill(error + k, error + classes, 0.0f);
     }
 
-    // gradient[c, :] = sum_i errors[i, c] X[i, :], ROWS examples for each visit of gradient; the
-    // rows that a short batch lacks count with factor 0.
-    std::fill(gradient.begin(), gradient.end(), 0.0f);
-    for (size_t i = 0; i < rows; i += ROWS) {
-      const float *x[ROWS];
-      for (size_t r = 0; r < ROWS; ++r) x[r] = X + (start + std::min(i + r, rows - 1)) * n;
-      for (size_t c = 0; c < k; ++c) {
-        float e[ROWS], *g = &gradient[c * n];
-        for (size_t r = 0; r < ROWS; ++r) e[r] = i + r < rows ? errors[(i + r) * k + c] : 0.0f;
-        for (size_t j = 0; j < n; ++j)
-          g[j] += e[0] * x[0][j] + e[1] * x[1][j] + e[2] * x[2][j] + e[3] * x[3][j];
-      }
-    }
+    // weights[c, j] -= step * sum_i errors[i, c] X[i, j], for LANES columns of X at a time.
     const float step = lr / static_cast<float>(rows);
-    for (size_t j = 0; j < k * n; ++j) weights[j] -= step * gradient[j];
+    for (size_t first = 0; first < classes; first += CLASSES) {
+      const float *error = &errors[first];
+      float *w = &weights[first * n];
+      size_t j = 0;
+      for (; j + LANES <= n; j += LANES) {
+        Lanes sums[CLASSES] = {};
+        for (size_t i = 0; i < rows; ++i) {
+          const Lanes x = load(X + (start + i) * n + j);
+          for (size_t c = 0; c < CLASSES; ++c) sums[c] += error[i * classes + c] * x;
+        }
+        for (size_t c = 0; c < CLASSES; ++c)
+          for (size_t lane = 0; lane < LANES; ++lane) w[c * n + j + lane] -= step * sums[c][lane];
+      }
+      for (; j < n; ++j)
+        for (size_t c = 0; c < CLASSES; ++c) {
+          float sum = 0.0f;
+          for (size_t i = 0; i < rows; ++i) sum += error[i * classes + c] * X[(start + i) * n + j];
+          w[c * n + j] -= step * sum;
+        }
+    }
   }
   for (size_t j = 0; j < n; ++j)
     for (size_t c = 0; c < k; ++c) theta[j * k + c] = weights[c * n + j];
