@@ -16,6 +16,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 
 HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -204,10 +205,18 @@ def save_checkpoint(path, config, model, opt, progress, memory):
         "about": {"config": np.frombuffer(json.dumps(config).encode(), dtype=np.uint8)},
     }
     flat = {f"{part}/{key}": value for part, rows in parts.items() for key, value in rows.items()}
-    folder = os.path.dirname(path)
-    if folder:
-        os.makedirs(folder, exist_ok=True)
     nn.save(flat, path)
+
+
+def prepare_folder(path):
+    """Make the folder of a checkpoint, and see that a file can be written there."""
+    folder = os.path.dirname(os.path.abspath(path))
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise Trouble(f"no checkpoint can be written to {path}: {error}") from error
 
 
 def load_checkpoint(path):
@@ -446,6 +455,19 @@ def write(run, prompt, count, temperature=0.8):
     return " ".join("\n" if word == "<eos>" else word for word in words)
 
 
+def positive(kind):
+    """A number of the command line that must be above zero."""
+
+    def read(text):
+        value = kind(text)
+        if not value > 0:
+            raise argparse.ArgumentTypeError(f"it must be above 0, got {text}")
+        return value
+
+    read.__name__ = kind.__name__  # argparse says "invalid int value"
+    return read
+
+
 def parse(arguments=None):
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -457,16 +479,19 @@ def parse(arguments=None):
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda", "cpu_numpy"])
     parser.add_argument("--checkpoint", help="file; default: checkpoints/KIND.safetensors")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after this time")
-    parser.add_argument("--stop-after", type=int, help="stop after so many steps in all")
+    parser.add_argument(
+        "--minutes", type=positive(float), default=float("inf"), help="stop after this time"
+    )
+    parser.add_argument("--stop-after", type=positive(int), help="stop after so many steps in all")
     parser.add_argument("--write", metavar="PROMPT", help="then write text (language models)")
     parser.add_argument("--words", type=int, default=60, help="how much text")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quiet", action="store_true", help="no live display")
     for name, kind in (("epochs", int), ("batch-size", int), ("lr", float), ("seq-len", int),
                        ("embedding", int), ("hidden", int), ("layers", int), ("clip", float),
-                       ("max-lines", int), ("optimizer", str)):  # fmt: skip
-        parser.add_argument(f"--{name}", type=kind)
+                       ("max-lines", int)):  # fmt: skip
+        parser.add_argument(f"--{name}", type=positive(kind))
+    parser.add_argument("--optimizer", choices=["SGD", "Adam"])
     args = parser.parse_args(arguments)
     if args.checkpoint is None:
         args.checkpoint = os.path.join(HOME, "checkpoints", f"{args.kind}.safetensors")
@@ -481,6 +506,7 @@ def main(arguments=None):
             "checkpoints need the package safetensors: set the course up again "
             f"(python3 course.py setup), or run {sys.executable} -m pip install safetensors"
         )
+    prepare_folder(args.checkpoint)
     run = Run(args)
     print(f"{args.kind} on {run.device}; {run.title}: {run.data.summary}", flush=True)
     finished = run.train()

@@ -177,7 +177,8 @@ std::vector<LinearLayer> linear_layers(Call& call) {
   size_t next = 1;
   for (size_t count : call.counts) {
     if (count == 0) {
-      layers.at(layers.size() - 1).relu = true;
+      require(!layers.empty(), "the first layer must be a linear one");
+      layers.back().relu = true;
       continue;
     }
     const Array& w = call[next];
@@ -483,12 +484,18 @@ const std::map<std::string, Kernel> kernels = {
     {"attention", {attention, attention_backward, 2, {}, {"causal"}, {}}},
 };
 
+const Kernel& kernel_named(const std::string& name) {
+  const auto found = kernels.find(name);
+  require(found != kernels.end(), "there is no fused kernel called " + name);
+  return found->second;
+}
+
 // One call of a layer, forward and then, any number of times, backward. It holds buffers and
 // names only, nothing of Python's that could lead back to it.
 class FusedLayer {
  public:
   FusedLayer(const std::string& name, const py::object& layer)
-      : name(name), kernel_(kernels.at(name)) {
+      : name(name), kernel_(kernel_named(name)) {
     py::list parts;
     if (py::hasattr(layer, "modules"))
       parts = py::list(layer.attr("modules"));

@@ -17,6 +17,7 @@ from collections import defaultdict
 from ..autograd import Tensor, TensorOp, TensorTupleOp, find_topo_sort, sum_node_list
 from ..backend_selection import NDArray
 from ..init import zeros_like
+from .ops_tuple import TupleGetItem
 
 
 _switched_on = True
@@ -125,9 +126,11 @@ class _Fused(TensorOp):
 
     def gradient(self, out_grad, node):
         adjoints = (out_grad,) if self.call.results == 1 else out_grad
-        needed = [value.requires_grad for value in node.inputs]
-        grads = iter(_FusedGradient(self, needed)(*adjoints, *node.inputs))
-        return tuple(next(grads) if need else None for need in needed)
+        inputs = node.inputs
+        needed = [value.requires_grad for value in inputs]
+        grads = _FusedGradient(self, needed)(*adjoints, *inputs)
+        parts = (Tensor.make_from_op(TupleGetItem(k), (grads,)) for k in range(sum(needed)))
+        return tuple(next(parts) if need else None for need in needed)
 
 
 class _FusedTuple(TensorTupleOp, _Fused):
