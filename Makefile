@@ -3,13 +3,14 @@
 PYTHON ?= python3
 HW = .venv/bin/python -m coursekit
 
-.PHONY: help setup test demo check prove count lint sanitize cuda-hardware release clean
+.PHONY: help setup test demo check prove count lint sanitize parity cuda-hardware release clean
 
 help:
 	@echo "make setup   make .venv with everything the course needs"
 	@echo "make test    set up, then run every test"
 	@echo "make demo    set up, then show the course at work"
-	@echo "make check prove count lint    what CI asks besides"
+	@echo "make check prove count lint sanitize    what CI asks besides"
+	@echo "make parity  compare needle with PyTorch, which is installed for it"
 
 setup:
 	@$(PYTHON) course.py setup
@@ -27,6 +28,11 @@ check prove count: setup
 # Homework 3 under AddressSanitizer and UndefinedBehaviorSanitizer.
 sanitize: setup
 	@.venv/bin/python shared/checks/sanitize.py
+
+# needle against PyTorch, which is installed for it.
+parity: setup
+	@.venv/bin/python -c "import torch" 2>/dev/null || .venv/bin/python -m pip install --quiet -e ".[parity]"
+	@.venv/bin/python shared/checks/parity.py
 
 # On a machine with a GPU: a row for the table "run on hardware" of shared/notes/gpu-model.md.
 cuda-hardware: setup
