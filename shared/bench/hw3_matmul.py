@@ -63,7 +63,7 @@ def ladder(library, peak, side=512):
         top: lambda: a @ b,
         f"NumPy on {measure.threads(chosen)}": lambda: x @ y,
     }
-    seconds = measure.medians(contenders, chosen)
+    seconds = measure.medians(contenders, chosen, rest=0.25)
     numpy = seconds[f"NumPy on {measure.threads(chosen)}"]
     print(f"\nThe ladder at {side} x {side} x {side}; peak is that of the cores in use\n")
     rows = []
@@ -86,7 +86,7 @@ def shapes(torch):
         if torch:
             u, v = torch.from_numpy(x), torch.from_numpy(y)
             contenders["torch"] = lambda u=u, v=v: u @ v
-        took = measure.medians(contenders, chosen)
+        took = measure.medians(contenders, chosen, rest=0.25)
         speeds = [2 * m * n * p / took.get(name, math.nan) / 1e9
                   for name in ("needle", "numpy", "torch")]  # fmt: skip
         ratios.append([speeds[0] / other for other in speeds[1:]])

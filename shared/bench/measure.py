@@ -33,11 +33,24 @@ def options(description):
     return chosen
 
 
-def medians(contenders, chosen, seconds=0.02):
-    """{name: median seconds of a call} of {name: function}; they take turns in each round.
+def medians(contenders, chosen, seconds=0.02, rest=0.02):
+    """{name: median seconds of a call} of {name: function}: the first meets each other in turn.
 
-    Each round calls a function as often as fills about `seconds`.
+    The two of a duel take turns in each round. A turn calls a function as often as fills about
+    `seconds`, after a rest: threads of the one who was last go on looking for work for a while
+    (OpenBLAS's for up to a fifth of a second), and would take a processor from the next.
     """
+    (first, ours), *others = contenders.items()
+    times = {}
+    for name, theirs in others or [(first, ours)]:
+        taken = duel({first: ours, name: theirs}, chosen, seconds, rest)
+        for contender, values in taken.items():
+            times.setdefault(contender, statistics.median(values))
+    return times
+
+
+def duel(contenders, chosen, seconds, rest):
+    """{name: list of seconds of a call, one for each round}."""
     clock = time.perf_counter if chosen.clock == "wall" else time.process_time
     counts, times = {}, {name: [] for name in contenders}
     for name, function in contenders.items():
@@ -47,11 +60,13 @@ def medians(contenders, chosen, seconds=0.02):
         counts[name] = max(1, int(seconds / max(time.perf_counter() - began, 1e-7)))
     for _ in range(chosen.repetitions):
         for name, function in contenders.items():
+            time.sleep(rest)
+            function()
             began = clock()
             for _ in range(counts[name]):
                 function()
             times[name].append((clock() - began) / counts[name])
-    return {name: statistics.median(values) for name, values in times.items()}
+    return times
 
 
 def torch_or_none(threads):

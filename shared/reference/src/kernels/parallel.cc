@@ -8,6 +8,7 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 #if !defined(_WIN32)
 #include <pthread.h>
@@ -52,7 +53,11 @@ class Pool {
  public:
   explicit Pool(size_t threads) {
     try {
-      for (size_t i = 1; i < threads; ++i) std::thread([this] { help(); }).detach();
+      for (size_t i = 1; i < threads; ++i) {
+        std::thread helper([this] { help(); });
+        helpers_.push_back(helper.native_handle());
+        helper.detach();
+      }
     } catch (const std::system_error&) {
       // The system gives no more threads: those that there are do the work.
     }
@@ -70,6 +75,7 @@ class Pool {
     open_ = true;
     round_.fetch_add(1);
     if (sleeping_ > 0) {
+      send_helpers_elsewhere();
       std::lock_guard<std::mutex> lock(sleep_);
       wake_.notify_all();
     }
@@ -100,6 +106,22 @@ class Pool {
     working_ = false;
   }
 
+  // A thread that wakes may find itself on the processor of the one that woke it, and wait there for
+  // many milliseconds while another is idle: virtual machines do not tell the system that their
+  // processors are neighbours. So helpers may use all processors but the caller's.
+  void send_helpers_elsewhere() {
+#if defined(__linux__)
+    const int here = sched_getcpu();
+    if (here == callers_processor_) return;
+    callers_processor_ = here;
+    cpu_set_t others;
+    if (here < 0 || sched_getaffinity(0, sizeof others, &others) != 0) return;
+    CPU_CLR(here, &others);
+    if (CPU_COUNT(&others) == 0) return;
+    for (auto helper : helpers_) pthread_setaffinity_np(helper, sizeof others, &others);
+#endif
+  }
+
   void help() {
     for (unsigned seen = 0;;) {
       wait_for_round(seen);
@@ -123,6 +145,8 @@ class Pool {
 
   static thread_local bool working_;  // this thread is inside a piece
 
+  std::vector<std::thread::native_handle_type> helpers_;
+  int callers_processor_ = -1;
   std::mutex owner_, sleep_;
   std::condition_variable wake_;
   std::atomic<unsigned> round_{0};

@@ -34,7 +34,9 @@ def _layout(shape):
 
 def _shape_of(shape):
     """A shape as a tuple of Python ints; a bare int is one axis."""
-    return _layout(tuple(shape) if np.iterable(shape) else (shape,))[0]
+    if type(shape) is not tuple:
+        shape = tuple(shape) if np.iterable(shape) else (shape,)
+    return _layout(shape)[0]
 
 
 class NDArray:
@@ -170,7 +172,7 @@ class NDArray:
         Example: shape (2, 3, 4) permuted by (0, 2, 1) has shape (2, 4, 3).
         """
         ### BEGIN SOLUTION hw3/ndarray_python_ops
-        new_axes = _shape_of(new_axes)
+        new_axes = tuple(new_axes)
         if sorted(new_axes) != list(range(self.ndim)):
             raise ValueError(f"permute takes each axis of {self._shape} once, got {new_axes}")
         new_shape = tuple(self._shape[axis] for axis in new_axes)
@@ -438,12 +440,13 @@ class NDArray:
         """(view, out) of a reduction: the view has the reduced axes as its last, `out` is empty."""
         if axis is None:
             kept = (1,) * self.ndim if keepdims else ()
-            return self.compact().reshape((self.size,)), NDArray.make(kept, None, self._device)
+            view = NDArray.make((self.size,), None, self._device, self.compact()._handle)
+            return view, NDArray.make(kept, None, self._device)
         axes = _axes_of(axis, self.ndim)
         if not axes:
             raise ValueError("a reduction needs at least one axis, got an empty tuple")
-        others = tuple(i for i in range(self.ndim) if i not in axes)
-        view = self.permute(others + axes)
+        others = tuple([i for i in range(self.ndim) if i not in axes])
+        view = self if others + axes == tuple(range(self.ndim)) else self.permute(others + axes)
         if len(axes) > 1:
             reduced = prod(self._shape[i] for i in axes)
             view = view.compact().reshape((*view._shape[: len(others)], reduced))
@@ -480,13 +483,14 @@ def _number(value):
 
 def _axes_of(axes, ndim):
     """An axis or several as a tuple of ints from 0 up; negative ones count from the end."""
-    axes = tuple(map(operator.index, axes if np.iterable(axes) else (axes,)))
+    axes = (axes,) if isinstance(axes, int) else tuple(axes) if np.iterable(axes) else (axes,)
     for axis in axes:
-        if not -ndim <= axis < ndim:
+        if not -ndim <= operator.index(axis) < ndim:
             raise ValueError(f"axis {axis} is out of bounds for an array with {ndim} axes")
-    if len({axis % ndim for axis in axes}) != len(axes):
+    axes = tuple([axis % ndim for axis in axes])
+    if len(set(axes)) != len(axes):
         raise ValueError(f"an axis stands twice in {axes}")
-    return tuple(axis % ndim for axis in axes)
+    return axes
 
 
 def __getattr__(name):
