@@ -421,6 +421,17 @@ class NDArray:
         return view, NDArray.make(tuple(kept), None, self._device)
 
     def _reduce(self, name, axis, keepdims):
+        # Axes before the last one need not move, if they are neighbours and the device can spare it.
+        # To its kernel the array has three axes: those before, the reduced ones, those after.
+        axes = sorted(_axes_of(axis, self.ndim)) if axis is not None else []
+        if axes and axes[-1] < self.ndim - 1 and self.is_compact() and self.size > 0:
+            first, end, n = axes[0], axes[-1] + 1, self._shape
+            if end - first == len(axes) and hasattr(self._device, name + "_axis"):
+                kept = (1,) * len(axes) if keepdims else ()
+                out = NDArray.make((*n[:first], *kept, *n[end:]), None, self._device)
+                sizes = map(prod, (n[:first], n[first:end], n[end:]))
+                getattr(self._device, name + "_axis")(self._handle, out._handle, *sizes)
+                return out
         view, out = self.reduce_view_out(axis, keepdims)
         if view._shape[-1] > 0:
             getattr(self._device, name)(view.compact()._handle, out._handle, view._shape[-1])
