@@ -205,3 +205,12 @@ def test_an_unwritten_cpp_function_raises_not_implemented_in_python(tmp_path):
     )
     assert "NotImplementedError: hw0/softmax_regression_epoch_cpp: " in output
     assert "is yours to write" in output
+
+
+def test_the_demo_shows_every_homework_and_the_autograder():
+    from coursekit import syllabus
+
+    steps = [path.name for path in (ROOT / "shared" / "demo").glob("hw*_*.py")]
+    for homework in syllabus.load().homeworks:
+        assert any(step.startswith(f"{homework.id}_") for step in steps), homework.id
+    assert "hw0_grader.py" in steps
