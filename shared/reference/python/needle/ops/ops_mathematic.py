@@ -5,6 +5,10 @@ returns Tensors, so that a gradient can be differentiated again. The same text s
 NDArray: it uses only what both have.
 """
 
+# Names that programs written for this library take from it, beside those that are used here.
+from numbers import Number
+from typing import List, Optional, Tuple, Union  # noqa: UP035
+
 import numpy
 
 from ..autograd import NDArray, Op, Tensor, TensorOp, TensorTuple, TensorTupleOp, Value
