@@ -44,15 +44,19 @@ def check_machine():
     if sys.version_info < MINIMUM:
         have = ".".join(map(str, sys.version_info[:3]))
         need = ".".join(map(str, MINIMUM))
-        fail(f"this is Python {have}, the course needs {need} or newer; install one from "
-             "https://python.org and run: python3 course.py setup")  # fmt: skip
+        fail(
+            f"this is Python {have}, the course needs {need} or newer; install one from "
+            "https://python.org and run: python3 course.py setup"
+        )
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        fail("this Python has no venv module; install it, on Debian and Ubuntu with: "
-             f"sudo apt-get install python{version}-venv")  # fmt: skip
+        fail(
+            "this Python has no venv module; install it, on Debian and Ubuntu with: "
+            f"sudo apt-get install python{version}-venv"
+        )
 
 
 def check_compiler():
@@ -124,8 +128,11 @@ def test(arguments):
     results.mkdir(parents=True)
     totals = {"passed": 0, "failed": 0, "skipped": 0}
     solved = ROOT / "build" / "solved"
-    step("render the solved homeworks",
-         ["-m", "coursekit", "render", "--solved", "--out", str(solved)], totals)  # fmt: skip
+    step(
+        "render the solved homeworks",
+        ["-m", "coursekit", "render", "--solved", "--out", str(solved)],
+        totals,
+    )
     step("build the solved homeworks", ["-m", "coursekit.solved", str(solved)], totals)
     for folder, env in homeworks():
         session(f"solved {folder}", solved / folder, ["tests", *arguments], env, results, totals)
@@ -160,8 +167,19 @@ def session(label, folder, arguments, env, results, totals):
     """One pytest run, live on the terminal; adds its numbers to the totals."""
     print(f"\n== {label}", flush=True)
     report = results / (re.sub(r"\W+", "-", label) + ".xml")
-    command = [str(PYTHON), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly",
-               TIMEOUT, f"--junitxml={report}", *arguments]  # fmt: skip
+    command = [
+        str(PYTHON),
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:randomly",
+        TIMEOUT,
+        f"--junitxml={report}",
+        *arguments,
+    ]
     status = subprocess.run(command, cwd=folder, env=environment(**env)).returncode
     if not report.is_file():
         print(f"FAILED: {label} (pytest ended with status {status})", flush=True)

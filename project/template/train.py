@@ -1,7 +1,7 @@
 """Reproduces the main result: softplus against ReLU in a small network on the digits.
 
-    python train.py --short     about a minute
-    python train.py             the numbers of the report
+python train.py --short     about a minute
+python train.py             the numbers of the report
 """
 
 import argparse
@@ -53,7 +53,9 @@ def run(activation, seed, epochs):
     for epoch in range(epochs):
         error_rate(model, train, optimizer)
         errors.append(error_rate(model, test))
-        print(f"{activation.__name__:9} seed {seed} epoch {epoch + 1}/{epochs}: test error {errors[-1]:.3f}")
+        print(
+            f"{activation.__name__:9} seed {seed} epoch {epoch + 1}/{epochs}: test error {errors[-1]:.3f}"
+        )
     return errors
 
 
@@ -71,7 +73,9 @@ def main():
     }
     (results_dir / "errors.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
     for name, errors in results.items():
-        print(f"{name:9} test error {np.mean(errors):.4f} +- {np.std(errors):.4f} over {seeds} seed(s)")
+        print(
+            f"{name:9} test error {np.mean(errors):.4f} +- {np.std(errors):.4f} over {seeds} seed(s)"
+        )
 
 
 if __name__ == "__main__":

@@ -111,8 +111,13 @@ def main():
     print(
         f"\nMLP {FEATURES}-{HIDDEN}-{CLASSES}, batch {BATCH}, one SGD step (target: at most 1.5)\n"
     )
-    measure.table(["", "milliseconds", "ratio"], [["needle", f"{ours * 1e3:.2f}", f"{ours / theirs:.2f}"],
-                                                  ["PyTorch", f"{theirs * 1e3:.2f}", "1.00"]])  # fmt: skip
+    measure.table(
+        ["", "milliseconds", "ratio"],
+        [
+            ["needle", f"{ours * 1e3:.2f}", f"{ours / theirs:.2f}"],
+            ["PyTorch", f"{theirs * 1e3:.2f}", "1.00"],
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -22,9 +22,13 @@ BATCH, HIDDEN = 100, 100
 def torch_block(dim, hidden):
     linear, norm = torch.nn.Linear, torch.nn.BatchNorm1d
     return torch.nn.Sequential(
-        linear(dim, hidden), norm(hidden), torch.nn.ReLU(), torch.nn.Dropout(0.1),
-        linear(hidden, dim), norm(dim),
-    )  # fmt: skip
+        linear(dim, hidden),
+        norm(hidden),
+        torch.nn.ReLU(),
+        torch.nn.Dropout(0.1),
+        linear(hidden, dim),
+        norm(dim),
+    )
 
 
 class TorchMLPResNet(torch.nn.Module):
@@ -78,8 +82,13 @@ def main():
     print(
         f"\nMLP-ResNet 784-{HIDDEN}-10, three blocks, batch {BATCH}, one Adam step (target: 1.5)\n"
     )
-    measure.table(["", "milliseconds", "ratio"], [["needle", f"{ours * 1e3:.2f}", f"{ours / theirs:.2f}"],
-                                                  ["PyTorch", f"{theirs * 1e3:.2f}", "1.00"]])  # fmt: skip
+    measure.table(
+        ["", "milliseconds", "ratio"],
+        [
+            ["needle", f"{ours * 1e3:.2f}", f"{ours / theirs:.2f}"],
+            ["PyTorch", f"{theirs * 1e3:.2f}", "1.00"],
+        ],
+    )
 
 
 if __name__ == "__main__":

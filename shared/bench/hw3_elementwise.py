@@ -37,26 +37,46 @@ def operations(torch):
 
     return {
         "add": (lambda a, b, r: a + b, lambda x, y, r: x + y, lambda t, u, r: t + u),
-        "multiply by a number": (lambda a, b, r: a * 1.5, lambda x, y, r: x * np.float32(1.5),
-                                 lambda t, u, r: t * 1.5),
-        "maximum with 0": (lambda a, b, r: a.maximum(0.0), lambda x, y, r: np.maximum(x, np.float32(0)),
-                           lambda t, u, r: t.relu()),
+        "multiply by a number": (
+            lambda a, b, r: a * 1.5,
+            lambda x, y, r: x * np.float32(1.5),
+            lambda t, u, r: t * 1.5,
+        ),
+        "maximum with 0": (
+            lambda a, b, r: a.maximum(0.0),
+            lambda x, y, r: np.maximum(x, np.float32(0)),
+            lambda t, u, r: t.relu(),
+        ),
         "exp": (lambda a, b, r: a.exp(), lambda x, y, r: np.exp(x), lambda t, u, r: t.exp()),
         "tanh": (lambda a, b, r: a.tanh(), lambda x, y, r: np.tanh(x), lambda t, u, r: t.tanh()),
         "log": (lambda a, b, r: b.log(), lambda x, y, r: np.log(y), lambda t, u, r: u.log()),
-        "softmax chain": (lambda a, b, r: nd_softmax(a), lambda x, y, r: softmax(x),
-                          lambda t, u, r: torch_softmax(t)),
+        "softmax chain": (
+            lambda a, b, r: nd_softmax(a),
+            lambda x, y, r: softmax(x),
+            lambda t, u, r: torch_softmax(t),
+        ),
         "sum": (lambda a, b, r: a.sum(), lambda x, y, r: x.sum(), lambda t, u, r: t.sum()),
-        "sum of rows": (lambda a, b, r: a.sum(axis=1), lambda x, y, r: x.sum(1),
-                        lambda t, u, r: t.sum(1)),
-        "max of rows": (lambda a, b, r: a.max(axis=1), lambda x, y, r: x.max(1),
-                        lambda t, u, r: t.amax(1)),
-        "add a row to all": (lambda a, b, r: a + r.broadcast_to(a.shape), lambda x, y, r: x + r,
-                             lambda t, u, r: t + r),
-        "transpose, copied": (lambda a, b, r: a.permute((1, 0)).compact(),
-                              lambda x, y, r: np.ascontiguousarray(x.T),
-                              lambda t, u, r: t.t().contiguous()),
-    }  # fmt: skip
+        "sum of rows": (
+            lambda a, b, r: a.sum(axis=1),
+            lambda x, y, r: x.sum(1),
+            lambda t, u, r: t.sum(1),
+        ),
+        "max of rows": (
+            lambda a, b, r: a.max(axis=1),
+            lambda x, y, r: x.max(1),
+            lambda t, u, r: t.amax(1),
+        ),
+        "add a row to all": (
+            lambda a, b, r: a + r.broadcast_to(a.shape),
+            lambda x, y, r: x + r,
+            lambda t, u, r: t + r,
+        ),
+        "transpose, copied": (
+            lambda a, b, r: a.permute((1, 0)).compact(),
+            lambda x, y, r: np.ascontiguousarray(x.T),
+            lambda t, u, r: t.t().contiguous(),
+        ),
+    }
 
 
 def compare(calls, torch, unit, digits):
@@ -69,8 +89,13 @@ def compare(calls, torch, unit, digits):
         took = measure.medians(contenders, chosen)
         times = [took.get(key, math.nan) for key in ("needle", "NumPy", "PyTorch")]
         ratios.append([other / times[0] for other in times[1:]])
-        rows.append([name, *(f"{time / unit:,.{digits}f}" for time in times),
-                     *(f"{ratio:.2f}" for ratio in ratios[-1])])  # fmt: skip
+        rows.append(
+            [
+                name,
+                *(f"{time / unit:,.{digits}f}" for time in times),
+                *(f"{ratio:.2f}" for ratio in ratios[-1]),
+            ]
+        )
     means = [measure.mean(column) for column in zip(*ratios)]
     rows.append(["geometric mean", "", "", "", *(f"{mean:.2f}" for mean in means)])
     measure.table(["operation", "needle", "NumPy", "PyTorch", "x NumPy", "x PyTorch"], rows)
@@ -112,12 +137,19 @@ def overhead(torch):
         "a @ a": (lambda: a @ a, lambda: x @ x, lambda: t @ t),
         "sum": (lambda: a.sum(), lambda: x.sum(), lambda: t.sum()),
         "sum(axis=1)": (lambda: a.sum(axis=1), lambda: x.sum(1), lambda: t.sum(1)),
-        "reshape": (lambda: a.reshape((1024,)), lambda: x.reshape(1024), lambda: t.reshape((1024,))),
+        "reshape": (
+            lambda: a.reshape((1024,)),
+            lambda: x.reshape(1024),
+            lambda: t.reshape((1024,)),
+        ),
         "permute": (lambda: a.permute((1, 0)), lambda: x.T, lambda: t.permute((1, 0))),
         "a[1:3, :]": (lambda: a[1:3, :], lambda: x[1:3, :], lambda: t[1:3, :]),
-        "broadcast_to": (lambda: a.broadcast_to((4, 32, 32)), None,
-                         lambda: t.broadcast_to((4, 32, 32))),
-    }  # fmt: skip
+        "broadcast_to": (
+            lambda: a.broadcast_to((4, 32, 32)),
+            None,
+            lambda: t.broadcast_to((4, 32, 32)),
+        ),
+    }
     print("\nOverhead: nanoseconds of an operation on a 32 x 32 array\n")
     compare(calls, torch, 1e-9, 0)
 

@@ -21,20 +21,44 @@ import backend_ndarray as nd
 import numpy as np
 
 SHAPES = [
-    (256, 256, 256), (512, 512, 512), (1024, 1024, 1024), (100, 784, 500), (640, 256, 10000),
-    (2048, 288, 32), (128, 1152, 128), (100, 500, 10), (500, 100, 10), (10, 100, 500), (32, 32, 32),
-]  # fmt: skip
+    (256, 256, 256),
+    (512, 512, 512),
+    (1024, 1024, 1024),
+    (100, 784, 500),
+    (640, 256, 10000),
+    (2048, 288, 32),
+    (128, 1152, 128),
+    (100, 500, 10),
+    (500, 100, 10),
+    (10, 100, 500),
+    (32, 32, 32),
+]
 TARGETS = 7  # the first shapes are those with a target
 
 
 def rungs(folder):
     """ladder.cc, compiled with this homework's kernels."""
     library = Path(folder, "ladder.so")
-    sources = [Path(__file__).with_name("ladder.cc"), "src/ndarray_backend_cpu.cc",
-               "src/kernels/allocator.cc"]  # fmt: skip
-    command = [*os.environ.get("CXX", "c++").split(), "-std=c++17", "-O3", "-march=native", "-shared",
-               "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-Isrc",
-               *map(str, sources), "-o", str(library)]  # fmt: skip
+    sources = [
+        Path(__file__).with_name("ladder.cc"),
+        "src/ndarray_backend_cpu.cc",
+        "src/kernels/allocator.cc",
+    ]
+    command = [
+        *os.environ.get("CXX", "c++").split(),
+        "-std=c++17",
+        "-O3",
+        "-march=native",
+        "-shared",
+        "-fPIC",
+        "-ffp-contract=fast",
+        "-fno-math-errno",
+        "-fno-trapping-math",
+        "-Isrc",
+        *map(str, sources),
+        "-o",
+        str(library),
+    ]
     subprocess.run(command, check=True)
     library = ctypes.CDLL(str(library))
     library.peak.restype = ctypes.c_double
@@ -87,11 +111,17 @@ def shapes(torch):
             u, v = torch.from_numpy(x), torch.from_numpy(y)
             contenders["torch"] = lambda u=u, v=v: u @ v
         took = measure.medians(contenders, chosen, rest=0.25)
-        speeds = [2 * m * n * p / took.get(name, math.nan) / 1e9
-                  for name in ("needle", "numpy", "torch")]  # fmt: skip
+        speeds = [
+            2 * m * n * p / took.get(name, math.nan) / 1e9 for name in ("needle", "numpy", "torch")
+        ]
         ratios.append([speeds[0] / other for other in speeds[1:]])
-        rows.append([f"{m} x {n} x {p}", *(f"{speed:.1f}" for speed in speeds),
-                     *(f"{ratio:.2f}" for ratio in ratios[-1])])  # fmt: skip
+        rows.append(
+            [
+                f"{m} x {n} x {p}",
+                *(f"{speed:.1f}" for speed in speeds),
+                *(f"{ratio:.2f}" for ratio in ratios[-1]),
+            ]
+        )
     means = [measure.mean(column) for column in zip(*ratios[:TARGETS])]
     rows.append([f"mean of the first {TARGETS}", "", "", "", *(f"{mean:.2f}" for mean in means)])
     lowest = [min(column) for column in zip(*ratios[:TARGETS])]

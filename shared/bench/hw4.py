@@ -35,8 +35,10 @@ def batch_of(case):
     if case in "cd":
         return rng.randint(0, 10000, (40, 16)), rng.randint(0, 10000, 640)
     shape, classes = {
-        "a": ((100, 784), 10), "b": ((128, 3, 32, 32), 10), "e": ((32, 32), 32),
-    }[case]  # fmt: skip
+        "a": ((100, 784), 10),
+        "b": ((128, 3, 32, 32), 10),
+        "e": ((32, 32), 32),
+    }[case]
     return rng.rand(*shape).astype("float32"), rng.randint(0, classes, shape[0])
 
 
@@ -165,10 +167,17 @@ def torch_resnet9(nn):
             return self.fn(x) + x
 
     return nn.Sequential(
-        block(3, 16, 7, 4), block(16, 32, 3, 2), Residual(32), block(32, 64, 3, 2),
-        block(64, 128, 3, 2), Residual(128), nn.Flatten(), nn.Linear(128, 128), nn.ReLU(),
+        block(3, 16, 7, 4),
+        block(16, 32, 3, 2),
+        Residual(32),
+        block(32, 64, 3, 2),
+        block(64, 128, 3, 2),
+        Residual(128),
+        nn.Flatten(),
+        nn.Linear(128, 128),
+        nn.ReLU(),
         nn.Linear(128, 10),
-    )  # fmt: skip
+    )
 
 
 def torch_lstm_lm(torch, nn):
@@ -270,10 +279,17 @@ def start(side, case, tree, threads):
     names = ("NEEDLE_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     return subprocess.Popen(
         [sys.executable, str(Path(__file__).resolve()), "--side", side, "--only", case],
-        cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, **dict.fromkeys(names, str(threads)), "NEEDLE_BACKEND": "nd",
-             "PYTHONPATH": "python:apps:."},
-    )  # fmt: skip
+        cwd=tree,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={
+            **os.environ,
+            **dict.fromkeys(names, str(threads)),
+            "NEEDLE_BACKEND": "nd",
+            "PYTHONPATH": "python:apps:.",
+        },
+    )
 
 
 def answer(process, *question):
@@ -321,10 +337,11 @@ def main():
         serve(args.side, args.only)
         return
     lines = [
-        machine(args), "",
+        machine(args),
+        "",
         "| step | needle, ms | PyTorch, ms | times as fast | peak memory, MB | PyTorch's, MB | losses differ by |",
         "|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
+    ]
     print("\n".join(lines), flush=True)
     product = 1.0
     for case in args.only:

@@ -1,4 +1,5 @@
-// The rungs of the matrix product's ladder on one thread, and the processor's peak, for hw3_matmul.py.
+// The rungs of the matrix product's ladder on one thread, and the processor's peak, for
+// hw3_matmul.py.
 //
 // Compiled together with homework 3's src/ndarray_backend_cpu.cc, but not with its threads: those
 // are replaced by plain calls.

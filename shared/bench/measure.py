@@ -115,15 +115,15 @@ def machine(chosen, torch):
         pass
     parts = [
         f"{datetime.date.today()}: {name}{flags}",
-        f"{os.cpu_count()} processors" + (
-            f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
-        ),
+        f"{os.cpu_count()} processors"
+        + (f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""),
         f"{platform.system()}, Python {platform.python_version()}, {compiler()}",
         f"NumPy {np.__version__} with {blas()}",
         f"PyTorch {torch.__version__} ({torch.backends.cpu.get_cpu_capability()})"
-        if torch else "no PyTorch",
+        if torch
+        else "no PyTorch",
         f"{threads(chosen)} each, {chosen.clock} time, medians of {chosen.repetitions}",
-    ]  # fmt: skip
+    ]
     return textwrap.fill("; ".join(parts) + ".", 80)
 
 

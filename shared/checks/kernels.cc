@@ -25,9 +25,9 @@ template <class F>
 static void check(const char* name, const AlignedArray& out, double tolerance, F wanted) {
   for (size_t i = 0; i < out.size; ++i) {
     const double expected = wanted(i), got = out.ptr[i];
-    if (std::isnan(expected) ? std::isnan(got)
-                             : expected == got ||
-                                   std::fabs(expected - got) <= tolerance * (1 + std::fabs(expected)))
+    if (std::isnan(expected)
+            ? std::isnan(got)
+            : expected == got || std::fabs(expected - got) <= tolerance * (1 + std::fabs(expected)))
       continue;
     std::printf("%s: element %zu of %zu is %g, expected %g\n", name, i, out.size, got, expected);
     ++faults;
@@ -45,7 +45,8 @@ static void check_elementwise(size_t size) {
   EwiseDiv(a, b, &out);
   check("EwiseDiv", out, 1e-7, [=](size_t i) { return double{x[i]} / y[i]; });
   EwiseMaximum(a, b, &out);
-  check("EwiseMaximum", out, 0, [=](size_t i) { return x[i] > y[i] || x[i] != x[i] ? x[i] : y[i]; });
+  check("EwiseMaximum", out, 0,
+        [=](size_t i) { return x[i] > y[i] || x[i] != x[i] ? x[i] : y[i]; });
   EwiseGe(a, b, &out);
   check("EwiseGe", out, 0, [=](size_t i) { return x[i] >= y[i]; });
   ScalarPower(a, 3, &out);

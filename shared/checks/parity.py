@@ -86,10 +86,19 @@ def agree_backward(pairs, ours, theirs, terms, op):
 
 
 @DEVICES
-@pytest.mark.parametrize("size, kernel, stride, padding, batch", [
-    (14, 3, 1, 1, 3), (15, 3, 2, 1, 1), (9, 5, 3, 2, 2), (8, 1, 1, 0, 2), (7, 7, 4, 3, 2), (6, 2, 2, 0, 1),
-    (5, 3, 1, 3, 1), (1, 1, 2, 0, 1),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "size, kernel, stride, padding, batch",
+    [
+        (14, 3, 1, 1, 3),
+        (15, 3, 2, 1, 1),
+        (9, 5, 3, 2, 2),
+        (8, 1, 1, 0, 2),
+        (7, 7, 4, 3, 2),
+        (6, 2, 2, 0, 1),
+        (5, 3, 1, 3, 1),
+        (1, 1, 2, 0, 1),
+    ],
+)
 def test_conv(size, kernel, stride, padding, batch, device):
     x, w = random(batch, size, size + 1, 3), random(kernel, kernel, 3, 4)
     (ours_x, theirs_x), (ours_w, theirs_w) = both(x, device), both(w, device)
@@ -128,9 +137,12 @@ def test_norms(training, fused):
         nn.Linear(5, 8), nn.LayerNorm1d(8), nn.ReLU(), nn.Linear(8, 6), nn.BatchNorm1d(6)
     )
     theirs = torch.nn.Sequential(
-        torch.nn.Linear(5, 8), torch.nn.LayerNorm(8), torch.nn.ReLU(), torch.nn.Linear(8, 6),
+        torch.nn.Linear(5, 8),
+        torch.nn.LayerNorm(8),
+        torch.nn.ReLU(),
+        torch.nn.Linear(8, 6),
         torch.nn.BatchNorm1d(6),
-    )  # fmt: skip
+    )
     steps.copy_weights(ours, theirs)
     if not training:
         ours.eval(), theirs.eval()
@@ -189,10 +201,16 @@ def test_attention(causal, fused):
 
 
 @FUSED
-@pytest.mark.parametrize("name, keywords", [
-    ("SGD", {"lr": 0.1}), ("SGD", {"lr": 0.1, "weight_decay": 0.01}), ("Adam", {"lr": 0.01}),
-    ("Adam", {"lr": 0.01, "weight_decay": 0.01}),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "name, keywords",
+    [
+        ("SGD", {"lr": 0.1}),
+        ("SGD", {"lr": 0.1, "weight_decay": 0.01}),
+        ("Adam", {"lr": 0.01}),
+        ("Adam", {"lr": 0.01, "weight_decay": 0.01}),
+    ],
+    ids=str,
+)
 def test_optimizers(name, keywords, fused):
     ours, theirs = nn.Linear(5, 3), torch.nn.Linear(5, 3)
     steps.copy_weights(ours, theirs)

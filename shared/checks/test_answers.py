@@ -36,13 +36,18 @@ def alone(tmp_path_factory):
 def test_every_hook_of_the_solved_homework_is_right(solved, alone, stage):
     homework = COURSE.homework(stage)
     done = subprocess.run(
-        [sys.executable, "-m", "mugrade", "submit", stage, "--json"], cwd=solved / stage,
+        [sys.executable, "-m", "mugrade", "submit", stage, "--json"],
+        cwd=solved / stage,
         env={**os.environ, **student.environment(COURSE, homework), **alone},
-        capture_output=True, text=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+    )
     report = json.loads(done.stdout)
-    wrong = [(row["problem"], row["word"], row["message"], row["failures"])
-             for row in report["rows"] if row["word"] != "ok"]  # fmt: skip
+    wrong = [
+        (row["problem"], row["word"], row["message"], row["failures"])
+        for row in report["rows"]
+        if row["word"] != "ok"
+    ]
     assert not wrong, "mend the hook or the reference, or seal anew with `hw answers`"
     assert {row["problem"] for row in report["rows"]} == {p.hook for p in homework.problems}
     assert float(report["score"]) == float(report["points"]) == homework.points

@@ -82,9 +82,15 @@ def test_command(text, folder, line, released):
         "PYTHONPATH": "" if staff else str(released / "shared"),
     }
     run = subprocess.run(
-        ["bash", "-c", line], cwd=place, env=env, text=True, timeout=1800,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        ["bash", "-c", line],
+        cwd=place,
+        env=env,
+        text=True,
+        timeout=1800,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     assert run.returncode in (0, 1), f"{text}: `{line}` ended with {run.returncode}:\n{run.stdout}"
     if "test" not in line:
         assert "Traceback" not in run.stdout, f"{text}: `{line}` ends in a traceback:\n{run.stdout}"

@@ -175,8 +175,11 @@ print("all the same")
 
 def test_fused_kernels_agree_with_the_layers_own_forms(solved):
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=solved / "hw4", capture_output=True, text=True,
+        [sys.executable, "-c", SCRIPT],
+        cwd=solved / "hw4",
+        capture_output=True,
+        text=True,
         env={**os.environ, "NEEDLE_BACKEND": "nd"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     assert done.stdout.strip().endswith("all the same")

@@ -35,17 +35,32 @@ def train(solved, *arguments):
     """Run the program -> (status, what it said on both streams)."""
     done = subprocess.run(
         [sys.executable, "apps/train.py", *map(str, arguments), "--quiet"],
-        cwd=solved / "hw4", capture_output=True, text=True,
+        cwd=solved / "hw4",
+        capture_output=True,
+        text=True,
         env={**os.environ, "NEEDLE_BACKEND": "nd", "NEEDLE_NUM_THREADS": "2"},
-    )  # fmt: skip
+    )
     return done.returncode, done.stdout + done.stderr
 
 
 def arguments(kind, data):
     if kind == "resnet9":
         return [kind, "--data", data / "images", "--batch-size", 8, "--epochs", 2]
-    return [kind, "--data", data / "text", "--batch-size", 4, "--epochs", 2, "--seq-len", 10,
-            "--embedding", 8, "--hidden", 8]  # fmt: skip
+    return [
+        kind,
+        "--data",
+        data / "text",
+        "--batch-size",
+        4,
+        "--epochs",
+        2,
+        "--seq-len",
+        10,
+        "--embedding",
+        8,
+        "--hidden",
+        8,
+    ]
 
 
 @pytest.mark.parametrize("kind", ["resnet9", "lstm", "transformer"])
@@ -84,8 +99,9 @@ def test_troubles_are_one_sentence_each(solved, data, tmp_path):
     assert "its hidden is 8, this one's is 9" in resume("--hidden", 9)
     line = refused(solved, *arguments("transformer", data), "--checkpoint", checkpoint, "--resume")
     assert "its kind is lstm, this one's is transformer" in line
-    assert "no checkpoint" in refused(solved, *arguments("lstm", data), "--resume", "--checkpoint",
-                                      tmp_path / "none.safetensors")  # fmt: skip
+    assert "no checkpoint" in refused(
+        solved, *arguments("lstm", data), "--resume", "--checkpoint", tmp_path / "none.safetensors"
+    )
     content = checkpoint.read_bytes()
     checkpoint.write_bytes(content[: len(content) // 2])
     assert "cannot be read as a checkpoint" in resume()
@@ -108,9 +124,17 @@ def test_troubles_are_one_sentence_each(solved, data, tmp_path):
 def test_writes_text_from_a_prompt(solved, data, tmp_path):
     for kind in ("lstm", "transformer"):
         status, text = train(
-            solved, *arguments(kind, data), "--checkpoint", tmp_path / "c.safetensors",
-            "--stop-after", 2, "--write", "w3 w4", "--words", 15,
-        )  # fmt: skip
+            solved,
+            *arguments(kind, data),
+            "--checkpoint",
+            tmp_path / "c.safetensors",
+            "--stop-after",
+            2,
+            "--write",
+            "w3 w4",
+            "--words",
+            15,
+        )
         written = text.split("\n\n")[-1].split()
         assert status == 0 and written[:2] == ["w3", "w4"] and set(written) <= set(WORDS), text
 
@@ -147,7 +171,9 @@ assert grown < 2048, f"{grown} KiB more after 60 steps"
 def test_an_epoch_takes_no_more_memory_than_its_first_steps(solved, data, kind):
     done = subprocess.run(
         [sys.executable, "-c", EPOCH, *map(str, arguments(kind, data))],
-        cwd=solved / "hw4", capture_output=True, text=True,
+        cwd=solved / "hw4",
+        capture_output=True,
+        text=True,
         env={**os.environ, "NEEDLE_BACKEND": "nd", "NEEDLE_NUM_THREADS": "2"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]

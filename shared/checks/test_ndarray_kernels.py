@@ -66,9 +66,13 @@ def assert_right(*command):
 @pytest.mark.parametrize("processor", PROCESSORS)
 def test_kernels_are_right_on_other_processors(processor, tmp_path):
     flags, needs = PROCESSORS[processor]
-    if needs and "x86_64" not in subprocess.run(
-        [*COMPILER.split(), "-dumpmachine"], capture_output=True, text=True
-    ).stdout:  # fmt: skip
+    if (
+        needs
+        and "x86_64"
+        not in subprocess.run(
+            [*COMPILER.split(), "-dumpmachine"], capture_output=True, text=True
+        ).stdout
+    ):
         pytest.skip("the compiler does not make x86-64 code")
     program = compile_kernels(COMPILER, flags, tmp_path)
     cpuinfo = Path("/proc/cpuinfo")
@@ -89,8 +93,10 @@ def test_kernels_are_right_on_aarch64(tmp_path):
     program = compile_kernels(compiler, ["-static"], tmp_path)
     listing = subprocess.run(
         [compiler, *FLAGS, "-O3", "-S", "-o", "-", str(SOURCES / "ndarray_backend_cpu.cc")],
-        check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     assert "fmla\tv" in listing, "the matrix kernel should use NEON's fused multiply-add"
     emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
     if emulator is None:
@@ -201,9 +207,13 @@ assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4096  # KiB
 def run(solved, stage, code, **variables):
     environment = {**os.environ, "PYTHONPATH": "python", "NEEDLE_BACKEND": "nd", **variables}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=solved / stage, env=environment, capture_output=True,
-        text=True, timeout=300,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        cwd=solved / stage,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
 
 

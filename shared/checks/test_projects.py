@@ -18,10 +18,14 @@ def test_short_form_runs_and_writes_results(script, solved):
     results = script.parent / "results-short"
     shutil.rmtree(results, ignore_errors=True)
     run = subprocess.run(
-        [sys.executable, script.name, "--short"], cwd=script.parent, text=True, timeout=900,
+        [sys.executable, script.name, "--short"],
+        cwd=script.parent,
+        text=True,
+        timeout=900,
         env={**os.environ, "NEEDLE_HOME": str(solved / "hw4"), "NEEDLE_BACKEND": "nd"},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
     assert run.returncode == 0, run.stdout
     (written,) = results.glob("*.json")
     assert json.loads(written.read_text(encoding="utf-8"))
@@ -30,9 +34,13 @@ def test_short_form_runs_and_writes_results(script, solved):
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda p: p.parent.name)
 def test_without_needle_one_sentence_says_what_to_do(script, tmp_path):
     run = subprocess.run(
-        [sys.executable, script.name, "--short"], cwd=script.parent, text=True, timeout=60,
-        env={**os.environ, "NEEDLE_HOME": str(tmp_path)}, capture_output=True,
-    )  # fmt: skip
+        [sys.executable, script.name, "--short"],
+        cwd=script.parent,
+        text=True,
+        timeout=60,
+        env={**os.environ, "NEEDLE_HOME": str(tmp_path)},
+        capture_output=True,
+    )
     assert run.returncode != 0 and "NEEDLE_HOME" in run.stderr
     assert "Traceback" not in run.stderr
 

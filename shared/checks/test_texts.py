@@ -49,8 +49,10 @@ def test_words_are_spelled():
     # What it accepts stands in pyproject.toml.
     run = subprocess.run(
         [sys.executable, "-m", "codespell_lib", *map(str, TEXTS)],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stdout + run.stderr
 
 

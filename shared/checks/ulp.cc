@@ -1,6 +1,7 @@
 // Greatest error of simd::exp, log and tanh in units in the last place, against float64.
-// Usage: ulp STEP: every STEP-th float32, by bit pattern; NaN, infinities and subnormals among them.
-// Prints three numbers. A result that should be NaN or infinite and is not counts as a million.
+// Usage: ulp STEP: every STEP-th float32, by bit pattern; NaN, infinities and subnormals among
+// them. Prints three numbers. A result that should be NaN or infinite and is not counts as a
+// million.
 #include <cmath>
 #include <cstdint>
 #include <cstdio>

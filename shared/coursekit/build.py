@@ -48,10 +48,12 @@ def compiler_hint() -> str:
         return "install one with: xcode-select --install"
     if sys.platform == "win32":
         return "work inside WSL (wsl --install), which has g++ by: sudo apt install g++"
-    for program, command in (("apt-get", "sudo apt-get install g++"),
-                             ("dnf", "sudo dnf install gcc-c++"),
-                             ("pacman", "sudo pacman -S gcc"),
-                             ("apk", "sudo apk add g++")):  # fmt: skip
+    for program, command in (
+        ("apt-get", "sudo apt-get install g++"),
+        ("dnf", "sudo dnf install gcc-c++"),
+        ("pacman", "sudo pacman -S gcc"),
+        ("apk", "sudo apk add g++"),
+    ):
         if shutil.which(program):
             return f"install one with: {command}"
     return "install g++ or clang++ with your system's package manager"
@@ -79,10 +81,13 @@ def build(tree: Path, homework: Homework, echo=None) -> list[Path]:
 def outputs(tree: Path) -> list[Path]:
     """Compiled modules lying in the tree, the build folder left aside."""
     return sorted(
-        path for path in tree.rglob("*")
-        if path.suffix in _SUFFIXES and path.is_file()
-        and not _in_build(path.relative_to(tree)) and path.relative_to(tree).parts[0] != "data"
-    )  # fmt: skip
+        path
+        for path in tree.rglob("*")
+        if path.suffix in _SUFFIXES
+        and path.is_file()
+        and not _in_build(path.relative_to(tree))
+        and path.relative_to(tree).parts[0] != "data"
+    )
 
 
 def _in_build(path: Path) -> bool:
@@ -109,9 +114,10 @@ def build_inputs(tree: Path, homework: Homework) -> list[Path]:
             continue
         if top.is_dir():
             found += [
-                path for path in sorted(top.rglob("*"))
+                path
+                for path in sorted(top.rglob("*"))
                 if path.is_file() and path.suffix not in left_out
-            ]  # fmt: skip
+            ]
         elif (
             top.name == "Makefile"
             or top.suffix in (".cmake", ".toml")
@@ -141,8 +147,14 @@ def _build_extension(tree: Path, echo) -> list[Path]:
     for source in sources:
         target = source.with_suffix(".so")
         partial = source.with_suffix(".so.part")
-        command = [*compiler().split(), *flags.split(), *_includes(), source.relative_to(tree).as_posix(),
-                   "-o", partial.relative_to(tree).as_posix()]  # fmt: skip
+        command = [
+            *compiler().split(),
+            *flags.split(),
+            *_includes(),
+            source.relative_to(tree).as_posix(),
+            "-o",
+            partial.relative_to(tree).as_posix(),
+        ]
         try:
             _run(command, tree, echo)
             os.replace(partial, target)  # a running Python keeps the module it has loaded
@@ -200,9 +212,19 @@ def _build_cmake(tree: Path, echo) -> list[Path]:
         )
         if home is None or Path(home[1]).resolve() != tree.resolve():
             shutil.rmtree(folder)  # a copied or moved tree: CMake would build the old place
-    configure = [cmake, "-S", ".", "-B", "build", "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}",
-                 f"-DPython_EXECUTABLE={sys.executable}", f"-DPython3_EXECUTABLE={sys.executable}",
-                 *os.environ.get("NEEDLE_CMAKE_ARGS", "").split()]  # fmt: skip
+    configure = [
+        cmake,
+        "-S",
+        ".",
+        "-B",
+        "build",
+        "-G",
+        "Ninja",
+        f"-DCMAKE_MAKE_PROGRAM={ninja}",
+        f"-DPython_EXECUTABLE={sys.executable}",
+        f"-DPython3_EXECUTABLE={sys.executable}",
+        *os.environ.get("NEEDLE_CMAKE_ARGS", "").split(),
+    ]
     if not (folder / "build.ninja").is_file():
         _run(configure, tree, echo)
     _run([cmake, "--build", "build", *_parallel()], tree, echo)
@@ -219,9 +241,14 @@ def _run(command: list[str], tree: Path, echo) -> None:
     rows: list[str] = []
     env = {**os.environ, "LC_ALL": "C"}
     with subprocess.Popen(
-        command, cwd=tree, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command,
+        cwd=tree,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         errors="replace",
-    ) as process:  # fmt: skip
+    ) as process:
         for row in process.stdout:
             rows.append(row.rstrip())
             if echo is not None:
@@ -255,8 +282,14 @@ def cache_folder() -> Path:
 def build_key(tree: Path, homework: Homework) -> str:
     """A hash of all that decides what a build yields."""
     digest = hashlib.sha256()
-    facts = [homework.build or "", platform.platform(), sys.version, compiler(),
-             os.environ.get("NEEDLE_CMAKE_ARGS", ""), os.environ.get("CXXFLAGS", "")]  # fmt: skip
+    facts = [
+        homework.build or "",
+        platform.platform(),
+        sys.version,
+        compiler(),
+        os.environ.get("NEEDLE_CMAKE_ARGS", ""),
+        os.environ.get("CXXFLAGS", ""),
+    ]
     for fact in facts:
         digest.update(fact.encode() + b"\0")
     for path in build_inputs(tree, homework):

@@ -53,8 +53,10 @@ def tracked(root: Path, stage: str) -> list[str]:
     try:
         done = subprocess.run(
             ["git", "ls-files", "-z", "-co", "--exclude-standard", "--", stage],
-            cwd=root, capture_output=True, check=True,
-        )  # fmt: skip
+            cwd=root,
+            capture_output=True,
+            check=True,
+        )
         names = [name for name in done.stdout.decode().split("\0") if name]
         names = [name for name in names if (root / name).is_file()]
         return sorted(name[len(stage) + 1 :] for name in names)

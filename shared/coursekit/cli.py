@@ -16,9 +16,11 @@ from coursekit import doctor as examination
 from coursekit.errors import CourseError
 
 app = typer.Typer(
-    add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-)  # fmt: skip
+)
 
 UsageError = typer.BadParameter.__bases__[0]  # click's own, or the copy that Typer brings
 Stage = Annotated[str, typer.Argument(metavar="hwN", help="the homework, such as hw1")]

@@ -96,8 +96,11 @@ def _classify(header: str, in_function: bool) -> tuple[str, str, bool]:
     if found and "(" not in plain[found.end() :].split(":")[0]:
         return "class", found[1], False
     device = bool(_DEVICE.search(plain))
-    plain = re.sub(r"\b(__launch_bounds__|__attribute__|alignas|noexcept|decltype)\s*(\((?:[^()]|\([^()]*\))*\))",
-                   " ", plain)  # fmt: skip
+    plain = re.sub(
+        r"\b(__launch_bounds__|__attribute__|alignas|noexcept|decltype)\s*(\((?:[^()]|\([^()]*\))*\))",
+        " ",
+        plain,
+    )
     found = re.search(r"((?:\w+::)*(?:operator\s*[^\s(\w]+|operator\s*\(\)|~?\w+))\s*\(", plain)
     if found and found[1] not in _CONTROL and "=" not in plain[: found.start()]:
         if found[1].isupper() and (module := re.search(r"\(\s*(\w+)", plain)):

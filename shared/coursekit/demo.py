@@ -46,12 +46,19 @@ def _tests(course: Course, out: Path, rows: list[dict]) -> int:
     print(f"\n{homework.id}: building, then its local tests", flush=True)
     build.build_tree(place, homework)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"], cwd=place,
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
+        cwd=place,
         env={**os.environ, **homework.env},
-    )  # fmt: skip
+    )
     word = "all pass" if done.returncode == 0 else "FAILED"
-    rows.append({"what": f"{homework.id}: local tests", "data": "", "result": word,
-                 "seconds": time.monotonic() - began})  # fmt: skip
+    rows.append(
+        {
+            "what": f"{homework.id}: local tests",
+            "data": "",
+            "result": word,
+            "seconds": time.monotonic() - began,
+        }
+    )
     return int(done.returncode != 0)
 
 
@@ -73,9 +80,14 @@ def _step(course: Course, out: Path, script: Path, short: bool, rows: list[dict]
     if answer.is_file():
         rows += json.loads(answer.read_text(encoding="utf-8"))
     if done.returncode or not answer.is_file():
-        rows.append({"what": f"{homework.id}: {script.stem}", "data": "",
-                     "result": f"FAILED (status {done.returncode})",
-                     "seconds": time.monotonic() - began})  # fmt: skip
+        rows.append(
+            {
+                "what": f"{homework.id}: {script.stem}",
+                "data": "",
+                "result": f"FAILED (status {done.returncode})",
+                "seconds": time.monotonic() - began,
+            }
+        )
         return 1
     return 0
 
@@ -84,7 +96,11 @@ def _table(rows: list[dict]) -> None:
     made = show.table("what", "data", "result", ">seconds")
     for row in rows:
         seconds = row.get("seconds")
-        made.add_row(str(row.get("what", "")), str(row.get("data", "")), str(row.get("result", "")),
-                     "" if seconds is None else f"{seconds:.1f}")  # fmt: skip
+        made.add_row(
+            str(row.get("what", "")),
+            str(row.get("data", "")),
+            str(row.get("result", "")),
+            "" if seconds is None else f"{seconds:.1f}",
+        )
     print(flush=True)
     show.console().print(made)

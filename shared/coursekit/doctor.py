@@ -53,8 +53,12 @@ def _python(course: Course) -> Iterator[Finding]:
     version = platform.python_version()
     wanted = tuple(int(part) for part in course.python.lstrip(">= ").split("."))
     if sys.version_info[: len(wanted)] < wanted:
-        yield Finding("Python", "MISSING", f"{version}, needed {course.python}",
-                      "install a newer Python from https://python.org, then: python3 course.py setup")  # fmt: skip
+        yield Finding(
+            "Python",
+            "MISSING",
+            f"{version}, needed {course.python}",
+            "install a newer Python from https://python.org, then: python3 course.py setup",
+        )
     else:
         yield Finding("Python", "ok", f"{version} ({sys.executable})")
 
@@ -72,8 +76,12 @@ def _compiler(course: Course) -> Iterator[Finding]:
     try:
         command = build.compiler()
     except CourseError as error:
-        yield Finding("C++ compiler", "MISSING", "hw0's last problem, hw3 and hw4 need one",
-                      str(error).split("; ", 1)[-1])  # fmt: skip
+        yield Finding(
+            "C++ compiler",
+            "MISSING",
+            "hw0's last problem, hw3 and hw4 need one",
+            str(error).split("; ", 1)[-1],
+        )
         return
     said = subprocess.run([*command.split(), "--version"], capture_output=True, text=True)
     yield Finding("C++ compiler", "ok", (said.stdout or said.stderr).splitlines()[0])
@@ -90,8 +98,12 @@ def _headers(course: Course) -> Iterator[Finding]:
         "dnf": "sudo dnf install python3-devel",
     }
     found = next((mend[name] for name in mend if shutil.which(name)), "")
-    yield Finding("Python's headers", "MISSING", f"no {header}",
-                  found or "install your system's Python development package")  # fmt: skip
+    yield Finding(
+        "Python's headers",
+        "MISSING",
+        f"no {header}",
+        found or "install your system's Python development package",
+    )
 
 
 def _cmake(course: Course) -> Iterator[Finding]:
@@ -107,8 +119,12 @@ def _git(course: Course) -> Iterator[Finding]:
     if found:
         yield Finding("git", "ok", found)
     else:
-        yield Finding("git", "MISSING", "`hw start` merges your work with it",
-                      "install it from https://git-scm.com")  # fmt: skip
+        yield Finding(
+            "git",
+            "MISSING",
+            "`hw start` merges your work with it",
+            "install it from https://git-scm.com",
+        )
 
 
 def _cuda(course: Course) -> Iterator[Finding]:
@@ -121,8 +137,12 @@ def _cuda(course: Course) -> Iterator[Finding]:
     if nvcc and driver:
         yield Finding("CUDA", "ok", f"{driver}; nvcc at {nvcc}")
     elif driver:
-        yield Finding("CUDA", "note", f"{driver}, but no nvcc: cuda() runs emulated on the CPU; "
-                      f"for the real one: {_pip('cuda-toolkit[nvcc]==13.5.0')}")  # fmt: skip
+        yield Finding(
+            "CUDA",
+            "note",
+            f"{driver}, but no nvcc: cuda() runs emulated on the CPU; "
+            f"for the real one: {_pip('cuda-toolkit[nvcc]==13.5.0')}",
+        )
     else:
         more = "nvcc compiles for it all the same" if nvcc else "nothing is missing"
         yield Finding("CUDA", "note", f"no GPU: cuda() runs emulated on the CPU; {more}")
@@ -131,8 +151,12 @@ def _cuda(course: Course) -> Iterator[Finding]:
 def _data(course: Course) -> Iterator[Finding]:
     samples = course.root / "shared" / "data" / "samples"
     if not samples.is_dir():
-        yield Finding("data", "MISSING", "the offline samples are not there",
-                      "git checkout -- shared/data/samples")  # fmt: skip
+        yield Finding(
+            "data",
+            "MISSING",
+            "the offline samples are not there",
+            "git checkout -- shared/data/samples",
+        )
         return
     from coursekit import data
 

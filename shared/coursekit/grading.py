@@ -39,8 +39,13 @@ def course_file(course: Course) -> str:
     for homework in course.homeworks:
         parts.append(_table("[[assignment]]", {"id": homework.id, "title": homework.title}))
         for problem in homework.problems:
-            facts = {"id": problem.hook, "title": problem.title, "points": problem.points,
-                     "pool": POOL, "tolerance.dtype": True}  # fmt: skip
+            facts = {
+                "id": problem.hook,
+                "title": problem.title,
+                "points": problem.points,
+                "pool": POOL,
+                "tolerance.dtype": True,
+            }
             if problem.ascale is not None:
                 facts["tolerance.ascale"] = problem.ascale
             parts.append(_table("[[assignment.problem]]", facts))
@@ -57,9 +62,13 @@ def _table(head: str, facts: dict[str, object]) -> str:
 
 
 def publish(
-    course: Course, homework: Homework, problems: list[Problem], extra: list[str],
-    say: Callable[[str], None], checked: bool = True,
-) -> int:  # fmt: skip
+    course: Course,
+    homework: Homework,
+    problems: list[Problem],
+    extra: list[str],
+    say: Callable[[str], None],
+    checked: bool = True,
+) -> int:
     """Run the hooks on the solved tree and publish, after the self-check; the client's status.
 
     The self-check: no case may match on the empty handout, and each mutant must differ, but for
@@ -83,9 +92,12 @@ def solved_tree(course: Course, homework: Homework, folder: Path) -> Path:
 
 
 def wrong_trees(
-    course: Course, homework: Homework, problems: list[Problem], folder: Path,
+    course: Course,
+    homework: Homework,
+    problems: list[Problem],
+    folder: Path,
     say: Callable[[str], None],
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """Write the empty handout and the problems' mutants; returns mugrade's options for them."""
     # Of cuda()'s builds the hooks use the emulated one; the proof keeps the same in its cache.
     os.environ.setdefault("NEEDLE_CMAKE_ARGS", "-DNEEDLE_CUDA_BUILDS=emulated")
@@ -136,8 +148,9 @@ def seal(course: Course, out: Path, say: Callable[[str], None]) -> None:
 def _grader(folder: Path) -> Iterator[None]:
     """`mugrade serve` on a free port, with address and staff key in the environment."""
     data = str(folder / "data")
-    made = json.loads(_mugrade("init", str(folder / "course.toml"), "--data", data,
-                               "--token", _STAFF, "--json"))  # fmt: skip
+    made = json.loads(
+        _mugrade("init", str(folder / "course.toml"), "--data", data, "--token", _STAFF, "--json")
+    )
     before = dict(os.environ)
     command = [sys.executable, "-m", "mugrade", "serve", "--data", data, "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
@@ -146,8 +159,11 @@ def _grader(folder: Path) -> Iterator[None]:
             if not line:
                 raise CourseError("the grader did not start; `mugrade serve` tells why")
             threading.Thread(target=server.stdout.read, daemon=True).start()
-            os.environ |= {"MUGRADE_SERVER": json.loads(line)["address"],
-                           "MUGRADE_KEY": made["key"], "MUGRADE_HOME": str(folder / "home")}  # fmt: skip
+            os.environ |= {
+                "MUGRADE_SERVER": json.loads(line)["address"],
+                "MUGRADE_KEY": made["key"],
+                "MUGRADE_HOME": str(folder / "home"),
+            }
             yield
         finally:
             os.environ.clear()

@@ -50,8 +50,9 @@ def merge_file(ours: bytes, base: bytes, theirs: bytes, labels: tuple[str, str])
             names.append(name)
         done = subprocess.run(
             ["git", "merge-file", "-p", "-L", labels[0], "-L", "base", "-L", labels[1], *names],
-            cwd=folder, capture_output=True,
-        )  # fmt: skip
+            cwd=folder,
+            capture_output=True,
+        )
     if done.returncode > 127 or done.returncode < 0:
         raise CourseError(f"git merge-file failed: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout

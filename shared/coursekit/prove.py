@@ -52,9 +52,11 @@ class Verdict:
 
 
 def prove(
-    course: Course, target: str | None = None, jobs: int = 2,
+    course: Course,
+    target: str | None = None,
+    jobs: int = 2,
     progress: Callable[[str], None] = lambda sentence: None,
-) -> list[Verdict]:  # fmt: skip
+) -> list[Verdict]:
     """Run the proof for all problems, a homework's, or one; see the module's text."""
     wanted = course.select(target)
     sandbox.warm_up()

@@ -51,8 +51,9 @@ def _enclosing(functions, rows, span, path, numbers) -> str:
     if name is None:
         raise CourseError(
             "a region must stand inside a function; move the marks into its body",
-            path, numbers[start],
-        )  # fmt: skip
+            path,
+            numbers[start],
+        )
     return name
 
 
@@ -63,5 +64,7 @@ def check_parses(text: str, path: str, stage: str) -> None:
     except SyntaxError as error:
         raise CourseError(
             f"rendered for {stage} it is no valid Python at rendered line {error.lineno} "
-            f"({error.msg}); a region must hold whole statements", path, 1,
-        ) from None  # fmt: skip
+            f"({error.msg}); a region must hold whole statements",
+            path,
+            1,
+        ) from None

@@ -69,9 +69,10 @@ class Recorder:
         for item in items:
             matcher = KeywordMatcher.from_item(item)
             mine = [
-                name for name, tests, expression in self.wanted
+                name
+                for name, tests, expression in self.wanted
                 if item.path.resolve() == tests and expression.evaluate(matcher)
-            ]  # fmt: skip
+            ]
             (kept if mine else dropped).append(item)
             if mine:
                 self.by_node[item.nodeid] = Outcome(item.nodeid, mine)

@@ -20,10 +20,23 @@ from coursekit.errors import CourseError
 from coursekit.tree import YOURS
 
 _LANGUAGES = {
-    ".py": "python", ".cpp": "c++", ".cc": "c++", ".cxx": "c++", ".h": "c++", ".hpp": "c++",
-    ".cu": "c++", ".cuh": "c++", ".md": "markdown", ".ipynb": "notebook", ".cmake": "cmake",
-    ".toml": "hash", ".sh": "hash", ".cfg": "hash", ".ini": "hash", ".txt": "hash",
-}  # fmt: skip
+    ".py": "python",
+    ".cpp": "c++",
+    ".cc": "c++",
+    ".cxx": "c++",
+    ".h": "c++",
+    ".hpp": "c++",
+    ".cu": "c++",
+    ".cuh": "c++",
+    ".md": "markdown",
+    ".ipynb": "notebook",
+    ".cmake": "cmake",
+    ".toml": "hash",
+    ".sh": "hash",
+    ".cfg": "hash",
+    ".ini": "hash",
+    ".txt": "hash",
+}
 _LEADERS = {"python": "###", "c++": "///", "make": "###", "cmake": "###", "hash": "###"}
 _MARKS = r"(BEGIN SOLUTION|END SOLUTION|FROM|UNTIL|END)"
 _NEAR_MISS = re.compile(r"\b(BEGIN|END)\s+(YOUR\s+)?SOLUTION\b")
@@ -158,8 +171,10 @@ def _parse(text, path, language, scope) -> tuple[list[Line], list[Region]]:
             if opened is not None:
                 raise CourseError(
                     f"region {argument} begins inside region {opened[0]} of line {opened[2]}; "
-                    "regions cannot be nested", path, number,
-                )  # fmt: skip
+                    "regions cannot be nested",
+                    path,
+                    number,
+                )
             opened = (argument, len(kept), number)
             kept.append(Line(row, number))
         else:
@@ -201,8 +216,10 @@ def _read_mark(row, path, number, language, scope) -> tuple[str, str] | None:
             raise CourseError(
                 f"not a mark of the region grammar: {row.strip()!r}; write "
                 f"{_mark(language, '', 'BEGIN SOLUTION hwN/problem')!r} or "
-                f"{_mark(language, '', 'END SOLUTION')!r} alone on the line", path, number,
-            )  # fmt: skip
+                f"{_mark(language, '', 'END SOLUTION')!r} alone on the line",
+                path,
+                number,
+            )
         return None
     word, argument = found[1], found[2] or ""
     if word in ("END SOLUTION", "END"):
@@ -212,13 +229,15 @@ def _read_mark(row, path, number, language, scope) -> tuple[str, str] | None:
         if argument not in scope.problems:
             raise CourseError(
                 f"unknown problem {argument!r}; ids are written hwN/problem as in course.toml",
-                path, number,
-            )  # fmt: skip
+                path,
+                number,
+            )
     elif argument not in scope.stages:
         raise CourseError(
             f"{word} {argument or '(nothing)'}: expected one of {', '.join(scope.stages)}",
-            path, number,
-        )  # fmt: skip
+            path,
+            number,
+        )
     return word, argument
 
 
@@ -227,8 +246,10 @@ def _check_stage(problem: str, path: str, number: int, scope: Scope) -> None:
     if not scope.holds("FROM", stage):
         raise CourseError(
             f"region {problem} stands in the tree of {scope.stage} already; guard its definition "
-            f"with FROM {stage}", path, number,
-        )  # fmt: skip
+            f"with FROM {stage}",
+            path,
+            number,
+        )
 
 
 def _namer(lines, path, language, regions):
@@ -237,13 +258,15 @@ def _namer(lines, path, language, regions):
         return None
     if language == "python":
         spans = [(region.start, region.end) for region in regions]
-        names = pyscan.enclosing_functions([line.text for line in lines], spans, path,
-                                           [line.number for line in lines])  # fmt: skip
+        names = pyscan.enclosing_functions(
+            [line.text for line in lines], spans, path, [line.number for line in lines]
+        )
         return {region.start: (name, False) for region, name in zip(regions, names)}
     if language == "c++":
         spans = [(region.start, region.end) for region in regions]
-        found = cxxscan.enclosing_functions([line.text for line in lines], spans, path,
-                                            [line.number for line in lines])  # fmt: skip
+        found = cxxscan.enclosing_functions(
+            [line.text for line in lines], spans, path, [line.number for line in lines]
+        )
         return {region.start: answer for region, answer in zip(regions, found)}
     return {region.start: (_heading(lines, region, language), False) for region in regions}
 

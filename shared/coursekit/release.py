@@ -12,15 +12,37 @@ from coursekit import regions, render, tree
 from coursekit.errors import CourseError
 from coursekit.syllabus import Course
 
-STAFF_MODULES = frozenset({
-    "staff.py", "render.py", "regions.py", "pyscan.py", "cxxscan.py", "texts.py", "check.py",
-    "prove.py", "mutants.py", "sandbox.py", "release.py", "count.py", "demo.py", "solved.py",
-    "grading.py",
-})  # fmt: skip
+STAFF_MODULES = frozenset(
+    {
+        "staff.py",
+        "render.py",
+        "regions.py",
+        "pyscan.py",
+        "cxxscan.py",
+        "texts.py",
+        "check.py",
+        "prove.py",
+        "mutants.py",
+        "sandbox.py",
+        "release.py",
+        "count.py",
+        "demo.py",
+        "solved.py",
+        "grading.py",
+    }
+)
 ROOT_FILES = (
-    "README.md", "LICENSE", "LICENSE-TEXTS", "CHANGELOG.md", "Makefile", "course.toml", "course.py",
-    "pyproject.toml", ".gitignore", "answers.json.gz",
-)  # fmt: skip
+    "README.md",
+    "LICENSE",
+    "LICENSE-TEXTS",
+    "CHANGELOG.md",
+    "Makefile",
+    "course.toml",
+    "course.py",
+    "pyproject.toml",
+    ".gitignore",
+    "answers.json.gz",
+)
 COPIED = ("project", "shared/data", "shared/notes")
 """Folders that go to students as they are."""
 BENCHMARKS = ("hw*.py", "measure.py", "ladder.cc")
@@ -96,7 +118,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def secrets(course: Course) -> dict[str, str]:
-    """Normalised solution line -> problem, over every stage, without what says nothing.
+    """Normalized solution line -> problem, over every stage, without what says nothing.
 
     Trivial lines are left out, and lines that the published library says anyway, outside of all
     regions.
@@ -144,9 +166,13 @@ def find_leaks(course: Course, folder: Path) -> list[CourseError]:
         for number, row in _rows(path):
             found = next(_held(re.sub(r"\s+", " ", row), index), None)
             if found:
-                leaks.append(CourseError(
-                    f"a line of {hidden[found]}'s solution: {found!r}", name, number,
-                ))  # fmt: skip
+                leaks.append(
+                    CourseError(
+                        f"a line of {hidden[found]}'s solution: {found!r}",
+                        name,
+                        number,
+                    )
+                )
             elif re.search(r"(###|///|<!--)\s*BEGIN SOLUTION \w+/\w+", row):
                 leaks.append(CourseError("a solution region of the reference", name, number))
     return leaks

@@ -162,9 +162,14 @@ def _calm_hypothesis() -> None:
     except ImportError:
         return
     settings.register_profile(
-        "prove", derandomize=True, database=None, deadline=None, print_blob=False,
-        phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+        "prove",
+        derandomize=True,
+        database=None,
+        deadline=None,
+        print_blob=False,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
     settings.load_profile("prove")
 
 

@@ -34,8 +34,13 @@ def console(stderr: bool = False) -> Console:
     """A console that never wraps a pipe's lines and obeys NO_COLOR."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else 200
-    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False,
-                   no_color=True if os.environ.get("NO_COLOR") else None)  # fmt: skip
+    return Console(
+        stderr=stderr,
+        width=width,
+        highlight=False,
+        soft_wrap=False,
+        no_color=True if os.environ.get("NO_COLOR") else None,
+    )
 
 
 def table(*columns: str, title: str | None = None) -> Table:
@@ -45,8 +50,12 @@ def table(*columns: str, title: str | None = None) -> Table:
     )
     for column in columns:
         right = column.startswith(">")
-        made.add_column(column.lstrip(">!"), justify="right" if right else "left",
-                        no_wrap=column[0] in ">!", overflow="fold")  # fmt: skip
+        made.add_column(
+            column.lstrip(">!"),
+            justify="right" if right else "left",
+            no_wrap=column[0] in ">!",
+            overflow="fold",
+        )
     return made
 
 
@@ -83,8 +92,13 @@ def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
             of = lambda total: f" of {total / 1e6:.1f}" if total else ""
             yield lambda title, have, total: say(f"{title}, {have / 1e6:.1f}{of(total)} MB")
         return
-    columns = ("{task.description}", bars.BarColumn(bar_width=20), bars.DownloadColumn(),
-               bars.TransferSpeedColumn(), bars.TimeRemainingColumn())  # fmt: skip
+    columns = (
+        "{task.description}",
+        bars.BarColumn(bar_width=20),
+        bars.DownloadColumn(),
+        bars.TransferSpeedColumn(),
+        bars.TimeRemainingColumn(),
+    )
     with bars.Progress(*columns, console=out) as live:
         tasks: dict[str, bars.TaskID] = {}
 
@@ -105,8 +119,15 @@ def proof(verdicts: list[Verdict], as_json: bool = False, kills: bool = False) -
     out = console()
     made = table("!problem", "empty", "solved", "prefix", ">mutants killed", ">skipped", "verdict")
     for v in verdicts:
-        made.add_row(v.problem, v.empty, v.solved, v.prefix, f"{v.killed}/{v.mutants}",
-                     str(v.skipped or ""), "ok" if v.ok else "HOLE")  # fmt: skip
+        made.add_row(
+            v.problem,
+            v.empty,
+            v.solved,
+            v.prefix,
+            f"{v.killed}/{v.mutants}",
+            str(v.skipped or ""),
+            "ok" if v.ok else "HOLE",
+        )
     out.print(made)
     for v in verdicts:
         for hole in v.holes:
@@ -134,12 +155,16 @@ def dashboard(course: Course, everything: bool = False) -> None:
         mine, total = rows[homework.id], len(homework.problems)
         good = [row for row in mine if row.tests == "passed"]
         cells = (
-            sum(row.stub == "written" for row in mine), len(good),
+            sum(row.stub == "written" for row in mine),
+            len(good),
             sum(row.submitted == "yes" for row in mine),
-        )  # fmt: skip
+        )
         points = sum(row.problem.points for row in good)
-        made.add_row(f"{homework.id}  {homework.title}", *(f"{n} of {total}" for n in cells),
-                     f"{points} of {homework.points}")  # fmt: skip
+        made.add_row(
+            f"{homework.id}  {homework.title}",
+            *(f"{n} of {total}" for n in cells),
+            f"{points} of {homework.points}",
+        )
     out.print(f"{course.title}\n", markup=False)
     out.print(made)
     for stage in detailed:
@@ -147,8 +172,14 @@ def dashboard(course: Course, everything: bool = False) -> None:
         made = table("!problem", *titles, "yours", "tests", ">points", "submitted")
         for row in rows[stage]:
             tests = f"{row.tests} ({row.detail})" if row.detail else row.tests
-            made.add_row(row.problem.id, *[row.problem.title for _ in titles], row.stub, tests,
-                         str(row.problem.points), row.submitted)  # fmt: skip
+            made.add_row(
+                row.problem.id,
+                *[row.problem.title for _ in titles],
+                row.stub,
+                tests,
+                str(row.problem.points),
+                row.submitted,
+            )
         out.print()
         out.print(made)
     out.print(f"\nnext: {progress.next_step(course)}", markup=False, soft_wrap=True)

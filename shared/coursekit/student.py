@@ -67,11 +67,22 @@ def run_tests(course: Course, problems: list[Problem], extra: list[str]) -> tupl
         out = Path(scratch) / "report.json"
         wish = {
             "problems": [(p.id, p.tests, p.select) for p in problems],
-            "root": str(folder), "out": str(out),
-        }  # fmt: skip
+            "root": str(folder),
+            "out": str(out),
+        }
         shared = str(Path(__file__).resolve().parents[1])
-        command = [sys.executable, "-c", _PYTEST.format(shared=shared), "-p", "no:randomly",
-                   "--tb=short", "--rootdir", str(folder), *files, *extra]  # fmt: skip
+        command = [
+            sys.executable,
+            "-c",
+            _PYTEST.format(shared=shared),
+            "-p",
+            "no:randomly",
+            "--tb=short",
+            "--rootdir",
+            str(folder),
+            *files,
+            *extra,
+        ]
         env = {**os.environ, **homework.env, VARIABLE: json.dumps(wish)}
         status = subprocess.run(command, cwd=folder, env=env).returncode
         if out.is_file():
@@ -150,8 +161,9 @@ def reset(course: Course, problem: Problem) -> tuple[list[str], str]:
     stage = problem.homework
     pattern = re.compile(
         r"^[^\n]*BEGIN YOUR SOLUTION " + re.escape(problem.id) + r"\b(?:(?!BEGIN YOUR SOLUTION).)*?"
-        r"END YOUR SOLUTION[^\n]*$", re.M | re.S,
-    )  # fmt: skip
+        r"END YOUR SOLUTION[^\n]*$",
+        re.M | re.S,
+    )
     plan: dict[str, str] = {}
     for name, content in tree.code_of(tree.pristine(course, stage)).items():
         if b"BEGIN YOUR SOLUTION " + problem.id.encode() not in content:

@@ -20,13 +20,27 @@ FILE = "course.toml"
 
 COURSE_KEYS = {"id": str, "title": str, "python": str}
 HOMEWORK_KEYS = {
-    "id": str, "title": str, "path": list, "build": str, "modules": list, "env": dict,
-    "files": list, "problem": list,
-}  # fmt: skip
+    "id": str,
+    "title": str,
+    "path": list,
+    "build": str,
+    "modules": list,
+    "env": dict,
+    "files": list,
+    "problem": list,
+}
 PROBLEM_KEYS = {
-    "id": str, "title": str, "points": int, "tests": str, "select": str, "hook": str,
-    "build": bool, "reopens": list, "mutants": int, "ascale": float,
-}  # fmt: skip
+    "id": str,
+    "title": str,
+    "points": int,
+    "tests": str,
+    "select": str,
+    "hook": str,
+    "build": bool,
+    "reopens": list,
+    "mutants": int,
+    "ascale": float,
+}
 CERTIFICATE_KEYS = {"average": int, "project": bool}
 LATE_KEYS = {"percent_per_day": int, "pooled_days": int, "cutoff_days": int, "grace_minutes": int}
 TOP_KEYS = {"course": dict, "certificate": dict, "late": dict, "homework": list}
@@ -213,8 +227,9 @@ class _Reader:
             if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
                 self.fail(
                     f"{label}: {key} must be {_KIND[kind]}, not {type(value).__name__} {value!r}",
-                    where, key,
-                )  # fmt: skip
+                    where,
+                    key,
+                )
         for key in required:
             if key not in table:
                 self.fail(f"{label} lacks {key!r}", where)
@@ -230,10 +245,14 @@ class _Reader:
         for number, table in enumerate(self.data["homework"]):
             homeworks.append(self.homework(number, table, homeworks))
         return Course(
-            root=self.root, id=head["id"], title=head["title"],
-            python=head.get("python", ">=3.10"), homeworks=tuple(homeworks),
-            certificate=certificate, late=late,
-        )  # fmt: skip
+            root=self.root,
+            id=head["id"],
+            title=head["title"],
+            python=head.get("python", ">=3.10"),
+            homeworks=tuple(homeworks),
+            certificate=certificate,
+            late=late,
+        )
 
     def homework(self, number: int, table: dict, before: list[Homework]) -> Homework:
         where = ("homework", number)
@@ -255,8 +274,11 @@ class _Reader:
             if name in entered:
                 self.fail(
                     f"{label}: file {name!r} already enters at {entered[name]}; list a file where "
-                    "it enters only", where, "files", name,
-                )  # fmt: skip
+                    "it enters only",
+                    where,
+                    "files",
+                    name,
+                )
             if name.startswith("/") or ".." in Path(name).parts:
                 self.fail(f"{label}: file {name!r} leaves the homework's folder", where, "files")
         if table.get("build", BUILDS[0]) not in BUILDS:
@@ -269,11 +291,16 @@ class _Reader:
         for at, row in enumerate(table.get("problem", [])):
             problems.append(self.problem(where + (at,), stage, row, earlier, problems))
         return Homework(
-            id=stage, title=table["title"], path=tuple(table["path"]), files=tuple(table["files"]),
-            problems=tuple(problems), modules=tuple(table.get("modules", [])),
-            build=table.get("build"), env=dict(table.get("env", {})),
+            id=stage,
+            title=table["title"],
+            path=tuple(table["path"]),
+            files=tuple(table["files"]),
+            problems=tuple(problems),
+            modules=tuple(table.get("modules", [])),
+            build=table.get("build"),
+            env=dict(table.get("env", {})),
             line=self.lines.get((where, None), 0),
-        )  # fmt: skip
+        )
 
     def problem(self, where, stage, row, earlier, here) -> Problem:
         label = f"problem {stage}/{row.get('id', '?')}"
@@ -296,19 +323,33 @@ class _Reader:
             if other not in known:
                 self.fail(
                     f"{label} reopens {other!r}, which is no problem of an earlier homework",
-                    where, "reopens", other,
-                )  # fmt: skip
+                    where,
+                    "reopens",
+                    other,
+                )
         return Problem(
-            id=full, title=row["title"], points=row["points"], tests=row["tests"],
-            select=row["select"], hook=hook, build=row.get("build", False),
-            reopens=tuple(row.get("reopens", [])), mutants=row.get("mutants", 4),
+            id=full,
+            title=row["title"],
+            points=row["points"],
+            tests=row["tests"],
+            select=row["select"],
+            hook=hook,
+            build=row.get("build", False),
+            reopens=tuple(row.get("reopens", [])),
+            mutants=row.get("mutants", 4),
             ascale=row.get("ascale"),
             line=self.lines.get((where, "id"), 0),
-        )  # fmt: skip
+        )
 
 
-_KIND = {str: "a string", int: "a whole number", float: "a number", bool: "true or false",
-         list: "a list", dict: "a table"}  # fmt: skip
+_KIND = {
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+}
 
 
 def _index_lines(rows: list[str]) -> dict[tuple, int]:
@@ -345,22 +386,33 @@ def missing_facts(course: Course) -> list[CourseError]:
         for name in homework.files:
             if not (course.reference / name).is_file():
                 line = next((n for n, row in enumerate(text, 1) if f'"{name}"' in row), None)
-                faults.append(CourseError(
-                    f"{homework.id}: file {name!r} does not exist in shared/reference; write it "
-                    "or take it off the list", FILE, line,
-                ))  # fmt: skip
+                faults.append(
+                    CourseError(
+                        f"{homework.id}: file {name!r} does not exist in shared/reference; write it "
+                        "or take it off the list",
+                        FILE,
+                        line,
+                    )
+                )
         for problem in homework.problems:
             tests = course.root / homework.id / problem.tests
             if not tests.is_file():
-                faults.append(CourseError(
-                    f"{problem.id}: its test file {homework.id}/{problem.tests} does not exist",
-                    FILE, problem.line,
-                ))  # fmt: skip
+                faults.append(
+                    CourseError(
+                        f"{problem.id}: its test file {homework.id}/{problem.tests} does not exist",
+                        FILE,
+                        problem.line,
+                    )
+                )
             elif not re.search(
                 rf"^def submit_{problem.hook}\(", tests.read_text(encoding="utf-8"), re.M
             ):
-                faults.append(CourseError(
-                    f"{problem.id}: {homework.id}/{problem.tests} has no submission hook "
-                    f"submit_{problem.hook}()", FILE, problem.line,
-                ))  # fmt: skip
+                faults.append(
+                    CourseError(
+                        f"{problem.id}: {homework.id}/{problem.tests} has no submission hook "
+                        f"submit_{problem.hook}()",
+                        FILE,
+                        problem.line,
+                    )
+                )
     return faults

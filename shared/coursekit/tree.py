@@ -13,7 +13,7 @@ Files = dict[str, bytes]
 """A tree: path inside hwN, with slashes -> content."""
 
 YOURS = "is yours to write"
-"""Stands in every stub, so that an untouched one can be recognised in any language."""
+"""Stands in every stub, so that an untouched one can be recognized in any language."""
 
 HANDOUTS = "shared/handouts"
 """Where a students' tree keeps the handouts as they were published."""

@@ -226,8 +226,13 @@ def curve_text(values, width=60, height=12, label="loss") -> str:
     margin = max(len(f"{high:.4g}"), len(f"{low:.4g}"))
     marks = {0: f"{high:.4g}", height - 1: f"{low:.4g}"}
     lines = [f"{marks.get(r, ''):>{margin}} |{''.join(row).rstrip()}" for r, row in enumerate(grid)]
-    return "\n".join([*lines, f"{'':>{margin}} +{'-' * columns}", f"{'':>{margin}}  {label}, "
-                      f"{len(values)} steps"])  # fmt: skip
+    return "\n".join(
+        [
+            *lines,
+            f"{'':>{margin}} +{'-' * columns}",
+            f"{'':>{margin}}  {label}, {len(values)} steps",
+        ]
+    )
 
 
 def curve_png(values, path, label="loss") -> None:

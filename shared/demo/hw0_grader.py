@@ -34,13 +34,27 @@ def main():
     solved = Path.cwd()
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="needle-demo-") as folder:
-        command = [sys.executable, str(PLAY), "--assignment", solved.name, "-k", PROBLEMS,
-                   "--solved", str(solved), "--wrong", str(wrong_copy(solved, folder))]  # fmt: skip
+        command = [
+            sys.executable,
+            str(PLAY),
+            "--assignment",
+            solved.name,
+            "-k",
+            PROBLEMS,
+            "--solved",
+            str(solved),
+            "--wrong",
+            str(wrong_copy(solved, folder)),
+        ]
         status = subprocess.run(command).returncode
     if status:
         raise SystemExit(status)
-    row = {"what": "autograder: wrong, right, certificate", "data": PROBLEMS,
-           "result": "as expected", "seconds": round(time.perf_counter() - began, 1)}  # fmt: skip
+    row = {
+        "what": "autograder: wrong, right, certificate",
+        "data": PROBLEMS,
+        "result": "as expected",
+        "seconds": round(time.perf_counter() - began, 1),
+    }
     if path := os.environ.get("NEEDLE_DEMO_ROWS"):
         Path(path).write_text(json.dumps([row]), encoding="utf-8")
 

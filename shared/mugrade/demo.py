@@ -84,8 +84,13 @@ class Person:
     def __init__(self, name: str, home: Path, server: str, key: str | None = None) -> None:
         self.name, self.email = name, name.split()[0].lower() + "@demo.example"
         self.server = server
-        self.environment = {**os.environ, "MUGRADE_HOME": str(home / name.split()[0]), "MUGRADE_KEYRING": "off",
-                            "MUGRADE_SERVER": server, "PYTHONPATH": python_path()}  # fmt: skip
+        self.environment = {
+            **os.environ,
+            "MUGRADE_HOME": str(home / name.split()[0]),
+            "MUGRADE_KEYRING": "off",
+            "MUGRADE_SERVER": server,
+            "PYTHONPATH": python_path(),
+        }
         self.environment.pop("MUGRADE_KEY", None)
         self.key = key
         if key:
@@ -148,8 +153,19 @@ def server(data: Path, course: Path) -> Iterator[dict[str, str]]:
     environment = {**os.environ, "PYTHONPATH": python_path()}
     for name in ("MUGRADE_DATABASE_URL", "MUGRADE_WEB", "MUGRADE_SOLO"):
         environment.pop(name, None)
-    command = [sys.executable, "-m", "mugrade", "serve", "--port", "0", "--data", str(data),
-               "--course", str(course), "--json"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "mugrade",
+        "serve",
+        "--port",
+        "0",
+        "--data",
+        str(data),
+        "--course",
+        str(course),
+        "--json",
+    ]
     log = data.parent / "server.log"
     with log.open("w", encoding="utf-8") as errors:
         process = subprocess.Popen(

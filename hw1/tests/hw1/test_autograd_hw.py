@@ -901,8 +901,8 @@ def submit_compute_gradient():
 
 def numpy_softmax_loss(logits, y_one_hot):
     peak = logits.max(axis=1, keepdims=True)
-    normaliser = np.log(np.exp(logits - peak).sum(axis=1)) + peak[:, 0]
-    return (normaliser - (logits * y_one_hot).sum(axis=1)).mean()
+    normalizer = np.log(np.exp(logits - peak).sum(axis=1)) + peak[:, 0]
+    return (normalizer - (logits * y_one_hot).sum(axis=1)).mean()
 
 
 def logits_and_labels(samples=7, classes=4, seed=0):

@@ -1,4 +1,4 @@
-"""Homework 2: initialisers, layers, losses, optimisers, and a network that learns.
+"""Homework 2: initializers, layers, losses, optimizers, and a network that learns.
 
 Run from the homework's folder: `python3 -m pytest tests/hw2/test_nn_and_optim.py -k test_nn_linear`.
 The oracles are NumPy formulas in float64 and their finite differences.
@@ -49,7 +49,7 @@ def check_module(problem, module, x, formula, params=()):
     grads = [value.grad for value in (inputs, *params)]
     for grad, array in zip(grads, arrays):
         assert_like(grad, array.shape, "float32", problem=problem, op="gradient")
-    # Some gradients are 0 (of a bias before a normalisation, say): float32 is about 1e-7 off there.
+    # Some gradients are 0 (of a bias before a normalization, say): float32 is about 1e-7 off there.
     tolerance = {"rtol": 2e-4, "atol": 1e-5}
     assert_gradients_close(formula, arrays, grads, weights=weights, problem=problem, **tolerance)
 
@@ -95,20 +95,23 @@ def test_init_kaiming_normal():
     assert after_weight == after, "one call of randn(3, 5), no other random numbers"
 
 
-INITIALISERS = [
-    init.xavier_uniform, init.xavier_normal, init.kaiming_uniform, init.kaiming_normal,
-]  # fmt: skip
+INITIALIZERS = [
+    init.xavier_uniform,
+    init.xavier_normal,
+    init.kaiming_uniform,
+    init.kaiming_normal,
+]
 
 
-@pytest.mark.parametrize("initialiser", INITIALISERS, ids=lambda f: f.__name__)
-def test_init_passes_its_keywords_on(initialiser):
-    weight = initialiser(4, 2, dtype="float64", requires_grad=True)
-    assert_like(weight, (4, 2), "float64", problem="hw2/init", op=initialiser.__name__)
+@pytest.mark.parametrize("initializer", INITIALIZERS, ids=lambda f: f.__name__)
+def test_init_passes_its_keywords_on(initializer):
+    weight = initializer(4, 2, dtype="float64", requires_grad=True)
+    assert_like(weight, (4, 2), "float64", problem="hw2/init", op=initializer.__name__)
     assert weight.requires_grad
 
 
 @pytest.mark.parametrize(
-    "initialiser, variance",
+    "initializer, variance",
     [
         (init.xavier_uniform, 2 / (300 + 200)),
         (init.xavier_normal, 2 / (300 + 200)),
@@ -117,8 +120,8 @@ def test_init_passes_its_keywords_on(initialiser):
     ],
     ids=lambda value: getattr(value, "__name__", "variance"),
 )
-def test_init_has_the_variance_that_keeps_activations_alive(initialiser, variance):
-    weight = initialiser(300, 200).numpy()
+def test_init_has_the_variance_that_keeps_activations_alive(initializer, variance):
+    weight = initializer(300, 200).numpy()
     assert abs(weight.mean()) < 5 * math.sqrt(variance / weight.size)
     assert abs(weight.var() / variance - 1) < 0.05
 
@@ -127,8 +130,8 @@ def submit_init():
     import mugrade
 
     mugrade.rng()
-    for initialiser in INITIALISERS:
-        mugrade.submit(initialiser(4, 3).numpy(), label=initialiser.__name__)
+    for initializer in INITIALIZERS:
+        mugrade.submit(initializer(4, 3).numpy(), label=initializer.__name__)
     mugrade.submit(init.xavier_normal(2, 5, gain=0.7).numpy(), label="xavier_normal with a gain")
 
 
@@ -462,10 +465,10 @@ def submit_nn_softmax_loss():
         mugrade.submit(logits.grad.numpy(), label=f"{samples} x {classes}: gradient")
 
 
-# --------------------------------------------------------------------- normalisation and its layers
+# --------------------------------------------------------------------- normalization and its layers
 
 
-def numpy_normalise(x, axis, eps):
+def numpy_normalize(x, axis, eps):
     return (x - x.mean(axis=axis, keepdims=True)) / np.sqrt(x.var(axis=axis, keepdims=True) + eps)
 
 
@@ -483,7 +486,7 @@ def test_nn_layernorm_forward_and_backward(shape, eps):
         "hw2/nn_layernorm",
         layer,
         normal(*shape, scale=3.0) + 1,
-        lambda x, w, b: w * numpy_normalise(x, 1, eps) + b,
+        lambda x, w, b: w * numpy_normalize(x, 1, eps) + b,
         [layer.weight, layer.bias],
     )
 
@@ -548,7 +551,7 @@ def test_nn_batchnorm_in_training(eps):
         "hw2/nn_batchnorm",
         layer,
         normal(6, 4, scale=3.0) + 1,
-        lambda x, w, b: w * numpy_normalise(x, 0, eps) + b,
+        lambda x, w, b: w * numpy_normalize(x, 0, eps) + b,
         [layer.weight, layer.bias],
     )
 
@@ -705,7 +708,7 @@ def submit_nn_residual():
         mugrade.submit([y.numpy(), x.grad.numpy()], label=f"{size} features")
 
 
-# -------------------------------------------------------------------------------------- optimisers
+# -------------------------------------------------------------------------------------- optimizers
 
 SHAPES = [(3, 2), (4,), ()]
 
@@ -908,7 +911,7 @@ def submit_optim_adam():
 
 
 class Tag(nn.Module):
-    """A normalisation layer that only remembers its size."""
+    """A normalization layer that only remembers its size."""
 
     def __init__(self, dim):
         super().__init__()
@@ -949,8 +952,8 @@ def test_mlp_residual_block_in_training(norm):
     block = ResidualBlock(5, 4, norm=norm, drop_prob=0.0)
 
     def formula(x, w1, b1, n1, m1, w2, b2, n2, m2):
-        h = n1 * numpy_normalise(x @ w1 + b1, axis, eps) + m1
-        h = n2 * numpy_normalise(np.maximum(h, 0) @ w2 + b2, axis, eps) + m2
+        h = n1 * numpy_normalize(x @ w1 + b1, axis, eps) + m1
+        h = n2 * numpy_normalize(np.maximum(h, 0) @ w2 + b2, axis, eps) + m2
         return np.maximum(x + h, 0)
 
     check_module("hw2/mlp_resnet", block, normal(6, 5), formula, block.parameters())

@@ -30,7 +30,7 @@ random_cases = settings(max_examples=60, deadline=None, derandomize=True, databa
 
 
 def cases(names, values):
-    """Parametrise by readable ids: test_reshape[cpu-case3] says less than its arguments."""
+    """Parametrize by readable ids: test_reshape[cpu-case3] says less than its arguments."""
     return pytest.mark.parametrize(names, values, ids=lambda value: str(value).replace(" ", ""))
 
 
@@ -58,8 +58,18 @@ def assert_same_view(actual, desired, base, problem="hw3/ndarray_python_ops"):
 # ------------------------------------------------------------------------------ views, in Python
 
 
-@cases("shape,axes", [((4, 4), (1, 0)), ((2, 3, 4), (0, 2, 1)), ((2, 3, 4), (2, 0, 1)),
-                      ((2, 3, 4, 5), (3, 1, 0, 2)), ((3, 1, 2), (1, 2, 0)), ((5,), (0,)), ((), ())])  # fmt: skip
+@cases(
+    "shape,axes",
+    [
+        ((4, 4), (1, 0)),
+        ((2, 3, 4), (0, 2, 1)),
+        ((2, 3, 4), (2, 0, 1)),
+        ((2, 3, 4, 5), (3, 1, 0, 2)),
+        ((3, 1, 2), (1, 2, 0)),
+        ((5,), (0,)),
+        ((), ()),
+    ],
+)
 @every_device
 def test_permute(shape, axes, device):
     x, a = pair(device, *shape)
@@ -72,8 +82,18 @@ def test_permute_twice_undoes_itself(device):
     assert_same_view(a.permute((1, 2, 0)).permute((2, 0, 1)), x, a)
 
 
-@cases("shape,new_shape", [((12, 1), (3, 4)), ((4, 3), (12,)), ((12,), (2, 3, 2)), ((1,), ()),
-                           ((), (1, 1)), ((2, 3, 4), (4, 3, 2)), ((0, 3), (3, 0, 2))])  # fmt: skip
+@cases(
+    "shape,new_shape",
+    [
+        ((12, 1), (3, 4)),
+        ((4, 3), (12,)),
+        ((12,), (2, 3, 2)),
+        ((1,), ()),
+        ((), (1, 1)),
+        ((2, 3, 4), (4, 3, 2)),
+        ((0, 3), (3, 0, 2)),
+    ],
+)
 @every_device
 def test_reshape(shape, new_shape, device):
     x, a = pair(device, *shape)
@@ -102,9 +122,19 @@ def test_reshape_shares_memory_through_flat(device):
     assert_same_view(a.flat, x.reshape(12), a)
 
 
-@cases("shape,new_shape", [((1, 3, 4), (6, 3, 4)), ((4, 1), (4, 5)), ((1, 1), (3, 2)),
-                           ((3,), (2, 3)), ((), (2, 2)), ((2, 1, 4), (5, 2, 3, 4)), ((2, 3), (2, 3)),
-                           ((1, 3), (0, 3))])  # fmt: skip
+@cases(
+    "shape,new_shape",
+    [
+        ((1, 3, 4), (6, 3, 4)),
+        ((4, 1), (4, 5)),
+        ((1, 1), (3, 2)),
+        ((3,), (2, 3)),
+        ((), (2, 2)),
+        ((2, 1, 4), (5, 2, 3, 4)),
+        ((2, 3), (2, 3)),
+        ((1, 3), (0, 3)),
+    ],
+)
 @every_device
 def test_broadcast_to(shape, new_shape, device):
     x, a = pair(device, *shape)
@@ -122,7 +152,9 @@ def test_broadcast_to_of_a_permuted_view(device):
     x, a = pair(device, 1, 3, 4)
     assert_same_view(
         a.permute((2, 0, 1)).broadcast_to((4, 7, 3)),
-        np.broadcast_to(x.transpose(2, 0, 1), (4, 7, 3)), a)  # fmt: skip
+        np.broadcast_to(x.transpose(2, 0, 1), (4, 7, 3)),
+        a,
+    )
 
 
 @cases("shape,new_shape", [((2, 3), (4, 3)), ((3,), (3, 2)), ((2, 3), (3,)), ((2, 1), (1, 1))])
@@ -135,10 +167,19 @@ def test_broadcast_to_an_impossible_shape_is_an_assertion_error(shape, new_shape
 
 S = np.s_
 GETITEM = [
-    ((8, 8), S[4:, 4:]), ((8, 8), S[1:7:2, 2:8:3]), ((7, 8), S[:, 3]), ((7, 8), S[2, 5]),
-    ((7, 8), S[-1, -3:]), ((7, 8), S[-5:-2, :-1]), ((7, 8), S[5:99, -99:3]), ((7, 8), S[::7, ::5]),
-    ((7, 8), S[3:3, :]), ((7, 8), S[5:2, 1]), ((6,), S[-2:,]), ((2, 3, 4, 5), S[1, ::2, 1:3, -1]),
-]  # fmt: skip
+    ((8, 8), S[4:, 4:]),
+    ((8, 8), S[1:7:2, 2:8:3]),
+    ((7, 8), S[:, 3]),
+    ((7, 8), S[2, 5]),
+    ((7, 8), S[-1, -3:]),
+    ((7, 8), S[-5:-2, :-1]),
+    ((7, 8), S[5:99, -99:3]),
+    ((7, 8), S[::7, ::5]),
+    ((7, 8), S[3:3, :]),
+    ((7, 8), S[5:2, 1]),
+    ((6,), S[-2:,]),
+    ((2, 3, 4, 5), S[1, ::2, 1:3, -1]),
+]
 
 
 @cases("shape,index", GETITEM)
@@ -283,9 +324,15 @@ def test_compact_of_zero_axes(device):
 
 
 SETITEM = [
-    (S[1, :], (1, 6)), (S[:, 2], (5, 1)), (S[1:4, 2:5], (3, 3)), (S[::2, 1::3], (3, 2)),
-    (S[-2:, :-1], (2, 5)), (S[:, :], (5, 6)), (S[4, 5], (1, 1)), (S[2:2, :], (0, 6)),
-]  # fmt: skip
+    (S[1, :], (1, 6)),
+    (S[:, 2], (5, 1)),
+    (S[1:4, 2:5], (3, 3)),
+    (S[::2, 1::3], (3, 2)),
+    (S[-2:, :-1], (2, 5)),
+    (S[:, :], (5, 6)),
+    (S[4, 5], (1, 1)),
+    (S[2:2, :], (0, 6)),
+]
 
 
 @cases("index,shape", SETITEM)
@@ -443,11 +490,19 @@ def test_ewise_fn_of_nan_infinity_and_zero(name, device):
 
 
 SCALAR = {
-    "a * s": lambda a, s: a * s, "s * a": lambda a, s: s * a, "a / s": lambda a, s: a / s,
-    "a - s": lambda a, s: a - s, "s - a": lambda a, s: s - a, "s / a": lambda a, s: s / a,
-    "a == s": lambda a, s: a == s, "a != s": lambda a, s: a != s, "a >= s": lambda a, s: a >= s,
-    "a <= s": lambda a, s: a <= s, "a > s": lambda a, s: a > s, "a < s": lambda a, s: a < s,
-}  # fmt: skip
+    "a * s": lambda a, s: a * s,
+    "s * a": lambda a, s: s * a,
+    "a / s": lambda a, s: a / s,
+    "a - s": lambda a, s: a - s,
+    "s - a": lambda a, s: s - a,
+    "s / a": lambda a, s: s / a,
+    "a == s": lambda a, s: a == s,
+    "a != s": lambda a, s: a != s,
+    "a >= s": lambda a, s: a >= s,
+    "a <= s": lambda a, s: a <= s,
+    "a > s": lambda a, s: a > s,
+    "a < s": lambda a, s: a < s,
+}
 
 
 @cases("shape", SHAPES)
@@ -521,11 +576,27 @@ def test_log_exp_tanh_of_extreme_numbers(name, device):
 
 REDUCE = "hw3/ndarray_cpu_reductions"
 REDUCTIONS = [
-    ((7,), 0), ((16,), None), ((4, 5, 6), 0), ((4, 5, 6), 1), ((4, 5, 6), 2), ((4, 5, 6), -1),
-    ((4, 5, 6), (0, 2)), ((4, 5, 6), (1, 2)), ((4, 5, 6), (-1, 0)), ((4, 5, 6), None),
-    ((3, 1, 2), 1), ((8, 1), 1), ((2, 1000), 1), ((1000, 3), 0), ((400, 100), 1), ((), None),
-    ((5, 67), 1), ((0, 3), 1), ((40000, 2), 1), ((2, 100000), 1),
-]  # fmt: skip
+    ((7,), 0),
+    ((16,), None),
+    ((4, 5, 6), 0),
+    ((4, 5, 6), 1),
+    ((4, 5, 6), 2),
+    ((4, 5, 6), -1),
+    ((4, 5, 6), (0, 2)),
+    ((4, 5, 6), (1, 2)),
+    ((4, 5, 6), (-1, 0)),
+    ((4, 5, 6), None),
+    ((3, 1, 2), 1),
+    ((8, 1), 1),
+    ((2, 1000), 1),
+    ((1000, 3), 0),
+    ((400, 100), 1),
+    ((), None),
+    ((5, 67), 1),
+    ((0, 3), 1),
+    ((40000, 2), 1),
+    ((2, 100000), 1),
+]
 
 
 @pytest.mark.parametrize("keepdims", [False, True], ids=["drop", "keep"])
@@ -552,8 +623,17 @@ def test_reduce_max(shape, axis, keepdims, device):
 
 @devices
 def test_reduce_of_nan_and_infinity(device):
-    rows = np.array([[1, np.nan, 2, 3], [np.nan, 1, 2, 3], [1, 2, 3, np.nan], [-np.inf] * 4,
-                     [np.inf, -np.inf, 0, 1], [1, np.inf, 2, 3]], np.float32)  # fmt: skip
+    rows = np.array(
+        [
+            [1, np.nan, 2, 3],
+            [np.nan, 1, 2, 3],
+            [1, 2, 3, np.nan],
+            [-np.inf] * 4,
+            [np.inf, -np.inf, 0, 1],
+            [1, np.inf, 2, 3],
+        ],
+        np.float32,
+    )
     rows = np.tile(rows, (1, 9))
     a = nd.array(rows, device=device)
     assert_close(a.max(axis=1), rows.max(axis=1), problem=REDUCE, op="max", rtol=0, atol=0)
@@ -578,10 +658,30 @@ def test_reduce_over_no_elements(device):
 
 MATMUL = "hw3/ndarray_cpu_matmul"
 SIZES = [
-    (16, 16, 16), (8, 8, 8), (1, 2, 3), (3, 4, 5), (5, 4, 3), (64, 64, 64), (72, 72, 72),
-    (72, 73, 74), (74, 73, 72), (128, 128, 128), (1, 1, 1), (1, 300, 1), (100, 50, 10), (10, 60, 3),
-    (17, 257, 33), (13, 260, 1030), (2, 1000, 3), (96, 5, 70), (1, 40, 64), (64, 40, 1), (40, 36, 33), (0, 3, 4), (3, 0, 4),
-]  # fmt: skip
+    (16, 16, 16),
+    (8, 8, 8),
+    (1, 2, 3),
+    (3, 4, 5),
+    (5, 4, 3),
+    (64, 64, 64),
+    (72, 72, 72),
+    (72, 73, 74),
+    (74, 73, 72),
+    (128, 128, 128),
+    (1, 1, 1),
+    (1, 300, 1),
+    (100, 50, 10),
+    (10, 60, 3),
+    (17, 257, 33),
+    (13, 260, 1030),
+    (2, 1000, 3),
+    (96, 5, 70),
+    (1, 40, 64),
+    (64, 40, 1),
+    (40, 36, 33),
+    (0, 3, 4),
+    (3, 0, 4),
+]
 
 
 @cases("m,n,p", SIZES)
@@ -612,8 +712,17 @@ def test_matmul_of_views(device):
     assert_close(actual, x[::2].astype(np.float64) @ y[:31], problem=MATMUL, terms=31)
 
 
-@cases("left,right", [((4, 5, 6), (4, 6, 7)), ((2, 3, 4, 5), (2, 3, 5, 6)), ((4, 5, 6), (6, 7)),
-                      ((5, 6), (3, 6, 7)), ((1, 5, 6), (3, 6, 7)), ((2, 1, 3, 4), (5, 4, 2))])  # fmt: skip
+@cases(
+    "left,right",
+    [
+        ((4, 5, 6), (4, 6, 7)),
+        ((2, 3, 4, 5), (2, 3, 5, 6)),
+        ((4, 5, 6), (6, 7)),
+        ((5, 6), (3, 6, 7)),
+        ((1, 5, 6), (3, 6, 7)),
+        ((2, 1, 3, 4), (5, 4, 2)),
+    ],
+)
 @devices
 def test_matmul_of_batches(left, right, device):
     x, a = pair(device, *left)
@@ -692,13 +801,18 @@ def test_operands_must_fit(device):
 def test_kernels_refuse_buffers_of_the_wrong_size(device):
     small, large = device.Array(6), device.Array(12)
     calls = [
-        ("ewise_add", small, large, small), ("scalar_add", large, 1.0, small),
-        ("compact", small, small, (3, 3), (3, 1), 0), ("compact", small, small, (2, 3), (3, 1), 1),
-        ("compact", small, small, (2, 3), (-3, 1), 0), ("scalar_setitem", 9, 0.0, small, (9,), (1,), 0),
-        ("ewise_setitem", small, small, (2, 3), (4, 1), 0), ("reduce_sum", large, small, 3),
-        ("matmul", small, small, small, 3, 3, 3), ("to_numpy", small, (7,), (1,), 0),
+        ("ewise_add", small, large, small),
+        ("scalar_add", large, 1.0, small),
+        ("compact", small, small, (3, 3), (3, 1), 0),
+        ("compact", small, small, (2, 3), (3, 1), 1),
+        ("compact", small, small, (2, 3), (-3, 1), 0),
+        ("scalar_setitem", 9, 0.0, small, (9,), (1,), 0),
+        ("ewise_setitem", small, small, (2, 3), (4, 1), 0),
+        ("reduce_sum", large, small, 3),
+        ("matmul", small, small, small, 3, 3, 3),
+        ("to_numpy", small, (7,), (1,), 0),
         ("from_numpy", np.zeros(5, np.float32), small),
-    ]  # fmt: skip
+    ]
     for name, *arguments in calls:
         with pytest.raises(ValueError):
             getattr(device, name)(*arguments)
@@ -772,13 +886,22 @@ def _submit_ops(device):
 
     a, b = _arrays(mugrade.rng(), device, (7, 9), (7, 9))
     results = {
-        "multiply": a * b, "divide": a / b, "subtract": a - b, "maximum": a.maximum(b),
-        "equal": (a == b.maximum(a)), "at least": a >= b,
-        "times a number": a * 1.75, "divided by a number": a / -0.3, "power": a.maximum(0.1) ** 1.7,
-        "maximum with a number": a.maximum(0.2), "equal to a number": a.maximum(0.5) == 0.5,
+        "multiply": a * b,
+        "divide": a / b,
+        "subtract": a - b,
+        "maximum": a.maximum(b),
+        "equal": (a == b.maximum(a)),
+        "at least": a >= b,
+        "times a number": a * 1.75,
+        "divided by a number": a / -0.3,
+        "power": a.maximum(0.1) ** 1.7,
+        "maximum with a number": a.maximum(0.2),
+        "equal to a number": a.maximum(0.5) == 0.5,
         "at least a number": a >= -0.1,
-        "log": a.maximum(0.05).log(), "exp": (a * 3).exp(), "tanh": a.tanh(),
-    }  # fmt: skip
+        "log": a.maximum(0.05).log(),
+        "exp": (a * 3).exp(),
+        "tanh": a.tanh(),
+    }
     for label, result in results.items():
         mugrade.submit(result.numpy(), label=label)
 

@@ -33,7 +33,7 @@ GRADED_DEVICE = ndl.cpu() if ndl.BACKEND == "np" else ndl.cpu_numpy()
 
 
 def cases(names, values):
-    """Parametrise with readable ids."""
+    """Parametrize with readable ids."""
     return pytest.mark.parametrize(
         names, list(values), ids=lambda value: str(value).replace(" ", "").strip("()")
     )
@@ -46,9 +46,11 @@ def normal(*shape):
 
 def tensor(array, device, requires_grad=True):
     return ndl.Tensor(
-        np.asarray(array, dtype="float32"), device=device, dtype="float32",
+        np.asarray(array, dtype="float32"),
+        device=device,
+        dtype="float32",
         requires_grad=requires_grad,
-    )  # fmt: skip
+    )
 
 
 # ------------------------------------------------------------------------------------ the checks
@@ -85,9 +87,14 @@ def check_backward(build, oracle, arrays, device, *, problem, op, extra=(), rtol
     point = [np.asarray(array, dtype="float64") for array in arrays]
     point += [value.numpy().astype("float64") for value in extra]
     assert_directional_gradient(
-        oracle, point, [value.grad for value in values],
-        weights=weights.astype("float64"), problem=problem, op=op, rtol=rtol,
-    )  # fmt: skip
+        oracle,
+        point,
+        [value.grad for value in values],
+        weights=weights.astype("float64"),
+        problem=problem,
+        op=op,
+        rtol=rtol,
+    )
 
 
 def check_backward_twice(build, oracle, arrays, device, *, problem, op, rtol=5e-3):
@@ -121,9 +128,13 @@ def check_backward_twice(build, oracle, arrays, device, *, problem, op, rtol=5e-
     measured = (at(h, h) - at(h, -h) - at(-h, h) + at(-h, -h)) / (4 * h * h)
     size = sum(float(np.abs(value.grad.numpy() * turn).sum()) for value, turn in zip(inputs, turns))
     assert_close(
-        found, measured, problem=problem, op=f"gradient of the gradient of {op}",
-        rtol=rtol, atol=1e-4 * size + 1e-6,
-    )  # fmt: skip
+        found,
+        measured,
+        problem=problem,
+        op=f"gradient of the gradient of {op}",
+        rtol=rtol,
+        atol=1e-4 * size + 1e-6,
+    )
 
 
 # ------------------------------------------------------------------------------- small functions
@@ -313,9 +324,10 @@ def find_parameters(module, drawn):
     found = []
     for array in drawn:
         match = [
-            p for p in module.parameters()
+            p
+            for p in module.parameters()
             if p.shape == array.shape and np.allclose(p.numpy(), array, rtol=1e-5, atol=1e-6)
-        ]  # fmt: skip
+        ]
         assert match, (
             f"no parameter of shape {array.shape} has the values that the prescribed order of "
             "random draws gives: are the parts made in the order of the text, each with its bias?"

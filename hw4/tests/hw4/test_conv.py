@@ -23,7 +23,7 @@ from hw4_oracles import (
     softmax_loss,
     tensor,
     undilate,
-)  # fmt: skip
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from needle import nn
@@ -78,14 +78,26 @@ def test_op_pad_forward_and_gradient(shape, widths, device):
     result = ndl.pad(tensor(values, device), widths)
     same_values(result, np.pad(values, widths), "pad")
     check_backward(
-        lambda a: ndl.pad(a, widths), lambda a: np.pad(a, widths), [values], device,
-        op="pad", **new_ops,
-    )  # fmt: skip
+        lambda a: ndl.pad(a, widths),
+        lambda a: np.pad(a, widths),
+        [values],
+        device,
+        op="pad",
+        **new_ops,
+    )
 
 
 @every_device
-@cases("widths", [((-1, 0), (0, 0)), ((0, -2), (1, -1)), ((2, -2), (-3, 3)), ((-3, 2), (0, 0)),
-                  ((0, 0), (-4, 5))])  # fmt: skip
+@cases(
+    "widths",
+    [
+        ((-1, 0), (0, 0)),
+        ((0, -2), (1, -1)),
+        ((2, -2), (-3, 3)),
+        ((-3, 2), (0, 0)),
+        ((0, 0), (-4, 5)),
+    ],
+)
 def test_op_pad_forward_with_negative_widths_cuts_off(widths, device):
     values = normal(3, 4)
     big = np.pad(values, 6)
@@ -100,9 +112,18 @@ def test_op_pad_forward_with_negative_widths_cuts_off(widths, device):
     same_values(x.grad, kept[6:9, 6:10], "gradient of pad")
 
 
-FLIPS = [((10, 5), (0,)), ((10, 5), (1,)), ((10, 5), (0, 1)), ((2, 3, 4, 5), (1, 2)),
-         ((2, 3, 4, 5), (0, 3)), ((3, 3, 6, 8), (0, 1)), ((1, 4), (0,)), ((5,), (0,)),
-         ((2, 3, 4), (0, 1, 2)), ((2, 3, 4), None)]  # fmt: skip
+FLIPS = [
+    ((10, 5), (0,)),
+    ((10, 5), (1,)),
+    ((10, 5), (0, 1)),
+    ((2, 3, 4, 5), (1, 2)),
+    ((2, 3, 4, 5), (0, 3)),
+    ((3, 3, 6, 8), (0, 1)),
+    ((1, 4), (0,)),
+    ((5,), (0,)),
+    ((2, 3, 4), (0, 1, 2)),
+    ((2, 3, 4), None),
+]
 
 
 @every_device
@@ -145,9 +166,16 @@ def test_flip_sweep(device, shape, data):
     same_values(ndl.flip(tensor(values, device), axes), np.flip(values, axes), "flip")
 
 
-DILATIONS = [((2, 5), 1, (0,)), ((2, 5), 2, (1,)), ((2, 5), 1, (0, 1)), ((2, 5), 0, (0, 1)),
-             ((2, 2), 1, (2,)), ((2, 2, 3), 1, (0, 2)), ((1, 3, 3, 2), 1, (1, 2)),
-             ((2, 4, 4, 1), 3, (1, 2))]  # fmt: skip
+DILATIONS = [
+    ((2, 5), 1, (0,)),
+    ((2, 5), 2, (1,)),
+    ((2, 5), 1, (0, 1)),
+    ((2, 5), 0, (0, 1)),
+    ((2, 2), 1, (2,)),
+    ((2, 2, 3), 1, (0, 2)),
+    ((1, 3, 3, 2), 1, (1, 2)),
+    ((2, 4, 4, 1), 3, (1, 2)),
+]
 
 
 @every_device
@@ -240,20 +268,31 @@ def test_op_conv_backward(images, kernel, stride, padding, device):
     check_backward(
         lambda x, w: ndl.conv(x, w, stride=stride, padding=padding),
         lambda x, w: conv(x, w, stride, padding),
-        [normal(*images), normal(*kernel)], device, op="conv", **backward,
-    )  # fmt: skip
+        [normal(*images), normal(*kernel)],
+        device,
+        op="conv",
+        **backward,
+    )
 
 
 @every_device
-@cases("images,kernel,stride,padding", [((1, 4, 5, 2), (3, 3, 2, 2), 1, 1),
-                                        ((2, 6, 5, 2), (3, 3, 2, 2), 2, 1),
-                                        ((1, 3, 3, 2), (1, 1, 2, 3), 2, 1)])  # fmt: skip
+@cases(
+    "images,kernel,stride,padding",
+    [
+        ((1, 4, 5, 2), (3, 3, 2, 2), 1, 1),
+        ((2, 6, 5, 2), (3, 3, 2, 2), 2, 1),
+        ((1, 3, 3, 2), (1, 1, 2, 3), 2, 1),
+    ],
+)
 def test_op_conv_backward_twice(images, kernel, stride, padding, device):
     check_backward_twice(
         lambda x, w: ndl.conv(x, w, stride=stride, padding=padding),
         lambda x, w: conv(x, w, stride, padding),
-        [normal(*images), normal(*kernel)], device, op="conv", **backward,
-    )  # fmt: skip
+        [normal(*images), normal(*kernel)],
+        device,
+        op="conv",
+        **backward,
+    )
 
 
 @st.composite
@@ -284,8 +323,11 @@ def test_op_conv_backward_sweep(device, case):
     check_backward(
         lambda x, w: ndl.conv(x, w, stride=stride, padding=padding),
         lambda x, w: conv(x, w, stride, padding),
-        [normal(*images), normal(*kernel)], device, op="conv", **backward,
-    )  # fmt: skip
+        [normal(*images), normal(*kernel)],
+        device,
+        op="conv",
+        **backward,
+    )
 
 
 # --------------------------------------------------------------------------------- the layer
@@ -314,8 +356,14 @@ def conv_and_parameters(device, a, b, k, stride=1, bias=True):
     return layer, [layer.weight, layer.bias] if bias else [layer.weight]
 
 
-LAYERS = [(4, 16, 3, 1, True), (4, 16, 3, 2, True), (3, 8, 7, 4, True), (2, 3, 1, 1, True),
-          (2, 3, 3, 1, False), (2, 3, 5, 2, False)]  # fmt: skip
+LAYERS = [
+    (4, 16, 3, 1, True),
+    (4, 16, 3, 2, True),
+    (3, 8, 7, 4, True),
+    (2, 3, 1, 1, True),
+    (2, 3, 3, 1, False),
+    (2, 3, 5, 2, False),
+]
 layers = cases("a,b,k,stride,bias", LAYERS)
 
 
@@ -371,8 +419,16 @@ def test_nn_conv_backward(a, b, k, stride, bias, device):
 
 def draw_resnet9():
     """ResNet9's parameters as the text prescribes their draws: pairs (weight, bias), in order."""
-    convolutions = [(3, 16, 7), (16, 32, 3), (32, 32, 3), (32, 32, 3), (32, 64, 3), (64, 128, 3),
-                    (128, 128, 3), (128, 128, 3)]  # fmt: skip
+    convolutions = [
+        (3, 16, 7),
+        (16, 32, 3),
+        (32, 32, 3),
+        (32, 32, 3),
+        (32, 64, 3),
+        (64, 128, 3),
+        (128, 128, 3),
+        (128, 128, 3),
+    ]
     drawn = []
     for a, b, k in convolutions:
         fan_in = a * k * k
@@ -417,9 +473,14 @@ def test_resnet9_forward(device):
     x = normal(3, 3, 32, 32)
     # Eight batch norms over few pixels each make rounding errors grow.
     assert_close(
-        model(tensor(x, device)), resnet9(x.astype("float64"), parameters), rtol=1e-3, atol=1e-3,
-        op="ResNet9", dtype="float32", **resnet,
-    )  # fmt: skip
+        model(tensor(x, device)),
+        resnet9(x.astype("float64"), parameters),
+        rtol=1e-3,
+        atol=1e-3,
+        op="ResNet9",
+        dtype="float32",
+        **resnet,
+    )
 
 
 @every_device
@@ -473,9 +534,14 @@ def test_train_cifar10_trains_and_reports(device):
     W, b = (p.numpy() for p in model.parameters())
     model.eval()
     accuracy, loss = train_cifar10(
-        model, ndl.data.DataLoader(data, batch_size=4), n_epochs=3, optimizer=ndl.optim.SGD,
-        lr=0.01, weight_decay=0.1, loss_fn=nn.SoftmaxLoss,
-    )  # fmt: skip
+        model,
+        ndl.data.DataLoader(data, batch_size=4),
+        n_epochs=3,
+        optimizer=ndl.optim.SGD,
+        lr=0.01,
+        weight_decay=0.1,
+        loss_fn=nn.SoftmaxLoss,
+    )
     wanted_accuracy, wanted_loss, W, b = softmax_regression(images, labels, W, b, 4, 0.01, 0.1, 3)
     assert_close(accuracy, wanted_accuracy, rtol=1e-6, op="accuracy", **resnet)
     assert_close(loss, wanted_loss, rtol=1e-4, op="loss", lengths=(4, 10), **resnet)
@@ -543,8 +609,12 @@ def submit_new_ops():
         mugrade.submit(x.grad.numpy(), label=f"{name}, gradient")
 
 
-GRADED_CONVOLUTIONS = [((2, 8, 8, 3), (3, 3, 3, 4), 1, 1), ((2, 9, 7, 2), (3, 3, 2, 3), 2, 1),
-                       ((1, 6, 6, 2), (1, 1, 2, 2), 1, 2), ((1, 11, 10, 1), (5, 5, 1, 2), 3, 0)]  # fmt: skip
+GRADED_CONVOLUTIONS = [
+    ((2, 8, 8, 3), (3, 3, 3, 4), 1, 1),
+    ((2, 9, 7, 2), (3, 3, 2, 3), 2, 1),
+    ((1, 6, 6, 2), (1, 1, 2, 2), 1, 2),
+    ((1, 11, 10, 1), (5, 5, 1, 2), 3, 0),
+]
 
 
 def submit_conv_forward():

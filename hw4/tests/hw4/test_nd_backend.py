@@ -14,7 +14,7 @@ from hw4_oracles import (
     ndl,
     normal,
     tensor,
-)  # fmt: skip
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,61 +50,106 @@ OPERATORS = {
     "tanh": (ndl.tanh, np.tanh, [(2, 3, 4)], False),
     "transpose": (ndl.transpose, lambda a: a.swapaxes(-1, -2), [(2, 3, 4)], False),
     "transpose_01": (
-        lambda a: ndl.transpose(a, (0, 1)), lambda a: a.swapaxes(0, 1), [(2, 3, 4)], False,
+        lambda a: ndl.transpose(a, (0, 1)),
+        lambda a: a.swapaxes(0, 1),
+        [(2, 3, 4)],
+        False,
     ),
     "transpose_02": (
-        lambda a: ndl.transpose(a, axes=(0, 2)), lambda a: a.swapaxes(0, 2), [(2, 3, 4)], False,
+        lambda a: ndl.transpose(a, axes=(0, 2)),
+        lambda a: a.swapaxes(0, 2),
+        [(2, 3, 4)],
+        False,
     ),
     "reshape": (lambda a: ndl.reshape(a, (6, 4)), lambda a: a.reshape(6, 4), [(2, 3, 4)], False),
     "reshape_transposed": (
         lambda a: ndl.reshape(ndl.transpose(a), (8, 3)),
-        lambda a: a.swapaxes(1, 2).reshape(8, 3), [(2, 3, 4)], False,
+        lambda a: a.swapaxes(1, 2).reshape(8, 3),
+        [(2, 3, 4)],
+        False,
     ),
     "broadcast_rows": (
-        lambda a: ndl.broadcast_to(a, (4, 5)), lambda a: np.broadcast_to(a, (4, 5)), [(1, 5)],
+        lambda a: ndl.broadcast_to(a, (4, 5)),
+        lambda a: np.broadcast_to(a, (4, 5)),
+        [(1, 5)],
         False,
     ),
     "broadcast_middle": (
-        lambda a: ndl.broadcast_to(a, (2, 6, 4)), lambda a: np.broadcast_to(a, (2, 6, 4)),
-        [(2, 1, 4)], False,
+        lambda a: ndl.broadcast_to(a, (2, 6, 4)),
+        lambda a: np.broadcast_to(a, (2, 6, 4)),
+        [(2, 1, 4)],
+        False,
     ),
     "broadcast_new_axis": (
-        lambda a: ndl.broadcast_to(a, (2, 4, 5)), lambda a: np.broadcast_to(a, (2, 4, 5)),
-        [(4, 1)], False,
+        lambda a: ndl.broadcast_to(a, (2, 4, 5)),
+        lambda a: np.broadcast_to(a, (2, 4, 5)),
+        [(4, 1)],
+        False,
     ),
     "broadcast_vector": (
-        lambda a: ndl.broadcast_to(a, (3, 5)), lambda a: np.broadcast_to(a, (3, 5)), [(5,)], False,
+        lambda a: ndl.broadcast_to(a, (3, 5)),
+        lambda a: np.broadcast_to(a, (3, 5)),
+        [(5,)],
+        False,
     ),
     "sum_all": (ndl.summation, np.sum, [(3, 4)], False),
     "sum_0": (lambda a: ndl.summation(a, axes=0), lambda a: a.sum(0), [(3, 4, 2)], False),
     "sum_1": (lambda a: ndl.summation(a, axes=(1,)), lambda a: a.sum(1), [(3, 4, 2)], False),
     "sum_02": (
-        lambda a: ndl.summation(a, axes=(0, 2)), lambda a: a.sum((0, 2)), [(3, 4, 2)], False,
+        lambda a: ndl.summation(a, axes=(0, 2)),
+        lambda a: a.sum((0, 2)),
+        [(3, 4, 2)],
+        False,
     ),
     "sum_last": (lambda a: ndl.summation(a, axes=-1), lambda a: a.sum(-1), [(3, 4, 2)], False),
     "matmul": (ndl.matmul, np.matmul, [(5, 4), (4, 3)], False),
     "matmul_tiles": (ndl.matmul, np.matmul, [(16, 8), (8, 24)], False),
     "matmul_transposed": (
-        lambda a, b: ndl.transpose(a) @ ndl.transpose(b), lambda a, b: a.T @ b.T,
-        [(4, 5), (3, 4)], False,
+        lambda a, b: ndl.transpose(a) @ ndl.transpose(b),
+        lambda a, b: a.T @ b.T,
+        [(4, 5), (3, 4)],
+        False,
     ),
     "logsumexp_all": (ndl.logsumexp, logsumexp(None), [(3, 4)], False),
     "logsumexp_1": (lambda a: ndl.logsumexp(a, axes=1), logsumexp(1), [(3, 4)], False),
     "logsumexp_02": (
-        lambda a: ndl.logsumexp(a, axes=(0, 2)), logsumexp((0, 2)), [(3, 4, 2)], False,
+        lambda a: ndl.logsumexp(a, axes=(0, 2)),
+        logsumexp((0, 2)),
+        [(3, 4, 2)],
+        False,
     ),
     "logsoftmax": (ndl.ops.logsoftmax, log_softmax, [(3, 5)], False),
-    "stack_0": (lambda a, b: ndl.stack([a, b], axis=0), lambda a, b: np.stack([a, b]),
-                [(3, 4), (3, 4)], False),
-    "stack_1": (lambda a, b, c: ndl.stack((a, b, c), axis=1), lambda a, b, c: np.stack([a, b, c], 1),
-                [(3, 4)] * 3, False),
-    "stack_last": (lambda a, b: ndl.stack([a, b], axis=2), lambda a, b: np.stack([a, b], 2),
-                   [(3, 4), (3, 4)], False),
-    "stack_negative": (lambda a, b: ndl.stack([a, b], axis=-1), lambda a, b: np.stack([a, b], -1),
-                       [(3, 4), (3, 4)], False),
-    "stack_same_twice": (lambda a: ndl.stack([a, a], axis=0), lambda a: np.stack([a, a]),
-                         [(3, 4)], False),
-}  # fmt: skip
+    "stack_0": (
+        lambda a, b: ndl.stack([a, b], axis=0),
+        lambda a, b: np.stack([a, b]),
+        [(3, 4), (3, 4)],
+        False,
+    ),
+    "stack_1": (
+        lambda a, b, c: ndl.stack((a, b, c), axis=1),
+        lambda a, b, c: np.stack([a, b, c], 1),
+        [(3, 4)] * 3,
+        False,
+    ),
+    "stack_last": (
+        lambda a, b: ndl.stack([a, b], axis=2),
+        lambda a, b: np.stack([a, b], 2),
+        [(3, 4), (3, 4)],
+        False,
+    ),
+    "stack_negative": (
+        lambda a, b: ndl.stack([a, b], axis=-1),
+        lambda a, b: np.stack([a, b], -1),
+        [(3, 4), (3, 4)],
+        False,
+    ),
+    "stack_same_twice": (
+        lambda a: ndl.stack([a, a], axis=0),
+        lambda a: np.stack([a, a]),
+        [(3, 4)],
+        False,
+    ),
+}
 operators = pytest.mark.parametrize("name", list(OPERATORS))
 
 
@@ -188,8 +233,18 @@ def test_tanh_stays_within_one(device):
 
 
 @every_device
-@cases("shape,axis", [((3, 4), 0), ((3, 4), 1), ((2, 3, 4), 1), ((2, 3, 4), 2), ((2, 3, 4), -1),
-                      ((1, 5), 0), ((5,), 0)])  # fmt: skip
+@cases(
+    "shape,axis",
+    [
+        ((3, 4), 0),
+        ((3, 4), 1),
+        ((2, 3, 4), 1),
+        ((2, 3, 4), 2),
+        ((2, 3, 4), -1),
+        ((1, 5), 0),
+        ((5,), 0),
+    ],
+)
 def test_split(shape, axis, device):
     values = normal(*shape)
     parts = ndl.split(tensor(values, device), axis=axis)

@@ -19,7 +19,7 @@ from hw4_oracles import (
     rnn_cell,
     softmax_loss,
     tensor,
-)  # fmt: skip
+)
 from needle import nn
 
 rnn_problem = {"problem": "hw4/rnn"}
@@ -50,11 +50,22 @@ def assert_drawn(cell, drawn, name, problem):
         )
 
 
-CELLS = cases("batch,inputs,hidden,bias,given", itertools.product(
-    (1, 5), (1, 4), (1, 6), (True, False), (True, False)))  # fmt: skip
-SEQUENCES = cases("steps,batch,layers,bias,given", [
-    (1, 1, 1, True, False), (1, 3, 2, False, True), (5, 1, 2, True, True), (5, 3, 1, False, False),
-    (4, 2, 2, True, False), (3, 2, 3, True, True), (4, 3, 1, True, True)])  # fmt: skip
+CELLS = cases(
+    "batch,inputs,hidden,bias,given",
+    itertools.product((1, 5), (1, 4), (1, 6), (True, False), (True, False)),
+)
+SEQUENCES = cases(
+    "steps,batch,layers,bias,given",
+    [
+        (1, 1, 1, True, False),
+        (1, 3, 2, False, True),
+        (5, 1, 2, True, True),
+        (5, 3, 1, False, False),
+        (4, 2, 2, True, False),
+        (3, 2, 3, True, True),
+        (4, 3, 1, True, True),
+    ],
+)
 nonlinearities = pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
 
 
@@ -78,9 +89,14 @@ def test_rnn_cell(batch, inputs, hidden, bias, given, nonlinearity, device):
     result = cell(*[tensor(array, device) for array in arrays])
     check_forward(result, desired, device, op="RNNCell", **rnn_problem)
     check_backward(
-        lambda *inputs: cell(*inputs), oracle, arrays, device, extra=parameters, op="RNNCell",
+        lambda *inputs: cell(*inputs),
+        oracle,
+        arrays,
+        device,
+        extra=parameters,
+        op="RNNCell",
         **rnn_problem,
-    )  # fmt: skip
+    )
 
 
 @every_device
@@ -157,9 +173,13 @@ def test_lstm_sigmoid(device):
         desired = 1 / (1 + np.exp(-x.astype("float64")))
     check_forward(result, desired, device, op="Sigmoid", **lstm_problem)
     check_backward(
-        nn.Sigmoid(), lambda x: 1 / (1 + np.exp(-x)), [normal(3, 4)], device, op="Sigmoid",
+        nn.Sigmoid(),
+        lambda x: 1 / (1 + np.exp(-x)),
+        [normal(3, 4)],
+        device,
+        op="Sigmoid",
         **lstm_problem,
-    )  # fmt: skip
+    )
 
 
 @every_device
@@ -278,9 +298,17 @@ def test_language_model_embedding_refuses_words_it_does_not_know(device):
             layer(tensor(ids, device))
 
 
-MODELS = cases("kind,layers,steps,batch,given", [
-    ("rnn", 1, 1, 1, False), ("rnn", 2, 5, 3, True), ("rnn", 1, 4, 2, True),
-    ("lstm", 1, 1, 1, False), ("lstm", 2, 5, 3, True), ("lstm", 1, 4, 2, True)])  # fmt: skip
+MODELS = cases(
+    "kind,layers,steps,batch,given",
+    [
+        ("rnn", 1, 1, 1, False),
+        ("rnn", 2, 5, 3, True),
+        ("rnn", 1, 4, 2, True),
+        ("lstm", 1, 1, 1, False),
+        ("lstm", 2, 5, 3, True),
+        ("lstm", 1, 4, 2, True),
+    ],
+)
 
 
 @every_device
@@ -295,8 +323,10 @@ def test_language_model_implementation(kind, layers, steps, batch, given, device
     table = np.random.randn(words, embedding).astype("float32")
     width = hidden * (4 if kind == "lstm" else 1)
     cells = [draw_cell(hidden if k else embedding, width, hidden, True) for k in range(layers)]
-    weight, bias = ((np.random.rand(*shape) * 2 - 1) * np.sqrt(6 / fan_in)
-                    for shape, fan_in in (((hidden, words), hidden), ((words, 1), words)))  # fmt: skip
+    weight, bias = (
+        (np.random.rand(*shape) * 2 - 1) * np.sqrt(6 / fan_in)
+        for shape, fan_in in (((hidden, words), hidden), ((words, 1), words))
+    )
     ids = np.random.randint(0, words, (steps, batch))
     states = [normal(layers, batch, hidden) for _ in range(2 if kind == "lstm" else 1)]
     if not given:
@@ -336,8 +366,11 @@ def plain_epoch(model, data, seq_len, lr, device, clip=None):
         rows = data[i : min(i + seq_len, len(data) - 1)]
         target = data[i + 1 : i + 1 + len(rows)].reshape(-1)
         logits, h = model(tensor(rows, device), h)
-        h = tuple(tensor(part.numpy(), device) for part in h) if isinstance(h, tuple) else (
-            tensor(h.numpy(), device))  # fmt: skip
+        h = (
+            tuple(tensor(part.numpy(), device) for part in h)
+            if isinstance(h, tuple)
+            else (tensor(h.numpy(), device))
+        )
         loss = nn.SoftmaxLoss()(logits, tensor(target, device))
         if lr is not None:
             for p in model.parameters():
@@ -374,9 +407,17 @@ def test_language_model_training(kind, clip, device):
     model, twin = models
     model.eval()
     accuracy, loss = train_ptb(
-        model, data, seq_len=5, n_epochs=2, lr=2.0, clip=clip, optimizer=ndl.optim.SGD,
-        loss_fn=nn.SoftmaxLoss, device=device, dtype="float32",
-    )  # fmt: skip
+        model,
+        data,
+        seq_len=5,
+        n_epochs=2,
+        lr=2.0,
+        clip=clip,
+        optimizer=ndl.optim.SGD,
+        loss_fn=nn.SoftmaxLoss,
+        device=device,
+        dtype="float32",
+    )
     assert model.training, "training switches the model to training"
     for _ in range(2):
         wanted = plain_epoch(twin, data, 5, 2.0, device, clip)
@@ -460,5 +501,7 @@ def submit_language_model():
         data = ndl.data.batchify(ids, 3, device=GRADED_DEVICE, dtype="float32")
         _, loss = train_ptb(model, data, seq_len=6, n_epochs=2, lr=1.0, device=GRADED_DEVICE)
         mugrade.submit(loss, label=f"{kind}: loss of the second epoch")
-        mugrade.submit(evaluate_ptb(model, data, seq_len=6, device=GRADED_DEVICE)[1],
-                       label=f"{kind}: loss in evaluation")  # fmt: skip
+        mugrade.submit(
+            evaluate_ptb(model, data, seq_len=6, device=GRADED_DEVICE)[1],
+            label=f"{kind}: loss in evaluation",
+        )

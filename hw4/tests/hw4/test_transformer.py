@@ -21,7 +21,7 @@ from hw4_oracles import (
     normal,
     tensor,
     transformer_layer,
-)  # fmt: skip
+)
 from needle import nn
 
 activation = {"problem": "hw4/attention_activation"}
@@ -41,8 +41,10 @@ def dropout_factors(seed, *shapes):
 
 # --------------------------------------------------------------------------- attention activation
 
-SHAPES = cases("batch,heads,queries,keys,dim", [
-    (1, 1, 1, 1, 1), (2, 3, 5, 5, 4), (1, 2, 3, 6, 8), (2, 1, 6, 6, 3)])  # fmt: skip
+SHAPES = cases(
+    "batch,heads,queries,keys,dim",
+    [(1, 1, 1, 1, 1), (2, 3, 5, 5, 4), (1, 2, 3, 6, 8), (2, 1, 6, 6, 3)],
+)
 
 
 @every_device
@@ -58,9 +60,13 @@ def test_attention_activation(batch, heads, queries, keys, dim, causal, device):
     check_forward(result, desired, device, op="attention: result", **activation)
 
     check_backward(
-        lambda q, k, v: layer(q, k, v)[0], lambda q, k, v: attention(q, k, v, causal)[0],
-        [q, k, v], device, op="attention", **activation,
-    )  # fmt: skip
+        lambda q, k, v: layer(q, k, v)[0],
+        lambda q, k, v: attention(q, k, v, causal)[0],
+        [q, k, v],
+        device,
+        op="attention",
+        **activation,
+    )
 
 
 @every_device
@@ -85,9 +91,13 @@ def test_attention_activation_gradient_of_the_probabilities(causal, device):
 def test_attention_activation_backward_twice(causal, device):
     layer = nn.MultiHeadAttention(causal=causal, device=device)
     check_backward_twice(
-        lambda q, k, v: layer(q, k, v)[0], lambda q, k, v: attention(q, k, v, causal)[0],
-        [normal(1, 2, 3, 2) for _ in range(3)], device, op="attention", **activation,
-    )  # fmt: skip
+        lambda q, k, v: layer(q, k, v)[0],
+        lambda q, k, v: attention(q, k, v, causal)[0],
+        [normal(1, 2, 3, 2) for _ in range(3)],
+        device,
+        op="attention",
+        **activation,
+    )
 
 
 @every_device
@@ -169,7 +179,7 @@ def test_attention_layer_between_two_sequences(device):
 
 
 @every_device
-def test_attention_layer_normalises_queries_keys_and_values_apart(device):
+def test_attention_layer_normalizes_queries_keys_and_values_apart(device):
     """The three norms have parameters of their own, also in self-attention."""
     layer = nn.AttentionLayer(4, 1, 3, device=device)
     assert len(layer.parameters()) == 10, "three norms with weight and bias, four projections"
@@ -227,9 +237,12 @@ def test_transformer_layer_draws_its_dropout_masks_in_order(device):
     weights = draw_transformer_layer(features, heads, dim, hidden)
     x = normal(batch, time, features)
     keeps = dropout_factors(
-        13, (batch, heads, time, time), (batch, time, features), (batch * time, hidden),
+        13,
+        (batch, heads, time, time),
+        (batch, time, features),
+        (batch * time, hidden),
         (batch * time, features),
-    )  # fmt: skip
+    )
     np.random.seed(13)
     desired = transformer_layer(x, *weights, heads=heads, keeps=keeps)
     result = layer(tensor(x, device))
@@ -257,9 +270,16 @@ def test_transformer_model(batch_first, layers, batch, time, causal, device):
     features, hidden, heads, dim = 6, 5, 2, 3
     np.random.seed(6)
     model = nn.Transformer(
-        features, hidden, layers, num_head=heads, dim_head=dim, causal=causal, device=device,
-        batch_first=batch_first, sequence_len=LONGEST,
-    )  # fmt: skip
+        features,
+        hidden,
+        layers,
+        num_head=heads,
+        dim_head=dim,
+        causal=causal,
+        device=device,
+        batch_first=batch_first,
+        sequence_len=LONGEST,
+    )
     np.random.seed(6)
     positions, weights = draw_transformer(features, hidden, layers, heads, dim)
     parameters = find_parameters(model, [positions, weights[0][0], weights[-1][-1]])
@@ -279,15 +299,21 @@ def test_transformer_model(batch_first, layers, batch, time, causal, device):
     check_forward(result, desired, device, op="Transformer", terms=16, **model_problem)
     assert_close(h, np.zeros_like(x), rtol=0, atol=0, op="second result", **model_problem)
     check_backward(
-        lambda x: model(x)[0], oracle, [x], device, extra=parameters, op="Transformer",
+        lambda x: model(x)[0],
+        oracle,
+        [x],
+        device,
+        extra=parameters,
+        op="Transformer",
         **model_problem,
-    )  # fmt: skip
+    )
 
 
 @every_device
 def test_transformer_model_does_not_look_ahead(device):
-    model = nn.Transformer(4, 5, 2, num_head=2, dim_head=3, device=device, batch_first=True,
-                           sequence_len=LONGEST)  # fmt: skip
+    model = nn.Transformer(
+        4, 5, 2, num_head=2, dim_head=3, device=device, batch_first=True, sequence_len=LONGEST
+    )
     x = normal(1, 6, 4)
     changed = x.copy()
     changed[0, 4] += 1
@@ -384,7 +410,13 @@ def submit_transformer_model():
     for batch_first in (True, False):
         for layers in (1, 2):
             make = partial(
-                nn.Transformer, 6, 5, layers, num_head=2, dim_head=4, sequence_len=LONGEST,
+                nn.Transformer,
+                6,
+                5,
+                layers,
+                num_head=2,
+                dim_head=4,
+                sequence_len=LONGEST,
                 batch_first=batch_first,
-            )  # fmt: skip
+            )
             submit_module(mugrade, rng, make, f"batch_first={batch_first}, {layers} layers")

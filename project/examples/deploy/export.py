@@ -1,7 +1,7 @@
 """From a trained needle model to an ONNX file, in float32 or with int8 weights.
 
 `to_onnx` walks the modules and writes one or more ONNX nodes for each. Layers whose behaviour differs between
-training and evaluation are exported as in evaluation. `quantise` turns a weight matrix into int8 with one
+training and evaluation are exported as in evaluation. `quantize` turns a weight matrix into int8 with one
 scale for each output: w ~ q * scale, q in [-127, 127].
 
 Sources: the ONNX operator specification, opset 17; Jacob et al., "Quantization and Training of Neural
@@ -20,7 +20,7 @@ class NotExportable(ValueError):
     """A module for which no rule exists."""
 
 
-def quantise(weight, axis):
+def quantize(weight, axis):
     """(q int8, scale float32): symmetric, one scale for each index along `axis`.
 
     The rounding error of every entry is at most scale / 2. An all-zero slice gets scale 1.
@@ -51,10 +51,14 @@ class Exporter:
         """A weight, as float32 or as int8 with a DequantizeLinear node behind it."""
         if not self.int8:
             return self.constant(array.astype("float32"), "weight")
-        q, scale = quantise(array, axis)
+        q, scale = quantize(array, axis)
         zero = self.constant(np.zeros(scale.shape, dtype="int8"), "zero_point")
         return self.node(
-            "DequantizeLinear", self.constant(q, "weight_int8"), self.constant(scale, "scale"), zero, axis=axis
+            "DequantizeLinear",
+            self.constant(q, "weight_int8"),
+            self.constant(scale, "scale"),
+            zero,
+            axis=axis,
         )
 
     def node(self, op, *inputs, **attributes):
@@ -79,7 +83,11 @@ def _sequential(e, m, x):
 
 def _linear(e, m, x):
     x = e.node("MatMul", x, e.weight(m.weight.numpy(), axis=1))
-    return e.node("Add", x, e.constant(m.bias.numpy().reshape(-1), "bias")) if m.bias is not None else x
+    return (
+        e.node("Add", x, e.constant(m.bias.numpy().reshape(-1), "bias"))
+        if m.bias is not None
+        else x
+    )
 
 
 def _batch_norm(e, m, x):
@@ -121,11 +129,12 @@ def to_onnx(model, input_shape, path, int8=False):
     result = e.module(model, "input")
     e.nodes.append(helper.make_node("Identity", [result], ["output"]))
     graph = helper.make_graph(
-        e.nodes, "needle",
+        e.nodes,
+        "needle",
         [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", *input_shape])],
         [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", "logits"])],
         initializer=e.constants,
-    )  # fmt: skip
+    )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     onnx.checker.check_model(proto, full_check=True)
     onnx.save(proto, str(path))

@@ -1,7 +1,7 @@
 """Trains a residual MLP, exports it to ONNX in float32 and with int8 weights, and compares the three.
 
-    python train.py --short     under a minute
-    python train.py             the numbers of REPORT.md
+python train.py --short     under a minute
+python train.py             the numbers of REPORT.md
 """
 
 import argparse
@@ -29,7 +29,8 @@ def constant(array):
 def digits(prefix):
     """(images (n, 784), labels (n,)) as NumPy arrays."""
     data = ndl.data.MNISTDataset(
-        str(HOME / f"data/{prefix}-images-idx3-ubyte.gz"), str(HOME / f"data/{prefix}-labels-idx1-ubyte.gz")
+        str(HOME / f"data/{prefix}-images-idx3-ubyte.gz"),
+        str(HOME / f"data/{prefix}-labels-idx1-ubyte.gz"),
     )
     images, labels = data[np.arange(len(data))]
     return np.asarray(images, dtype="float32").reshape(-1, 784), np.asarray(labels)
@@ -37,9 +38,13 @@ def digits(prefix):
 
 def residual_block(dim, hidden):
     inner = nn.Sequential(
-        nn.Linear(dim, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(0.1),
-        nn.Linear(hidden, dim), nn.BatchNorm1d(dim),
-    )  # fmt: skip
+        nn.Linear(dim, hidden),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(),
+        nn.Dropout(0.1),
+        nn.Linear(hidden, dim),
+        nn.BatchNorm1d(dim),
+    )
     return nn.Sequential(nn.Residual(inner), nn.ReLU())
 
 
@@ -47,7 +52,11 @@ def trained(epochs, seed):
     np.random.seed(seed)
     X, y = digits("train")
     model = nn.Sequential(
-        nn.Linear(784, 128), nn.ReLU(), residual_block(128, 64), residual_block(128, 64), nn.Linear(128, 10)
+        nn.Linear(784, 128),
+        nn.ReLU(),
+        residual_block(128, 64),
+        residual_block(128, 64),
+        nn.Linear(128, 10),
     )
     optimizer, loss_fn = ndl.optim.Adam(model.parameters(), lr=2e-3), nn.SoftmaxLoss()
     for epoch in range(epochs):
@@ -80,7 +89,9 @@ def measure(seed, epochs, results_dir):
         got = run_onnx(path, X)
         results[name] = {
             "test accuracy": float((got.argmax(axis=1) == y).mean()),
-            "relative to the largest logit": float(np.abs(got - expected).max() / np.abs(expected).max()),
+            "relative to the largest logit": float(
+                np.abs(got - expected).max() / np.abs(expected).max()
+            ),
             "predictions changed": int((got.argmax(axis=1) != expected.argmax(axis=1)).sum()),
             "bytes": path.stat().st_size,
         }
@@ -90,7 +101,10 @@ def measure(seed, epochs, results_dir):
 def summary(runs):
     """For each number of `runs`: its mean, smallest and largest value over the seeds."""
     return {
-        name: {key: [float(f([run[name][key] for run in runs])) for f in (np.mean, min, max)] for key in values}
+        name: {
+            key: [float(f([run[name][key] for run in runs])) for f in (np.mean, min, max)]
+            for key in values
+        }
         for name, values in runs[0].items()
     }
 
@@ -105,7 +119,9 @@ def main():
     results_dir.mkdir(exist_ok=True)
     epochs, seeds = (2, 1) if args.short else (args.epochs, args.seeds)
     results = {"seeds": seeds, "epochs": epochs}
-    results["mean, smallest, largest"] = summary([measure(seed, epochs, results_dir) for seed in range(seeds)])
+    results["mean, smallest, largest"] = summary(
+        [measure(seed, epochs, results_dir) for seed in range(seeds)]
+    )
     (results_dir / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")
     print(json.dumps(results, indent=2))
     worst = results["mean, smallest, largest"]["onnx float32"]["relative to the largest logit"][2]

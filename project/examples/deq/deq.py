@@ -80,8 +80,10 @@ def equilibrium(u, W, tolerance=1e-5, max_steps=200):
     frozen_u, frozen_W = u.detach(), W.detach()
     z_star, _ = iterate(
         lambda z: cell(constant(z, u.device), frozen_u, frozen_W).numpy(),
-        np.zeros(u.shape, dtype="float32"), tolerance, max_steps,
-    )  # fmt: skip
+        np.zeros(u.shape, dtype="float32"),
+        tolerance,
+        max_steps,
+    )
     # One more application, with a graph, connects z* with u and W.
     z = cell(constant(z_star, u.device), u, W)
     return ImplicitGradient(z_star, u, W, tolerance, max_steps)(z)

@@ -1,7 +1,7 @@
 """An equilibrium layer against its unrolled twins on the digits; results go to results/.
 
-    python train.py --short     about a minute
-    python train.py             the numbers of REPORT.md
+python train.py --short     about a minute
+python train.py             the numbers of REPORT.md
 """
 
 import argparse
@@ -28,7 +28,8 @@ HERE = Path(__file__).parent
 def digits(prefix):
     """(images (n, 784), labels (n,)) as NumPy arrays."""
     data = ndl.data.MNISTDataset(
-        str(HOME / f"data/{prefix}-images-idx3-ubyte.gz"), str(HOME / f"data/{prefix}-labels-idx1-ubyte.gz")
+        str(HOME / f"data/{prefix}-images-idx3-ubyte.gz"),
+        str(HOME / f"data/{prefix}-labels-idx1-ubyte.gz"),
     )
     images, labels = data[np.arange(len(data))]
     return np.asarray(images, dtype="float32").reshape(-1, 784), np.asarray(labels)
@@ -78,7 +79,9 @@ def train(unroll, epochs, seed):
             contract(model.W)
         wrong = (model(constant(X_test)).numpy().argmax(axis=1) != y_test).mean()
         name = "equilibrium" if unroll is None else f"{unroll} steps"
-        print(f"{name:12} seed {seed} epoch {epoch + 1}/{epochs}  test error {wrong:.3f}", flush=True)
+        print(
+            f"{name:12} seed {seed} epoch {epoch + 1}/{epochs}  test error {wrong:.3f}", flush=True
+        )
     return float(wrong), time.time() - start
 
 

@@ -1,7 +1,7 @@
 """A generative adversarial network on digits, in needle.
 
 A generator G turns noise z (B, 64) into images (B, 784) with pixels in [-1, 1]; a discriminator D gives
-each image one logit: is it real? D minimises `softplus(-D(x)) + softplus(D(G(z)))`, and G minimises
+each image one logit: is it real? D minimizes `softplus(-D(x)) + softplus(D(G(z)))`, and G minimizes
 `softplus(-D(G(z)))`, the non-saturating loss of Goodfellow et al., "Generative Adversarial Nets" (2014).
 """
 
@@ -38,19 +38,28 @@ class Tanh(nn.Module):
 def generator(hidden=256):
     """(B, NOISE) -> (B, PIXELS) in [-1, 1]."""
     return nn.Sequential(
-        nn.Linear(NOISE, hidden), nn.BatchNorm1d(hidden), nn.ReLU(),
-        nn.Linear(hidden, hidden), nn.BatchNorm1d(hidden), nn.ReLU(),
-        nn.Linear(hidden, PIXELS), Tanh(),
-    )  # fmt: skip
+        nn.Linear(NOISE, hidden),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, PIXELS),
+        Tanh(),
+    )
 
 
 def discriminator(hidden=256):
-    """(B, PIXELS) -> (B, 1) logits; dropout keeps it from memorising the small data set."""
+    """(B, PIXELS) -> (B, 1) logits; dropout keeps it from memorizing the small data set."""
     return nn.Sequential(
-        nn.Linear(PIXELS, hidden), LeakyReLU(), nn.Dropout(0.3),
-        nn.Linear(hidden, hidden), LeakyReLU(), nn.Dropout(0.3),
+        nn.Linear(PIXELS, hidden),
+        LeakyReLU(),
+        nn.Dropout(0.3),
+        nn.Linear(hidden, hidden),
+        LeakyReLU(),
+        nn.Dropout(0.3),
         nn.Linear(hidden, 1),
-    )  # fmt: skip
+    )
 
 
 def constant(array):

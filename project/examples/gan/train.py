@@ -1,7 +1,7 @@
 """Trains the GAN on the digits and measures its samples; results go to results/.
 
-    python train.py --short     about a minute
-    python train.py             the numbers and figures of REPORT.md
+python train.py --short     about a minute
+python train.py             the numbers and figures of REPORT.md
 """
 
 import argparse
@@ -28,7 +28,8 @@ HERE = Path(__file__).parent
 def digits(prefix):
     """(images (n, 784) in [-1, 1], labels (n,)) of the digits in HOME/data: prefix train or t10k."""
     data = ndl.data.MNISTDataset(
-        str(HOME / f"data/{prefix}-images-idx3-ubyte.gz"), str(HOME / f"data/{prefix}-labels-idx1-ubyte.gz")
+        str(HOME / f"data/{prefix}-images-idx3-ubyte.gz"),
+        str(HOME / f"data/{prefix}-labels-idx1-ubyte.gz"),
     )
     images, labels = data[np.arange(len(data))]
     return np.asarray(images, dtype="float32").reshape(-1, PIXELS) * 2 - 1, np.asarray(labels)
@@ -95,7 +96,9 @@ def main():
     parser.add_argument("--short", action="store_true", help="one seed, three epochs")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--batch", type=int, default=100)
-    parser.add_argument("--seeds", type=int, default=3, help="repetitions (default 3); the first is drawn")
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="repetitions (default 3); the first is drawn"
+    )
     args = parser.parse_args()
     results_dir = HERE / ("results-short" if args.short else "results")
     results_dir.mkdir(exist_ok=True)

@@ -36,13 +36,22 @@ class GPT(nn.Module):
     def __init__(self, embedding=128, layers=3, heads=4, hidden=256, context=128, dropout=0.0):
         super().__init__()
         if embedding % heads:
-            raise ValueError(f"embedding {embedding} is not a multiple of heads {heads}: choose one that is")
+            raise ValueError(
+                f"embedding {embedding} is not a multiple of heads {heads}: choose one that is"
+            )
         self.context, self.embedding_size = context, embedding
         self.embedding = nn.Embedding(len(ALPHABET), embedding)
         self.transformer = nn.Transformer(
-            embedding, hidden, layers, num_head=heads, dim_head=embedding // heads,
-            dropout=dropout, causal=True, batch_first=True, sequence_len=context,
-        )  # fmt: skip
+            embedding,
+            hidden,
+            layers,
+            num_head=heads,
+            dim_head=embedding // heads,
+            dropout=dropout,
+            causal=True,
+            batch_first=True,
+            sequence_len=context,
+        )
         self.norm = nn.LayerNorm1d(embedding)
         self.head = nn.Linear(embedding, len(ALPHABET))
 
@@ -50,7 +59,9 @@ class GPT(nn.Module):
         """ids: NumPy integers (B, T), T <= context."""
         batch, length = ids.shape
         if length > self.context:
-            raise ValueError(f"{length} characters given, at most {self.context} fit this model's context")
+            raise ValueError(
+                f"{length} characters given, at most {self.context} fit this model's context"
+            )
         x = self.embedding(constant(ids))
         x, _ = self.transformer(x)
         x = self.norm(x.reshape((batch * length, self.embedding_size)))
@@ -109,7 +120,9 @@ class Writer:
 
     def _weights(self, layer):
         attention = next(m for m in layer.__dict__.values() if isinstance(m, nn.AttentionLayer))
-        inner = [m for m in _modules(layer, attention) if isinstance(m, (nn.LayerNorm1d, nn.Linear))]
+        inner = [
+            m for m in _modules(layer, attention) if isinstance(m, (nn.LayerNorm1d, nn.Linear))
+        ]
         norm, first, second = inner
         return {
             "heads": attention.num_head,
@@ -127,19 +140,23 @@ class Writer:
         """Append the characters `ids`; the logits (V,) of what follows them."""
         start, end = self.position, self.position + len(ids)
         if end > self.model.context:
-            raise ValueError(f"the context of {self.model.context} characters is full: start a new Writer")
+            raise ValueError(
+                f"the context of {self.model.context} characters is full: start a new Writer"
+            )
         x = self.embedding[ids] + self.positions[start:end]  # (n, E)
         for n, w in enumerate(self.layers):
             x = x + self._attend(n, w, x, start, end)
-            hidden = np.maximum(_normalise(x, *w["norm"]) @ w["first"][0] + w["first"][1].reshape(-1), 0)
+            hidden = np.maximum(
+                _normalize(x, *w["norm"]) @ w["first"][0] + w["first"][1].reshape(-1), 0
+            )
             x = x + hidden @ w["second"][0] + w["second"][1].reshape(-1)
         self.position = end
-        return _normalise(x[-1], *self.norm) @ self.head[0] + self.head[1].reshape(-1)
+        return _normalize(x[-1], *self.norm) @ self.head[0] + self.head[1].reshape(-1)
 
     def _attend(self, n, w, x, start, end):
         count, H = len(x), w["heads"]
         q, k, v = (  # (H, n, D)
-            (_normalise(x, *norm) @ w[name]).reshape(count, H, -1).swapaxes(0, 1)
+            (_normalize(x, *norm) @ w[name]).reshape(count, H, -1).swapaxes(0, 1)
             for name, norm in zip("qkv", w["norms"], strict=True)
         )
         self.keys[n, :, start:end], self.values[n, :, start:end] = k, v
@@ -159,7 +176,7 @@ def _modules(module, skip):
                 yield from _modules(child, skip)
 
 
-def _normalise(x, weight, bias, eps):
+def _normalize(x, weight, bias, eps):
     """Layer norm over the last axis."""
     x = x - x.mean(axis=-1, keepdims=True)
     return x / np.sqrt(x.var(axis=-1, keepdims=True) + eps) * weight.reshape(-1) + bias.reshape(-1)
@@ -173,7 +190,9 @@ def _softmax(z):
 def pick(logits, temperature, rng):
     """A character id drawn from softmax(logits / temperature); the best one at temperature 0."""
     if temperature < 0:
-        raise ValueError(f"temperature {temperature} is negative: 0 takes the best character, 1 samples")
+        raise ValueError(
+            f"temperature {temperature} is negative: 0 takes the best character, 1 samples"
+        )
     if temperature == 0:
         return int(np.argmax(logits))
     p = _softmax(np.asarray(logits, dtype="float64") / temperature)

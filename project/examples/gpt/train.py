@@ -1,8 +1,8 @@
 """Trains a small GPT on the offline text, lets it write, and times the key-value cache.
 
-    python train.py --short     about a minute
-    python train.py             the numbers of REPORT.md
-    python train.py --cache     only the times of the cache, on a quiet machine; needs no training
+python train.py --short     about a minute
+python train.py             the numbers of REPORT.md
+python train.py --cache     only the times of the cache, on a quiet machine; needs no training
 """
 
 import argparse
@@ -30,7 +30,9 @@ HERE = Path(__file__).parent
 def text(split):
     path = HOME / "data" / "austen" / f"{split}.txt"
     if not path.is_file():
-        raise SystemExit(f"{path} is missing: run `hw start hw4`, which puts the offline text there.")
+        raise SystemExit(
+            f"{path} is missing: run `hw start hw4`, which puts the offline text there."
+        )
     return encode(path.read_text(encoding="utf-8"))
 
 
@@ -82,7 +84,9 @@ def save(results, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="60 steps of a smaller model")
-    parser.add_argument("--cache", action="store_true", help="only measure the key-value cache again")
+    parser.add_argument(
+        "--cache", action="store_true", help="only measure the key-value cache again"
+    )
     parser.add_argument("--steps", type=int, default=3000, help="training steps (default 3000)")
     parser.add_argument("--prompt", default="it was a ")
     parser.add_argument("--temperature", type=float, default=0.7)
@@ -118,7 +122,10 @@ def main():
                 f"  {time.time() - start:5.0f} s",
                 flush=True,
             )
-    samples = {str(t): write(model, args.prompt, model.context, t, seed=1) for t in (0, args.temperature, 1.2)}
+    samples = {
+        str(t): write(model, args.prompt, model.context, t, seed=1)
+        for t in (0, args.temperature, 1.2)
+    }
     results = {
         "steps": steps,
         "seconds of training": round(time.time() - start),

@@ -186,9 +186,9 @@ __global__ void shared_never_written(float* out) {
   __shared__ float tile[64];
   if (threadIdx.x < 32) tile[threadIdx.x] = 1;
   __syncthreads();
-  out[threadIdx.x] = tile[threadIdx.x];  // here: shared_uninitialised
+  out[threadIdx.x] = tile[threadIdx.x];  // here: shared_uninitialized
 }
-CASE(shared_uninitialised) {
+CASE(shared_uninitialized) {
   Device<> out(64);
   shared_never_written<<<1, 64>>>(out.ptr);
   finish();
@@ -197,9 +197,9 @@ CASE(shared_uninitialised) {
 
 __global__ void accumulate(const float* a, float* out, int size) {
   int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i < size) out[i] += a[i];  // here: global_uninitialised
+  if (i < size) out[i] += a[i];  // here: global_uninitialized
 }
-CASE(global_uninitialised) {
+CASE(global_uninitialized) {
   Device<> a(counting(64)), out(64);
   accumulate<<<1, 64>>>(a.ptr, out.ptr, 64);
   finish();
@@ -484,9 +484,7 @@ CASE(goes_on_after_a_fault) {
   bool told = false;
   try {
     two_barriers<<<2, 64>>>(out.ptr);
-  } catch (const std::exception&) {
-    told = true;
-  }
+  } catch (const std::exception&) { told = true; }
   expect("told", told, true);
   Device<> a(counting(192));
   early_return<<<1, 64>>>(a.ptr, out.ptr, 64);

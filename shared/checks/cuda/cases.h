@@ -22,8 +22,8 @@ struct Case {
   Case(const char* name, void (*run)()) : name(name), run(run), next(first()) { first() = this; }
 };
 
-#define CASE(name)                                \
-  static void name##_case();                      \
+#define CASE(name)                                   \
+  static void name##_case();                         \
   static Case name##_registered(#name, name##_case); \
   static void name##_case()
 
@@ -88,9 +88,7 @@ int main(int count, char** arguments) {
         std::printf("error: %s\n", error.what());
       } catch (const WrongResult& error) {
         std::printf("wrong: %s\n", error.what());
-      } catch (const std::exception& error) {
-        std::printf("fault: %s\n", error.what());
-      }
+      } catch (const std::exception& error) { std::printf("fault: %s\n", error.what()); }
       return 0;
     }
   }

@@ -30,8 +30,12 @@ class Tree:
         env.update(environment)
         return subprocess.run(
             [sys.executable, "-c", head + code],
-            cwd=self.folder, env=env, capture_output=True, text=True, timeout=600,
-        )  # fmt: skip
+            cwd=self.folder,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
 
     def says(self, code, **environment):
         """What the program prints; it must end well."""

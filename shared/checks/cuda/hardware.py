@@ -71,11 +71,16 @@ def main():
                 text=True,
             )
 
-        probe = python("-c", "from needle import backend_ndarray as nd; d = nd.cuda()\n"
-                             "print(d.device_kind, d.why_disabled)")  # fmt: skip
+        probe = python(
+            "-c",
+            "from needle import backend_ndarray as nd; d = nd.cuda()\n"
+            "print(d.device_kind, d.why_disabled)",
+        )
         if not probe.stdout.startswith("hardware"):
-            print("no row: this machine has no GPU that the hardware build can use "
-                  f"({probe.stdout.strip().removeprefix('off ') or probe.stderr.strip()[-200:]})")  # fmt: skip
+            print(
+                "no row: this machine has no GPU that the hardware build can use "
+                f"({probe.stdout.strip().removeprefix('off ') or probe.stderr.strip()[-200:]})"
+            )
             return 1
         tests = python("-m", *COMMAND.split(), "-q")
         timing = python("-c", TIMING, *RUNGS)

@@ -82,8 +82,10 @@ def test_a_launch_that_is_refused_names_kernel_and_shape(solved):
 
 
 def test_more_than_eight_axes_are_refused_in_one_sentence(solved):
-    message = solved.raises("nd.NDArray(np.ones((1,) * 8 + (2, 3)), device=d).permute("
-                            "(9, 8, 7, 6, 5, 4, 3, 2, 1, 0)).compact()")  # fmt: skip
+    message = solved.raises(
+        "nd.NDArray(np.ones((1,) * 8 + (2, 3)), device=d).permute("
+        "(9, 8, 7, 6, 5, 4, 3, 2, 1, 0)).compact()"
+    )
     assert "with 10 axes on the CUDA device, which takes at most 8" in message
 
 

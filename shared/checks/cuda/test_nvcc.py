@@ -91,9 +91,9 @@ def test_nvcc_compiles_the_emulated_devices_own_tests(corpus, tmp_path):
 MISUSES = {
     "a kernel that returns a value": "__global__ int k() { return 1; }",
     "a host function in a kernel": (
-        "#include <cstdlib>\n__global__ void k(int* a) { *a = std::atoi(\"1\"); }"
+        '#include <cstdlib>\n__global__ void k(int* a) { *a = std::atoi("1"); }'
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("misuse", MISUSES)

@@ -65,16 +65,25 @@ def test_comments_inside_a_launch_do_not_confuse():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("__shared__ float a[2][N];", ["typedef float needle_shared_a[2][N]", "needle_shared_a& a"]),
+        (
+            "__shared__ float a[2][N];",
+            ["typedef float needle_shared_a[2][N]", "needle_shared_a& a"],
+        ),
         ("__shared__ T a;", ["typedef T needle_shared_a;"]),
-        ("static __shared__ int a[4], b;", ["typedef int needle_shared_a[4]", "typedef int needle_shared_b;"]),
+        (
+            "static __shared__ int a[4], b;",
+            ["typedef int needle_shared_a[4]", "typedef int needle_shared_b;"],
+        ),
         ("__shared__ volatile float a[2];", ["typedef volatile float needle_shared_a[2]"]),
         ("volatile __shared__ float a[2];", ["typedef volatile float needle_shared_a[2]"]),
         ("__shared__ __align__(16) float a[2];", ["typedef float needle_shared_a[2]"]),
         ("__shared__ float4 *a[2];", ["typedef float4 * needle_shared_a[2]"]),
-        ("__shared__ unsigned char a[sizeof(int)];", ["typedef unsigned char needle_shared_a[sizeof(int)]"]),
+        (
+            "__shared__ unsigned char a[sizeof(int)];",
+            ["typedef unsigned char needle_shared_a[sizeof(int)]"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_shared_variables_become_references_to_the_blocks_copy(text, expected):
     got = rewritten(f"void f() {{ {text} }}")
     assert all(part in got for part in expected) and "__shared__" not in got

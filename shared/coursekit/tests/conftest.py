@@ -243,9 +243,12 @@ class World:
         """The same as a process of its own, as a user has it, without a terminal."""
         shared = str(Path(__file__).resolve().parents[2])
         return subprocess.run(
-            [sys.executable, "-m", "coursekit", *arguments], cwd=self.root,
-            env={**os.environ, "PYTHONPATH": shared, **env}, capture_output=True, text=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "coursekit", *arguments],
+            cwd=self.root,
+            env={**os.environ, "PYTHONPATH": shared, **env},
+            capture_output=True,
+            text=True,
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -143,8 +143,10 @@ def three(world):
     for old, new in (("hw1", "hw2"), ("more.py", "last.py"), ("negate", "final")):
         block = block.replace(old, new)
     world.write("course.toml", text + "\n" + block)
-    world.write("shared/reference/python/minilib/last.py", "def final():\n"
-                "    ### BEGIN SOLUTION hw2/final\n    return 1\n    ### END SOLUTION\n")  # fmt: skip
+    world.write(
+        "shared/reference/python/minilib/last.py",
+        "def final():\n    ### BEGIN SOLUTION hw2/final\n    return 1\n    ### END SOLUTION\n",
+    )
     render.render_in_place(world.course(), world.course().stages)
     return world
 
@@ -192,8 +194,11 @@ def released(world, tmp_path):
 def test_a_corrected_handout_comes_into_the_students_tree(released, tmp_path):
     staff, student = released
     solved(student)
-    staff.edit("shared/reference/python/minilib/box.py", "def boxes(values):",
-               'def boxes(values):\n    """A box for each value."""')  # fmt: skip
+    staff.edit(
+        "shared/reference/python/minilib/box.py",
+        "def boxes(values):",
+        'def boxes(values):\n    """A box for each value."""',
+    )
     staff.edit("hw0/tests/test_numbers.py", "value == 6", "value == 6.0")
     staff.write("CHANGELOG.md", "# Changes\n\n## 2\n\nA docstring.\n\n## 1\n\nFirst.\n")
     assert staff.hw("release", str(tmp_path / "new")).returncode == 0

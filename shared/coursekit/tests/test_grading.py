@@ -67,10 +67,13 @@ def test_publishing_asks_whether_stubs_and_mutants_fail(graded):
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("revision 1") == 2
 
-    graded.write("shared/reference/mutants/hw0_more.toml", (
-        '[[mutant]]\nproblem = "hw0/add"\nname = "turned"\nfile = "python/minilib/box.py"\n'
-        'find = "self.value + other.value"\nreplace = "other.value + self.value"\nwhy = "no fault"\n'
-    ))  # fmt: skip
+    graded.write(
+        "shared/reference/mutants/hw0_more.toml",
+        (
+            '[[mutant]]\nproblem = "hw0/add"\nname = "turned"\nfile = "python/minilib/box.py"\n'
+            'find = "self.value + other.value"\nreplace = "other.value + self.value"\nwhy = "no fault"\n'
+        ),
+    )
     refused = graded.process("publish", "hw0/add", "--", "--variants", "2")
     assert refused.returncode == 1
     assert "matches in every case" in " ".join(refused.stdout.split())
@@ -80,7 +83,10 @@ def test_publishing_asks_whether_stubs_and_mutants_fail(graded):
 
 
 def test_a_hook_that_gives_points_for_a_stub_is_refused(graded):
-    graded.edit("hw0/tests/test_numbers.py", "    for _ in range(2):\n",
-                "    mugrade.submit(mugrade.rng().rand())\n    for _ in range(2):\n")  # fmt: skip
+    graded.edit(
+        "hw0/tests/test_numbers.py",
+        "    for _ in range(2):\n",
+        "    mugrade.submit(mugrade.rng().rand())\n    for _ in range(2):\n",
+    )
     done = graded.process("publish", "hw0/add", "--", "--variants", "1")
     assert done.returncode == 1 and "points for nothing" in " ".join(done.stdout.split())

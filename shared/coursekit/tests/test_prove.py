@@ -24,8 +24,10 @@ def test_a_sound_course_has_no_hole(world):
     assert done.returncode == 0, done.stdout + done.stderr
     answer = json.loads(done.stdout)
     assert answer["ok"] and [p["problem"] for p in answer["problems"]] == [
-        "hw0/add", "hw0/scale", "hw1/negate",
-    ]  # fmt: skip
+        "hw0/add",
+        "hw0/scale",
+        "hw1/negate",
+    ]
     assert [(p["killed"], p["mutants"]) for p in answer["problems"]] == [(1, 1)] * 3
 
 
@@ -38,8 +40,11 @@ def test_the_table_ends_with_the_totals(world):
 
 def test_a_planted_return_in_a_stub_is_a_hole(world):
     """A definition whose stub never runs, because the work stands outside the region."""
-    world.edit(BOX, "    def scale(self, factor):\n", "    def scale(self, factor):\n"
-               "        return Box(self.value * factor)\n")  # fmt: skip
+    world.edit(
+        BOX,
+        "    def scale(self, factor):\n",
+        "    def scale(self, factor):\n        return Box(self.value * factor)\n",
+    )
     text = holes(world, "hw0/scale")
     assert "empty: none of its 1 tests fails on the stub" in text
     assert "prefix: none of its 1 tests fails on the stub" in text
@@ -53,8 +58,11 @@ def test_a_wrong_solution_is_a_hole(world):
 
 
 def test_a_stub_that_fails_for_another_reason_is_a_hole(world):
-    world.edit("hw0/tests/test_numbers.py", "assert Box(2).add(Box(3)).value == 5",
-               "assert Box(2).valu == 2 or Box(2).add(Box(3))")  # fmt: skip
+    world.edit(
+        "hw0/tests/test_numbers.py",
+        "assert Box(2).add(Box(3)).value == 5",
+        "assert Box(2).valu == 2 or Box(2).add(Box(3))",
+    )
     assert 'empty: test_add fails by "AttributeError' in holes(world, "hw0/add")
 
 
@@ -76,8 +84,11 @@ def test_a_selection_without_tests_is_a_hole(world):
 
 
 def test_a_surviving_mutant_is_a_hole(world):
-    world.edit("shared/reference/mutants/hw0.toml", 'replace = "self.value - other.value"',
-               'replace = "other.value + self.value"')  # fmt: skip
+    world.edit(
+        "shared/reference/mutants/hw0.toml",
+        'replace = "self.value - other.value"',
+        'replace = "other.value + self.value"',
+    )
     assert "minus survives all 1 tests (the sign)" in holes(world, "hw0/add")
 
 
@@ -88,16 +99,21 @@ def test_too_few_mutants_are_a_hole(world):
 
 def test_a_hanging_mutant_is_killed(world, monkeypatch):
     monkeypatch.setattr(prove._Prover, "patience", lambda self, problem: 3.0)
-    world.edit("shared/reference/mutants/hw1.toml", 'find = "factor=-1"\nreplace = "factor=1"',
-               'find = "        return self.scale(factor=-1)"\nreplace = "        while True: pass"')  # fmt: skip
+    world.edit(
+        "shared/reference/mutants/hw1.toml",
+        'find = "factor=-1"\nreplace = "factor=1"',
+        'find = "        return self.scale(factor=-1)"\nreplace = "        while True: pass"',
+    )
     verdict = verdicts(world, "hw1/negate")["hw1/negate"]
     assert verdict.ok and verdict.kills == {"same": "hangs"}
 
 
 def test_a_mutant_that_ends_the_process_is_killed(world):
-    world.edit("shared/reference/mutants/hw1.toml", 'find = "factor=-1"\nreplace = "factor=1"',
-               'find = "        return self.scale(factor=-1)"\n'
-               'replace = "        import os; os.abort()"')  # fmt: skip
+    world.edit(
+        "shared/reference/mutants/hw1.toml",
+        'find = "factor=-1"\nreplace = "factor=1"',
+        'find = "        return self.scale(factor=-1)"\nreplace = "        import os; os.abort()"',
+    )
     verdict = verdicts(world, "hw1/negate")["hw1/negate"]
     assert verdict.ok and "died (signal 6)" in verdict.kills["same"]
 
@@ -140,8 +156,12 @@ def test_a_wrong_mutant_file_is_refused(world, old, new, says):
 
 def test_a_reopened_problem_counts_for_the_one_that_reopens_it(world):
     world.edit("course.toml", 'select = "negate"', 'select = "negate"\nreopens = ["hw0/scale"]')
-    world.edit(BOX, "        ### BEGIN SOLUTION hw1/negate\n        return self.scale(factor=-1)\n"
-               "        ### END SOLUTION", "        return self.scale(factor=-1)")  # fmt: skip
+    world.edit(
+        BOX,
+        "        ### BEGIN SOLUTION hw1/negate\n        return self.scale(factor=-1)\n"
+        "        ### END SOLUTION",
+        "        return self.scale(factor=-1)",
+    )
     assert verdicts(world, "hw1/negate")["hw1/negate"].ok
 
 

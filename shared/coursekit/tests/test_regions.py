@@ -182,27 +182,54 @@ def test_notebook_cells_are_rendered_one_by_one():
 @pytest.mark.parametrize(
     ("text", "line", "says"),
     [
-        ("def f():\n    ### BEGIN SOLUTION hw1/nag\n    x\n    ### END SOLUTION\n", 2, "unknown problem"),
-        ("def f():\n    ### BEGIN SOLUTION\n    x\n    ### END SOLUTION\n", 2, "unknown problem ''"),
+        (
+            "def f():\n    ### BEGIN SOLUTION hw1/nag\n    x\n    ### END SOLUTION\n",
+            2,
+            "unknown problem",
+        ),
+        (
+            "def f():\n    ### BEGIN SOLUTION\n    x\n    ### END SOLUTION\n",
+            2,
+            "unknown problem ''",
+        ),
         ("def f():\n    ### BEGIN SOLUTION hw1/neg\n    x\n", 2, "never closed"),
         ("x = 1\n### END SOLUTION\n", 2, "without BEGIN"),
-        ("def f():\n    ### BEGIN SOLUTION hw1/neg\n    x\n    ### BEGIN SOLUTION hw1/mul\n"
-         "    ### END SOLUTION\n", 4, "cannot be nested"),
+        (
+            "def f():\n    ### BEGIN SOLUTION hw1/neg\n    x\n    ### BEGIN SOLUTION hw1/mul\n"
+            "    ### END SOLUTION\n",
+            4,
+            "cannot be nested",
+        ),
         ("### BEGIN SOLUTION hw1/neg\nx = 1\n### END SOLUTION\n", 1, "inside a function"),
-        ("class A:\n    ### BEGIN SOLUTION hw1/neg\n    def f(self):\n        pass\n"
-         "    ### END SOLUTION\n", 2, "inside a function"),
-        ("def f():\n    x\n    ### BEGIN SOLUTION hw1/neg\n    # nothing\n    ### END SOLUTION\n", 3, "no code"),
+        (
+            "class A:\n    ### BEGIN SOLUTION hw1/neg\n    def f(self):\n        pass\n"
+            "    ### END SOLUTION\n",
+            2,
+            "inside a function",
+        ),
+        (
+            "def f():\n    x\n    ### BEGIN SOLUTION hw1/neg\n    # nothing\n    ### END SOLUTION\n",
+            3,
+            "no code",
+        ),
         ("def f():\n    ## BEGIN SOLUTION hw1/neg\n    x\n", 2, "not a mark"),
         ("def f():\n    ### BEGIN YOUR SOLUTION hw1/neg\n    x\n", 2, "not a mark"),
-        ("def f():\n    ### BEGIN SOLUTION hw1/neg\n    x\n    ### END SOLUTION hw1/neg\n", 4,
-         "takes no argument"),
+        (
+            "def f():\n    ### BEGIN SOLUTION hw1/neg\n    x\n    ### END SOLUTION hw1/neg\n",
+            4,
+            "takes no argument",
+        ),
         ("### FROM hw7\nx = 1\n### END\n", 1, "expected one of hw0"),
         ("### FROM hw1\nx = 1\n", 1, "never closed"),
         ("x = 1\n### END\n", 2, "without FROM"),
         ("### FROM hw1\ndef f():\n    ### BEGIN SOLUTION hw1/neg\n    x\n### END\n", 5, "border"),
-        ("def f(:\n    ### BEGIN SOLUTION hw1/neg\n    x\n    ### END SOLUTION\n", 1, "not valid Python"),
+        (
+            "def f(:\n    ### BEGIN SOLUTION hw1/neg\n    x\n    ### END SOLUTION\n",
+            1,
+            "not valid Python",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_grammar_fault_names_file_and_line(text, line, says):
     message = fault(text)
     assert message.startswith(f"lib.py:{line}: "), message
@@ -223,15 +250,29 @@ def test_a_region_of_a_later_homework_must_be_guarded():
     ("text", "line", "says"),
     [
         ("/// BEGIN SOLUTION hw1/neg\nint x;\n/// END SOLUTION\n", 1, "inside a function"),
-        ("struct A {\n  /// BEGIN SOLUTION hw1/neg\n  int x;\n  /// END SOLUTION\n};\n", 2,
-         "inside a function"),
-        ("void f() {\n  /// BEGIN SOLUTION hw1/neg\n  if (x) {\n  /// END SOLUTION\n}\n}\n", 2, "balance"),
-        ("void f() {\n  /// BEGIN SOLUTION hw1/neg\n  }\n  void g() {\n  /// END SOLUTION\n}\n", 2,
-         "balance"),
+        (
+            "struct A {\n  /// BEGIN SOLUTION hw1/neg\n  int x;\n  /// END SOLUTION\n};\n",
+            2,
+            "inside a function",
+        ),
+        (
+            "void f() {\n  /// BEGIN SOLUTION hw1/neg\n  if (x) {\n  /// END SOLUTION\n}\n}\n",
+            2,
+            "balance",
+        ),
+        (
+            "void f() {\n  /// BEGIN SOLUTION hw1/neg\n  }\n  void g() {\n  /// END SOLUTION\n}\n",
+            2,
+            "balance",
+        ),
         ("void f() {\n  // BEGIN SOLUTION hw1/neg\n  x;\n}\n", 2, "not a mark"),
-        ("void f() {\n  /// BEGIN SOLUTION hw1/neg\n  // nothing\n  /// END SOLUTION\n}\n", 2, "no code"),
+        (
+            "void f() {\n  /// BEGIN SOLUTION hw1/neg\n  // nothing\n  /// END SOLUTION\n}\n",
+            2,
+            "no code",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_cxx_fault_names_file_and_line(text, line, says):
     message = fault(text, "lib.cc")
     assert message.startswith(f"lib.cc:{line}: "), message

@@ -21,8 +21,14 @@ def test_the_tree_has_handouts_and_student_verbs_only(world, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     out = tmp_path / "out"
     names = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
-    assert {"course.toml", "hw0/README.md", "hw1/tests/test_more.py", "project/README.md",
-            "shared/handouts/hw1/python/minilib/box.py", "shared/hints/hw0.toml"} <= names  # fmt: skip
+    assert {
+        "course.toml",
+        "hw0/README.md",
+        "hw1/tests/test_more.py",
+        "project/README.md",
+        "shared/handouts/hw1/python/minilib/box.py",
+        "shared/hints/hw0.toml",
+    } <= names
     assert not any("reference" in name or "mutants" in name for name in names)
     for name in names:
         assert b"total_of_both" not in (out / name).read_bytes(), name

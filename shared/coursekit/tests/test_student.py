@@ -114,19 +114,34 @@ def test_reset_without_marks_changes_nothing(world):
 def test_hints_come_one_by_one_and_are_counted(world):
     texts = [world.hw("hint", "hw0/add").stdout for _ in range(4)]
     assert [("think" in t, "use +" in t, "add both" in t) for t in texts] == [
-        (True, False, False), (False, True, False), (False, False, True), (False, False, True),
-    ]  # fmt: skip
+        (True, False, False),
+        (False, True, False),
+        (False, False, True),
+        (False, False, True),
+    ]
     assert json.loads(world.read(".hw/state.json"))["hints"] == {"hw0/add": 3}
     assert "think" in world.hw("hint", "hw0/add", "--level", "1").stdout
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [("hint", "hw1/negate"), ("hint", "hw0/ad"), ("reset", "hw0/ad"), ("test", "hw8"),
-     ("build", "nothing"), ("submit", "hw0/ad"), ("update", "nowhere"), ("start",), ("nonsense",),
-     ("start", "hw0", "hw1"), ("hint", "hw0/add", "--level", "9"), ("reset", "hw0/add", "--bogus"),
-     ("bench", "hw0"), ("viz", "curve", "nowhere.json")],
-)  # fmt: skip
+    [
+        ("hint", "hw1/negate"),
+        ("hint", "hw0/ad"),
+        ("reset", "hw0/ad"),
+        ("test", "hw8"),
+        ("build", "nothing"),
+        ("submit", "hw0/ad"),
+        ("update", "nowhere"),
+        ("start",),
+        ("nonsense",),
+        ("start", "hw0", "hw1"),
+        ("hint", "hw0/add", "--level", "9"),
+        ("reset", "hw0/add", "--bogus"),
+        ("bench", "hw0"),
+        ("viz", "curve", "nowhere.json"),
+    ],
+)
 def test_bad_input_is_one_sentence_and_changes_nothing(world, arguments):
     before = world.snapshot()
     done = world.hw(*arguments)
@@ -135,8 +150,22 @@ def test_bad_input_is_one_sentence_and_changes_nothing(world, arguments):
     assert world.snapshot() == before
 
 
-@pytest.mark.parametrize("verb", ["start", "test", "build", "submit", "data", "reset", "hint",
-                                  "update", "viz", "bench", "doctor"])  # fmt: skip
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "start",
+        "test",
+        "build",
+        "submit",
+        "data",
+        "reset",
+        "hint",
+        "update",
+        "viz",
+        "bench",
+        "doctor",
+    ],
+)
 def test_every_verb_explains_itself(world, verb):
     done = world.hw(verb, "--help")
     assert done.returncode == 0 and done.stdout.lower().startswith(f"usage: hw {verb}")
@@ -156,8 +185,11 @@ def test_pytest_refusing_its_arguments_is_no_verdict(world):
 
 
 def test_a_benchmark_measures_the_finished_homework(world, tmp_path):
-    world.write("shared/bench/hw0.py", "import os, sys\nsys.path.append('python')\n"
-                "from minilib.box import Box\nprint(Box(2).add(Box(3)).value, sys.argv[1:])\n")  # fmt: skip
+    world.write(
+        "shared/bench/hw0.py",
+        "import os, sys\nsys.path.append('python')\n"
+        "from minilib.box import Box\nprint(Box(2).add(Box(3)).value, sys.argv[1:])\n",
+    )
     done = world.process("bench", "hw0", "--", "--fast")  # staff: the solved one
     assert done.returncode == 0 and done.stdout.strip() == "5 ['--fast']", done.stderr
     assert world.hw("release", str(tmp_path / "out")).returncode == 0

@@ -29,35 +29,53 @@ def test_reads_homeworks_and_problems_in_order(world):
 
 def test_files_of_a_stage_are_all_that_entered_so_far(world):
     assert world.course().files("hw1") == [
-        "python/minilib/box.py", "python/minilib/given.py", "python/minilib/more.py",
-    ]  # fmt: skip
+        "python/minilib/box.py",
+        "python/minilib/given.py",
+        "python/minilib/more.py",
+    ]
 
 
 @pytest.mark.parametrize(
     ("old", "new", "at", "says"),
     [
-        ('points = 10', 'points = 0', "points = 0", "expected above 0"),
-        ('points = 10', 'points = "ten"', 'points = "ten"', "must be a whole number"),
-        ('points = 10', 'points = true', "points = true", "must be a whole number"),
+        ("points = 10", "points = 0", "points = 0", "expected above 0"),
+        ("points = 10", 'points = "ten"', 'points = "ten"', "must be a whole number"),
+        ("points = 10", "points = true", "points = true", "must be a whole number"),
         ('title = "Negating"', 'titel = "Negating"', "titel", "did you mean 'title'"),
         ('id = "scale"', 'id = "add"', 'title = "Scaling"', "stands twice"),
         ('id = "hw1"', 'id = "hw0"', 'title = "More numbers"', "stands twice"),
-        ('"python/minilib/more.py"', '"python/minilib/box.py"', '["python/minilib/box.py"]',
-         "already enters at hw0"),
+        (
+            '"python/minilib/more.py"',
+            '"python/minilib/box.py"',
+            '["python/minilib/box.py"]',
+            "already enters at hw0",
+        ),
         ('"python/minilib/more.py"', '"../more.py"', "../more.py", "leaves the homework's folder"),
-        ('select = "negate"', 'select = "negate"\nreopens = ["hw0/subtract"]', "reopens",
-         "reopens 'hw0/subtract', which is no problem"),
-        ('select = "negate"', 'select = "negate"\nreopens = ["hw1/negate"]', "reopens",
-         "no problem of an earlier homework"),
+        (
+            'select = "negate"',
+            'select = "negate"\nreopens = ["hw0/subtract"]',
+            "reopens",
+            "reopens 'hw0/subtract', which is no problem",
+        ),
+        (
+            'select = "negate"',
+            'select = "negate"\nreopens = ["hw1/negate"]',
+            "reopens",
+            "no problem of an earlier homework",
+        ),
         ('select = "negate"', "", 'title = "Negating"', "lacks 'select'"),
         ('select = "negate"', 'select = "negate"\nhook = "a b"', "hook", "no Python name"),
-        ('select = "scale"', 'select = "scale"\nhook = "add"', 'title = "Scaling"',
-         "belongs to another problem"),
+        (
+            'select = "scale"',
+            'select = "scale"\nhook = "add"',
+            'title = "Scaling"',
+            "belongs to another problem",
+        ),
         ('title = "More numbers"', 'title = "More numbers"\nbuild = "ant"', '"ant"', "one of make"),
-        ('id = "negate"', 'id = "Negate me"', 'Negate me', "lower-case"),
-        ('[course]', '[curse]', "[curse]", "did you mean 'course'"),
+        ('id = "negate"', 'id = "Negate me"', "Negate me", "lower-case"),
+        ("[course]", "[curse]", "[curse]", "did you mean 'course'"),
     ],
-)  # fmt: skip
+)
 def test_a_fault_names_its_line(world, old, new, at, says):
     text = COURSE.replace(old, new)
     message = fault(world, text)

@@ -103,8 +103,11 @@ def running(settings: Settings, workers: int) -> Iterator[str]:
     with log.open("w", encoding="utf-8") as lines:
         process = subprocess.Popen(
             [sys.executable, "-c", code, "--port", "0", "--json", "--workers", str(workers)],
-            stdout=subprocess.PIPE, stderr=lines, text=True, env=environment,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=lines,
+            text=True,
+            env=environment,
+        )
     try:
         assert process.stdout is not None
         told = process.stdout.readline()

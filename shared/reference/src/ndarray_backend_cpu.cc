@@ -35,8 +35,8 @@ void ForEach(AlignedArray* out, F f) {
   });
 }
 
-// The same with whole vectors: the Vec of out at i is f(i), for i = 0, kWidth, 2 kWidth, ... The last
-// one may reach past the end of the array, into the room that AlignedArray has left there.
+// The same with whole vectors: the Vec of out at i is f(i), for i = 0, kWidth, 2 kWidth, ... The
+// last one may reach past the end of the array, into the room that AlignedArray has left there.
 template <class F>
 void ForEachVec(AlignedArray* out, F f) {
   scalar_t* result = out->ptr;
@@ -357,8 +357,8 @@ void Reduce(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
   parallel_for(partial.size(), 4, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       const size_t start = i % pieces * piece;
-      partial[i] = ReduceRow<Op>(x + i / pieces * reduce_size + start,
-                                 std::min(piece, reduce_size - start));
+      partial[i] =
+          ReduceRow<Op>(x + i / pieces * reduce_size + start, std::min(piece, reduce_size - start));
     }
   });
   for (size_t i = 0; i < out->size; ++i)
@@ -389,9 +389,9 @@ namespace {
 constexpr size_t kVecs = 2;                                // vectors in a row of the block
 constexpr size_t kRows = simd::kRegisters == 32 ? 12 : 6;  // kRows x kVecs sums, and room for A, B
 constexpr size_t kColumns = kVecs * simd::kWidth;
-constexpr size_t kDepth = 256;         // a panel of B, kDepth x kColumns, fits the L1 cache
-constexpr size_t kTall = 16 * kRows;   // a piece of A, kTall x kDepth, fits the L2 cache
-constexpr size_t kWide = 1024;         // columns of B that are packed at a time
+constexpr size_t kDepth = 256;        // a panel of B, kDepth x kColumns, fits the L1 cache
+constexpr size_t kTall = 16 * kRows;  // a piece of A, kTall x kDepth, fits the L2 cache
+constexpr size_t kWide = 1024;        // columns of B that are packed at a time
 
 // Where a block of C goes: element (i, j) to data[i * row + j * column].
 struct Output {
@@ -424,8 +424,8 @@ inline void PackColumns(MatrixView b, size_t depth, size_t columns, scalar_t* pa
   const size_t panel_size = depth * kColumns;
   for (size_t k = 0; k < depth; ++k)  // along the rows of B, as they lie in memory
     for (size_t panel = 0; panel < whole; ++panel)
-      std::memcpy(packed + panel * panel_size + k * kColumns,
-                  b.data + k * b.row + panel * kColumns, kColumns * sizeof(scalar_t));
+      std::memcpy(packed + panel * panel_size + k * kColumns, b.data + k * b.row + panel * kColumns,
+                  kColumns * sizeof(scalar_t));
   for (size_t panel = whole; panel < Panels(columns); ++panel) {
     const size_t j0 = panel * kColumns, width = std::min(kColumns, columns - j0);
     scalar_t* to = packed + panel * panel_size;
@@ -542,13 +542,12 @@ void MatmulPacked(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size
       const size_t depth = std::min(kDepth, n - k0);
       const MatrixView slice{&b.data[k0 * b.row + j0 * b.column], b.row, b.column};
       const size_t first = pack_b ? 0 : wide / kColumns;  // the last panel may lack columns
-      parallel_for(Panels(wide) - first, 1 + kGrain / 2 / (depth * kColumns),
-                   [&](size_t begin, size_t end) {
-                     const size_t j = (first + begin) * kColumns;
-                     PackColumns({&slice.data[j * b.column], b.row, b.column}, depth,
-                                 std::min(wide, (first + end) * kColumns) - j,
-                                 panels.ptr + j * depth);
-                   });
+      parallel_for(
+          Panels(wide) - first, 1 + kGrain / 2 / (depth * kColumns), [&](size_t begin, size_t end) {
+            const size_t j = (first + begin) * kColumns;
+            PackColumns({&slice.data[j * b.column], b.row, b.column}, depth,
+                        std::min(wide, (first + end) * kColumns) - j, panels.ptr + j * depth);
+          });
       MultiplySlice({&a.data[k0 * a.column], a.row, a.column}, slice, panels.ptr, pack_b,
                     {&c.data[j0 * c.column], c.row, c.column}, m, depth, wide, k0 == 0);
     }

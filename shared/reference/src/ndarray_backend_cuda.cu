@@ -27,8 +27,8 @@ namespace cuda {
 // Turns the status of a CUDA call into an exception that says what was being done.
 static void Check(cudaError_t status, const std::string& what) {
   if (status == cudaSuccess) return;
-  throw std::runtime_error(what + " failed: " + cudaGetErrorString(status) +
-                           " (CUDA error " + std::to_string(static_cast<int>(status)) + ")");
+  throw std::runtime_error(what + " failed: " + cudaGetErrorString(status) + " (CUDA error " +
+                           std::to_string(static_cast<int>(status)) + ")");
 }
 
 struct OutOfDeviceMemory : std::bad_alloc {  // becomes Python's MemoryError
@@ -194,8 +194,8 @@ __global__ void CompactKernel(const scalar_t* a, scalar_t* out, size_t size, Cud
   /// END SOLUTION
 }
 
-void Compact(const CudaArray& a, CudaArray* out, const Dims& shape,
-             const Dims& strides, size_t offset) {
+void Compact(const CudaArray& a, CudaArray* out, const Dims& shape, const Dims& strides,
+             size_t offset) {
   /// BEGIN SOLUTION hw3/ndarray_cuda_compact_setitem
   CudaDims dim = CudaOneDim(out->size);
   CompactKernel<<<dim.grid, dim.block>>>(a.ptr, out->ptr, out->size, VecToCuda(shape),
@@ -213,8 +213,8 @@ __global__ void EwiseSetitemKernel(const scalar_t* a, scalar_t* out, size_t size
   /// END SOLUTION
 }
 
-void EwiseSetitem(const CudaArray& a, CudaArray* out, const Dims& shape,
-                  const Dims& strides, size_t offset) {
+void EwiseSetitem(const CudaArray& a, CudaArray* out, const Dims& shape, const Dims& strides,
+                  size_t offset) {
   /// BEGIN SOLUTION hw3/ndarray_cuda_compact_setitem
   CudaDims dim = CudaOneDim(a.size);  // not out->size: out may be much larger than the view
   EwiseSetitemKernel<<<dim.grid, dim.block>>>(a.ptr, out->ptr, a.size, VecToCuda(shape),
@@ -617,8 +617,7 @@ static void LaunchRegisterTiles(const CudaArray& a, const CudaArray& b, CudaArra
   CudaDims dim;
   dim.block = dim3(SIDE, SIDE, 1);
   dim.grid = dim3((m + BLOCK - 1) / BLOCK, (p + BLOCK - 1) / BLOCK, 1);
-  MatmulRegisterTilesKernel<vector_loads>
-      <<<dim.grid, dim.block>>>(a.ptr, b.ptr, out->ptr, m, n, p);
+  MatmulRegisterTilesKernel<vector_loads><<<dim.grid, dim.block>>>(a.ptr, b.ptr, out->ptr, m, n, p);
   CheckLaunch("MatmulRegisterTilesKernel", dim, {m, n, p});
   /// END SOLUTION
 }
@@ -638,8 +637,7 @@ void MatmulVectorLoads(const CudaArray& a, const CudaArray& b, CudaArray* out, s
 }
 
 // The rung that fits: what NDArray's @ calls.
-void Matmul(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n,
-            size_t p) {
+void Matmul(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n, size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cuda_matmul
   if (m < BLOCK / 2 || p < BLOCK / 2) {  // most of a large block would compute nothing
     MatmulSharedTiles(a, b, out, m, n, p);

@@ -37,7 +37,7 @@ using needle::NotImplemented;
  *     lr     step size (learning rate)
  *     batch  number of examples in a minibatch, at least 1
  */
-void softmax_regression_epoch_cpp(const float *X, const unsigned char *y, float *theta, size_t m,
+void softmax_regression_epoch_cpp(const float* X, const unsigned char* y, float* theta, size_t m,
                                   size_t n, size_t k, float lr, size_t batch) {
   /// BEGIN SOLUTION hw0/softmax_regression_epoch_cpp
   // The parameters are kept class by class (classes x n), so that every inner loop runs along an
@@ -46,7 +46,7 @@ void softmax_regression_epoch_cpp(const float *X, const unsigned char *y, float 
   // that is loaded serves several multiplications. Classes are filled up with zeros.
   constexpr size_t LANES = 8, CLASSES = 10;
   typedef float Lanes __attribute__((vector_size(32), aligned(4), may_alias));
-  const auto load = [](const float *p) { return *reinterpret_cast<const Lanes *>(p); };
+  const auto load = [](const float* p) { return *reinterpret_cast<const Lanes*>(p); };
   const size_t classes = (k + CLASSES - 1) / CLASSES * CLASSES;
   std::vector<float> weights(classes * n), errors(std::min(batch, m) * classes);
   for (size_t j = 0; j < n; ++j)
@@ -57,11 +57,11 @@ void softmax_regression_epoch_cpp(const float *X, const unsigned char *y, float 
 
     // Logits: errors[i, c] = sum_j X[i, j] weights[c, j].
     for (size_t i = 0; i < rows; ++i) {
-      const float *x = X + (start + i) * n;
+      const float* x = X + (start + i) * n;
       // Ask for the example after the next one now: memory answers while this one is computed.
       for (size_t j = 0; j < n; j += 2 * LANES) __builtin_prefetch(x + 2 * n + j);
       for (size_t first = 0; first < classes; first += CLASSES) {
-        const float *w = &weights[first * n];
+        const float* w = &weights[first * n];
         Lanes sums[CLASSES] = {};
         size_t j = 0;
         for (; j + LANES <= n; j += LANES)
@@ -77,7 +77,7 @@ void softmax_regression_epoch_cpp(const float *X, const unsigned char *y, float 
 
     // errors = softmax(errors) - onehot(y); subtracting the largest logit keeps exp finite.
     for (size_t i = 0; i < rows; ++i) {
-      float *error = &errors[i * classes];
+      float* error = &errors[i * classes];
       const float largest = *std::max_element(error, error + k);
       float sum = 0.0f;
       for (size_t c = 0; c < k; ++c) sum += error[c] = std::exp(error[c] - largest);
@@ -89,8 +89,8 @@ void softmax_regression_epoch_cpp(const float *X, const unsigned char *y, float 
     // weights[c, j] -= step * sum_i errors[i, c] X[i, j], for LANES columns of X at a time.
     const float step = lr / static_cast<float>(rows);
     for (size_t first = 0; first < classes; first += CLASSES) {
-      const float *error = &errors[first];
-      float *w = &weights[first * n];
+      const float* error = &errors[first];
+      float* w = &weights[first * n];
       size_t j = 0;
       for (; j + LANES <= n; j += LANES) {
         Lanes sums[CLASSES] = {};
@@ -114,15 +114,16 @@ void softmax_regression_epoch_cpp(const float *X, const unsigned char *y, float 
   /// END SOLUTION
 }
 
-// ------------------------------------------------------------------------- given: the way to Python
+// ------------------------------------------------------------------------- given: the way to
+// Python
 
 namespace {
 
-std::string shape_of(const py::array &array) { return py::str(array.attr("shape")); }
+std::string shape_of(const py::array& array) { return py::str(array.attr("shape")); }
 
 // The array behind a Python object; TypeError unless it holds numbers of exactly this type.
 template <typename T>
-py::array array_of(const py::object &object, const std::string &name, const std::string &type) {
+py::array array_of(const py::object& object, const std::string& name, const std::string& type) {
   if (!py::isinstance<py::array>(object))
     throw py::type_error(name + " must be a " + type + " NumPy array, got " +
                          std::string(py::str(py::type::of(object).attr("__name__"))));
@@ -133,20 +134,20 @@ py::array array_of(const py::object &object, const std::string &name, const std:
   return py::reinterpret_borrow<py::array>(object);
 }
 
-void require(bool fulfilled, const std::string &sentence) {
+void require(bool fulfilled, const std::string& sentence) {
   if (!fulfilled) throw py::value_error(sentence);
 }
 
-void epoch(const py::object &X_given, const py::object &y_given, const py::object &theta_given,
+void epoch(const py::object& X_given, const py::object& y_given, const py::object& theta_given,
            float lr, py::ssize_t batch) {
   const py::array X = array_of<float>(X_given, "X", "float32");
   const py::array y = array_of<unsigned char>(y_given, "y", "uint8");
   py::array theta = array_of<float>(theta_given, "theta", "float32");
   require(X.ndim() == 2, "X must have shape (examples, values), got " + shape_of(X));
   const size_t m = X.shape(0), n = X.shape(1);
-  require(y.ndim() == 1 && size_t(y.shape(0)) == m,
-          "y must hold one label for each of the " + std::to_string(m) +
-              " rows of X, got shape " + shape_of(y));
+  require(y.ndim() == 1 && size_t(y.shape(0)) == m, "y must hold one label for each of the " +
+                                                        std::to_string(m) +
+                                                        " rows of X, got shape " + shape_of(y));
   require(theta.ndim() == 2 && size_t(theta.shape(0)) == n,
           "theta must have one row for each of the " + std::to_string(n) +
               " columns of X, got shape " + shape_of(theta));
@@ -159,11 +160,12 @@ void epoch(const py::object &X_given, const py::object &y_given, const py::objec
   const auto rows = py::array_t<float, py::array::c_style>::ensure(X);
   const auto labels = py::array_t<unsigned char, py::array::c_style>::ensure(y);
   for (size_t i = 0; i < m; ++i)
-    if (labels.data()[i] >= k) require(false, "y[" + std::to_string(i) + "] is " +
-                                      std::to_string(labels.data()[i]) + ", but theta has only " +
-                                      std::to_string(k) + " columns, one for each class");
+    if (labels.data()[i] >= k)
+      require(false, "y[" + std::to_string(i) + "] is " + std::to_string(labels.data()[i]) +
+                         ", but theta has only " + std::to_string(k) +
+                         " columns, one for each class");
   softmax_regression_epoch_cpp(rows.data(), labels.data(),
-                               static_cast<float *>(theta.mutable_data()), m, n, k, lr,
+                               static_cast<float*>(theta.mutable_data()), m, n, k, lr,
                                static_cast<size_t>(batch));
 }
 
@@ -173,7 +175,7 @@ PYBIND11_MODULE(simple_ml_ext, module) {
   py::register_exception_translator([](std::exception_ptr pointer) {
     try {
       if (pointer) std::rethrow_exception(pointer);
-    } catch (const NotImplemented &error) {
+    } catch (const NotImplemented& error) {
       PyErr_SetString(PyExc_NotImplementedError, error.what());
     }
   });

@@ -2,7 +2,7 @@ import needle as ndl
 import numpy as np
 import onnxruntime
 import pytest
-from export import NotExportable, quantise, to_onnx
+from export import NotExportable, quantize, to_onnx
 from needle import nn
 
 
@@ -26,13 +26,21 @@ def run(path, x):
 
 def models():
     dense = nn.Sequential(
-        nn.Linear(12, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5),
-        nn.Residual(nn.Sequential(nn.Linear(8, 8), nn.Identity())), nn.Linear(8, 3, bias=False),
-    )  # fmt: skip
+        nn.Linear(12, 8),
+        nn.BatchNorm1d(8),
+        nn.ReLU(),
+        nn.Dropout(0.5),
+        nn.Residual(nn.Sequential(nn.Linear(8, 8), nn.Identity())),
+        nn.Linear(8, 3, bias=False),
+    )
     image = nn.Sequential(
-        nn.Conv(2, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU(),
-        nn.Residual(nn.Conv(4, 4, 3)), nn.Flatten(), nn.Linear(4 * 4 * 4, 5),
-    )  # fmt: skip
+        nn.Conv(2, 4, 3, stride=2),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Residual(nn.Conv(4, 4, 3)),
+        nn.Flatten(),
+        nn.Linear(4 * 4 * 4, 5),
+    )
     return {"dense": (dense, (12,)), "image": (image, (2, 8, 8))}
 
 
@@ -61,7 +69,7 @@ def test_the_batch_size_stays_free(tmp_path):
 def test_quantisation_error_is_at_most_half_a_step():
     w = np.random.RandomState(0).randn(6, 5).astype("float32")
     w[:, 2] = 0
-    q, scale = quantise(w, axis=1)
+    q, scale = quantize(w, axis=1)
     assert q.dtype == np.int8 and scale.shape == (5,)
     assert np.all(np.abs(q * scale - w) <= scale / 2 * (1 + 1e-5))
     assert np.abs(q[:, [0, 1, 3, 4]]).max(axis=0).tolist() == [127] * 4  # the range is used

@@ -6,7 +6,9 @@ from gan import LeakyReLU, Trainer, constant, discriminator, generator, sample, 
 
 def test_softplus_agrees_with_float64_numpy_even_at_large_logits():
     x = np.array([-1e4, -30, -1, 0.5, 30, 1e4])
-    np.testing.assert_allclose(softplus(constant(x)).numpy(), np.logaddexp(0, x), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        softplus(constant(x)).numpy(), np.logaddexp(0, x), rtol=1e-6, atol=1e-6
+    )
 
 
 def test_leaky_relu_and_its_gradient():

@@ -37,7 +37,9 @@ def test_the_past_does_not_see_the_future(model):
 
 
 def test_the_same_seed_writes_the_same_text_with_and_without_cache(model):
-    assert write(model, "she ", 15, 0.8, seed=3) == write(model, "she ", 15, 0.8, seed=3, cache=False)
+    assert write(model, "she ", 15, 0.8, seed=3) == write(
+        model, "she ", 15, 0.8, seed=3, cache=False
+    )
     assert write(model, "she ", 15, 1.0, seed=3) != write(model, "she ", 15, 1.0, seed=4)
 
 

@@ -76,8 +76,9 @@ def _device_login(url: str, show: object) -> str:
     print(
         f"Open {begun.get('verification_uri_complete') or begun['verification_uri']}\n"
         f"and confirm the code {begun['user_code']}. Waiting ...",
-        file=sys.stderr, flush=True,
-    )  # fmt: skip
+        file=sys.stderr,
+        flush=True,
+    )
     pause, left = float(begun.get("interval", 5)), float(begun.get("expires_in", 900))
     while left > 0:
         time.sleep(pause)

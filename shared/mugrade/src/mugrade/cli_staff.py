@@ -308,10 +308,14 @@ def grades(
         return
     names = [a["id"] if isinstance(a, dict) else a for a in answer["assignments"]]
     rows = [
-        [s["email"], *(number(s["scores"].get(name)) for name in names), number(s.get("average")),
-         "yes" if s.get("certificate") else "no"]
+        [
+            s["email"],
+            *(number(s["scores"].get(name)) for name in names),
+            number(s.get("average")),
+            "yes" if s.get("certificate") else "no",
+        ]
         for s in answer["students"]
-    ]  # fmt: skip
+    ]
     show.table(["student", *names, "average", "certificate"], rows, right=range(1, len(names) + 2))
 
 
@@ -376,8 +380,11 @@ def regrade(
     if any(x is not None for x in (rtol, ascale, atol, dtype)):
         info = staff_view(session, homework).get(problem, {})
         tolerance = vars(_tolerance(info, rtol, ascale, atol, dtype))
-    answer = session.v1().call("POST", f"assignments/{homework}/problems/{problem}/regrade",
-                               json={"dry_run": dry_run, "tolerance": tolerance})  # fmt: skip
+    answer = session.v1().call(
+        "POST",
+        f"assignments/{homework}/problems/{problem}/regrade",
+        json={"dry_run": dry_run, "tolerance": tolerance},
+    )
     show = screen(as_json)
     if as_json:
         show.json(answer)

@@ -192,12 +192,16 @@ def status(
         show.table(
             ["homework", "title", "score", "due"],
             [
-                [a["id"], a.get("title") or "", f"{number(a.get('score'))}/{number(a.get('points'))}",
-                 when(a["due_at"], answer.get("now")) if a.get("due_at") else "no due time"]
+                [
+                    a["id"],
+                    a.get("title") or "",
+                    f"{number(a.get('score'))}/{number(a.get('points'))}",
+                    when(a["due_at"], answer.get("now")) if a.get("due_at") else "no due time",
+                ]
                 for a in answer["assignments"]
             ],
             right=[2],
-        )  # fmt: skip
+        )
 
 
 def sync(
@@ -221,8 +225,18 @@ def sync(
     account = str(session.plan(waiting[0].assignment)[0].get("account") or session.fingerprint())
     done = send_outbox(session, account)
     if as_json:
-        show.json([{"assignment": entry.assignment, "problem": row.problem, "word": row.word,
-                    "message": row.message, "attempt": row.attempt} for entry, row in done])  # fmt: skip
+        show.json(
+            [
+                {
+                    "assignment": entry.assignment,
+                    "problem": row.problem,
+                    "word": row.word,
+                    "message": row.message,
+                    "attempt": row.attempt,
+                }
+                for entry, row in done
+            ]
+        )
     for entry, row in done:
         if not as_json:
             cases = f"{row.correct}/{row.cases} cases" if row.cases else ""
@@ -252,12 +266,17 @@ def receipts(
         show.table(
             ["problem", "cases", "score", "at", "attempt"],
             [
-                [f"{p.get('assignment')}/{p.get('problem')}", f"{p.get('correct')}/{p.get('total')}",
-                 number(p.get("score")), when(p["at"]).split(" (")[0] if p.get("at") else "-", p.get("attempt")]
+                [
+                    f"{p.get('assignment')}/{p.get('problem')}",
+                    f"{p.get('correct')}/{p.get('total')}",
+                    number(p.get("score")),
+                    when(p["at"]).split(" (")[0] if p.get("at") else "-",
+                    p.get("attempt"),
+                ]
                 for _, p in found
             ],
             right=[1, 2],
-        )  # fmt: skip
+        )
         show.say("`mugrade verify` checks all of them, `mugrade verify FILE` one.")
 
 

@@ -109,9 +109,13 @@ class Connection:
             last = attempt == RETRIES or not repeatable
             try:
                 answer = self._session.request(
-                    method, self.server + path, timeout=TIMEOUT, allow_redirects=False,
-                    auth=self._auth if bearer else _Bearer(None), **arguments,
-                )  # fmt: skip
+                    method,
+                    self.server + path,
+                    timeout=TIMEOUT,
+                    allow_redirects=False,
+                    auth=self._auth if bearer else _Bearer(None),
+                    **arguments,
+                )
             except requests.RequestException as error:
                 if last or not _worth_repeating(error):
                     raise _connection_fault(self.server, error) from error

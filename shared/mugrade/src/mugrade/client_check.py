@@ -63,9 +63,15 @@ class Checker:
     """
 
     def __init__(
-        self, plan: Plan, folder: Path, *, select: str | None = None, flags: Sequence[str] = (),
-        tolerances: dict[str, Tolerance] | None = None, tell: Callable[[str], None] = lambda line: None,
-    ) -> None:  # fmt: skip
+        self,
+        plan: Plan,
+        folder: Path,
+        *,
+        select: str | None = None,
+        flags: Sequence[str] = (),
+        tolerances: dict[str, Tolerance] | None = None,
+        tell: Callable[[str], None] = lambda line: None,
+    ) -> None:
         self.plan, self.folder, self.select, self.flags = plan, folder, select, flags
         self.tolerances, self.tell = tolerances or {}, tell
         self.seconds = 0.0
@@ -80,9 +86,13 @@ class Checker:
         plan = dataclasses.replace(self.plan, only=only or self.plan.only)
         began = time.monotonic()
         results = run_hooks(
-            plan, folder or self.folder, select=None if only else self.select, flags=self.flags,
-            environment=environment, timeout=timeout,
-        )  # fmt: skip
+            plan,
+            folder or self.folder,
+            select=None if only else self.select,
+            flags=self.flags,
+            environment=environment,
+            timeout=timeout,
+        )
         self.seconds = max(self.seconds, time.monotonic() - began)
         return by_problem(results)
 

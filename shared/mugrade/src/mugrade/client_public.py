@@ -40,14 +40,30 @@ class PublicGrader:
             )
         cases = []
         for index, case in enumerate(body["cases"]):
-            answer = self._post("submit_test", to_public(case["value"]),
-                                submission_id=submission, test_case_index=index)  # fmt: skip
+            answer = self._post(
+                "submit_test",
+                to_public(case["value"]),
+                submission_id=submission,
+                test_case_index=index,
+            )
             correct = isinstance(answer, dict) and answer.get("correct") is True
-            cases.append({"index": index, "label": case["label"], "correct": correct,
-                          "kind": "ok" if correct else "different"})  # fmt: skip
+            cases.append(
+                {
+                    "index": index,
+                    "label": case["label"],
+                    "correct": correct,
+                    "kind": "ok" if correct else "different",
+                }
+            )
         right = sum(case["correct"] for case in cases)
-        return {"id": str(submission), "assignment": assignment, "problem": problem, "cases": cases,
-                "correct": right, "total": len(cases)}  # fmt: skip
+        return {
+            "id": str(submission),
+            "assignment": assignment,
+            "problem": problem,
+            "cases": cases,
+            "correct": right,
+            "total": len(cases),
+        }
 
     def publish(self, assignment: str, problem: str, body: dict[str, Any]) -> dict[str, Any]:
         values = [to_public(value) for value in body["variants"][0]["values"]]
@@ -61,9 +77,13 @@ class PublicGrader:
         ):  # dumps, because requests refuses the bare NaN that this dialect writes
             arguments = {"data": json.dumps(value), "headers": {"Content-Type": "application/json"}}
         response = self.connection.send(
-            "POST", path, params={"user_key": self._key, **query}, bearer=False,
-            repeatable=repeatable, **arguments,
-        )  # fmt: skip
+            "POST",
+            path,
+            params={"user_key": self._key, **query},
+            bearer=False,
+            repeatable=repeatable,
+            **arguments,
+        )
         if response.status_code != 200:
             raise answer_fault(self.connection.server, response)
         return read_body(self.connection.server, response)

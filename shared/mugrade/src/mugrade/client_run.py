@@ -23,9 +23,19 @@ from mugrade.plugin import Plan
 
 PACKAGE_PARENT = str(Path(__file__).parent.parent)
 HOOK_FLAGS = [
-    "-p", "mugrade.plugin", "-o", "python_functions=submit_*", "-o", "python_classes=",
-    "-p", "no:randomly", "-p", "no:xdist", "-p", "no:cacheprovider",
-]  # fmt: skip
+    "-p",
+    "mugrade.plugin",
+    "-o",
+    "python_functions=submit_*",
+    "-o",
+    "python_classes=",
+    "-p",
+    "no:randomly",
+    "-p",
+    "no:xdist",
+    "-p",
+    "no:cacheprovider",
+]
 PYTEST_USAGE_ERROR = 4
 TIMED_OUT = 124
 """Stands for the status of a process that was ended; what `timeout(1)` uses."""
@@ -58,9 +68,14 @@ class HookResult:
 
 
 def run_hooks(
-    plan: Plan, folder: Path, *, select: str | None = None, flags: Sequence[str] = (),
-    environment: dict[str, str] | None = None, timeout: float | None = None,
-) -> list[HookResult]:  # fmt: skip
+    plan: Plan,
+    folder: Path,
+    *,
+    select: str | None = None,
+    flags: Sequence[str] = (),
+    environment: dict[str, str] | None = None,
+    timeout: float | None = None,
+) -> list[HookResult]:
     """Run the hooks that `plan` and the `-k` expression `select` choose, in `folder`.
 
     Args:
@@ -98,9 +113,14 @@ def _start(
     kept = None if any(flag in SHOWN for flag in command) else subprocess.PIPE
     try:
         done = subprocess.run(
-            command, cwd=folder, env=environment, check=False, stdout=kept,
-            stderr=subprocess.STDOUT if kept else None, timeout=timeout,
-        )  # fmt: skip
+            command,
+            cwd=folder,
+            env=environment,
+            check=False,
+            stdout=kept,
+            stderr=subprocess.STDOUT if kept else None,
+            timeout=timeout,
+        )
     except subprocess.TimeoutExpired:
         return TIMED_OUT, ""
     return done.returncode, (done.stdout or b"").decode("utf-8", "replace")

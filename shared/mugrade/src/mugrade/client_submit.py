@@ -115,9 +115,15 @@ class Submission:
 
     def run(self) -> Report:
         plan, fresh = self.session.plan(self.request.assignment)
-        report = Report(self.request.assignment, points=plan.get("points"), score=plan.get("score"),
-                        due_at=plan.get("due_at"), now=plan.get("now"), state=plan.get("state"),
-                        offline=not fresh)  # fmt: skip
+        report = Report(
+            self.request.assignment,
+            points=plan.get("points"),
+            score=plan.get("score"),
+            due_at=plan.get("due_at"),
+            now=plan.get("now"),
+            state=plan.get("state"),
+            offline=not fresh,
+        )
         if fresh:
             self.refuse_early(plan)
         else:
@@ -179,9 +185,13 @@ class Submission:
     def handle(self, result: HookResult, known: dict[str, dict], plan: dict[str, Any]) -> Row:
         """One hook's result: not sent, sent, or kept."""
         problem = known.get(result.problem, {})
-        row = Row(result.problem, "ok", points=problem.get("points"),
-                  best=(problem.get("best") or {}).get("score"),
-                  tries_left=problem.get("tries_left"))  # fmt: skip
+        row = Row(
+            result.problem,
+            "ok",
+            points=problem.get("points"),
+            best=(problem.get("best") or {}).get("score"),
+            tries_left=problem.get("tries_left"),
+        )
         if result.outcome == "skipped":
             row.word, row.exit, row.message = "SKIP", Exit.HARDWARE, result.message
             return row

@@ -19,8 +19,15 @@ from mugrade.client_submit import Report, Row
 from mugrade.words import difference, distance, number
 
 WIDTH = 80
-STYLES = {"ok": "green", "FAIL": "red", "ERR": "red", "LATE": "red", "LIMIT": "yellow",
-          "SKIP": "yellow", "KEPT": "yellow"}  # fmt: skip
+STYLES = {
+    "ok": "green",
+    "FAIL": "red",
+    "ERR": "red",
+    "LATE": "red",
+    "LIMIT": "yellow",
+    "SKIP": "yellow",
+    "KEPT": "yellow",
+}
 
 
 class Screen:
@@ -137,8 +144,14 @@ def _status_cells(problem: dict[str, Any]) -> list[Any]:
             if best["correct"] == best["cases"]
             else f"{best['correct']} of {best['cases']} cases"
         )
-    return [problem["id"], word, number(best["score"]) if best else "-", number(problem.get("points")),
-            problem.get("attempts", 0), number(problem.get("tries_left"))]  # fmt: skip
+    return [
+        problem["id"],
+        word,
+        number(best["score"]) if best else "-",
+        number(problem.get("points")),
+        problem.get("attempts", 0),
+        number(problem.get("tries_left")),
+    ]
 
 
 def _cells(row: Row) -> list[Any]:
@@ -197,8 +210,16 @@ def _console(stream: Any) -> Console:
         not stream.isatty() or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     )
     width = None if stream.isatty() else WIDTH
-    console = Console(file=stream, width=width, no_color=plain, highlight=False, markup=False,
-                      emoji=False, soft_wrap=False, force_terminal=None if not plain else False)  # fmt: skip
+    console = Console(
+        file=stream,
+        width=width,
+        no_color=plain,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=False,
+        force_terminal=None if not plain else False,
+    )
     if console.width > WIDTH:
         console.width = WIDTH
     return console

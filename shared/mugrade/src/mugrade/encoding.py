@@ -315,11 +315,25 @@ def _as_declared(values: np.ndarray, dtype: str) -> np.ndarray:
 _DTYPE_REPR = re.compile(r"""^(?:numpy\.|np\.)?dtype\(['"]?([^'"()]*)['"]?\)$""")
 _CLASS_REPR = re.compile(r"""^<class ['"]([^'"]*)['"]>$""")
 _SHORT = {
-    "f2": "float16", "f4": "float32", "f8": "float64", "i1": "int8", "i2": "int16", "i4": "int32",
-    "i8": "int64", "u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64", "b1": "bool",
-    "float": "float64", "int": "int64", "bool_": "bool", "half": "float16", "single": "float32",
+    "f2": "float16",
+    "f4": "float32",
+    "f8": "float64",
+    "i1": "int8",
+    "i2": "int16",
+    "i4": "int32",
+    "i8": "int64",
+    "u1": "uint8",
+    "u2": "uint16",
+    "u4": "uint32",
+    "u8": "uint64",
+    "b1": "bool",
+    "float": "float64",
+    "int": "int64",
+    "bool_": "bool",
+    "half": "float16",
+    "single": "float32",
     "double": "float64",
-}  # fmt: skip
+}
 
 
 def canonical_type(text: str) -> str:

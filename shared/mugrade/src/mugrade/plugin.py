@@ -88,8 +88,15 @@ class HookRunner:
         problem = report.nodeid.split("::")[-1].split("[")[0].removeprefix(PREFIX)
         outcome = "skipped" if report.skipped else "exception"
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
-        self.write(event="result", problem=problem, outcome=outcome, message=_skip_reason(reason),
-                   variant=0, seed=0, cases=[])  # fmt: skip
+        self.write(
+            event="result",
+            problem=problem,
+            outcome=outcome,
+            message=_skip_reason(reason),
+            variant=0,
+            seed=0,
+            cases=[],
+        )
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
@@ -125,8 +132,9 @@ class HookRunner:
             raise
         finally:
             cases = [dataclasses.asdict(case) for case in target.cases]
-            self.write(event="result", problem=problem, variant=variant, seed=seed,
-                       cases=cases, **result)  # fmt: skip
+            self.write(
+                event="result", problem=problem, variant=variant, seed=seed, cases=cases, **result
+            )
 
     def watch(self, index: int, value: Any, label: str, frame: FrameType) -> None:
         """`mugrade run --case N`: show that case; with --pdb, stop where it begins, which is where

@@ -75,9 +75,13 @@ class FakeGrader:
             return 401, _problem("bad_token", "This key is not known here.")
         if parts[2:] == ["me"]:
             return 200, {
-                "id": "u1", "name": "Ada", "email": "ada@example.org", "role": "student", "scopes": [],
+                "id": "u1",
+                "name": "Ada",
+                "email": "ada@example.org",
+                "role": "student",
+                "scopes": [],
                 "course": {"id": "c", "title": "Course"},
-            }  # fmt: skip
+            }
         if parts[2:] == ["assignments"]:
             return 200, {"now": self.meta["time"], "assignments": [self.summary("hw0")]}
         if len(parts) == 4:
@@ -100,17 +104,33 @@ class FakeGrader:
         }
         problems = [
             {
-                "id": name, "title": name, "points": "10", "published": True, "revision": 1, "pool": 2,
-                "variant": own[name], "seed": variant_seed(assignment, name, own[name]),
-                "attempts": 0, "tries_left": 20, "retry_after": 0, "best": None,
+                "id": name,
+                "title": name,
+                "points": "10",
+                "published": True,
+                "revision": 1,
+                "pool": 2,
+                "variant": own[name],
+                "seed": variant_seed(assignment, name, own[name]),
+                "attempts": 0,
+                "tries_left": 20,
+                "retry_after": 0,
+                "best": None,
             }
             for name in self.published
-        ]  # fmt: skip
+        ]
         return {
-            "id": assignment, "title": "Title", "account": "u1", "now": "2026-11-23T12:00:00Z",
-            "due_at": "2026-11-26T12:00:00Z", "cutoff_at": "2026-11-30T12:00:00Z", "state": self.state,
-            "score": "0", "points": "20", "problems": problems,
-        }  # fmt: skip
+            "id": assignment,
+            "title": "Title",
+            "account": "u1",
+            "now": "2026-11-23T12:00:00Z",
+            "due_at": "2026-11-26T12:00:00Z",
+            "cutoff_at": "2026-11-30T12:00:00Z",
+            "state": self.state,
+            "score": "0",
+            "points": "20",
+            "problems": problems,
+        }
 
     def attempt(self, assignment: str, problem: str, key: str, body: dict) -> tuple[int, Any]:
         if self.state == "late" and not body["accept_late"]:
@@ -128,8 +148,12 @@ class FakeGrader:
         for index, value in enumerate(values):
             sent = body["cases"][index : index + 1]
             verdict = compare(decode(value), decode(sent[0]["value"])) if sent else None
-            case = {"index": index, "label": published["labels"][index],
-                    "correct": bool(verdict and verdict.correct), "kind": verdict.kind if verdict else "missing"}  # fmt: skip
+            case = {
+                "index": index,
+                "label": published["labels"][index],
+                "correct": bool(verdict and verdict.correct),
+                "kind": verdict.kind if verdict else "missing",
+            }
             if verdict and verdict.kind == "shape":
                 case |= {
                     "submitted_shape": verdict.submitted_shape,
@@ -138,11 +162,21 @@ class FakeGrader:
             cases.append(case)
         right = sum(case["correct"] for case in cases)
         return {
-            "id": f"a_{len(self.attempts) + 1}", "assignment": assignment, "problem": problem, "cases": cases,
-            "correct": right, "total": len(cases), "score": f"{10 * right / len(cases):.2f}", "points": "10",
-            "best": {"score": "10.00"}, "tries_left": 19, "assignment_score": "10.00", "assignment_points": "20",
-            "due_at": "2026-11-26T12:00:00Z", "receipt": None,
-        }  # fmt: skip
+            "id": f"a_{len(self.attempts) + 1}",
+            "assignment": assignment,
+            "problem": problem,
+            "cases": cases,
+            "correct": right,
+            "total": len(cases),
+            "score": f"{10 * right / len(cases):.2f}",
+            "points": "10",
+            "best": {"score": "10.00"},
+            "tries_left": 19,
+            "assignment_score": "10.00",
+            "assignment_points": "20",
+            "due_at": "2026-11-26T12:00:00Z",
+            "receipt": None,
+        }
 
     def public(self, route: str, query: dict, body: Any) -> tuple[int, Any]:
         if query.get("user_key") != KEY:

@@ -69,8 +69,13 @@ def test_a_key_file_that_others_can_read_is_closed(grader, mugrade, monkeypatch,
 def test_device_login_waits_for_the_browser(grader, mugrade, monkeypatch):
     monkeypatch.delenv("MUGRADE_KEY")
     monkeypatch.setattr("mugrade.cli.time.sleep", lambda seconds: None)
-    begun = {"device_code": "d", "user_code": "ABCD-EFGH", "verification_uri": grader.url + "device",
-             "interval": 1, "expires_in": 60}  # fmt: skip
+    begun = {
+        "device_code": "d",
+        "user_code": "ABCD-EFGH",
+        "verification_uri": grader.url + "device",
+        "interval": 1,
+        "expires_in": 60,
+    }
     grader.faults["device/code"] = [(200, {}, begun)]
     grader.faults["device/token"] = [
         (400, {}, {"code": "authorization_pending", "detail": "Not yet."}),

@@ -78,10 +78,23 @@ class PublicClient:
 
 
 VALUES = [
-    3, np.int64(-7), np.float32(0.25), 1e-300, True, "text", [1, (2, 3)], {"a": [1.5], "b": "x"},
-    np.arange(6).reshape(2, 3), np.random.RandomState(0).randn(40, 3), np.array(4.0),
-    np.array([True, False]), dt.datetime(2026, 11, 25, 12, 30), np.dtype("float32"), np.float64, float,
-]  # fmt: skip
+    3,
+    np.int64(-7),
+    np.float32(0.25),
+    1e-300,
+    True,
+    "text",
+    [1, (2, 3)],
+    {"a": [1.5], "b": "x"},
+    np.arange(6).reshape(2, 3),
+    np.random.RandomState(0).randn(40, 3),
+    np.array(4.0),
+    np.array([True, False]),
+    dt.datetime(2026, 11, 25, 12, 30),
+    np.dtype("float32"),
+    np.float64,
+    float,
+]
 
 
 @pytest.fixture(scope="module")

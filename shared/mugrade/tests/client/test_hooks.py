@@ -112,8 +112,11 @@ def test_the_plugin_alone_collects_only_ordinary_tests(homework, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(mugrade.__file__).parents[1]))
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "mugrade.plugin", "-p", "no:randomly"],
-        cwd=homework, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=homework,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "1 passed" in done.stdout
 
 

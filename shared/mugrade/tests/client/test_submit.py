@@ -128,8 +128,12 @@ def test_an_unpublished_problem_is_not_sent(homework, grader, mugrade):
 def test_missing_hardware_has_its_own_status(homework, grader, mugrade):
     grader.publish()
     hooks = homework / "tests" / "test_work.py"
-    hooks.write_text(hooks.read_text().replace(
-        "def submit_norm():", 'import pytest\n@pytest.mark.skipif(True, reason="needs a GPU")\ndef submit_norm():'))  # fmt: skip
+    hooks.write_text(
+        hooks.read_text().replace(
+            "def submit_norm():",
+            'import pytest\n@pytest.mark.skipif(True, reason="needs a GPU")\ndef submit_norm():',
+        )
+    )
     assert mugrade("submit", "hw0", "norm").status == 7
     everything = mugrade("submit", "hw0")
     assert everything.status == 0 and "needs a GPU" in everything.out
@@ -196,8 +200,11 @@ def test_a_case_can_be_stepped_through_in_the_debugger(homework, own_home, case,
     """It stops before the case is computed, in the hook and not inside the package."""
     done = subprocess.run(
         [sys.executable, "-m", "mugrade", "run", "hw0", "double", "--case", str(case), "--pdb"],
-        input="w\nc\n", capture_output=True, text=True, env={**os.environ, "MUGRADE_HOME": str(own_home)},
-    )  # fmt: skip
+        input="w\nc\n",
+        capture_output=True,
+        text=True,
+        env={**os.environ, "MUGRADE_HOME": str(own_home)},
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     first_stop = done.stdout.split("(Pdb)")[0].splitlines()
     assert "submit_double()" in first_stop[-2] and line in first_stop[-1]

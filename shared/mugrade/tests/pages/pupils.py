@@ -25,8 +25,17 @@ AXE_RULES = {
 def fill(grader: SimpleNamespace) -> None:
     staff = Grader(Connection(grader.url, grader.staff_key))
     for problem in ("double", "norm"):
-        staff.publish("hw0", problem, {"labels": ["a matrix", "a number"], "variants": [
-            {"variant": v, "seed": variant_seed("hw0", problem, v), "values": answers(v)} for v in range(2)]})  # fmt: skip
+        staff.publish(
+            "hw0",
+            problem,
+            {
+                "labels": ["a matrix", "a number"],
+                "variants": [
+                    {"variant": v, "seed": variant_seed("hw0", problem, v), "values": answers(v)}
+                    for v in range(2)
+                ],
+            },
+        )
     grader.keys = {}
     for name, error in (("Ada Lovelace", 0.0), ("Alan Turing", 1e-3), ("Emmy Noether", 1e-4)):
         key = sign_up(grader, name)

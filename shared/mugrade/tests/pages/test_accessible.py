@@ -19,10 +19,29 @@ OPEN = [
     "leaderboard/deep/hw0/norm",
     "nowhere",
 ]
-STUDENT = ["dashboard", "homework/hw0", "homework/hw0/norm", "homework/hw1", "keys", "device", "project", "certificate",
-           "data", "homework/none"]  # fmt: skip
-STAFF = ["staff", "staff/grades", "staff/grades?sort=-hw0", "staff/problems/hw0/norm", "staff/problems/hw0/double",
-         "staff/projects", "staff/roster", "staff/audit", "keys"]  # fmt: skip
+STUDENT = [
+    "dashboard",
+    "homework/hw0",
+    "homework/hw0/norm",
+    "homework/hw1",
+    "keys",
+    "device",
+    "project",
+    "certificate",
+    "data",
+    "homework/none",
+]
+STAFF = [
+    "staff",
+    "staff/grades",
+    "staff/grades?sort=-hw0",
+    "staff/problems/hw0/norm",
+    "staff/problems/hw0/double",
+    "staff/projects",
+    "staff/roster",
+    "staff/audit",
+    "keys",
+]
 
 
 def look(page: Page, url: str, name: str) -> list[str]:

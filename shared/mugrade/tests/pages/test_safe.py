@@ -55,9 +55,11 @@ def test_a_form_from_elsewhere_is_refused(school: SimpleNamespace, origin: str |
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(school: SimpleNamespace):
     answer = requests.post(
-        school.url + "login", data={"email": email("Ada Lovelace"), "password": PASSWORD},
-        headers={"Origin": school.url.rstrip("/")}, allow_redirects=False,
-    )  # fmt: skip
+        school.url + "login",
+        data={"email": email("Ada Lovelace"), "password": PASSWORD},
+        headers={"Origin": school.url.rstrip("/")},
+        allow_redirects=False,
+    )
     cookie = answer.headers["Set-Cookie"].lower()
     assert "httponly" in cookie and "samesite=lax" in cookie
 
@@ -76,14 +78,23 @@ def test_strangers_are_sent_to_sign_in(school: SimpleNamespace, path: str):
 )
 def test_sign_in_never_leads_to_another_site(school: SimpleNamespace, target: str):
     answer = requests.post(
-        school.url + "login", data={"email": email("Ada Lovelace"), "password": PASSWORD, "next": target},
-        headers={"Origin": school.url.rstrip("/")}, allow_redirects=False,
-    )  # fmt: skip
+        school.url + "login",
+        data={"email": email("Ada Lovelace"), "password": PASSWORD, "next": target},
+        headers={"Origin": school.url.rstrip("/")},
+        allow_redirects=False,
+    )
     assert answer.headers["Location"] == "/"
 
 
-STAFF_PATHS = ["staff", "staff/grades", "staff/grades.csv", "staff/problems/hw0/norm", "staff/projects",
-               "staff/roster", "staff/audit"]  # fmt: skip
+STAFF_PATHS = [
+    "staff",
+    "staff/grades",
+    "staff/grades.csv",
+    "staff/problems/hw0/norm",
+    "staff/projects",
+    "staff/roster",
+    "staff/audit",
+]
 
 
 @pytest.mark.parametrize("path", STAFF_PATHS)
@@ -93,8 +104,15 @@ def test_students_do_not_find_staffs_pages(school: SimpleNamespace, path: str):
 
 
 @pytest.mark.parametrize(
-    "path", ["staff/code", "staff/roster", "staff/problems/hw0/norm/tolerance", "staff/projects/g_0/decide",
-             "staff/projects/g_0/grade"])  # fmt: skip
+    "path",
+    [
+        "staff/code",
+        "staff/roster",
+        "staff/problems/hw0/norm/tolerance",
+        "staff/projects/g_0/decide",
+        "staff/projects/g_0/grade",
+    ],
+)
 def test_students_cannot_post_to_staffs_pages(school: SimpleNamespace, path: str):
     with session(school, "Ada Lovelace") as mine:
         assert mine.post(school.url + path, data={"action": "apply"}).status_code == 404

@@ -156,9 +156,13 @@ def test_an_attempt_field_by_field(server):
     body = answer.json()
     assert [c["kind"] for c in body["cases"]] == ["ok", "values", "missing"]
     assert body["cases"][1] == {
-        "index": 1, "label": "number", "correct": False, "kind": "values",
-        "submitted_shape": None, "expected_shape": None,
-    }  # fmt: skip
+        "index": 1,
+        "label": "number",
+        "correct": False,
+        "kind": "values",
+        "submitted_shape": None,
+        "expected_shape": None,
+    }
     assert (body["correct"], body["total"], body["score"], body["points"]) == (1, 3, "1.67", "5")
     assert body["best"]["score"] == "1.67" and body["best"]["attempt"] == body["id"]
     assert body["late_days"] == 0 and body["penalty_percent"] == 0 and body["tries_left"] == 19
@@ -193,9 +197,12 @@ def test_the_receipt_verifies_offline_and_covers_the_cases(lite):
     assert prefix == "mgr1" and canonical_json(content) == raw and content["key"] == key["id"]
     assert content["digest"] == hashlib.sha256(canonical_json(cases)).hexdigest()
     assert {k: content[k] for k in ("course", "account", "assignment", "problem", "attempt")} == {
-        "course": "demo", "account": lite.student.account.id, "assignment": "hw0", "problem": "add",
+        "course": "demo",
+        "account": lite.student.account.id,
+        "assignment": "hw0",
+        "problem": "add",
         "attempt": answer["id"],
-    }  # fmt: skip
+    }
     assert (content["correct"], content["total"], content["score"]) == (1, 1, "5.00")
 
 

@@ -33,9 +33,12 @@ def start():
         code = "from mugrade.server.commands import serve; import typer; typer.run(serve)"
         process = subprocess.Popen(
             [sys.executable, "-c", code, "--port", "0", "--json", *map(str, options)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, **environment}, cwd=cwd,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment},
+            cwd=cwd,
+        )
         running.append(process)
         line = process.stdout.readline()
         assert line, process.stderr.read()

@@ -22,9 +22,14 @@ def post(server, path, body=None, **query):
 
 def publish(server, values, problem="add", **options):
     return post(
-        server, "/publish", [encode(v, public=True) for v in values],
-        user_key=server.staff.token, assignment="hw0", problem=problem, **options,
-    )  # fmt: skip
+        server,
+        "/publish",
+        [encode(v, public=True) for v in values],
+        user_key=server.staff.token,
+        assignment="hw0",
+        problem=problem,
+        **options,
+    )
 
 
 def open_submission(server, who=None, problem="add"):
@@ -37,9 +42,13 @@ def open_submission(server, who=None, problem="add"):
 
 def send(server, submission, index, value, who=None):
     return post(
-        server, "/submit_test", encode(value, public=True),
-        user_key=(who or server.student).token, submission_id=submission, test_case_index=str(index),
-    )  # fmt: skip
+        server,
+        "/submit_test",
+        encode(value, public=True),
+        user_key=(who or server.student).token,
+        submission_id=submission,
+        test_case_index=str(index),
+    )
 
 
 def plain_line(answer, status):
@@ -172,7 +181,7 @@ def test_twenty_an_hour(lite):
     [b"", b"NaN", b"[1e999]", b"{", b"1" * 5000, b"[" * 10_000, b'"\xff"', b"18446744073709551616"]
     + [b'{"_encoded_type":"np.ndarray","data":[NaN]}', b'{"_encoded_type":"nonsense"}', b"[1,]"]
     + [b'{"_encoded_type":"np.ndarray","data":[[1],[1,2]]}', b"[" + b"0," * 200_000 + b"0]"],
-)  # fmt: skip
+)
 def test_hostile_bodies_are_one_line_and_400(lite, body):
     publish(lite, [1])
     submission = open_submission(lite)

@@ -43,10 +43,22 @@ class Process:
     def start(self):
         code = "from mugrade.server.commands import serve; import typer; typer.run(serve)"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code, "--port", self.port, "--json", "--workers", str(self.workers)],
-            stdout=subprocess.PIPE, stderr=self.log.open("a"), text=True, env=self.environment,
+            [
+                sys.executable,
+                "-c",
+                code,
+                "--port",
+                self.port,
+                "--json",
+                "--workers",
+                str(self.workers),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=self.log.open("a"),
+            text=True,
+            env=self.environment,
             start_new_session=True,
-        )  # fmt: skip
+        )
         line = self.process.stdout.readline()
         assert line, self.log.read_text()
         self.address = json.loads(line)["address"]
@@ -80,8 +92,9 @@ def post(session, process, token, key, value):
         return session.post(
             process.address + "api/v1/assignments/hw0/problems/add/attempts",
             json={"cases": [{"label": None, "value": encode(value)}]},
-            headers={"Authorization": f"Bearer {token}", "Idempotency-Key": key}, timeout=60,
-        )  # fmt: skip
+            headers={"Authorization": f"Bearer {token}", "Idempotency-Key": key},
+            timeout=60,
+        )
     except requests.RequestException:
         return None
 

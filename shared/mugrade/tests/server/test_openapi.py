@@ -21,9 +21,16 @@ EXCLUDED = [CHECKS.get_one(name) for name in ("ignored_auth", "unsupported_metho
 # These refuse well-formed requests for what they say (an unknown device code, a case without value,
 # a name that is no address): 400 by docs/api.md.
 JUDGING = (
-    "/device/token", "/attempts", "/revision", "/roster", "/extensions", "/overrides", "/invitations",
-    "/proposal", "/grade",
-)  # fmt: skip
+    "/device/token",
+    "/attempts",
+    "/revision",
+    "/roster",
+    "/extensions",
+    "/overrides",
+    "/invitations",
+    "/proposal",
+    "/grade",
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +58,12 @@ def test_every_operation_keeps_its_promise(live, method, path):
 
     @given(case=schema[path][method].as_strategy())
     @settings(
-        max_examples=16, deadline=None, derandomize=True, phases=[Phase.explicit, Phase.generate],
+        max_examples=16,
+        deadline=None,
+        derandomize=True,
+        phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
+    )
     def ask(case):
         number = next(turn)
         for name, existing in (("assignment", "hw0"), ("problem", "add")):

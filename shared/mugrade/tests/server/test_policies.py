@@ -46,10 +46,15 @@ def test_window_states_and_grace():
     w = window(DUE - DAY, DUE, None, None, LATE)
     minute = dt.timedelta(minutes=1)
     moments = {
-        DUE - 2 * DAY: ("not_open", 0), DUE - minute: ("open", 0), DUE + 15 * minute: ("open", 0),
-        DUE + 16 * minute: ("late", 1), DUE + DAY: ("late", 1), DUE + DAY + minute: ("late", 2),
-        DUE + 7 * DAY: ("late", 7), DUE + 7 * DAY + 16 * minute: ("closed", 8),
-    }  # fmt: skip
+        DUE - 2 * DAY: ("not_open", 0),
+        DUE - minute: ("open", 0),
+        DUE + 15 * minute: ("open", 0),
+        DUE + 16 * minute: ("late", 1),
+        DUE + DAY: ("late", 1),
+        DUE + DAY + minute: ("late", 2),
+        DUE + 7 * DAY: ("late", 7),
+        DUE + 7 * DAY + 16 * minute: ("closed", 8),
+    }
     assert {m: (w.state(m), w.late_days(m)) for m in moments} == moments
 
 
@@ -140,10 +145,13 @@ def test_an_override_stands_above_attempts():
 tries_strategy = st.lists(
     st.builds(
         lambda p, total, part, days: attempt(p, min(part, total), total, days),
-        st.sampled_from("pq"), st.integers(1, 5), st.integers(0, 5), st.floats(-3, 9, allow_nan=False),
+        st.sampled_from("pq"),
+        st.integers(1, 5),
+        st.integers(0, 5),
+        st.floats(-3, 9, allow_nan=False),
     ),
     max_size=8,
-)  # fmt: skip
+)
 
 
 @given(tries_strategy, st.integers(0, 3), st.data())

@@ -43,9 +43,12 @@ BODIES = {
     "/api/v1/projects/{group}/decision": {"accept": True},
     "/api/v1/projects/{group}/grade": {"marks": {"idea": 1, "result": 1}},
 }
-OTHER_COURSE = COURSE.replace('id = "demo"', 'id = "other"').replace("demo-code", "other-code").replace(
-    '"hw0"', '"xw0"'
-).replace('"hw1"', '"xw1"')  # fmt: skip
+OTHER_COURSE = (
+    COURSE.replace('id = "demo"', 'id = "other"')
+    .replace("demo-code", "other-code")
+    .replace('"hw0"', '"xw0"')
+    .replace('"hw1"', '"xw1"')
+)
 
 
 def call(person: Person, method, route, body="own", **names):
@@ -68,10 +71,16 @@ def objects(request, tmp_path_factory):
     attempt = lite.student.attempt("hw0/add", 1).json()["id"]
     lite.student.post("/project/group")
     group = lite.student.post("/project/invitations", {"email": lite.person("mate").account.email})
-    yield lite, {
-        "assignment": "hw0", "problem": "add", "attempt": attempt, "group": group.json()["id"],
-        "certificate": "c_0000000000000000",
-    }  # fmt: skip
+    yield (
+        lite,
+        {
+            "assignment": "hw0",
+            "problem": "add",
+            "attempt": attempt,
+            "group": group.json()["id"],
+            "certificate": "c_0000000000000000",
+        },
+    )
     lite.close()
 
 
@@ -112,8 +121,10 @@ def test_lists_hold_only_the_own_course_and_the_own_attempts(objects):
     foreign = lite.person("foreign", "instructor", course="other")
     assert foreign.get("/grades").json()["students"] == []
     assert {p["email"] for p in foreign.get("/roster").json()["people"]} == {
-        "foreign@example.org", "teacher@example.org", "grader@example.org",
-    }  # fmt: skip
+        "foreign@example.org",
+        "teacher@example.org",
+        "grader@example.org",
+    }
     assert foreign.get("/projects").json()["groups"] == []
     assert all("demo" not in json.dumps(e) for e in foreign.get("/audit").json()["entries"])
     stranger = lite.person("stranger")
@@ -222,9 +233,11 @@ HOSTILE = {
 def test_hostile_attempts_are_4xx(lite, name):
     lite.staff.publish("hw0/add", [1])
     answer = lite.student.call(
-        "POST", "/assignments/hw0/problems/add/attempts", content=HOSTILE[name],
+        "POST",
+        "/assignments/hw0/problems/add/attempts",
+        content=HOSTILE[name],
         headers={"Content-Type": "application/json"},
-    )  # fmt: skip
+    )
     assert 400 <= answer.status_code < 500, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert len(answer.content) < 5000, "an error must not echo its cause"
@@ -242,9 +255,11 @@ def test_nul_in_a_submitted_string_is_a_value_like_any_other(server):
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
 def test_compressed_bodies_are_not_unpacked(lite, encoding):
     answer = lite.student.call(
-        "POST", "/assignments/hw0/problems/add/attempts", content=b"\x1f\x8b" + b"\0" * 100,
+        "POST",
+        "/assignments/hw0/problems/add/attempts",
+        content=b"\x1f\x8b" + b"\0" * 100,
         headers={"Content-Type": "application/json", "Content-Encoding": encoding},
-    )  # fmt: skip
+    )
     assert answer.status_code == 400
 
 

@@ -318,8 +318,10 @@ def _run(settings: Settings, listening: socket.socket, workers: int) -> None:
         "access_log": False,  # uvicorn's would log query strings, where legacy keys are
         "log_config": LOGGING,
         "timeout_worker_healthcheck": 60,  # a worker that starts on a busy machine is not hung
-        "server_header": False, "timeout_keep_alive": 30, "proxy_headers": False,
-    }  # fmt: skip
+        "server_header": False,
+        "timeout_keep_alive": 30,
+        "proxy_headers": False,
+    }
     if workers == 1:
         config = uvicorn.Config(create_app(settings), **options)
         uvicorn.Server(config).run(sockets=[listening])
@@ -330,8 +332,13 @@ def _run(settings: Settings, listening: socket.socket, workers: int) -> None:
     with tempfile.TemporaryDirectory(prefix="mugrade-metrics-") as folder:
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
         uvicorn.run(
-            "mugrade.server.app:create_app", factory=True, workers=workers, host=host, port=port, **options
-        )  # fmt: skip
+            "mugrade.server.app:create_app",
+            factory=True,
+            workers=workers,
+            host=host,
+            port=port,
+            **options,
+        )
 
 
 def _as_environment(settings: Settings) -> dict[str, str]:

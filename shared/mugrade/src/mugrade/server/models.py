@@ -121,7 +121,7 @@ class Token(Base):
     id: Mapped[str] = mapped_column(String(24), unique=True, default=lambda: new_id("t"))
     account_pk: Mapped[int] = mapped_column(ForeignKey("account.pk"), index=True)
     name: Mapped[str] = mapped_column(String(80))
-    hint: Mapped[str] = mapped_column(String(16))  # its first characters, to recognise it by
+    hint: Mapped[str] = mapped_column(String(16))  # its first characters, to recognize it by
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     scopes: Mapped[list[Any]]
     created_at: Mapped[dt.datetime]

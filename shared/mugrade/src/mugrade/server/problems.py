@@ -31,8 +31,17 @@ TITLES = {
     500: "Server error",
     503: "Unavailable",
 }
-CODES = {400: "invalid", 401: "bad_token", 403: "forbidden", 404: "not_found", 405: "invalid",
-         410: "gone", 413: "too_large", 422: "invalid", 429: "rate_limited"}  # fmt: skip
+CODES = {
+    400: "invalid",
+    401: "bad_token",
+    403: "forbidden",
+    404: "not_found",
+    405: "invalid",
+    410: "gone",
+    413: "too_large",
+    422: "invalid",
+    429: "rate_limited",
+}
 log = logging.getLogger("mugrade")
 
 

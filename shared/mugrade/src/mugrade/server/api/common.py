@@ -37,9 +37,12 @@ def make_router(*, open_routes: bool = False, tags: list[str] | None = None) -> 
     responses[422]["model"] = ProblemDocument
     dependencies = [] if open_routes else [Security(_BEARER)]
     return APIRouter(
-        prefix="/api/v1", route_class=StrictRoute, responses=responses, dependencies=dependencies,
+        prefix="/api/v1",
+        route_class=StrictRoute,
+        responses=responses,
+        dependencies=dependencies,
         tags=list(tags or []),
-    )  # fmt: skip
+    )
 
 
 def _actor(request: Request) -> Actor:

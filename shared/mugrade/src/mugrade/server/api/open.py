@@ -32,9 +32,11 @@ def meta(request: Request) -> schemas.Meta:
     with state.database.read() as session:
         receipt_keys = [schemas.ReceiptKey(**key) for key in keys.public_keys(session)]
     return schemas.Meta(
-        version=mugrade.__version__, time=state.clock(), web=state.settings.web_address(),
+        version=mugrade.__version__,
+        time=state.clock(),
+        web=state.settings.web_address(),
         receipt_keys=receipt_keys,
-    )  # fmt: skip
+    )
 
 
 @router.post("/device/code")
@@ -47,10 +49,13 @@ def device_code(request: Request, body: schemas.DeviceCodeIn) -> schemas.DeviceC
         started = devices.start(session, state.clock(), body.client)
     page = state.settings.web_address() + "device"
     return schemas.DeviceCode(
-        device_code=started.device_code, user_code=started.user_code, verification_uri=page,
+        device_code=started.device_code,
+        user_code=started.user_code,
+        verification_uri=page,
         verification_uri_complete=f"{page}?{urlencode({'code': started.user_code})}",
-        interval=devices.INTERVAL_SECONDS, expires_in=int(devices.LIFETIME.total_seconds()),
-    )  # fmt: skip
+        interval=devices.INTERVAL_SECONDS,
+        expires_in=int(devices.LIFETIME.total_seconds()),
+    )
 
 
 @router.post("/device/token")
@@ -64,10 +69,13 @@ def device_token(request: Request, body: schemas.DeviceTokenIn) -> schemas.Devic
             token, account = outcome
             course = next(c for c in courses(session) if c.pk == account.course_pk)
             me = schemas.Me(
-                id=account.id, name=account.name, email=account.email, role=account.role,  # type: ignore[arg-type]
+                id=account.id,
+                name=account.name,
+                email=account.email,
+                role=account.role,  # type: ignore[arg-type]
                 scopes=sorted(ROLE_SCOPES[account.role]),
                 course=schemas.CourseOut(id=course.id, title=course.title),
-            )  # fmt: skip
+            )
             return schemas.DeviceToken(token=token, account=me)
     raise ProblemError(400, outcome, _WAITING[outcome])
 

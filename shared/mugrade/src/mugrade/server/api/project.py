@@ -17,10 +17,18 @@ router = make_router(tags=["project"])
 def group_out(group: groups.Group) -> schemas.GroupOut:
     row = group.row
     return schemas.GroupOut(
-        id=row.id, state=row.state, title=row.title, proposal=row.proposal, report=row.report,  # type: ignore[arg-type]
-        feedback=row.feedback, marks=row.marks, grade=row.grade,
-        members=[schemas.MemberOut(id=m.id, name=m.name, confirmed=m.confirmed) for m in group.members],
-    )  # fmt: skip
+        id=row.id,
+        state=row.state,
+        title=row.title,
+        proposal=row.proposal,
+        report=row.report,  # type: ignore[arg-type]
+        feedback=row.feedback,
+        marks=row.marks,
+        grade=row.grade,
+        members=[
+            schemas.MemberOut(id=m.id, name=m.name, confirmed=m.confirmed) for m in group.members
+        ],
+    )
 
 
 def _students_only(actor: Actor) -> None:
@@ -39,9 +47,10 @@ def get_project(request: Request, actor: ActorHere) -> schemas.Project:
         invited = groups.invitations(session, actor.pk)
         rubric = courses.view(session, actor.course_pk).rubric
     return schemas.Project(
-        group=group_out(group) if group else None, invitations=[group_out(g) for g in invited],
+        group=group_out(group) if group else None,
+        invitations=[group_out(g) for g in invited],
         rubric=list(rubric),
-    )  # fmt: skip
+    )
 
 
 @router.post("/project/group", status_code=201)

@@ -32,9 +32,13 @@ def publish(
     with state.database.write() as session:
         done = publishing.publish(session, state.clock(), actor, assignment, problem, body)
     return schemas.RevisionOut(
-        revision=done.revision, cases=done.cases, variants=done.variants, unchanged=done.unchanged,
-        warnings=done.warnings, regraded=schemas.Regraded(attempts=done.attempts, changed=done.changed),
-    )  # fmt: skip
+        revision=done.revision,
+        cases=done.cases,
+        variants=done.variants,
+        unchanged=done.unchanged,
+        warnings=done.warnings,
+        regraded=schemas.Regraded(attempts=done.attempts, changed=done.changed),
+    )
 
 
 @router.post("/assignments/{assignment}/problems/{problem}/regrade")
@@ -56,16 +60,26 @@ def regrade(
     block = state.database.read if body.dry_run else state.database.write
     with block() as session:
         outcome = regrading.regrade(
-            session, state.clock(), actor, assignment, problem, dry_run=body.dry_run,
-            tolerance=body.tolerance.changes() if body.tolerance else None, case_tolerances=cases,
-        )  # fmt: skip
+            session,
+            state.clock(),
+            actor,
+            assignment,
+            problem,
+            dry_run=body.dry_run,
+            tolerance=body.tolerance.changes() if body.tolerance else None,
+            case_tolerances=cases,
+        )
     students = [
         schemas.RegradedStudent(id=i, name=n, before=b, after=a) for i, n, b, a in outcome.students
     ]
     return schemas.RegradeOut(
-        attempts=outcome.attempts, changed=outcome.changed, up=outcome.up, down=outcome.down,
-        skipped=outcome.skipped, students=students,
-    )  # fmt: skip
+        attempts=outcome.attempts,
+        changed=outcome.changed,
+        up=outcome.up,
+        down=outcome.down,
+        skipped=outcome.skipped,
+        students=students,
+    )
 
 
 @router.get("/grades")
@@ -115,9 +129,11 @@ def import_roster(
     with state.database.write() as session:
         change = roster.import_csv(session, state.clock(), actor, body.csv, dry_run=body.dry_run)
     return schemas.RosterChange(
-        added=change.added, changed=change.changed, unchanged=change.unchanged,
+        added=change.added,
+        changed=change.changed,
+        unchanged=change.unchanged,
         errors=[schemas.LineError(line=line, detail=detail) for line, detail in change.errors],
-    )  # fmt: skip
+    )
 
 
 @router.post("/extensions")
@@ -127,9 +143,15 @@ def extend(request: Request, actor: ActorHere, body: schemas.ExtensionIn) -> sch
     state = request.app.state
     with state.database.write() as session:
         due = grades.extend(
-            session, state.clock(), actor, student=body.student, assignment_id=body.assignment,
-            days=body.days, until=body.until, reason=body.reason,
-        )  # fmt: skip
+            session,
+            state.clock(),
+            actor,
+            student=body.student,
+            assignment_id=body.assignment,
+            days=body.days,
+            until=body.until,
+            reason=body.reason,
+        )
     return schemas.ExtensionOut(due_at=due)
 
 
@@ -140,9 +162,15 @@ def override(request: Request, actor: ActorHere, body: schemas.OverrideIn) -> sc
     state = request.app.state
     with state.database.write() as session:
         score = grades.override(
-            session, state.clock(), actor, student=body.student, assignment_id=body.assignment,
-            problem_id=body.problem, points=body.points, reason=body.reason,
-        )  # fmt: skip
+            session,
+            state.clock(),
+            actor,
+            student=body.student,
+            assignment_id=body.assignment,
+            problem_id=body.problem,
+            points=body.points,
+            reason=body.reason,
+        )
     return schemas.OverrideOut(score=score)
 
 

@@ -27,9 +27,13 @@ router = make_router(tags=["student"])
 def me(actor: ActorHere) -> schemas.Me:
     """The account that the token belongs to."""
     return schemas.Me(
-        id=actor.id, name=actor.name, email=actor.email, role=actor.role,  # type: ignore[arg-type]
-        scopes=sorted(actor.scopes), course=schemas.CourseOut(id=actor.course_id, title=actor.course_title),
-    )  # fmt: skip
+        id=actor.id,
+        name=actor.name,
+        email=actor.email,
+        role=actor.role,  # type: ignore[arg-type]
+        scopes=sorted(actor.scopes),
+        course=schemas.CourseOut(id=actor.course_id, title=actor.course_title),
+    )
 
 
 @router.delete("/me/token", status_code=204)
@@ -72,11 +76,15 @@ def claim_certificate(request: Request, actor: ActorHere) -> schemas.Certificate
 def certificate_out(request: Request, held: certificates.Held) -> schemas.CertificateOut:
     row, web = held.certificate, request.app.state.settings.web_address()
     return schemas.CertificateOut(
-        earned=held.standing.earned, average=held.standing.average, needed=held.standing.needed,
-        project_done=held.standing.project_done, missing=list(held.standing.missing),
-        id=row.id if row else None, verify=f"{web}certificates/{row.id}" if row else None,
+        earned=held.standing.earned,
+        average=held.standing.average,
+        needed=held.standing.needed,
+        project_done=held.standing.project_done,
+        missing=list(held.standing.missing),
+        id=row.id if row else None,
+        verify=f"{web}certificates/{row.id}" if row else None,
         signed=row.signed if row else None,
-    )  # fmt: skip
+    )
 
 
 @router.get("/assignments")
@@ -107,12 +115,20 @@ def assignment_out(
     actor: accounts.Actor, now: Any, view: overview.AssignmentStatus, problems: bool
 ) -> schemas.AssignmentOut:
     return schemas.AssignmentOut(
-        id=view.assignment.id, title=view.assignment.title, account=actor.id, now=now,
-        opens_at=view.window.opens_at, due_at=view.window.due_at, cutoff_at=view.window.cutoff_at,
-        state=view.state, score=view.result.score, points=view.result.points,  # type: ignore[arg-type]
-        late_days_left=view.late_days_left, late_penalty_percent=number(view.penalty_now),
+        id=view.assignment.id,
+        title=view.assignment.title,
+        account=actor.id,
+        now=now,
+        opens_at=view.window.opens_at,
+        due_at=view.window.due_at,
+        cutoff_at=view.window.cutoff_at,
+        state=view.state,
+        score=view.result.score,
+        points=view.result.points,  # type: ignore[arg-type]
+        late_days_left=view.late_days_left,
+        late_penalty_percent=number(view.penalty_now),
         problems=[problem_out(actor, now, p) for p in view.problems] if problems else None,
-    )  # fmt: skip
+    )
 
 
 def problem_out(
@@ -120,14 +136,27 @@ def problem_out(
 ) -> schemas.ProblemOut:
     problem, revision = status.problem, status.problem.revision
     return schemas.ProblemOut(
-        id=problem.id, title=problem.title, points=problem.points, published=revision is not None,
-        revision=revision.number if revision else None, variant=status.variant, seed=status.seed,
-        cases=list(revision.labels) if revision else [], requires=problem.requires, speed=problem.speed,
-        attempts=status.attempts, tries_left=status.allowance.tries_left,
-        retry_after=status.retry_after(now), best=best_out(status.result), score=status.result.score,
-        overridden=status.result.overridden, pool=problem.pool if actor.is_staff else None,
-        tolerance=schemas.Tolerance.model_validate(vars(problem.tolerance)) if actor.is_staff else None,
-    )  # fmt: skip
+        id=problem.id,
+        title=problem.title,
+        points=problem.points,
+        published=revision is not None,
+        revision=revision.number if revision else None,
+        variant=status.variant,
+        seed=status.seed,
+        cases=list(revision.labels) if revision else [],
+        requires=problem.requires,
+        speed=problem.speed,
+        attempts=status.attempts,
+        tries_left=status.allowance.tries_left,
+        retry_after=status.retry_after(now),
+        best=best_out(status.result),
+        score=status.result.score,
+        overridden=status.result.overridden,
+        pool=problem.pool if actor.is_staff else None,
+        tolerance=schemas.Tolerance.model_validate(vars(problem.tolerance))
+        if actor.is_staff
+        else None,
+    )
 
 
 def best_out(result: Any) -> schemas.Best | None:
@@ -204,24 +233,41 @@ def attempt_out(report: attempts.Report) -> schemas.AttemptOut:
     result = report.standing.results[report.place.assignment.id]
     task = report.standing.tasks[report.place.assignment.id]
     return schemas.AttemptOut(
-        id=report.id, assignment=report.place.assignment.id, problem=report.place.problem.id,
-        revision=report.revision, variant=report.variant, at=report.at, cases=cases_out(report),
-        correct=report.correct, total=len(report.verdicts), score=report.score,
-        points=report.place.problem.points, best=best_out(result.problems[report.place.problem.id]),
-        late_days=report.late_days, penalty_percent=number(report.penalty_percent),
-        tries_left=report.tries_left, assignment_score=result.score, assignment_points=result.points,
-        due_at=task.window.due_at, error=report.error, receipt=report.receipt,
-    )  # fmt: skip
+        id=report.id,
+        assignment=report.place.assignment.id,
+        problem=report.place.problem.id,
+        revision=report.revision,
+        variant=report.variant,
+        at=report.at,
+        cases=cases_out(report),
+        correct=report.correct,
+        total=len(report.verdicts),
+        score=report.score,
+        points=report.place.problem.points,
+        best=best_out(result.problems[report.place.problem.id]),
+        late_days=report.late_days,
+        penalty_percent=number(report.penalty_percent),
+        tries_left=report.tries_left,
+        assignment_score=result.score,
+        assignment_points=result.points,
+        due_at=task.window.due_at,
+        error=report.error,
+        receipt=report.receipt,
+    )
 
 
 def cases_out(report: attempts.Report) -> list[schemas.CaseOut]:
     return [
         schemas.CaseOut(
-            index=index, label=label, correct=verdict.correct, kind=verdict.kind,
-            submitted_shape=_listed(verdict.submitted_shape), expected_shape=_listed(verdict.expected_shape),
+            index=index,
+            label=label,
+            correct=verdict.correct,
+            kind=verdict.kind,
+            submitted_shape=_listed(verdict.submitted_shape),
+            expected_shape=_listed(verdict.expected_shape),
         )
         for index, (label, verdict) in enumerate(zip(report.labels, report.verdicts))
-    ]  # fmt: skip
+    ]
 
 
 def _listed(shape: tuple[int, ...] | None) -> list[int] | None:
@@ -242,10 +288,19 @@ def list_attempts(
 
 def summary_out(report: attempts.Report) -> schemas.AttemptSummary:
     return schemas.AttemptSummary(
-        id=report.id, revision=report.revision, variant=report.variant, at=report.at,
-        cases=cases_out(report), correct=report.correct, total=len(report.verdicts), score=report.score,
-        late_days=report.late_days, error=report.error, origin=report.origin, receipt=report.receipt,
-    )  # fmt: skip
+        id=report.id,
+        revision=report.revision,
+        variant=report.variant,
+        at=report.at,
+        cases=cases_out(report),
+        correct=report.correct,
+        total=len(report.verdicts),
+        score=report.score,
+        late_days=report.late_days,
+        error=report.error,
+        origin=report.origin,
+        receipt=report.receipt,
+    )
 
 
 @router.get("/attempts/{attempt}")

@@ -114,9 +114,15 @@ def _keys_page(request: Request, status: int = 200, **context: Any) -> Response:
         sessions = accounts.sessions(session, state.clock(), actor.pk)
         account = accounts.account_of(session, actor)
     return page(
-        request, "keys.html", status, tokens=tokens, sessions=sessions, account=account,
-        new_key=context.pop("new_key", None), **context,
-    )  # fmt: skip
+        request,
+        "keys.html",
+        status,
+        tokens=tokens,
+        sessions=sessions,
+        account=account,
+        new_key=context.pop("new_key", None),
+        **context,
+    )
 
 
 @router.post("/keys")

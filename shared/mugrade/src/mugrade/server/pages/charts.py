@@ -48,7 +48,18 @@ def qr_code(text: str, title: str) -> Markup:
     """
     out: Any = io.BytesIO()
     segno.make(text, error="m").save(
-        out, kind="svg", scale=4, border=4, dark="#000", light="#fff", xmldecl=False, svgns=True,
-        title=title, svgclass="qr", omitsize=True, lineclass=None, nl=False,
-    )  # fmt: skip
+        out,
+        kind="svg",
+        scale=4,
+        border=4,
+        dark="#000",
+        light="#fff",
+        xmldecl=False,
+        svgns=True,
+        title=title,
+        svgclass="qr",
+        omitsize=True,
+        lineclass=None,
+        nl=False,
+    )
     return Markup(out.getvalue().decode("utf-8"))

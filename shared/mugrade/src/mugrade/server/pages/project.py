@@ -28,9 +28,16 @@ def _project_page(request: Request, status: int = 200, error: str | None = None)
         invitations = groups.invitations(session, actor.pk)
         rubric = courses.view(session, actor.course_pk, actor.course_version).rubric
     return page(
-        request, "project.html", status, group=group, invitations=invitations, rubric=rubric,
-        error=error, smallest=groups.MIN_MEMBERS, largest=groups.MAX_MEMBERS,
-    )  # fmt: skip
+        request,
+        "project.html",
+        status,
+        group=group,
+        invitations=invitations,
+        rubric=rubric,
+        error=error,
+        smallest=groups.MIN_MEMBERS,
+        largest=groups.MAX_MEMBERS,
+    )
 
 
 def _change(request: Request, done: str, change: Callable[..., Any]) -> Response:

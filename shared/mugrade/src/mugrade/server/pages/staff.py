@@ -44,13 +44,20 @@ def home(request: Request) -> Response:
             if g.row.state in ("proposed", "submitted")
         ]
         people = roster.people(session, actor.course_pk)
-    chart = charts.bars([(f"{day:%d %b}", count) for day, count in days],
-                        f"Attempts a day in the last {DAYS} days")  # fmt: skip
+    chart = charts.bars(
+        [(f"{day:%d %b}", count) for day, count in days], f"Attempts a day in the last {DAYS} days"
+    )
     return page(
-        request, "staff_home.html", course=course, days=days, chart=chart, problems=problems,
-        hardest=statistics.hardest_cases(problems), waiting=waiting,
+        request,
+        "staff_home.html",
+        course=course,
+        days=days,
+        chart=chart,
+        problems=problems,
+        hardest=statistics.hardest_cases(problems),
+        waiting=waiting,
         students=sum(p.role == "student" for p in people),
-    )  # fmt: skip
+    )
 
 
 @router.post("/staff/code")
@@ -140,9 +147,20 @@ def _student_page(
     places = {p.pk: f"{a.id}/{p.id}" for a in course.assignments for p in a.problems}
     names = {a.pk: a.id for a in course.assignments}
     return page(
-        request, "staff_student.html", status, person=person, course=course, state=state, held=held,
-        reports=reports, extensions=extensions, overrides=overrides, places=places, names=names, error=error,
-    )  # fmt: skip
+        request,
+        "staff_student.html",
+        status,
+        person=person,
+        course=course,
+        state=state,
+        held=held,
+        reports=reports,
+        extensions=extensions,
+        overrides=overrides,
+        places=places,
+        names=names,
+        error=error,
+    )
 
 
 def _recent(session: Session, course: courses.CourseView, person: Any, limit: int = 50) -> list:
@@ -163,9 +181,15 @@ def extend(request: Request, account_id: str) -> Response:
         with state.database.write() as session:
             person = accounts.find(session, actor.course_pk, account_id)
             grades.extend(
-                session, state.clock(), actor, student=person.id, assignment_id=form.get("homework"),
-                days=whole_number(form.get("days"), "days", 365), until=None, reason=form.get("reason"),
-            )  # fmt: skip
+                session,
+                state.clock(),
+                actor,
+                student=person.id,
+                assignment_id=form.get("homework"),
+                days=whole_number(form.get("days"), "days", 365),
+                until=None,
+                reason=form.get("reason"),
+            )
     except ProblemError as error:
         return _student_page(request, account_id, error.status_code, str(error.detail))
     return redirect(f"/staff/students/{account_id}?done=extended")
@@ -181,9 +205,15 @@ def override(request: Request, account_id: str) -> Response:
         with state.database.write() as session:
             person = accounts.find(session, actor.course_pk, account_id)
             grades.override(
-                session, state.clock(), actor, student=person.id, assignment_id=homework,
-                problem_id=problem, points=points, reason=form.get("reason"),
-            )  # fmt: skip
+                session,
+                state.clock(),
+                actor,
+                student=person.id,
+                assignment_id=homework,
+                problem_id=problem,
+                points=points,
+                reason=form.get("reason"),
+            )
     except ProblemError as error:
         return _student_page(request, account_id, error.status_code, str(error.detail))
     return redirect(f"/staff/students/{account_id}?done=override")
@@ -239,9 +269,13 @@ def decide(request: Request, group_id: str) -> Response:
     try:
         with state.database.write() as session:
             groups.decide(
-                session, state.clock(), request.state.actor, group_id,
-                accept=form.get("answer") == "accept", feedback=form.get("feedback"),
-            )  # fmt: skip
+                session,
+                state.clock(),
+                request.state.actor,
+                group_id,
+                accept=form.get("answer") == "accept",
+                feedback=form.get("feedback"),
+            )
     except ProblemError as error:
         return _project_page(request, group_id, error.status_code, str(error.detail))
     return redirect(f"/staff/projects/{group_id}?done=decided")
@@ -259,9 +293,13 @@ def grade_project(request: Request, group_id: str) -> Response:
         }
         with state.database.write() as session:
             groups.grade(
-                session, state.clock(), request.state.actor, group_id, marks=marks,
+                session,
+                state.clock(),
+                request.state.actor,
+                group_id,
+                marks=marks,
                 feedback=form.get("feedback"),
-            )  # fmt: skip
+            )
     except ProblemError as error:
         return _project_page(request, group_id, error.status_code, str(error.detail))
     return redirect(f"/staff/projects/{group_id}?done=graded")

@@ -34,9 +34,15 @@ def _problem_page(
     current = vars(view.revision.tolerance if view.revision else view.tolerance)
     shown = {"outcome": None, "given": {**current, "cases": ""}, **context}
     return page(
-        request, "staff_problem.html", status, assignment=assignment, problem=view, history=history,
-        counts=counts, **shown,
-    )  # fmt: skip
+        request,
+        "staff_problem.html",
+        status,
+        assignment=assignment,
+        problem=view,
+        history=history,
+        counts=counts,
+        **shown,
+    )
 
 
 @router.post("/staff/problems/{assignment}/{problem}/tolerance")
@@ -54,9 +60,14 @@ def change_tolerance(request: Request, assignment: str, problem: str) -> Respons
         }
         with state.database.write() as session:
             outcome = regrading.regrade(
-                session, state.clock(), actor, assignment, problem, dry_run=not applying,
+                session,
+                state.clock(),
+                actor,
+                assignment,
+                problem,
+                dry_run=not applying,
                 tolerance=tolerance,
-            )  # fmt: skip
+            )
     except ProblemError as error:
         return _answer(
             request, assignment, problem, error.status_code, error=str(error.detail), given=given

@@ -133,9 +133,14 @@ def cookie_name(request: Request) -> str:
 def signed_in(request: Request, cookie: str, target: str) -> Response:
     response = redirect(target)
     response.set_cookie(
-        cookie_name(request), cookie, max_age=COOKIE_DAYS * 86400, path="/", httponly=True,
-        samesite="lax", secure=is_https(request),
-    )  # fmt: skip
+        cookie_name(request),
+        cookie,
+        max_age=COOKIE_DAYS * 86400,
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=is_https(request),
+    )
     return response
 
 
@@ -184,9 +189,12 @@ class Form:
 def _environment() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     made = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True,
+        loader=loader,
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
         lstrip_blocks=True,
-    )  # fmt: skip
+    )
     made.filters.update(
         number=number, distance=distance, percent=_percent, pretty=_pretty, browser=_browser
     )
@@ -207,8 +215,14 @@ def _browser(agent: str) -> str:
         "Chrome": "Chrome",
         "Safari": "Safari",
     }
-    systems = {"Android": "Android", "iPhone": "iPhone", "iPad": "iPad", "Windows": "Windows",
-               "Mac OS": "macOS", "Linux": "Linux"}  # fmt: skip
+    systems = {
+        "Android": "Android",
+        "iPhone": "iPhone",
+        "iPad": "iPad",
+        "Windows": "Windows",
+        "Mac OS": "macOS",
+        "Linux": "Linux",
+    }
     name = next((shown for mark, shown in names.items() if f"{mark}/" in agent), None)
     system = next((shown for mark, shown in systems.items() if mark in agent), None)
     return f"{name} on {system}" if name and system else agent or "unknown"
@@ -311,8 +325,11 @@ def error_page(request: Request, error: HTTPException) -> Response:
     if document["detail"] == "Not Found":  # Starlette's own words for an unknown address
         document["detail"] = "There is no page at this address."
     response = page(
-        request, "error.html", error.status_code, document=document,
+        request,
+        "error.html",
+        error.status_code,
+        document=document,
         advice=ADVICE.get(error.status_code, ADVICE[500]),
-    )  # fmt: skip
+    )
     response.headers.update(error.headers or {})
     return response

@@ -235,9 +235,15 @@ def set_role(
     before = {"role": account.role, "active": account.active}
     account.role, account.active = role, active
     audit.record(
-        session, now, actor=actor.email, action="role", object=account.email, course_pk=account.course_pk,
-        before=before, after={"role": role, "active": active},
-    )  # fmt: skip
+        session,
+        now,
+        actor=actor.email,
+        action="role",
+        object=account.email,
+        course_pk=account.course_pk,
+        before=before,
+        after={"role": role, "active": active},
+    )
 
 
 def set_pseudonym(session: Session, account: Account, pseudonym: str | None) -> None:
@@ -281,16 +287,33 @@ def issue_token(
     session.add(token)
     session.flush()
     audit.record(
-        session, now, actor=account.email, action="token", object=token.id, course_pk=account.course_pk,
-        name=token.name, scopes=chosen,
-    )  # fmt: skip
+        session,
+        now,
+        actor=account.email,
+        action="token",
+        object=token.id,
+        course_pk=account.course_pk,
+        name=token.name,
+        scopes=chosen,
+    )
     return text, token
 
 
-_ACTOR = select(
-    Account.pk, Account.id, Account.email, Account.name, Account.role,
-    Account.course_pk, Course.id.label("course_id"), Course.title, Course.version,
-).join(Course, Course.pk == Account.course_pk).where(Account.active)  # fmt: skip
+_ACTOR = (
+    select(
+        Account.pk,
+        Account.id,
+        Account.email,
+        Account.name,
+        Account.role,
+        Account.course_pk,
+        Course.id.label("course_id"),
+        Course.title,
+        Course.version,
+    )
+    .join(Course, Course.pk == Account.course_pk)
+    .where(Account.active)
+)
 
 
 _BY_TOKEN = (
@@ -316,10 +339,18 @@ def authenticate(session: Session, text: str, now: dt.datetime) -> Actor:
 
 def _actor(row: Any, scopes: frozenset[str], **extra: int) -> Actor:
     return Actor(
-        pk=row.pk, id=row.id, email=row.email, name=row.name, role=row.role, scopes=scopes,
-        course_pk=row.course_pk, course_id=row.course_id, course_title=row.title,
-        course_version=row.version, **extra,
-    )  # fmt: skip
+        pk=row.pk,
+        id=row.id,
+        email=row.email,
+        name=row.name,
+        role=row.role,
+        scopes=scopes,
+        course_pk=row.course_pk,
+        course_id=row.course_id,
+        course_title=row.title,
+        course_version=row.version,
+        **extra,
+    )
 
 
 def tokens(session: Session, account_pk: int) -> list[Token]:
@@ -378,9 +409,13 @@ def _new_session(
 ) -> str:
     text = secrets.token_urlsafe(32)
     row = WebSession(
-        account_pk=account.pk, kind=kind, sha256=sha256(text), agent=agent[:120],
-        created_at=now, expires_at=now + life,
-    )  # fmt: skip
+        account_pk=account.pk,
+        kind=kind,
+        sha256=sha256(text),
+        agent=agent[:120],
+        created_at=now,
+        expires_at=now + life,
+    )
     session.add(row)
     session.flush()
     return text

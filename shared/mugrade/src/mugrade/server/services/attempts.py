@@ -190,14 +190,26 @@ def store(
     mine = _judged(before, place, new)
     receipt = keys.sign(session, _receipt(actor, graded, attempt_id, now, mine.score))
     values = {
-        "id": attempt_id, "account_pk": actor.pk, "problem_pk": place.problem.pk,
-        "revision_pk": place.revision.pk, "graded_pk": place.revision.pk, "variant": graded.variant,
-        "origin": "api", "created_at": now, "at": now, "idempotency_key": key, "digest": graded.digest,
-        "request_digest": graded.request_digest, "correct": new.correct, "total": new.total,
-        "verdicts": answers.to_json(graded.verdicts), "receipt": receipt,
+        "id": attempt_id,
+        "account_pk": actor.pk,
+        "problem_pk": place.problem.pk,
+        "revision_pk": place.revision.pk,
+        "graded_pk": place.revision.pk,
+        "variant": graded.variant,
+        "origin": "api",
+        "created_at": now,
+        "at": now,
+        "idempotency_key": key,
+        "digest": graded.digest,
+        "request_digest": graded.request_digest,
+        "correct": new.correct,
+        "total": new.total,
+        "verdicts": answers.to_json(graded.verdicts),
+        "receipt": receipt,
         "error": given.error.model_dump() if given.error else None,
-        "client": given.client, "environment": given.environment,
-    }  # fmt: skip
+        "client": given.client,
+        "environment": given.environment,
+    }
     pk = _insert(session, values)
     claim = {"attempt_pk": pk, "first": 0, "body": zlib.compress(graded.body, 1)}
     session.connection().execute(_NEW_CLAIM, claim)
@@ -206,10 +218,21 @@ def store(
         session.execute(insert(SourceBundle).values(attempt_pk=pk, body=answers.pack(bundle)))
     after = standing.derive(place.course, [*rows, SimpleNamespace(**values)], *decisions)
     return Report(
-        attempt_id, place, place.revision.number, graded.variant, now, place.revision.labels,
-        graded.verdicts, values["error"], receipt, mine.score, mine.late_days, mine.penalty_percent,
-        left, after,
-    )  # fmt: skip
+        attempt_id,
+        place,
+        place.revision.number,
+        graded.variant,
+        now,
+        place.revision.labels,
+        graded.verdicts,
+        values["error"],
+        receipt,
+        mine.score,
+        mine.late_days,
+        mine.penalty_percent,
+        left,
+        after,
+    )
 
 
 _NEW_ATTEMPT = insert(Attempt).returning(Attempt.pk)
@@ -284,10 +307,11 @@ def _check_window(
     if current == "late" and not accept_late:
         lost = state.penalty_now(name, now)
         raise ProblemError(
-            403, "late",
+            403,
+            "late",
             f"{name} was due at {_clock(window.due_at)}; an attempt now would lose {lost:f}%. "
             "Send it with --late if you want it to count.",
-        )  # fmt: skip
+        )
 
 
 def _clock(moment: dt.datetime | None) -> str:
@@ -327,9 +351,13 @@ def allowance(
         (r.created_at, r.correct == r.total) for r in reversed(rows) if r.problem_pk == problem.pk
     ]
     return policies.allowance(
-        recent, now, per_hour=settings.attempts_per_hour, free_misses=settings.misses_before_cooldown,
-        first_cooldown=settings.cooldown_seconds, cooldown_limit=settings.cooldown_limit_seconds,
-    )  # fmt: skip
+        recent,
+        now,
+        per_hour=settings.attempts_per_hour,
+        free_misses=settings.misses_before_cooldown,
+        first_cooldown=settings.cooldown_seconds,
+        cooldown_limit=settings.cooldown_limit_seconds,
+    )
 
 
 def _judged(
@@ -348,11 +376,19 @@ def _receipt(
 ) -> dict[str, Any]:
     place = graded.place
     return {
-        "course": place.course.id, "account": actor.id, "assignment": place.assignment.id,
-        "problem": place.problem.id, "attempt": attempt_id, "revision": place.revision.number,
-        "variant": graded.variant, "correct": graded.correct, "total": len(graded.verdicts),
-        "score": f"{score:f}", "at": utc_text(now), "digest": graded.digest,
-    }  # fmt: skip
+        "course": place.course.id,
+        "account": actor.id,
+        "assignment": place.assignment.id,
+        "problem": place.problem.id,
+        "attempt": attempt_id,
+        "revision": place.revision.number,
+        "variant": graded.variant,
+        "correct": graded.correct,
+        "total": len(graded.verdicts),
+        "score": f"{score:f}",
+        "at": utc_text(now),
+        "digest": graded.digest,
+    }
 
 
 def utc_text(moment: dt.datetime) -> str:
@@ -403,10 +439,23 @@ def report(
     revision = session.get_one(Revision, attempt.graded_pk)
     left = allowance(session, rows, place.problem, now).tries_left
     return Report(
-        attempt.id, place, revision.number, attempt.variant, attempt.at, tuple(revision.labels),
-        answers.from_json(attempt.verdicts), attempt.error, attempt.receipt, mine.score,
-        mine.late_days, mine.penalty_percent, left, state, replayed, attempt.origin,
-    )  # fmt: skip
+        attempt.id,
+        place,
+        revision.number,
+        attempt.variant,
+        attempt.at,
+        tuple(revision.labels),
+        answers.from_json(attempt.verdicts),
+        attempt.error,
+        attempt.receipt,
+        mine.score,
+        mine.late_days,
+        mine.penalty_percent,
+        left,
+        state,
+        replayed,
+        attempt.origin,
+    )
 
 
 def _as_try(attempt: Attempt, problem_id: str) -> policies.Try:
@@ -445,9 +494,21 @@ def history(
         mine = _judged(state, place, _as_try(attempt, problem_id))
         reports.append(
             Report(
-                attempt.id, place, number, attempt.variant, attempt.at, tuple(labels),
-                answers.from_json(attempt.verdicts), attempt.error, attempt.receipt, mine.score,
-                mine.late_days, mine.penalty_percent, 0, state, origin=attempt.origin,
+                attempt.id,
+                place,
+                number,
+                attempt.variant,
+                attempt.at,
+                tuple(labels),
+                answers.from_json(attempt.verdicts),
+                attempt.error,
+                attempt.receipt,
+                mine.score,
+                mine.late_days,
+                mine.penalty_percent,
+                0,
+                state,
+                origin=attempt.origin,
             )
-        )  # fmt: skip
+        )
     return reports

@@ -65,14 +65,22 @@ def issue(session: Session, now: dt.datetime, actor: accounts.Actor) -> Held:
     signed = keys.sign(
         session,
         {
-            "certificate": certificate_id, "course": actor.course_id, "title": actor.course_title,
-            "name": actor.name, "average": f"{held.standing.average:f}", "at": utc_text(now),
+            "certificate": certificate_id,
+            "course": actor.course_id,
+            "title": actor.course_title,
+            "name": actor.name,
+            "average": f"{held.standing.average:f}",
+            "at": utc_text(now),
         },
-    )  # fmt: skip
+    )
     row = Certificate(
-        id=certificate_id, account_pk=actor.pk, name=actor.name, average=held.standing.average,
-        signed=signed, issued_at=now,
-    )  # fmt: skip
+        id=certificate_id,
+        account_pk=actor.pk,
+        name=actor.name,
+        average=held.standing.average,
+        signed=signed,
+        issued_at=now,
+    )
     session.add(row)
     session.flush()
     audit.record(
@@ -110,6 +118,11 @@ def revoke(
         raise ProblemError(404, "not_found", f"{account.email} holds no certificate.")
     row.revoked_at = now
     audit.record(
-        session, now, actor=actor.email, action="certificate-revoked", object=row.id,
-        course_pk=actor.course_pk, reason=reason,
-    )  # fmt: skip
+        session,
+        now,
+        actor=actor.email,
+        action="certificate-revoked",
+        object=row.id,
+        course_pk=actor.course_pk,
+        reason=reason,
+    )

@@ -112,16 +112,25 @@ def _load(session: Session, course_pk: int) -> CourseView:
     problems: dict[int, list[ProblemView]] = {}
     revisions = _current_revisions(session, course_pk)
     rows = session.scalars(
-        select(Problem).join(Assignment, Assignment.pk == Problem.assignment_pk)
-        .where(Assignment.course_pk == course_pk).order_by(Problem.position, Problem.pk)
-    )  # fmt: skip
+        select(Problem)
+        .join(Assignment, Assignment.pk == Problem.assignment_pk)
+        .where(Assignment.course_pk == course_pk)
+        .order_by(Problem.position, Problem.pk)
+    )
     for row in rows:
         problems.setdefault(row.assignment_pk, []).append(
             ProblemView(
-                row.pk, row.id, row.title or row.id, row.points, row.pool, row.requires, row.speed,
-                Tolerance(**row.tolerance), revisions.get(row.current_pk or 0),
+                row.pk,
+                row.id,
+                row.title or row.id,
+                row.points,
+                row.pool,
+                row.requires,
+                row.speed,
+                Tolerance(**row.tolerance),
+                revisions.get(row.current_pk or 0),
             )
-        )  # fmt: skip
+        )
     assignments = session.scalars(
         select(Assignment)
         .where(Assignment.course_pk == course_pk)
@@ -140,9 +149,16 @@ def _load(session: Session, course_pk: int) -> CourseView:
         for a in assignments
     )
     return CourseView(
-        course.pk, course.id, course.title, course.code, course.timezone,
-        policies.policy_from(course.policy), tuple(course.rubric), course.version, views,
-    )  # fmt: skip
+        course.pk,
+        course.id,
+        course.title,
+        course.code,
+        course.timezone,
+        policies.policy_from(course.policy),
+        tuple(course.rubric),
+        course.version,
+        views,
+    )
 
 
 def _current_revisions(session: Session, course_pk: int) -> dict[int, RevisionView]:
@@ -164,9 +180,16 @@ def _current_revisions(session: Session, course_pk: int) -> dict[int, RevisionVi
 
 def revision_view(row: Revision, variants: tuple[tuple[int, int], ...]) -> RevisionView:
     return RevisionView(
-        row.pk, row.number, tuple(row.labels), Tolerance(**row.tolerance), row.case_tolerances,
-        row.sealed, variants, row.created_at, row.note,
-    )  # fmt: skip
+        row.pk,
+        row.number,
+        tuple(row.labels),
+        Tolerance(**row.tolerance),
+        row.case_tolerances,
+        row.sealed,
+        variants,
+        row.created_at,
+        row.note,
+    )
 
 
 def courses(session: Session) -> list[Course]:
@@ -212,9 +235,13 @@ def apply_file(session: Session, now: dt.datetime, file: CourseFile, *, actor: s
         _apply_person(session, now, course, person.email, person.name, person.role)
     changed(session, course.pk)
     audit.record(
-        session, now, actor=actor, action="course-made" if made else "course-changed",
-        object=course.id, course_pk=course.pk,
-    )  # fmt: skip
+        session,
+        now,
+        actor=actor,
+        action="course-made" if made else "course-changed",
+        object=course.id,
+        course_pk=course.pk,
+    )
     session.refresh(course)
     return course
 
@@ -262,21 +289,30 @@ def _apply_person(
 
 def outline(course: CourseView) -> CourseFile:
     """The course as a file without times, people and policy of lateness."""
-    return CourseFile.model_validate({
-        "course": {"id": course.id, "title": course.title, "timezone": course.timezone},
-        "certificate": vars(course.policy.certificate),
-        "assignment": [
-            {
-                "id": a.id, "title": a.title,
-                "problem": [
-                    {"id": p.id, "title": p.title, "points": p.points, "requires": p.requires,
-                     "speed": p.speed, "tolerance": vars(p.tolerance)}
-                    for p in a.problems
-                ],
-            }
-            for a in course.assignments
-        ],
-    })  # fmt: skip
+    return CourseFile.model_validate(
+        {
+            "course": {"id": course.id, "title": course.title, "timezone": course.timezone},
+            "certificate": vars(course.policy.certificate),
+            "assignment": [
+                {
+                    "id": a.id,
+                    "title": a.title,
+                    "problem": [
+                        {
+                            "id": p.id,
+                            "title": p.title,
+                            "points": p.points,
+                            "requires": p.requires,
+                            "speed": p.speed,
+                            "tolerance": vars(p.tolerance),
+                        }
+                        for p in a.problems
+                    ],
+                }
+                for a in course.assignments
+            ],
+        }
+    )
 
 
 def find_problem(session: Session, assignment_pk: int, problem_id: str) -> Problem | None:
@@ -291,9 +327,14 @@ def set_code(session: Session, now: dt.datetime, actor: accounts.Actor, code: st
     course.code = code
     changed(session, course.pk)
     audit.record(
-        session, now, actor=actor.email, action="sign-up-code", object=course.id, course_pk=course.pk,
+        session,
+        now,
+        actor=actor.email,
+        action="sign-up-code",
+        object=course.id,
+        course_pk=course.pk,
         open=code is not None,
-    )  # fmt: skip
+    )
 
 
 def set_times(
@@ -317,9 +358,16 @@ def set_times(
     row.opens_at, row.due_at, row.cutoff_at = opens_at, due_at, cutoff_at
     changed(session, actor.course_pk)
     audit.record(
-        session, now, actor=actor.email, action="times", object=assignment_id, course_pk=actor.course_pk,
-        opens_at=_iso(opens_at), due_at=_iso(due_at), cutoff_at=_iso(cutoff_at),
-    )  # fmt: skip
+        session,
+        now,
+        actor=actor.email,
+        action="times",
+        object=assignment_id,
+        course_pk=actor.course_pk,
+        opens_at=_iso(opens_at),
+        due_at=_iso(due_at),
+        cutoff_at=_iso(cutoff_at),
+    )
 
 
 def _iso(moment: dt.datetime | None) -> str | None:

@@ -31,10 +31,14 @@ def start(session: Session, now: dt.datetime, client: str) -> Started:
     user_code = f"{letters[:4]}-{letters[4:]}"
     session.add(
         DeviceLogin(
-            sha256=accounts.sha256(device_code), user_code=user_code, client=client or "terminal",
-            state="pending", created_at=now, expires_at=now + LIFETIME,
+            sha256=accounts.sha256(device_code),
+            user_code=user_code,
+            client=client or "terminal",
+            state="pending",
+            created_at=now,
+            expires_at=now + LIFETIME,
         )
-    )  # fmt: skip
+    )
     session.flush()
     return Started(device_code, user_code)
 

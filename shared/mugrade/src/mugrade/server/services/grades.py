@@ -45,9 +45,10 @@ def gradebook(session: Session, course_pk: int, assignment_id: str | None = None
     course = courses.view(session, course_pk)
     shown = (course.assignment(assignment_id),) if assignment_id else course.assignments
     people = session.scalars(
-        select(Account).where(Account.course_pk == course_pk, Account.role == "student")
+        select(Account)
+        .where(Account.course_pk == course_pk, Account.role == "student")
         .order_by(Account.name, Account.pk)
-    ).all()  # fmt: skip
+    ).all()
     pks = [person.pk for person in people]
     states = standing.of_everybody(session, course, pks)
     done = standing.project_done(session, pks)
@@ -59,11 +60,18 @@ def gradebook(session: Session, course_pk: int, assignment_id: str | None = None
         )
         rows.append(
             Row(
-                person.id, person.name, person.email, person.active, state.results,
-                {a.id: state.results[a.id].score for a in shown}, state.average,
-                state.late_days_left, person.pk in done, rule.earned,
+                person.id,
+                person.name,
+                person.email,
+                person.active,
+                state.results,
+                {a.id: state.results[a.id].score for a in shown},
+                state.average,
+                state.late_days_left,
+                person.pk in done,
+                rule.earned,
             )
-        )  # fmt: skip
+        )
     return Gradebook(course, shown, rows)
 
 
@@ -120,15 +128,25 @@ def extend(
     lifted = due <= assignment.due_at
     session.add(
         Extension(
-            account_pk=account.pk, assignment_pk=assignment.pk, due_at=None if lifted else due,
-            reason=reason, author_pk=actor.pk, created_at=now,
+            account_pk=account.pk,
+            assignment_pk=assignment.pk,
+            due_at=None if lifted else due,
+            reason=reason,
+            author_pk=actor.pk,
+            created_at=now,
         )
-    )  # fmt: skip
+    )
     session.flush()
     audit.record(
-        session, now, actor=actor.email, action="extension", object=f"{account.email} {assignment_id}",
-        course_pk=actor.course_pk, due_at=None if lifted else due.isoformat(), reason=reason,
-    )  # fmt: skip
+        session,
+        now,
+        actor=actor.email,
+        action="extension",
+        object=f"{account.email} {assignment_id}",
+        course_pk=actor.course_pk,
+        due_at=None if lifted else due.isoformat(),
+        reason=reason,
+    )
     return standing.of_account(session, course, account.pk).tasks[assignment_id].window.due_at
 
 
@@ -151,16 +169,25 @@ def override(
         raise invalid(f"{points} is more than the {problem.points} points of {problem_id}.")
     session.add(
         Override(
-            account_pk=account.pk, problem_pk=problem.pk, points=points, reason=reason,
-            author_pk=actor.pk, created_at=now,
+            account_pk=account.pk,
+            problem_pk=problem.pk,
+            points=points,
+            reason=reason,
+            author_pk=actor.pk,
+            created_at=now,
         )
-    )  # fmt: skip
+    )
     session.flush()
     audit.record(
-        session, now, actor=actor.email, action="override",
-        object=f"{account.email} {assignment_id}/{problem_id}", course_pk=actor.course_pk,
-        points=None if points is None else str(points), reason=reason,
-    )  # fmt: skip
+        session,
+        now,
+        actor=actor.email,
+        action="override",
+        object=f"{account.email} {assignment_id}/{problem_id}",
+        course_pk=actor.course_pk,
+        points=None if points is None else str(points),
+        reason=reason,
+    )
     result = standing.of_account(session, course, account.pk).results[assignment_id]
     return result.problems[problem_id].score
 

@@ -85,9 +85,10 @@ def all_of(session: Session, course_pk: int) -> list[Group]:
 def find(session: Session, actor: Actor, group_id: str) -> Group:
     """A group of the actor's course for staff; 404 for everybody else's."""
     row = session.scalar(
-        select(ProjectGroup).where(ProjectGroup.id == group_id, ProjectGroup.course_pk == actor.course_pk)
+        select(ProjectGroup)
+        .where(ProjectGroup.id == group_id, ProjectGroup.course_pk == actor.course_pk)
         .with_for_update()
-    )  # fmt: skip
+    )
     if row is None or not actor.is_staff:
         raise not_found("project group")
     return _with_members(session, row)
@@ -240,9 +241,14 @@ def decide(
     group.row.feedback = feedback
     moved = _move(session, now, group, "accepted" if accept else "returned")
     audit.record(
-        session, now, actor=actor.email, action="project-accepted" if accept else "project-returned",
-        object=group_id, course_pk=actor.course_pk, title=group.row.title,
-    )  # fmt: skip
+        session,
+        now,
+        actor=actor.email,
+        action="project-accepted" if accept else "project-returned",
+        object=group_id,
+        course_pk=actor.course_pk,
+        title=group.row.title,
+    )
     return moved
 
 
@@ -276,7 +282,13 @@ def grade(
     group.row.feedback = feedback
     moved = _move(session, now, group, "graded")
     audit.record(
-        session, now, actor=actor.email, action="project-graded", object=group_id, course_pk=actor.course_pk,
-        grade=str(group.row.grade), marks=group.row.marks,
-    )  # fmt: skip
+        session,
+        now,
+        actor=actor.email,
+        action="project-graded",
+        object=group_id,
+        course_pk=actor.course_pk,
+        grade=str(group.row.grade),
+        marks=group.row.marks,
+    )
     return moved

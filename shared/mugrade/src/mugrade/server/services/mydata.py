@@ -57,12 +57,18 @@ def of_account(session: Session, now: dt.datetime, account: Account) -> dict[str
         "timings": rows(Timing, "problem", "seconds", "device", "at"),
         "extensions": rows(Extension, "assignment", "due_at", "reason", "created_at"),
         "overrides": rows(Override, "problem", "points", "reason", "created_at"),
-        "project": group and {
-            **_row(group.row, ("id", "state", "title", "proposal", "report", "feedback", "marks", "grade")),
+        "project": group
+        and {
+            **_row(
+                group.row,
+                ("id", "state", "title", "proposal", "report", "feedback", "marks", "grade"),
+            ),
             "members": [member.name for member in group.members],
         },
-        "certificates": rows(Certificate, "id", "name", "average", "signed", "issued_at", "revoked_at"),
-    }  # fmt: skip
+        "certificates": rows(
+            Certificate, "id", "name", "average", "signed", "issued_at", "revoked_at"
+        ),
+    }
 
 
 def _attempts(session: Session, account: Account, places: dict[int, str]) -> list[dict[str, Any]]:
@@ -72,8 +78,18 @@ def _attempts(session: Session, account: Account, places: dict[int, str]) -> lis
         .where(Attempt.account_pk == account.pk)
         .order_by(Attempt.created_at, Attempt.pk)
     )
-    fields = ("id", "problem", "variant", "at", "correct", "total", "error", "client", "environment",
-              "receipt")  # fmt: skip
+    fields = (
+        "id",
+        "problem",
+        "variant",
+        "at",
+        "correct",
+        "total",
+        "error",
+        "client",
+        "environment",
+        "receipt",
+    )
     return [
         {**_row(attempt, fields, places), "source": answers.unpack(source) if source else []}
         for attempt, source in session.execute(query)

@@ -77,6 +77,11 @@ def _status(
             ProblemStatus(problem, variant, seed, made, allowed, result.problems[problem.id])
         )
     return AssignmentStatus(
-        assignment, window, window.state(now), result, state.late_days_left,
-        state.penalty_now(assignment.id, now), tuple(problems),
-    )  # fmt: skip
+        assignment,
+        window,
+        window.state(now),
+        result,
+        state.late_days_left,
+        state.penalty_now(assignment.id, now),
+        tuple(problems),
+    )

@@ -205,9 +205,12 @@ def _problem_results(
         if problem in results:
             standing = results[problem]
             results[problem] = ProblemResult(
-                points.quantize(CENT, ROUND_HALF_UP), standing.best, standing.late_days,
-                standing.penalty_percent, overridden=True,
-            )  # fmt: skip
+                points.quantize(CENT, ROUND_HALF_UP),
+                standing.best,
+                standing.late_days,
+                standing.penalty_percent,
+                overridden=True,
+            )
     return results
 
 

@@ -42,17 +42,27 @@ def open_submission(
     attempt_id = new_id("a")
     session.execute(
         insert(Attempt).values(
-            id=attempt_id, account_pk=actor.pk, problem_pk=place.problem.pk, revision_pk=revision.pk,
-            graded_pk=revision.pk, variant=VARIANT, origin="public", created_at=now, at=now,
-            digest="", request_digest="", correct=0, total=total,
+            id=attempt_id,
+            account_pk=actor.pk,
+            problem_pk=place.problem.pk,
+            revision_pk=revision.pk,
+            graded_pk=revision.pk,
+            variant=VARIANT,
+            origin="public",
+            created_at=now,
+            at=now,
+            digest="",
+            request_digest="",
+            correct=0,
+            total=total,
             verdicts=answers.to_json([MISSING] * total),
         )
-    )  # fmt: skip
+    )
     return attempt_id
 
 
 def _check_open(session: Session, now: dt.datetime, actor: Actor, place: attempts.Place) -> None:
-    """The public client cannot say that late is meant, so late is taken and penalised."""
+    """The public client cannot say that late is meant, so late is taken and penalized."""
     extended, _ = standing.decisions(session, actor.pk)
     window = standing.task(
         place.course, place.assignment, extended.get(place.assignment.pk), {}
@@ -117,9 +127,16 @@ def _sign(
     attempt.receipt = keys.sign(
         session,
         {
-            "course": place.course.id, "account": actor.id, "assignment": place.assignment.id,
-            "problem": place.problem.id, "attempt": attempt.id, "revision": revision.number,
-            "variant": attempt.variant, "correct": attempt.correct, "total": attempt.total,
-            "at": attempts.utc_text(attempt.at), "digest": attempt.digest,
+            "course": place.course.id,
+            "account": actor.id,
+            "assignment": place.assignment.id,
+            "problem": place.problem.id,
+            "attempt": attempt.id,
+            "revision": revision.number,
+            "variant": attempt.variant,
+            "correct": attempt.correct,
+            "total": attempt.total,
+            "at": attempts.utc_text(attempt.at),
+            "digest": attempt.digest,
         },
-    )  # fmt: skip
+    )

@@ -156,16 +156,34 @@ def publish(
     counts = (0, 0)
     if not unchanged:
         revision = revisions.add(
-            session, now, actor, problem, variants=given.variants, labels=labels, tolerance=tolerance,
-            case_tolerances=case_tolerances, digest=digest, note=given.note,
-        )  # fmt: skip
+            session,
+            now,
+            actor,
+            problem,
+            variants=given.variants,
+            labels=labels,
+            tolerance=tolerance,
+            case_tolerances=case_tolerances,
+            digest=digest,
+            note=given.note,
+        )
         counts = regrading.onto(session, problem, revision)
     courses.changed(session, actor.course_pk)
     audit.record(
-        session, now, actor=actor.email, action="publish", object=f"{assignment_id}/{problem_id}",
-        course_pk=actor.course_pk, revision=outcome.revision, cases=len(labels), variants=len(given.variants),
-        unchanged=unchanged, note=given.note, regraded=counts[0], changed=counts[1],
-    )  # fmt: skip
+        session,
+        now,
+        actor=actor.email,
+        action="publish",
+        object=f"{assignment_id}/{problem_id}",
+        course_pk=actor.course_pk,
+        revision=outcome.revision,
+        cases=len(labels),
+        variants=len(given.variants),
+        unchanged=unchanged,
+        note=given.note,
+        regraded=counts[0],
+        changed=counts[1],
+    )
     return Published(
         outcome.revision,
         outcome.cases,
@@ -229,9 +247,13 @@ def _new_problem(session: Session, assignment: Assignment, problem_id: str) -> P
         select(func.max(Problem.position)).where(Problem.assignment_pk == assignment.pk)
     )
     problem = Problem(
-        assignment_pk=assignment.pk, id=problem_id, title=problem_id, position=(last or 0) + 1,
-        points=Decimal(1), tolerance=vars(Tolerance()),
-    )  # fmt: skip
+        assignment_pk=assignment.pk,
+        id=problem_id,
+        title=problem_id,
+        position=(last or 0) + 1,
+        points=Decimal(1),
+        tolerance=vars(Tolerance()),
+    )
     session.add(problem)
     session.flush()
     return problem
@@ -315,10 +337,18 @@ def import_sealed(session: Session, now: dt.datetime, course_pk: int, data: dict
             for case in variant["values"]:
                 sealed.unseal_tree(case)
         revisions.add(
-            session, now, None, problem, variants=[VariantIn(**v) for v in entry["variants"]],
-            labels=entry["labels"], tolerance=entry["tolerance"], note="sealed answers",
-            case_tolerances=entry["case_tolerances"], digest=digest, is_sealed=True,
-        )  # fmt: skip
+            session,
+            now,
+            None,
+            problem,
+            variants=[VariantIn(**v) for v in entry["variants"]],
+            labels=entry["labels"],
+            tolerance=entry["tolerance"],
+            note="sealed answers",
+            case_tolerances=entry["case_tolerances"],
+            digest=digest,
+            is_sealed=True,
+        )
         problem.tolerance = entry["tolerance"]
         count += 1
     courses.changed(session, course_pk)

@@ -73,10 +73,19 @@ def regrade(
         _apply(attempt, new, target)
     courses.changed(session, actor.course_pk)
     audit.record(
-        session, now, actor=actor.email, action="regrade", object=f"{assignment_id}/{problem_id}",
-        course_pk=actor.course_pk, attempts=outcome.attempts, changed=outcome.changed, up=outcome.up,
-        down=outcome.down, tolerance=tolerance, case_tolerances=case_tolerances,
-    )  # fmt: skip
+        session,
+        now,
+        actor=actor.email,
+        action="regrade",
+        object=f"{assignment_id}/{problem_id}",
+        course_pk=actor.course_pk,
+        attempts=outcome.attempts,
+        changed=outcome.changed,
+        up=outcome.up,
+        down=outcome.down,
+        tolerance=tolerance,
+        case_tolerances=case_tolerances,
+    )
     return outcome
 
 
@@ -199,9 +208,16 @@ def _copy_revision(
     labels, tolerance = list(view.labels), vars(view.tolerance)
     row = session.get_one(Problem, problem.pk)
     revision = revisions.add(
-        session, now, actor, row, variants=variants, labels=labels, tolerance=tolerance,
-        case_tolerances=view.case_tolerances, note="tolerance changed",
+        session,
+        now,
+        actor,
+        row,
+        variants=variants,
+        labels=labels,
+        tolerance=tolerance,
+        case_tolerances=view.case_tolerances,
+        note="tolerance changed",
         digest=revisions.digest_of(variants, labels, tolerance, view.case_tolerances),
-    )  # fmt: skip
+    )
     row.tolerance = tolerance
     return revision.pk

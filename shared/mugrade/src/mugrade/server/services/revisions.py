@@ -35,19 +35,28 @@ def add(
         select(func.max(Revision.number)).where(Revision.problem_pk == problem.pk)
     )
     revision = Revision(
-        problem_pk=problem.pk, number=(last or 0) + 1, note=note, labels=labels, tolerance=tolerance,
-        case_tolerances=case_tolerances, sealed=is_sealed, digest=digest, created_at=now,
+        problem_pk=problem.pk,
+        number=(last or 0) + 1,
+        note=note,
+        labels=labels,
+        tolerance=tolerance,
+        case_tolerances=case_tolerances,
+        sealed=is_sealed,
+        digest=digest,
+        created_at=now,
         author_pk=actor.pk if actor else None,
-    )  # fmt: skip
+    )
     session.add(revision)
     session.flush()
     for variant in variants:
         session.add(
             Expected(
-                revision_pk=revision.pk, variant=variant.variant, seed=variant.seed,
+                revision_pk=revision.pk,
+                variant=variant.variant,
+                seed=variant.seed,
                 body=answers.pack(variant.values),
             )
-        )  # fmt: skip
+        )
     problem.current_pk = revision.pk
     session.flush()
     return revision

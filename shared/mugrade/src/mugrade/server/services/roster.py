@@ -65,9 +65,15 @@ def import_csv(
         else:
             account.name, account.role = name, role
     audit.record(
-        session, now, actor=actor.email, action="roster", object=course.id, course_pk=course.pk,
-        added=change.added, changed=change.changed,
-    )  # fmt: skip
+        session,
+        now,
+        actor=actor.email,
+        action="roster",
+        object=course.id,
+        course_pk=course.pk,
+        added=change.added,
+        changed=change.changed,
+    )
     return change
 
 

@@ -120,9 +120,14 @@ def _seal(value: Any, tolerance: Tolerance, salt: bytes, path: str) -> Any:
 def _seal_array(array: Array, tolerance: Tolerance, salt: bytes) -> dict[str, Any]:
     flat = array.values.ravel()
     out: dict[str, Any] = {
-        SEALED: "array", "kind": flat.dtype.kind, "shape": list(array.values.shape), "dtype": array.dtype,
-        "explicit": array.explicit_shape, "check_dtype": tolerance.dtype, "pattern": _pattern(salt, flat),
-    }  # fmt: skip
+        SEALED: "array",
+        "kind": flat.dtype.kind,
+        "shape": list(array.values.shape),
+        "dtype": array.dtype,
+        "explicit": array.explicit_shape,
+        "check_dtype": tolerance.dtype,
+        "pattern": _pattern(salt, flat),
+    }
     scale = _scale(flat, tolerance) if flat.dtype.kind == "f" else 0.0
     if scale == 0.0:
         out["exact"] = _exact_digest(salt, flat)

@@ -16,9 +16,17 @@ from mugrade.server.services.courses import AssignmentView, CourseView
 
 PROJECT_DONE = ("submitted", "graded")
 _COLUMNS = (
-    Attempt.pk, Attempt.id, Attempt.account_pk, Attempt.problem_pk, Attempt.created_at, Attempt.at,
-    Attempt.correct, Attempt.total, Attempt.idempotency_key, Attempt.request_digest,
-)  # fmt: skip
+    Attempt.pk,
+    Attempt.id,
+    Attempt.account_pk,
+    Attempt.problem_pk,
+    Attempt.created_at,
+    Attempt.at,
+    Attempt.correct,
+    Attempt.total,
+    Attempt.idempotency_key,
+    Attempt.request_digest,
+)
 
 
 @dataclass(frozen=True)
