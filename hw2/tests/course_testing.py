@@ -210,7 +210,7 @@ def broken_hint(actual, desired):
     size = np.abs(actual)
     tiny = np.finfo(np.float32).tiny
     if (size > 1e9 * max(scale, 1.0)).any() or ((size > 0) & (size < tiny) & (desired != 0)).any():
-        return "absurd numbers: memory that was never initialised, or read past its end"
+        return "absurd numbers: memory that was never initialized, or read past its end"
     return None
 
 

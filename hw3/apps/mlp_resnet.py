@@ -22,7 +22,7 @@ def ResidualBlock(dim, hidden_dim, norm=nn.BatchNorm1d, drop_prob=0.1):
 
     Args:
         dim, hidden_dim: features of the block's input, and between its two Linear layers.
-        norm: class of the normalisation layers; made with the number of features.
+        norm: class of the normalization layers; made with the number of features.
         drop_prob: the probability that Dropout drops.
     """
     ### BEGIN YOUR SOLUTION hw2/mlp_resnet

@@ -35,8 +35,8 @@ void ForEach(AlignedArray* out, F f) {
   });
 }
 
-// The same with whole vectors: the Vec of out at i is f(i), for i = 0, kWidth, 2 kWidth, ... The last
-// one may reach past the end of the array, into the room that AlignedArray has left there.
+// The same with whole vectors: the Vec of out at i is f(i), for i = 0, kWidth, 2 kWidth, ... The
+// last one may reach past the end of the array, into the room that AlignedArray has left there.
 template <class F>
 void ForEachVec(AlignedArray* out, F f) {
   scalar_t* result = out->ptr;
@@ -260,9 +260,9 @@ namespace {
 constexpr size_t kVecs = 2;                                // vectors in a row of the block
 constexpr size_t kRows = simd::kRegisters == 32 ? 12 : 6;  // kRows x kVecs sums, and room for A, B
 constexpr size_t kColumns = kVecs * simd::kWidth;
-constexpr size_t kDepth = 256;         // a panel of B, kDepth x kColumns, fits the L1 cache
-constexpr size_t kTall = 16 * kRows;   // a piece of A, kTall x kDepth, fits the L2 cache
-constexpr size_t kWide = 1024;         // columns of B that are packed at a time
+constexpr size_t kDepth = 256;        // a panel of B, kDepth x kColumns, fits the L1 cache
+constexpr size_t kTall = 16 * kRows;  // a piece of A, kTall x kDepth, fits the L2 cache
+constexpr size_t kWide = 1024;        // columns of B that are packed at a time
 
 // Where a block of C goes: element (i, j) to data[i * row + j * column].
 struct Output {

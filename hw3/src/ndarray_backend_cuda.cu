@@ -27,8 +27,8 @@ namespace cuda {
 // Turns the status of a CUDA call into an exception that says what was being done.
 static void Check(cudaError_t status, const std::string& what) {
   if (status == cudaSuccess) return;
-  throw std::runtime_error(what + " failed: " + cudaGetErrorString(status) +
-                           " (CUDA error " + std::to_string(static_cast<int>(status)) + ")");
+  throw std::runtime_error(what + " failed: " + cudaGetErrorString(status) + " (CUDA error " +
+                           std::to_string(static_cast<int>(status)) + ")");
 }
 
 struct OutOfDeviceMemory : std::bad_alloc {  // becomes Python's MemoryError
@@ -190,8 +190,8 @@ __global__ void CompactKernel(const scalar_t* a, scalar_t* out, size_t size, Cud
   /// END YOUR SOLUTION
 }
 
-void Compact(const CudaArray& a, CudaArray* out, const Dims& shape,
-             const Dims& strides, size_t offset) {
+void Compact(const CudaArray& a, CudaArray* out, const Dims& shape, const Dims& strides,
+             size_t offset) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cuda_compact_setitem
   throw NotImplemented("hw3/ndarray_cuda_compact_setitem: Compact is yours to write");
   /// END YOUR SOLUTION
@@ -205,8 +205,8 @@ __global__ void EwiseSetitemKernel(const scalar_t* a, scalar_t* out, size_t size
   /// END YOUR SOLUTION
 }
 
-void EwiseSetitem(const CudaArray& a, CudaArray* out, const Dims& shape,
-                  const Dims& strides, size_t offset) {
+void EwiseSetitem(const CudaArray& a, CudaArray* out, const Dims& shape, const Dims& strides,
+                  size_t offset) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cuda_compact_setitem
   throw NotImplemented("hw3/ndarray_cuda_compact_setitem: EwiseSetitem is yours to write");
   /// END YOUR SOLUTION
@@ -463,8 +463,7 @@ void MatmulVectorLoads(const CudaArray& a, const CudaArray& b, CudaArray* out, s
 }
 
 // The rung that fits: what NDArray's @ calls.
-void Matmul(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n,
-            size_t p) {
+void Matmul(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n, size_t p) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cuda_matmul
   throw NotImplemented("hw3/ndarray_cuda_matmul: Matmul is yours to write");
   /// END YOUR SOLUTION

@@ -42,10 +42,10 @@ void CopyFromHost(const scalar_t* host, CudaArray* out);
 void CopyToHost(const CudaArray& a, size_t start, size_t count, scalar_t* host);
 
 void Fill(CudaArray* out, scalar_t val);
-void Compact(const CudaArray& a, CudaArray* out, const Dims& shape,
-             const Dims& strides, size_t offset);
-void EwiseSetitem(const CudaArray& a, CudaArray* out, const Dims& shape,
-                  const Dims& strides, size_t offset);
+void Compact(const CudaArray& a, CudaArray* out, const Dims& shape, const Dims& strides,
+             size_t offset);
+void EwiseSetitem(const CudaArray& a, CudaArray* out, const Dims& shape, const Dims& strides,
+                  size_t offset);
 void ScalarSetitem(size_t size, scalar_t val, CudaArray* out, const Dims& shape,
                    const Dims& strides, size_t offset);
 

@@ -36,8 +36,7 @@ using Dims = std::vector<int64_t>;
 
 template <class Array>
 struct ArrayObject {
-  PyObject_HEAD
-  Array array;
+  PyObject_HEAD Array array;
 
   static PyTypeObject type;
 
@@ -45,7 +44,8 @@ struct ArrayObject {
     Py_ssize_t size = PyNumber_AsSsize_t(count, PyExc_MemoryError);
     if (size == -1 && PyErr_Occurred()) return nullptr;
     if (size < 0) {
-      PyErr_Format(PyExc_ValueError, "Array(n) takes a number of elements from 0 up, got %zd", size);
+      PyErr_Format(PyExc_ValueError, "Array(n) takes a number of elements from 0 up, got %zd",
+                   size);
       return nullptr;
     }
     auto* self = PyObject_New(ArrayObject, &type);
@@ -100,7 +100,7 @@ struct ArrayObject {
         {"size", get_size, nullptr, "Number of float32 elements.", nullptr},
         {nullptr, nullptr, nullptr, nullptr, nullptr}};
     type.tp_name = "needle.Array";
-    type.tp_doc = "Array(n): a flat buffer of n float32 elements, not initialised.";
+    type.tp_doc = "Array(n): a flat buffer of n float32 elements, not initialized.";
     type.tp_basicsize = sizeof(ArrayObject);
     type.tp_flags = Py_TPFLAGS_DEFAULT;
     type.tp_new = tp_new;
@@ -364,7 +364,8 @@ inline void gather(const float* base, float*& out, const Dims& shape, const Dims
     out += shape[axis];
     return;
   }
-  for (int64_t i = 0; i < shape[axis]; ++i) gather(base + i * strides[axis], out, shape, strides, axis + 1);
+  for (int64_t i = 0; i < shape[axis]; ++i)
+    gather(base + i * strides[axis], out, shape, strides, axis + 1);
 }
 
 // `read(a, first, end, staging)` returns the address on the host of elements first..end; it may

@@ -37,22 +37,23 @@ using needle::NotImplemented;
  *     lr     step size (learning rate)
  *     batch  number of examples in a minibatch, at least 1
  */
-void softmax_regression_epoch_cpp(const float *X, const unsigned char *y, float *theta, size_t m,
+void softmax_regression_epoch_cpp(const float* X, const unsigned char* y, float* theta, size_t m,
                                   size_t n, size_t k, float lr, size_t batch) {
   /// BEGIN YOUR SOLUTION hw0/softmax_regression_epoch_cpp
   throw NotImplemented("hw0/softmax_regression_epoch_cpp: softmax_regression_epoch_cpp is yours to write");
   /// END YOUR SOLUTION
 }
 
-// ------------------------------------------------------------------------- given: the way to Python
+// ------------------------------------------------------------------------- given: the way to
+// Python
 
 namespace {
 
-std::string shape_of(const py::array &array) { return py::str(array.attr("shape")); }
+std::string shape_of(const py::array& array) { return py::str(array.attr("shape")); }
 
 // The array behind a Python object; TypeError unless it holds numbers of exactly this type.
 template <typename T>
-py::array array_of(const py::object &object, const std::string &name, const std::string &type) {
+py::array array_of(const py::object& object, const std::string& name, const std::string& type) {
   if (!py::isinstance<py::array>(object))
     throw py::type_error(name + " must be a " + type + " NumPy array, got " +
                          std::string(py::str(py::type::of(object).attr("__name__"))));
@@ -63,20 +64,20 @@ py::array array_of(const py::object &object, const std::string &name, const std:
   return py::reinterpret_borrow<py::array>(object);
 }
 
-void require(bool fulfilled, const std::string &sentence) {
+void require(bool fulfilled, const std::string& sentence) {
   if (!fulfilled) throw py::value_error(sentence);
 }
 
-void epoch(const py::object &X_given, const py::object &y_given, const py::object &theta_given,
+void epoch(const py::object& X_given, const py::object& y_given, const py::object& theta_given,
            float lr, py::ssize_t batch) {
   const py::array X = array_of<float>(X_given, "X", "float32");
   const py::array y = array_of<unsigned char>(y_given, "y", "uint8");
   py::array theta = array_of<float>(theta_given, "theta", "float32");
   require(X.ndim() == 2, "X must have shape (examples, values), got " + shape_of(X));
   const size_t m = X.shape(0), n = X.shape(1);
-  require(y.ndim() == 1 && size_t(y.shape(0)) == m,
-          "y must hold one label for each of the " + std::to_string(m) +
-              " rows of X, got shape " + shape_of(y));
+  require(y.ndim() == 1 && size_t(y.shape(0)) == m, "y must hold one label for each of the " +
+                                                        std::to_string(m) +
+                                                        " rows of X, got shape " + shape_of(y));
   require(theta.ndim() == 2 && size_t(theta.shape(0)) == n,
           "theta must have one row for each of the " + std::to_string(n) +
               " columns of X, got shape " + shape_of(theta));
@@ -89,11 +90,12 @@ void epoch(const py::object &X_given, const py::object &y_given, const py::objec
   const auto rows = py::array_t<float, py::array::c_style>::ensure(X);
   const auto labels = py::array_t<unsigned char, py::array::c_style>::ensure(y);
   for (size_t i = 0; i < m; ++i)
-    if (labels.data()[i] >= k) require(false, "y[" + std::to_string(i) + "] is " +
-                                      std::to_string(labels.data()[i]) + ", but theta has only " +
-                                      std::to_string(k) + " columns, one for each class");
+    if (labels.data()[i] >= k)
+      require(false, "y[" + std::to_string(i) + "] is " + std::to_string(labels.data()[i]) +
+                         ", but theta has only " + std::to_string(k) +
+                         " columns, one for each class");
   softmax_regression_epoch_cpp(rows.data(), labels.data(),
-                               static_cast<float *>(theta.mutable_data()), m, n, k, lr,
+                               static_cast<float*>(theta.mutable_data()), m, n, k, lr,
                                static_cast<size_t>(batch));
 }
 
@@ -103,7 +105,7 @@ PYBIND11_MODULE(simple_ml_ext, module) {
   py::register_exception_translator([](std::exception_ptr pointer) {
     try {
       if (pointer) std::rethrow_exception(pointer);
-    } catch (const NotImplemented &error) {
+    } catch (const NotImplemented& error) {
       PyErr_SetString(PyExc_NotImplementedError, error.what());
     }
   });

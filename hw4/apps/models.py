@@ -13,7 +13,7 @@ np.random.seed(0)
 
 
 class ConvBN(nn.Sequential):
-    """Convolution, batch normalisation, ReLU: (N, a, H, W) -> (N, b, H / stride, W / stride)."""
+    """Convolution, batch normalization, ReLU: (N, a, H, W) -> (N, b, H / stride, W / stride)."""
 
     def __init__(self, a, b, kernel_size, stride, device=None, dtype="float32"):
         made_on = {"device": device, "dtype": dtype}
@@ -54,9 +54,16 @@ class LanguageModel(nn.Module):
     """
 
     def __init__(
-        self, embedding_size, output_size, hidden_size, num_layers=1, seq_model="rnn", seq_len=40,
-        device=None, dtype="float32",
-    ):  # fmt: skip
+        self,
+        embedding_size,
+        output_size,
+        hidden_size,
+        num_layers=1,
+        seq_model="rnn",
+        seq_len=40,
+        device=None,
+        dtype="float32",
+    ):
         super().__init__()
         if seq_model not in ("rnn", "lstm", "transformer"):
             raise ValueError(f"seq_model must be 'rnn', 'lstm' or 'transformer', got {seq_model!r}")

@@ -32,18 +32,52 @@ from needle import nn
 
 DEFAULTS = {  # ours, for a minute on two cores; then the original course's
     "resnet9": {"epochs": 20, "batch_size": 128, "lr": 0.002, "weight_decay": 0.001},
-    "lstm": {"epochs": 1, "batch_size": 16, "lr": 0.003, "weight_decay": 0.0, "seq_len": 40,
-             "embedding": 64, "hidden": 128, "layers": 1},
-    "transformer": {"epochs": 1, "batch_size": 16, "lr": 0.002, "weight_decay": 0.0, "seq_len": 40,
-                    "embedding": 64, "hidden": 64, "layers": 2},
-}  # fmt: skip
+    "lstm": {
+        "epochs": 1,
+        "batch_size": 16,
+        "lr": 0.003,
+        "weight_decay": 0.0,
+        "seq_len": 40,
+        "embedding": 64,
+        "hidden": 128,
+        "layers": 1,
+    },
+    "transformer": {
+        "epochs": 1,
+        "batch_size": 16,
+        "lr": 0.002,
+        "weight_decay": 0.0,
+        "seq_len": 40,
+        "embedding": 64,
+        "hidden": 64,
+        "layers": 2,
+    },
+}
 COURSE = {
     "resnet9": {"epochs": 10, "batch_size": 128, "lr": 0.001, "weight_decay": 0.001},
-    "lstm": {"epochs": 10, "batch_size": 16, "lr": 4.0, "weight_decay": 0.0, "seq_len": 40,
-             "embedding": 30, "hidden": 10, "layers": 2, "optimizer": "SGD", "clip": 0.25},
-    "transformer": {"epochs": 10, "batch_size": 16, "lr": 0.003, "weight_decay": 0.0, "seq_len": 20,
-                    "embedding": 20, "hidden": 32, "layers": 1},
-}  # fmt: skip
+    "lstm": {
+        "epochs": 10,
+        "batch_size": 16,
+        "lr": 4.0,
+        "weight_decay": 0.0,
+        "seq_len": 40,
+        "embedding": 30,
+        "hidden": 10,
+        "layers": 2,
+        "optimizer": "SGD",
+        "clip": 0.25,
+    },
+    "transformer": {
+        "epochs": 10,
+        "batch_size": 16,
+        "lr": 0.003,
+        "weight_decay": 0.0,
+        "seq_len": 20,
+        "embedding": 20,
+        "hidden": 32,
+        "layers": 1,
+    },
+}
 
 
 class Trouble(Exception):
@@ -289,8 +323,9 @@ class Display:
         print(
             f"\repoch {epoch}/{epochs} {share:4.0%}  loss {loss:6.4f}  accuracy {accuracy:6.2%}  "
             f"{rate:6.0f} {self.unit}/s  {minutes}:{seconds:02d} left ",
-            end="", flush=True,
-        )  # fmt: skip
+            end="",
+            flush=True,
+        )
 
 
 def evaluate(data, model, device):
@@ -332,9 +367,13 @@ class Run:
 
     def save(self):
         save_checkpoint(
-            self.args.checkpoint, self.config, self.model, self.opt, self.progress,
+            self.args.checkpoint,
+            self.config,
+            self.model,
+            self.opt,
+            self.progress,
             self.memory or {},
-        )  # fmt: skip
+        )
 
     def step(self):
         """One training step -> how many samples it had."""
@@ -371,9 +410,14 @@ class Run:
                 done = progress["step"] / data.steps
                 steps_left = data.steps * (epochs - progress["epoch"]) - progress["step"]
                 display.show(
-                    int(progress["epoch"]) + 1, epochs, done, progress["loss"] / progress["count"],
-                    progress["right"] / progress["count"], count, steps_left * count,
-                )  # fmt: skip
+                    int(progress["epoch"]) + 1,
+                    epochs,
+                    done,
+                    progress["loss"] / progress["count"],
+                    progress["right"] / progress["count"],
+                    count,
+                    steps_left * count,
+                )
                 if self.args.stop_after and self.total_steps() >= self.args.stop_after:
                     self.stopped = True
                 if self.stopped or time.monotonic() > deadline:
@@ -405,8 +449,17 @@ def configuration(args):
     """What a checkpoint must agree with: the defaults, the course's settings, the wishes."""
     config = {"kind": args.kind, "optimizer": "Adam", "clip": None, "seed": args.seed}
     config |= (COURSE if args.course else DEFAULTS)[args.kind]
-    for key in ("epochs", "batch_size", "lr", "seq_len", "embedding", "hidden", "layers", "clip",
-                "optimizer"):  # fmt: skip
+    for key in (
+        "epochs",
+        "batch_size",
+        "lr",
+        "seq_len",
+        "embedding",
+        "hidden",
+        "layers",
+        "clip",
+        "optimizer",
+    ):
         if getattr(args, key) is not None:
             config[key] = getattr(args, key)
     if args.kind != "resnet9":
@@ -418,9 +471,14 @@ def make_model(config, device):
     if config["kind"] == "resnet9":
         return ResNet9(device=device)
     return LanguageModel(
-        config["embedding"], config["words"], config["hidden"], config["layers"],
-        seq_model=config["kind"], seq_len=config["seq_len"], device=device,
-    )  # fmt: skip
+        config["embedding"],
+        config["words"],
+        config["hidden"],
+        config["layers"],
+        seq_model=config["kind"],
+        seq_len=config["seq_len"],
+        device=device,
+    )
 
 
 # ------------------------------------------------------------------------------------ writing
@@ -470,9 +528,10 @@ def positive(kind):
 
 def parse(arguments=None):
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__.splitlines()[0],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="\n".join(__doc__.splitlines()[2:]),
-    )  # fmt: skip
+    )
     parser.add_argument("kind", choices=list(DEFAULTS))
     parser.add_argument("--data", help="folder of the data set; default: what is in data/")
     parser.add_argument("--course", action="store_true", help="the original course's settings")
@@ -487,9 +546,17 @@ def parse(arguments=None):
     parser.add_argument("--words", type=int, default=60, help="how much text")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quiet", action="store_true", help="no live display")
-    for name, kind in (("epochs", int), ("batch-size", int), ("lr", float), ("seq-len", int),
-                       ("embedding", int), ("hidden", int), ("layers", int), ("clip", float),
-                       ("max-lines", int)):  # fmt: skip
+    for name, kind in (
+        ("epochs", int),
+        ("batch-size", int),
+        ("lr", float),
+        ("seq-len", int),
+        ("embedding", int),
+        ("hidden", int),
+        ("layers", int),
+        ("clip", float),
+        ("max-lines", int),
+    ):
         parser.add_argument(f"--{name}", type=positive(kind))
     parser.add_argument("--optimizer", choices=["SGD", "Adam"])
     args = parser.parse_args(arguments)

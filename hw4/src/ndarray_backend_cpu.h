@@ -16,7 +16,7 @@ using Dims = std::vector<int64_t>;  // shapes and strides, in elements; strides 
 constexpr size_t ELEM_SIZE = sizeof(scalar_t);
 constexpr size_t TILE = 8;  // side of the tiles of MatmulTiled
 
-// A flat buffer of `size` float32 elements, not initialised. Its address is a multiple of 64 bytes
+// A flat buffer of `size` float32 elements, not initialized. Its address is a multiple of 64 bytes
 // (a cache line), and its room is rounded up to a whole number of cache lines: a kernel may read
 // and write up to the end of the last line, whatever it finds or leaves there.
 struct AlignedArray {

@@ -44,25 +44,25 @@ void MatmulStrided(const A& a, const A& b, A* out, const Dims& shape, const Dims
 }
 
 void bind_matmul_strided(py::module_& m) {
-  m.def("matmul_strided", [](Ref<A> a, Ref<A> b, Ref<A> out, const Dims& shape,
-                             const Dims& a_strides, int64_t a_offset, const Dims& b_strides,
-                             int64_t b_offset) {
-    const char* name = "matmul_strided";
-    require(shape.size() >= 3, "matmul_strided: shape is (batch..., m, n, p)");
-    Dims left(shape), right(shape), result(shape);
-    left.erase(left.end() - 1);
-    right.erase(right.end() - 3);
-    result.erase(result.end() - 2);
-    check_view(name, left, a_strides, a_offset, a->size);
-    check_view(name, right, b_strides, b_offset, b->size);
-    require_same_size(name, element_count(name, result), out->size);
-    require(out.array != a.array && out.array != b.array,
-            "matmul_strided: out must be a buffer of its own");
-    run_kernel(out->size * static_cast<size_t>(shape[shape.size() - 2]), [&] {
-      MatmulStrided(*a, *b, out.array, shape, a_strides, static_cast<size_t>(a_offset), b_strides,
-                    static_cast<size_t>(b_offset));
-    });
-  });
+  m.def("matmul_strided",
+        [](Ref<A> a, Ref<A> b, Ref<A> out, const Dims& shape, const Dims& a_strides,
+           int64_t a_offset, const Dims& b_strides, int64_t b_offset) {
+          const char* name = "matmul_strided";
+          require(shape.size() >= 3, "matmul_strided: shape is (batch..., m, n, p)");
+          Dims left(shape), right(shape), result(shape);
+          left.erase(left.end() - 1);
+          right.erase(right.end() - 3);
+          result.erase(result.end() - 2);
+          check_view(name, left, a_strides, a_offset, a->size);
+          check_view(name, right, b_strides, b_offset, b->size);
+          require_same_size(name, element_count(name, result), out->size);
+          require(out.array != a.array && out.array != b.array,
+                  "matmul_strided: out must be a buffer of its own");
+          run_kernel(out->size * static_cast<size_t>(shape[shape.size() - 2]), [&] {
+            MatmulStrided(*a, *b, out.array, shape, a_strides, static_cast<size_t>(a_offset),
+                          b_strides, static_cast<size_t>(b_offset));
+          });
+        });
 }
 
 // strided_add(a, a_strides, a_offset, b, b_strides, b_offset, out, shape), ...
@@ -106,8 +106,7 @@ PYBIND11_MODULE(ndarray_backend_cpu, m) {
 
   bind_array<A>(m, "cpu", TILE);
   bind_numpy<A>(
-      m,
-      [](const A& a, size_t first, size_t, std::vector<float>&) { return a.ptr + first; },
+      m, [](const A& a, size_t first, size_t, std::vector<float>&) { return a.ptr + first; },
       [](const float* host, A* out) {
         if (out->size > 0) std::memcpy(out->ptr, host, out->size * ELEM_SIZE);
       });
@@ -138,7 +137,6 @@ PYBIND11_MODULE(ndarray_backend_cpu, m) {
                           {"strided_maximum", StridedMaximum},
                           {"strided_eq", StridedEq},
                           {"strided_ge", StridedGe}});
-  bind_axis_reduction(
-      m, {{"reduce_sum_axis", ReduceSumAxis}, {"reduce_max_axis", ReduceMaxAxis}});
+  bind_axis_reduction(m, {{"reduce_sum_axis", ReduceSumAxis}, {"reduce_max_axis", ReduceMaxAxis}});
   fused::bind(m);
 }

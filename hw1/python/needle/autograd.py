@@ -72,7 +72,9 @@ class Op:
         grads = self.gradient(out_grad, node)
         grads = tuple(grads) if isinstance(grads, (tuple, list)) else (grads,)
         if len(grads) != len(inputs):
-            raise ValueError(f"{self}.gradient gave {len(grads)} gradients for {len(inputs)} inputs")
+            raise ValueError(
+                f"{self}.gradient gave {len(grads)} gradients for {len(inputs)} inputs"
+            )
         for grad, value in zip(grads, inputs):
             self._check_gradient(grad, value)
         return grads

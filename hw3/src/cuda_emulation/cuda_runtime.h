@@ -27,12 +27,14 @@
 
 // ------------------------------------------------------------------------------ vector types
 
-#define NEEDLE_VECTOR_TYPES(T, name)                                                 \
-  struct name##2 { T x, y; } __attribute__((aligned(2 * sizeof(T))));                \
-  struct name##3 { T x, y, z; };                                                     \
-  struct name##4 { T x, y, z, w; } __attribute__((aligned(16)));                     \
-  inline name##2 make_##name##2(T x, T y) { return {x, y}; }                         \
-  inline name##3 make_##name##3(T x, T y, T z) { return {x, y, z}; }                 \
+#define NEEDLE_VECTOR_TYPES(T, name)                                 \
+  struct name##2 { T x, y; }                                         \
+  __attribute__((aligned(2 * sizeof(T))));                           \
+  struct name##3 { T x, y, z; };                                     \
+  struct name##4 { T x, y, z, w; }                                   \
+  __attribute__((aligned(16)));                                      \
+  inline name##2 make_##name##2(T x, T y) { return {x, y}; }         \
+  inline name##3 make_##name##3(T x, T y, T z) { return {x, y, z}; } \
   inline name##4 make_##name##4(T x, T y, T z, T w) { return {x, y, z, w}; }
 NEEDLE_VECTOR_TYPES(float, float)
 NEEDLE_VECTOR_TYPES(double, double)
@@ -136,7 +138,10 @@ cudaError_t cudaFuncSetAttribute(Function*, cudaFuncAttribute, int) {
 #define __syncthreads_and(p) ::cuda_emulation::block_barrier({__FILE__, __LINE__}, !!(p)).all
 #define __syncthreads_or(p) ::cuda_emulation::block_barrier({__FILE__, __LINE__}, !!(p)).any
 
-#define __syncwarp ::cuda_emulation::WarpBarrier{{__FILE__, __LINE__}}
+#define __syncwarp                \
+  ::cuda_emulation::WarpBarrier { \
+    { __FILE__, __LINE__ }        \
+  }
 #define __shfl_sync(...) \
   ::cuda_emulation::shuffle({__FILE__, __LINE__}, ::cuda_emulation::kIndex, __VA_ARGS__)
 #define __shfl_up_sync(...) \
@@ -158,9 +163,9 @@ inline void __threadfence_system() { ::cuda_emulation::memory_fence(); }
 
 // Always inlined, so that a report names the line that uses them.
 #define NEEDLE_INLINE inline __attribute__((always_inline))
-#define NEEDLE_ATOMIC(name, expression)                                                     \
-  template <typename T>                                                                     \
-  NEEDLE_INLINE T name(T* address, typename std::common_type<T>::type operand) {                          \
+#define NEEDLE_ATOMIC(name, expression)                                                      \
+  template <typename T>                                                                      \
+  NEEDLE_INLINE T name(T* address, typename std::common_type<T>::type operand) {             \
     return ::cuda_emulation::atomic_update(address, [&](T old) -> T { return expression; }); \
   }
 NEEDLE_ATOMIC(atomicAdd, old + operand)
@@ -168,7 +173,7 @@ NEEDLE_ATOMIC(atomicSub, old - operand)
 NEEDLE_ATOMIC(atomicExch, operand)
 NEEDLE_ATOMIC(atomicMin, operand < old ? operand : old)
 NEEDLE_ATOMIC(atomicMax, operand > old ? operand : old)
-NEEDLE_ATOMIC(atomicAnd, old & operand)
+NEEDLE_ATOMIC(atomicAnd, (old) & operand)
 NEEDLE_ATOMIC(atomicOr, old | operand)
 NEEDLE_ATOMIC(atomicXor, old ^ operand)
 NEEDLE_ATOMIC(atomicInc, old >= operand ? 0 : old + 1)
@@ -176,7 +181,7 @@ NEEDLE_ATOMIC(atomicDec, old == 0 || old > operand ? operand : old - 1)
 #undef NEEDLE_ATOMIC
 template <typename T>
 NEEDLE_INLINE T atomicCAS(T* address, typename std::common_type<T>::type compare,
-            typename std::common_type<T>::type value) {
+                          typename std::common_type<T>::type value) {
   return ::cuda_emulation::atomic_update(address,
                                          [&](T old) { return old == compare ? value : old; });
 }

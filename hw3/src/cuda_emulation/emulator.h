@@ -68,8 +68,14 @@ struct Launcher {
     static_assert(sizeof...(arguments) <= kMaxPointers, "too many kernel arguments");
     // The arguments are copied once: every thread sees the values of the moment of the launch.
     auto body = [call, arguments...] { call(arguments...); };
-    Launch launch = {kernel,        site,  config,       &invoke<decltype(body)>,
-                     &body, sizeof(body), {as_pointer(arguments)...}, sizeof...(arguments)};
+    Launch launch = {kernel,
+                     site,
+                     config,
+                     &invoke<decltype(body)>,
+                     &body,
+                     sizeof(body),
+                     {as_pointer(arguments)...},
+                     sizeof...(arguments)};
     run(launch);
   }
 

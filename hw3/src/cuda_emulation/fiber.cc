@@ -1,6 +1,6 @@
 // Context switches. In assembly on x86-64 and AArch64, where a switch saves only the registers that
-// a function call must preserve (about 5 ns); by ucontext, which also asks the kernel for the signal
-// mask and is some ten times slower, on any other processor.
+// a function call must preserve (about 5 ns); by ucontext, which also asks the kernel for the
+// signal mask and is some ten times slower, on any other processor.
 #include "fiber.h"
 
 #include <sys/mman.h>
@@ -72,8 +72,8 @@ namespace cuda_emulation {
 Fiber* make_fiber() {
   static unsigned made = 0;
   const size_t guard = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  void* memory = mmap(nullptr, guard + kStackBytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANON, -1, 0);
+  void* memory =
+      mmap(nullptr, guard + kStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   mprotect(memory, guard, PROT_NONE);  // a kernel that needs more stack crashes here, not elsewhere
   Fiber* fiber = new Fiber;

@@ -5,7 +5,8 @@
 
 namespace cuda_emulation {
 
-constexpr size_t kStackBytes = 256 * 1024;  // address space; only pages that are touched cost memory
+constexpr size_t kStackBytes =
+    256 * 1024;  // address space; only pages that are touched cost memory
 
 struct Fiber {
   char* stack = nullptr;  // lowest address; null for an operating-system thread's own stack

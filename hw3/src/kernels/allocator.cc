@@ -78,9 +78,7 @@ class Cache {
     if (held_ + size.bytes > limit_) return false;
     try {
       free_[size.index].push_back(pointer);
-    } catch (const std::bad_alloc&) {
-      return false;
-    }
+    } catch (const std::bad_alloc&) { return false; }
     held_ += size.bytes;
     return true;
   }

@@ -10,8 +10,8 @@ namespace cpu {
 
 constexpr size_t kCacheLine = 64;  // bytes
 
-// Room for `count` elements of `element_size` bytes, aligned to a cache line and rounded up to whole
-// cache lines (at least one). Throws std::bad_alloc.
+// Room for `count` elements of `element_size` bytes, aligned to a cache line and rounded up to
+// whole cache lines (at least one). Throws std::bad_alloc.
 void* allocate(size_t count, size_t element_size);
 
 // Gives back a buffer of allocate(); `bytes` = count * element_size as it was asked for.

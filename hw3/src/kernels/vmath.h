@@ -45,7 +45,8 @@ inline Vec log(Vec x) {
   const Vec input = x;
   const IntVec subnormal = x < std::numeric_limits<float>::min();
   x = select(subnormal, x * 8388608.0f, x);  // 2^23
-  // Without the sign, so that the subtraction cannot overflow: what is below 0 becomes NaN at the end.
+  // Without the sign, so that the subtraction cannot overflow: what is below 0 becomes NaN at the
+  // end.
   const IntVec size = bits(x) & std::numeric_limits<int32_t>::max();
   const int32_t root_half = 0x3f3504f3;  // the bits of sqrt(1/2)
   const IntVec exponent = (size - root_half) >> 23;

@@ -58,8 +58,7 @@ static void for_each_word(size_t offset, size_t bytes, Visit visit) {
 void mark_written(Allocation* array, const void* address, size_t bytes) {
   if (array->cells == nullptr) return;
   size_t offset = static_cast<size_t>(static_cast<const char*>(address) - array->begin);
-  for_each_word(offset, bytes,
-                [&](size_t i, uint8_t mask) { array->cells[i].written |= mask; });
+  for_each_word(offset, bytes, [&](size_t i, uint8_t mask) { array->cells[i].written |= mask; });
 }
 
 // ------------------------------------------------------------------------------ where in the code
@@ -169,9 +168,8 @@ static std::string other_access(const Access& other, bool wrote, const Runner& r
     who += " of block number " + std::to_string(other.block);
   }
   return who + (wrote ? " wrote" : " read") + " it at " + source_line(other.code) + ", and " +
-         (other.block != static_cast<uint32_t>(r.block)
-              ? "nothing orders the blocks of a launch"
-              : "no barrier lies between");
+         (other.block != static_cast<uint32_t>(r.block) ? "nothing orders the blocks of a launch"
+                                                        : "no barrier lies between");
 }
 
 // The earlier access that races with `now`; null if there is none.
@@ -221,8 +219,9 @@ static void check_words(Cell* cells, size_t offset, size_t bytes, bool write, bo
     now.bytes = mask;
     const Access* other = find_race(cell, now, write, r);
     if (other != nullptr) {
-      fault_at(code, "race on " + name(i * kWord) + ": this thread " + (write ? "writes" : "reads") +
-                         " it, " + other_access(*other, other == &cell.writer, r) + ".");
+      fault_at(code, "race on " + name(i * kWord) + ": this thread " +
+                         (write ? "writes" : "reads") + " it, " +
+                         other_access(*other, other == &cell.writer, r) + ".");
     }
     if ((!write || atomic) && (cell.written & mask) != mask) {
       fault_at(code, "reads " + name(i * kWord) + ", which nothing has written yet");
@@ -239,8 +238,7 @@ static void check_shared(char* address, size_t bytes, bool write, bool atomic, u
   size_t offset = static_cast<size_t>(address - r.shared);
   const SharedVariable* nearest = nullptr;
   for (const SharedVariable& variable : r.variables) {
-    if (variable.offset <= offset &&
-        (nearest == nullptr || variable.offset > nearest->offset)) {
+    if (variable.offset <= offset && (nearest == nullptr || variable.offset > nearest->offset)) {
       nearest = &variable;
     }
   }
@@ -269,10 +267,9 @@ static void check_array(Allocation& array, char* address, size_t bytes, bool wri
                        describe(array));
   }
   if (array.cells == nullptr) return;  // no room to keep watch over an array this large
-  check_words(array.cells, static_cast<size_t>(address - array.begin), bytes, write, atomic, code,
-              0, [&](size_t at) {
-                return "element " + std::to_string(at / 4) + " of " + describe(array);
-              });
+  check_words(
+      array.cells, static_cast<size_t>(address - array.begin), bytes, write, atomic, code, 0,
+      [&](size_t at) { return "element " + std::to_string(at / 4) + " of " + describe(array); });
 }
 
 static bool is_index_variable(const char* address) {
@@ -296,17 +293,19 @@ static void check_host(void* address, bool write, uint32_t code) {
   Allocation* array = find_allocation(address);
   if (array == nullptr || !pending_host_fault.empty()) return;
   if (static_cast<char*>(address) < array->begin) return;
-  pending_host_fault = "host code, " + source_line(code) + ": " + (write ? "writes" : "reads") +
-                       " device memory directly, which a GPU's memory does not allow: use cudaMemcpy"
-                       " or a kernel";
+  pending_host_fault =
+      "host code, " + source_line(code) + ": " + (write ? "writes" : "reads") +
+      " device memory directly, which a GPU's memory does not allow: use cudaMemcpy"
+      " or a kernel";
 }
 
 static void check_device(Runner& r, char* address, size_t bytes, bool write, bool atomic,
                          uint32_t code) {
   if (++r.accesses > kPatience) {
-    fault_at(code, "has made " + std::to_string(kPatience) +
-                       " memory accesses without coming to a barrier: does it wait for a value that "
-                       "another thread should write?");
+    fault_at(code,
+             "has made " + std::to_string(kPatience) +
+                 " memory accesses without coming to a barrier: does it wait for a value that "
+                 "another thread should write?");
   }
   if (address >= r.shared && address < r.shared + 2 * kSharedBytes) {
     return check_shared(address, bytes, write, atomic, code);
@@ -319,8 +318,9 @@ static void check_device(Runner& r, char* address, size_t bytes, bool write, boo
   if (is_index_variable(address) || in_module(address)) return;
   std::string verb = write ? "writes" : "reads";
   if (reinterpret_cast<uintptr_t>(address) < 4096) fault_at(code, verb + " through a null pointer");
-  fault_at(code, verb + " memory that cudaMalloc has not given out: a pointer of the host, or an "
-                        "index far out of bounds");
+  fault_at(code, verb +
+                     " memory that cudaMalloc has not given out: a pointer of the host, or an "
+                     "index far out of bounds");
 }
 
 static void check(void* pointer, size_t bytes, bool write, bool atomic, const void* caller) {
@@ -345,30 +345,36 @@ void atomic_access(const void* address, size_t bytes) {
 #define NEEDLE_CALLER __builtin_return_address(0)
 #define NEEDLE_ACCESS(name, bytes, write) \
   void name(void* p) { cuda_emulation::check(p, bytes, write, false, NEEDLE_CALLER); }
-#define NEEDLE_ACCESSES(bytes)                                  \
-  NEEDLE_ACCESS(__tsan_read##bytes, bytes, false)               \
-  NEEDLE_ACCESS(__tsan_write##bytes, bytes, true)               \
-  NEEDLE_ACCESS(__tsan_unaligned_read##bytes, bytes, false)     \
-  NEEDLE_ACCESS(__tsan_unaligned_write##bytes, bytes, true)     \
-  NEEDLE_ACCESS(__tsan_volatile_read##bytes, bytes, false)      \
-  NEEDLE_ACCESS(__tsan_volatile_write##bytes, bytes, true)      \
-  void __tsan_read_write##bytes(void* p) {                      \
+#define NEEDLE_ACCESSES(bytes)                                    \
+  NEEDLE_ACCESS(__tsan_read##bytes, bytes, false)                 \
+  NEEDLE_ACCESS(__tsan_write##bytes, bytes, true)                 \
+  NEEDLE_ACCESS(__tsan_unaligned_read##bytes, bytes, false)       \
+  NEEDLE_ACCESS(__tsan_unaligned_write##bytes, bytes, true)       \
+  NEEDLE_ACCESS(__tsan_volatile_read##bytes, bytes, false)        \
+  NEEDLE_ACCESS(__tsan_volatile_write##bytes, bytes, true)        \
+  void __tsan_read_write##bytes(void* p) {                        \
     cuda_emulation::check(p, bytes, false, false, NEEDLE_CALLER); \
     cuda_emulation::check(p, bytes, true, false, NEEDLE_CALLER);  \
   }
 
 // Atomics of the host's C++ library; kernels use atomic_update, which is not instrumented.
-#define NEEDLE_ATOMICS(bits, T)                                                                  \
-  T __tsan_atomic##bits##_load(const volatile T* p, int) { return __atomic_load_n(p, 5); }       \
-  void __tsan_atomic##bits##_store(volatile T* p, T v, int) { __atomic_store_n(p, v, 5); }       \
-  T __tsan_atomic##bits##_exchange(volatile T* p, T v, int) { return __atomic_exchange_n(p, v, 5); } \
-  T __tsan_atomic##bits##_fetch_add(volatile T* p, T v, int) { return __atomic_fetch_add(p, v, 5); } \
-  T __tsan_atomic##bits##_fetch_sub(volatile T* p, T v, int) { return __atomic_fetch_sub(p, v, 5); } \
-  int __tsan_atomic##bits##_compare_exchange_strong(volatile T* p, T* c, T v, int, int) {        \
-    return __atomic_compare_exchange_n(p, c, v, false, 5, 5);                                    \
-  }                                                                                              \
-  int __tsan_atomic##bits##_compare_exchange_weak(volatile T* p, T* c, T v, int, int) {          \
-    return __atomic_compare_exchange_n(p, c, v, false, 5, 5);                                    \
+#define NEEDLE_ATOMICS(bits, T)                                                            \
+  T __tsan_atomic##bits##_load(const volatile T* p, int) { return __atomic_load_n(p, 5); } \
+  void __tsan_atomic##bits##_store(volatile T* p, T v, int) { __atomic_store_n(p, v, 5); } \
+  T __tsan_atomic##bits##_exchange(volatile T* p, T v, int) {                              \
+    return __atomic_exchange_n(p, v, 5);                                                   \
+  }                                                                                        \
+  T __tsan_atomic##bits##_fetch_add(volatile T* p, T v, int) {                             \
+    return __atomic_fetch_add(p, v, 5);                                                    \
+  }                                                                                        \
+  T __tsan_atomic##bits##_fetch_sub(volatile T* p, T v, int) {                             \
+    return __atomic_fetch_sub(p, v, 5);                                                    \
+  }                                                                                        \
+  int __tsan_atomic##bits##_compare_exchange_strong(volatile T* p, T* c, T v, int, int) {  \
+    return __atomic_compare_exchange_n(p, c, v, false, 5, 5);                              \
+  }                                                                                        \
+  int __tsan_atomic##bits##_compare_exchange_weak(volatile T* p, T* c, T v, int, int) {    \
+    return __atomic_compare_exchange_n(p, c, v, false, 5, 5);                              \
   }
 
 extern "C" {

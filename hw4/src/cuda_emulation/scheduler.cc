@@ -92,9 +92,9 @@ std::string thread_name(const Runner& r, int thread) {
 static void fail_with_message(const Runner& r, const std::string& who, Site site,
                               const std::string& what) {
   std::string at = site.file == nullptr ? "" : ", " + place(site);
-  grid->fail(std::make_exception_ptr(KernelFault(std::string(r.launch->kernel) + ", block " +
-                                                 triple(blockIdx) + ", " + who + at + ": " +
-                                                 what)));
+  grid->fail(
+      std::make_exception_ptr(KernelFault(std::string(r.launch->kernel) + ", block " +
+                                          triple(blockIdx) + ", " + who + at + ": " + what)));
 }
 
 // ----------------------------------------------------------------------------- choosing a thread
@@ -136,21 +136,22 @@ static void explain_stall(Runner& r) {
       if (left < 0) left = static_cast<int>(i);
     } else if (first < 0) {
       first = static_cast<int>(i);
-    } else if (other < 0 && (thread.site.line != r.threads[first].site.line ||
-                             thread.state != r.threads[first].state ||
-                             thread.mask != r.threads[first].mask)) {
+    } else if (other < 0 &&
+               (thread.site.line != r.threads[first].site.line ||
+                thread.state != r.threads[first].state || thread.mask != r.threads[first].mask)) {
       other = static_cast<int>(i);
     }
   }
   auto waits = [&](int thread) {
     const Thread& t = r.threads[thread];
-    return (t.state == State::kAtBarrier ? "waits at __syncthreads() in " : "waits for its warp in ") +
+    return (t.state == State::kAtBarrier ? "waits at __syncthreads() in "
+                                         : "waits for its warp in ") +
            place(t.site);
   };
   std::string what;
   if (other >= 0) {
-    what = "divergent barrier: this thread " + waits(first) + ", but " + thread_name(r, other) + " " +
-           waits(other) + ". Every thread must come to the same barriers in the same order.";
+    what = "divergent barrier: this thread " + waits(first) + ", but " + thread_name(r, other) +
+           " " + waits(other) + ". Every thread must come to the same barriers in the same order.";
   } else if (left >= 0) {
     what = "divergent barrier: this thread " + waits(first) + ", but " + thread_name(r, left) +
            " has already returned from the kernel. Guard the work, not the barrier.";
@@ -498,7 +499,8 @@ class Helpers {
   static Helpers& get() {
     static Helpers* helpers = nullptr;
     if (helpers == nullptr || helpers->process_ != getpid()) {
-      helpers = new Helpers(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())) - 1);
+      helpers =
+          new Helpers(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())) - 1);
     }
     return *helpers;
   }
@@ -551,7 +553,8 @@ void run(const Launch& launch) {
   static std::mutex one_launch_at_a_time;
   static uint32_t launches = 0;
   throw_pending_host_fault();
-  if (runner != nullptr) fault([] { return "a kernel launches a kernel, which this course does not use"; });
+  if (runner != nullptr)
+    fault([] { return "a kernel launches a kernel, which this course does not use"; });
   if (!is_valid(launch.config)) {
     set_last_error(cudaErrorInvalidConfiguration);
     return;

@@ -1,6 +1,6 @@
 // What Python sees of the fused kernels: a class FusedLayer, one call of a layer, and a function
-// fused_step, one step of an optimizer. Everything that comes from Python is checked here, once; the
-// arrays of results and gradients are made here too.
+// fused_step, one step of an optimizer. Everything that comes from Python is checked here, once;
+// the arrays of results and gradients are made here too.
 #include "bindings.h"
 
 #include <algorithm>
@@ -50,7 +50,8 @@ Array new_array(const Shape& shape) {
   using Object = ArrayObject<AlignedArray>;
   PyObject* buffer = Object::create(py::int_(product(shape)).ptr());
   if (buffer == nullptr) throw py::error_already_set();
-  return {py::reinterpret_steal<py::object>(buffer), &reinterpret_cast<Object*>(buffer)->array, shape};
+  return {py::reinterpret_steal<py::object>(buffer), &reinterpret_cast<Object*>(buffer)->array,
+          shape};
 }
 
 Array new_copy(const float* data, const Shape& shape) {
@@ -194,7 +195,9 @@ std::vector<LinearLayer> linear_layers(Call& call) {
   return layers;
 }
 
-size_t linear_work(const Call& call) { return call[0].size() * call[1].last() * call.counts.size(); }
+size_t linear_work(const Call& call) {
+  return call[0].size() * call[1].last() * call.counts.size();
+}
 
 Arrays linear(Call& call) {
   const auto layers = linear_layers(call);
@@ -210,7 +213,8 @@ Arrays linear_backward(Call& call) {
   std::vector<LinearGradient> pairs;
   size_t next = 1;
   for (size_t count : call.counts) {
-    if (count > 0) pairs.push_back({grads[next].ptr(), count == 2 ? grads[next + 1].ptr() : nullptr});
+    if (count > 0)
+      pairs.push_back({grads[next].ptr(), count == 2 ? grads[next + 1].ptr() : nullptr});
     next += count;
   }
   run_kernel(linear_work(call), [&] {
@@ -300,9 +304,8 @@ Arrays layer_norm_backward(Call& call) {
   Arrays grads = call.gradients(3);
   const Array &x = call[0], &w = call[1];
   run_kernel(x.size(), [&] {
-    LayerNormBackward(x.ptr(), w.ptr(), call.saved[0].ptr(), call.adjoints[0].ptr(),
-                      grads[0].ptr(), grads[1].ptr(), grads[2].ptr(), call.saved[0].shape[0],
-                      w.size());
+    LayerNormBackward(x.ptr(), w.ptr(), call.saved[0].ptr(), call.adjoints[0].ptr(), grads[0].ptr(),
+                      grads[1].ptr(), grads[2].ptr(), call.saved[0].shape[0], w.size());
   });
   return grads;
 }
@@ -416,8 +419,9 @@ Arrays lstm_backward(Call& call) {
   const LstmShape s = lstm_shape(call);
   Arrays grads = call.gradients(std::min<size_t>(6, call.arrays.size()));
   const Arrays &saved = call.saved, &g = call.adjoints;
-  const LstmGradients d{pointer(grads[0]), grads[1].ptr(), grads[2].ptr(), grads[3].ptr(),
-                        grads[4].ptr(), grads.size() == 6 ? grads[5].ptr() : nullptr};
+  const LstmGradients d{pointer(grads[0]), grads[1].ptr(),
+                        grads[2].ptr(),    grads[3].ptr(),
+                        grads[4].ptr(),    grads.size() == 6 ? grads[5].ptr() : nullptr};
   run_kernel(4 * saved[0].size() * (s.I + s.H), [&] {
     LstmBackward(call[0].ptr(), call[1].ptr(), call[2].ptr(), call[3].ptr(), call[4].ptr(),
                  saved[0].ptr(), saved[1].ptr(), saved[2].ptr(), g[0].ptr(), g[1].ptr(), g[2].ptr(),
@@ -477,7 +481,11 @@ const std::map<std::string, Kernel> kernels = {
     {"embedding", {embedding, embedding_backward, 1, {"weight"}, {}, {}}},
     {"layer_norm", {layer_norm, layer_norm_backward, 1, {"weight", "bias"}, {"eps"}, {}}},
     {"batch_norm",
-     {batch_norm, batch_norm_backward, 1, {"weight", "bias"}, {"eps", "momentum"},
+     {batch_norm,
+      batch_norm_backward,
+      1,
+      {"weight", "bias"},
+      {"eps", "momentum"},
       {"running_mean", "running_var"}}},
     {"conv", {conv, conv_backward, 1, {"weight", "bias"}, {"stride", "padding"}, {}}},
     {"lstm", {lstm, lstm_backward, 3, {"W_ih", "W_hh", "bias_ih", "bias_hh"}, {}, {}}},
@@ -532,7 +540,8 @@ class FusedLayer {
   py::list backward(const py::list& adjoints_and_arrays, const std::vector<bool>& needed) {
     require(!shapes_.empty(), "backward comes after forward");
     Arrays adjoints = from_python(adjoints_and_arrays);
-    require(adjoints.size() >= results() + needed.size(), "backward needs an adjoint for each result");
+    require(adjoints.size() >= results() + needed.size(),
+            "backward needs an adjoint for each result");
     Arrays arrays(adjoints.begin() + static_cast<ptrdiff_t>(results()), adjoints.end());
     adjoints.resize(results());
     for (size_t k = 0; k < results(); ++k) need("the adjoint", adjoints[k], shapes_[k]);
@@ -554,13 +563,18 @@ class FusedLayer {
 
 // lr, beta1, beta2, eps, weight_decay, and t, the number of this step, 1 for the first.
 AdamSettings adam_settings_of(const std::vector<double>& s) {
-  return {static_cast<float>(s[0]), static_cast<float>(s[1]), static_cast<float>(s[2]),
-          static_cast<float>(s[3]), static_cast<float>(s[4]),
-          static_cast<float>(1 - std::pow(s[1], s[5])), static_cast<float>(1 - std::pow(s[2], s[5]))};
+  return {static_cast<float>(s[0]),
+          static_cast<float>(s[1]),
+          static_cast<float>(s[2]),
+          static_cast<float>(s[3]),
+          static_cast<float>(s[4]),
+          static_cast<float>(1 - std::pow(s[1], s[5])),
+          static_cast<float>(1 - std::pow(s[2], s[5]))};
 }
 
-// One step of an optimizer on all its parameters. `columns` has the parameters, their gradients, and
-// their averages of one kind or two, which change in place. Returns new arrays for the parameters.
+// One step of an optimizer on all its parameters. `columns` has the parameters, their gradients,
+// and their averages of one kind or two, which change in place. Returns new arrays for the
+// parameters.
 py::list fused_step(const std::string& name, const std::vector<py::list>& columns,
                     const std::vector<double>& settings) {
   const bool adam = name == "adam";
@@ -585,8 +599,7 @@ py::list fused_step(const std::string& name, const std::vector<py::list>& column
       const float *p = c[0][i].ptr(), *g = c[1][i].ptr();
       const size_t size = results[i].size();
       if (adam)
-        AdamStep(p, g, c[2][i].ptr(), c[3][i].ptr(), results[i].ptr(), size,
-                 adam_settings);
+        AdamStep(p, g, c[2][i].ptr(), c[3][i].ptr(), results[i].ptr(), size, adam_settings);
       else
         SgdStep(p, g, c.size() > 2 ? c[2][i].ptr() : nullptr, results[i].ptr(), size, s[0], s[1],
                 s[2]);

@@ -209,7 +209,7 @@ void BatchNormBackward(const float* x, const float* w, const float* mean, const 
   parallel_for(C, grain, [&](size_t begin, size_t end) {
     for (size_t c = begin; c < end; ++c) {
       const float scale = 1 / std::sqrt(var[c] + eps), m = mean[c];
-      float sum = 0, along = 0;  // of g, and of g times the normalised x
+      float sum = 0, along = 0;  // of g, and of g times the normalized x
       for (size_t n = 0; n < N; ++n) {
         const size_t at = (n * C + c) * S;
         const float part = sum_over(S, Sum{g + at});

@@ -29,7 +29,8 @@ void AdamStep(const float* p, const float* g, float* m, float* v, float* out, si
               const AdamSettings& settings) {
   const AdamSettings s = settings;
   // p - lr * (m / c1) / (sqrt(v / c2) + eps), with as few divisions as possible.
-  const float root = std::sqrt(s.correction2), rate = s.lr * root / s.correction1, eps = s.eps * root;
+  const float root = std::sqrt(s.correction2), rate = s.lr * root / s.correction1,
+              eps = s.eps * root;
   parallel_for(size, kGrain, [=](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       const float grad = g[i] + s.weight_decay * p[i];

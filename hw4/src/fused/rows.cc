@@ -21,8 +21,8 @@ size_t rows_per_task(size_t columns) {
 void Mlp(const float* x, size_t rows, const std::vector<LinearLayer>& layers) {
   for (const LinearLayer& layer : layers) {
     const size_t columns = layer.out;
-    MatmulViews({x, static_cast<ptrdiff_t>(layer.in), 1}, {layer.w, static_cast<ptrdiff_t>(columns), 1},
-                layer.y, rows, layer.in, columns);
+    MatmulViews({x, static_cast<ptrdiff_t>(layer.in), 1},
+                {layer.w, static_cast<ptrdiff_t>(columns), 1}, layer.y, rows, layer.in, columns);
     if (layer.b != nullptr || layer.relu)
       parallel_for(rows, rows_per_task(columns), [&](size_t begin, size_t end) {
         for (size_t i = begin; i < end; ++i) {
@@ -42,7 +42,8 @@ void MlpBackward(const float* x, size_t rows, const std::vector<LinearLayer>& la
   size_t widest = 0;
   for (const LinearLayer& layer : layers) widest = std::max({widest, layer.in, layer.out});
   const bool deep = layers.size() > 1;
-  AlignedArray masked(layers.back().relu || deep ? rows * widest : 0), passed(deep ? rows * widest : 0);
+  AlignedArray masked(layers.back().relu || deep ? rows * widest : 0),
+      passed(deep ? rows * widest : 0);
   for (size_t k = layers.size(); k-- > 0;) {
     const LinearLayer& layer = layers[k];
     const float* input = k == 0 ? x : layers[k - 1].y;
@@ -76,7 +77,8 @@ void ReluBackward(const float* y, const float* g, float* dx, size_t size) {
   parallel_for(size, size_t{1} << 15, [&](size_t begin, size_t end) {
     size_t i = begin;
     for (; i + kWidth <= end; i += kWidth)
-      simd::store(dx + i, simd::select(simd::load(y + i) > 0.0f, simd::load(g + i), simd::splat(0.0f)));
+      simd::store(dx + i,
+                  simd::select(simd::load(y + i) > 0.0f, simd::load(g + i), simd::splat(0.0f)));
     for (; i < end; ++i) dx[i] = y[i] > 0 ? g[i] : 0.0f;
   });
 }
@@ -132,9 +134,8 @@ void Gather(const float* table, const float* ids, float* out, size_t count, size
 
 void ScatterAdd(const float* g, const float* ids, float* dtable, size_t count, size_t width,
                 size_t table_size) {
-  parallel_for(table_size, size_t{1} << 16, [&](size_t begin, size_t end) {
-    std::fill(dtable + begin, dtable + end, 0.0f);
-  });
+  parallel_for(table_size, size_t{1} << 16,
+               [&](size_t begin, size_t end) { std::fill(dtable + begin, dtable + end, 0.0f); });
   for (size_t i = 0; i < count; ++i) {
     float* to = dtable + static_cast<size_t>(ids[i]) * width;
     for (size_t j = 0; j < width; ++j) to[j] += g[i * width + j];
@@ -151,8 +152,7 @@ void LayerNorm(const float* x, const float* w, const float* b, float* y, float* 
       const float* row = x + i * width;
       const float mean = sum_over(width, Sum{row}) / n;
       const float scale = 1 / std::sqrt(sum_over(width, Squares{row, mean}) / n + eps);
-      for (size_t j = 0; j < width; ++j)
-        y[i * width + j] = (row[j] - mean) * scale * w[j] + b[j];
+      for (size_t j = 0; j < width; ++j) y[i * width + j] = (row[j] - mean) * scale * w[j] + b[j];
       stats[2 * i] = mean;
       stats[2 * i + 1] = scale;
     }

@@ -106,8 +106,8 @@ class Pool {
     working_ = false;
   }
 
-  // A thread that wakes may find itself on the processor of the one that woke it, and wait there for
-  // many milliseconds while another is idle: virtual machines do not tell the system that their
+  // A thread that wakes may find itself on the processor of the one that woke it, and wait there
+  // for many milliseconds while another is idle: virtual machines do not tell the system that their
   // processors are neighbours. So helpers may use all processors but the caller's.
   void send_helpers_elsewhere() {
 #if defined(__linux__)

@@ -65,9 +65,8 @@ void Binary(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape, F f)
             end - begin, f);
     });
   } else {
-    parallel_for(out->size / last.length, 1 + kGrain / last.length, [&](size_t begin, size_t end) {
-      Rows(axes, x, y, out->ptr, begin, end, f);
-    });
+    parallel_for(out->size / last.length, 1 + kGrain / last.length,
+                 [&](size_t begin, size_t end) { Rows(axes, x, y, out->ptr, begin, end, f); });
   }
 }
 

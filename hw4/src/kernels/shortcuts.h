@@ -1,5 +1,6 @@
 // Kernels that spare a copy. Without them NDArray would work as well, by way of Compact: an operand
-// that is broadcast would be written out in full, an axis that is reduced would be moved to the end.
+// that is broadcast would be written out in full, an axis that is reduced would be moved to the
+// end.
 #pragma once
 
 #include <cstddef>

@@ -56,19 +56,19 @@ inline Lanes<T> splat(T x) {
   return result;
 }
 
-#define NEEDLE_LANES(op)                                                         \
-  template <class T>                                                             \
-  inline Lanes<T> operator op(Lanes<T> a, Lanes<T> b) {                          \
-    for (size_t i = 0; i < kWidth; ++i) a.lane[i] = a.lane[i] op b.lane[i];      \
-    return a;                                                                    \
-  }                                                                              \
-  template <class T>                                                             \
-  inline Lanes<T> operator op(Lanes<T> a, T b) {                                 \
-    return a op splat(b);                                                        \
-  }                                                                              \
-  template <class T>                                                             \
-  inline Lanes<T> operator op(T a, Lanes<T> b) {                                 \
-    return splat(a) op b;                                                        \
+#define NEEDLE_LANES(op)                                                    \
+  template <class T>                                                        \
+  inline Lanes<T> operator op(Lanes<T> a, Lanes<T> b) {                     \
+    for (size_t i = 0; i < kWidth; ++i) a.lane[i] = a.lane[i] op b.lane[i]; \
+    return a;                                                               \
+  }                                                                         \
+  template <class T>                                                        \
+  inline Lanes<T> operator op(Lanes<T> a, T b) {                            \
+    return a op splat(b);                                                   \
+  }                                                                         \
+  template <class T>                                                        \
+  inline Lanes<T> operator op(T a, Lanes<T> b) {                            \
+    return splat(a) op b;                                                   \
   }
 NEEDLE_LANES(+)
 NEEDLE_LANES(-)
@@ -78,16 +78,16 @@ NEEDLE_LANES(&)
 NEEDLE_LANES(|)
 #undef NEEDLE_LANES
 
-#define NEEDLE_COMPARE(op)                                                       \
-  template <class T>                                                             \
-  inline IntVec operator op(Lanes<T> a, Lanes<T> b) {                            \
-    IntVec result;                                                               \
+#define NEEDLE_COMPARE(op)                                                          \
+  template <class T>                                                                \
+  inline IntVec operator op(Lanes<T> a, Lanes<T> b) {                               \
+    IntVec result;                                                                  \
     for (size_t i = 0; i < kWidth; ++i) result.lane[i] = -(a.lane[i] op b.lane[i]); \
-    return result;                                                               \
-  }                                                                              \
-  template <class T>                                                             \
-  inline IntVec operator op(Lanes<T> a, T b) {                                   \
-    return a op splat(b);                                                        \
+    return result;                                                                  \
+  }                                                                                 \
+  template <class T>                                                                \
+  inline IntVec operator op(Lanes<T> a, T b) {                                      \
+    return a op splat(b);                                                           \
   }
 NEEDLE_COMPARE(<)
 NEEDLE_COMPARE(>)

@@ -19,7 +19,7 @@ def array(a, dtype="float32", device=None):
 
 
 def empty(shape, dtype="float32", device=None):
-    """A new array, not initialised."""
+    """A new array, not initialized."""
     _check_dtype(dtype)
     return NDArray.make(shape, device=device)
 

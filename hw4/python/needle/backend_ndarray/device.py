@@ -28,7 +28,9 @@ class BackendDevice:
         # Kernels that take views as operands, by the kernel for compact arrays; not every device
         # has them.
         names = [key.removeprefix("strided_") for key in dir(mod) if key.startswith("strided_")]
-        self.strided = {self.__dict__.get(f"ewise_{n}"): self.__dict__[f"strided_{n}"] for n in names}
+        self.strided = {
+            self.__dict__.get(f"ewise_{n}"): self.__dict__[f"strided_{n}"] for n in names
+        }
 
     def __getattr__(self, key):
         if self.__dict__.get("mod") is None and not key.startswith("_"):
@@ -64,7 +66,7 @@ class BackendDevice:
         return functions.array(np.eye(n, dtype="float32")[i], dtype, device=self)
 
     def empty(self, shape, dtype="float32"):
-        """An array of this shape, not initialised."""
+        """An array of this shape, not initialized."""
         return functions.empty(shape, dtype, device=self)
 
     def full(self, shape, fill_value, dtype="float32"):

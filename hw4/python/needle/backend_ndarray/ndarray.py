@@ -70,7 +70,7 @@ class NDArray:
 
     @staticmethod
     def make(shape, strides=None, device=None, handle=None, offset=0):
-        """A view of `handle`, or of a new buffer (not initialised) when there is none."""
+        """A view of `handle`, or of a new buffer (not initialized) when there is none."""
         array = object.__new__(NDArray)
         array._shape, row_major, size = _layout(shape if type(shape) is tuple else _shape_of(shape))
         array._strides = row_major if strides is None else tuple(strides)
@@ -281,8 +281,16 @@ class NDArray:
     def _strided(self, function, other):
         """function(self, other), for a kernel that takes views as they are."""
         a, b, out = self, other, self._out_beside(other)
-        function(a._handle, a._strides, a._offset, b._handle, b._strides, b._offset, out._handle,
-                 out._shape)  # fmt: skip
+        function(
+            a._handle,
+            a._strides,
+            a._offset,
+            b._handle,
+            b._strides,
+            b._offset,
+            out._handle,
+            out._shape,
+        )
         return out
 
     def _unary(self, function):
@@ -388,8 +396,16 @@ class NDArray:
         a, b = self.broadcast_to((*batch, m, n)), other.broadcast_to((*batch, n, p))
         out = NDArray.make((*batch, m, p), None, self._device)
         if hasattr(self._device, "matmul_strided"):  # takes views as they are
-            self._device.matmul_strided(a._handle, b._handle, out._handle, (*batch, m, n, p),
-                                        a._strides, a._offset, b._strides, b._offset)  # fmt: skip
+            self._device.matmul_strided(
+                a._handle,
+                b._handle,
+                out._handle,
+                (*batch, m, n, p),
+                a._strides,
+                a._offset,
+                b._strides,
+                b._offset,
+            )
             return out
         if not batch:
             return a.compact() @ b.compact()

@@ -12,7 +12,7 @@ _FLOAT = np.dtype(np.float32)
 
 
 class Array:
-    """A flat buffer of `size` float32 elements, not initialised."""
+    """A flat buffer of `size` float32 elements, not initialized."""
 
     __slots__ = ("array", "size")
 

@@ -7,7 +7,7 @@ from .nn_basic import BatchNorm1d, Module, Parameter
 
 
 class BatchNorm2d(BatchNorm1d):
-    """Batch normalisation of each channel, over the batch and all pixels: (N, C, H, W)."""
+    """Batch normalization of each channel, over the batch and all pixels: (N, C, H, W)."""
 
     def forward(self, x):
         kernel = getattr(self, "kernel", None)  # a BatchNorm1d may have a fused form
@@ -35,8 +35,16 @@ class Conv(Module):
     Input (N, C, H, W), output (N, O, H', W') with H' = (H + 2*(K//2) - K) // stride + 1.
     """
 
-    def __init__(self, in_channels, out_channels, kernel_size, stride=1, bias=True,
-                 device=None, dtype="float32"):  # fmt: skip
+    def __init__(
+        self,
+        in_channels,
+        out_channels,
+        kernel_size,
+        stride=1,
+        bias=True,
+        device=None,
+        dtype="float32",
+    ):
         super().__init__()
         kernel_size = kernel_size[0] if isinstance(kernel_size, tuple) else kernel_size
         stride = stride[0] if isinstance(stride, tuple) else stride

@@ -49,8 +49,9 @@ class RNNCell(Module):
         W_ih (I, H), W_hh (H, H), bias_ih (H,), bias_hh (H,).
     """
 
-    def __init__(self, input_size, hidden_size, bias=True, nonlinearity="tanh",
-                 device=None, dtype="float32"):  # fmt: skip
+    def __init__(
+        self, input_size, hidden_size, bias=True, nonlinearity="tanh", device=None, dtype="float32"
+    ):
         super().__init__()
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
@@ -73,8 +74,16 @@ class RNN(Module):
         rnn_cells: list of RNNCell; the first takes input_size features, the others hidden_size.
     """
 
-    def __init__(self, input_size, hidden_size, num_layers=1, bias=True, nonlinearity="tanh",
-                 device=None, dtype="float32"):  # fmt: skip
+    def __init__(
+        self,
+        input_size,
+        hidden_size,
+        num_layers=1,
+        bias=True,
+        nonlinearity="tanh",
+        device=None,
+        dtype="float32",
+    ):
         super().__init__()
         self.hidden_size, self.num_layers = hidden_size, num_layers
         ### BEGIN YOUR SOLUTION hw4/rnn
@@ -135,8 +144,9 @@ class LSTM(Module):
         lstm_cells: list of LSTMCell; the first takes input_size features, the others hidden_size.
     """
 
-    def __init__(self, input_size, hidden_size, num_layers=1, bias=True,
-                 device=None, dtype="float32"):  # fmt: skip
+    def __init__(
+        self, input_size, hidden_size, num_layers=1, bias=True, device=None, dtype="float32"
+    ):
         super().__init__()
         self.hidden_size, self.num_layers = hidden_size, num_layers
         ### BEGIN YOUR SOLUTION hw4/lstm

@@ -64,7 +64,7 @@ class MultiHeadAttention(Module):
 
 
 class AttentionLayer(Module):
-    """Attention between tokens: normalise, project to heads, attend, project back.
+    """Attention between tokens: normalize, project to heads, attend, project back.
 
     Args:
         q_features, k_features, v_features: features of the tokens; those of k and v default to q's.
@@ -73,8 +73,20 @@ class AttentionLayer(Module):
         dropout, causal: as in MultiHeadAttention.
     """
 
-    def __init__(self, q_features, num_head, dim_head, *, k_features=None, v_features=None,
-                 out_features=None, dropout=0.0, causal=True, device=None, dtype="float32"):  # fmt: skip
+    def __init__(
+        self,
+        q_features,
+        num_head,
+        dim_head,
+        *,
+        k_features=None,
+        v_features=None,
+        out_features=None,
+        dropout=0.0,
+        causal=True,
+        device=None,
+        dtype="float32",
+    ):
         super().__init__()
         self.device, self.dtype = device, dtype
         k_features = k_features or q_features
@@ -117,8 +129,18 @@ class TransformerLayer(Module):
     The attention layer is made first, then the norm, then the two linear layers.
     """
 
-    def __init__(self, q_features, num_head, dim_head, hidden_size, *, dropout=0.0, causal=True,
-                 device=None, dtype="float32"):  # fmt: skip
+    def __init__(
+        self,
+        q_features,
+        num_head,
+        dim_head,
+        hidden_size,
+        *,
+        dropout=0.0,
+        causal=True,
+        device=None,
+        dtype="float32",
+    ):
         super().__init__()
         self.device, self.dtype = device, dtype
         ### BEGIN YOUR SOLUTION hw4/transformer_layer
@@ -145,9 +167,21 @@ class Transformer(Module):
     The embedding of positions is made first, then the layers.
     """
 
-    def __init__(self, embedding_size, hidden_size, num_layers, *, num_head=8, dim_head=32,
-                 dropout=0.0, causal=True, device=None, dtype="float32", batch_first=False,
-                 sequence_len=2048):  # fmt: skip
+    def __init__(
+        self,
+        embedding_size,
+        hidden_size,
+        num_layers,
+        *,
+        num_head=8,
+        dim_head=32,
+        dropout=0.0,
+        causal=True,
+        device=None,
+        dtype="float32",
+        batch_first=False,
+        sequence_len=2048,
+    ):
         super().__init__()
         self.device, self.dtype = device, dtype
         self.batch_first, self.sequence_len = batch_first, sequence_len
