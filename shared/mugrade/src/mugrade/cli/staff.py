@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from mugrade.cli_common import PASS_ON, Json, Select, Server, homework_folder, screen, split_words
-from mugrade.cli_submit import Words, warn_of_key
-from mugrade.client_check import Checker, Runs, WrongTree, constant_cases
-from mugrade.client_errors import Exit, UsageFault
-from mugrade.client_run import HookResult
-from mugrade.client_session import Session, open_session
+from mugrade.cli.common import PASS_ON, Json, Select, Server, homework_folder, screen, split_words
+from mugrade.cli.submit import Words, warn_of_key
+from mugrade.client.check import Checker, Runs, WrongTree, constant_cases
+from mugrade.client.errors import Exit, UsageFault
+from mugrade.client.run import HookResult
+from mugrade.client.session import Session, open_session
 from mugrade.compare import Tolerance
 from mugrade.plugin import Plan
 from mugrade.recorder import variant_seed

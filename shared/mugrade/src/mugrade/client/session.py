@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mugrade.client import Connection, Grader
-from mugrade.client_errors import NetworkFault, UsageFault
-from mugrade.client_public import PublicGrader
-from mugrade.client_settings import Folders, choose_server, read_json, write_json
-from mugrade.keys import Key, need_key
-from mugrade.outbox import Outbox
+from mugrade.client.errors import NetworkFault, UsageFault
+from mugrade.client.grader import Connection, Grader
+from mugrade.client.keys import Key, need_key
+from mugrade.client.outbox import Outbox
+from mugrade.client.public import PublicGrader
+from mugrade.client.settings import Folders, choose_server, read_json, write_json
 
 DIALECTS = ("auto", "v1", "public")
 

@@ -11,7 +11,6 @@ import datetime as dt
 import hashlib
 import zlib
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Row, bindparam, exists, insert, select
@@ -20,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from mugrade.compare import Verdict
 from mugrade.encoding import EncodingError, canonical_json, decode
+from mugrade.server.errors import Refusal, invalid, not_found, seconds_until
 from mugrade.server.models import (
     Account,
     Attempt,
@@ -30,9 +30,8 @@ from mugrade.server.models import (
     SourceBundle,
     new_id,
 )
-from mugrade.server.problems import ProblemError, invalid, not_found, seconds_until
 from mugrade.server.schemas import AttemptIn
-from mugrade.server.services import answers, courses, keys, policies, standing
+from mugrade.server.services import answers, courses, policies, signing, standing
 from mugrade.server.services.accounts import Actor
 from mugrade.server.services.courses import AssignmentView, CourseView, ProblemView, RevisionView
 
@@ -48,7 +47,7 @@ class Place:
     @property
     def revision(self) -> RevisionView:
         if self.problem.revision is None:
-            raise ProblemError(
+            raise Refusal(
                 403,
                 "not_open",
                 f"{self.problem.id} has no published answers yet; ask the course's staff.",
@@ -73,7 +72,7 @@ class Graded:
 
 
 @dataclass(frozen=True)
-class Report:
+class AttemptReport:
     """An attempt as its account sees it, with what it did to the score."""
 
     id: str
@@ -109,7 +108,7 @@ def variant_for(session: Session, account_id: str, problem: ProblemView) -> int 
     if problem.revision is None:
         return None
     variants = problem.revision.variants
-    return variants[keys.variant_index(session, account_id, problem.pk, len(variants))][0]
+    return variants[signing.variant_index(session, account_id, problem.pk, len(variants))][0]
 
 
 # --------------------------------------------------------------------------------------- grading
@@ -139,7 +138,7 @@ def grade(session: Session, actor: Actor, place: Place, given: AttemptIn) -> Gra
     if len(body) > limit:
         for index, case in enumerate(cases):
             if len(canonical_json(case["value"])) > limit:
-                raise ProblemError(413, "too_large", f"Case {index} has more than {limit} bytes.")
+                raise Refusal(413, "too_large", f"Case {index} has more than {limit} bytes.")
     expected = answers.expected(session, revision, variant)
     verdicts = answers.judge(expected, claims, revision)
     digest = hashlib.sha256(canonical_json(cases)).hexdigest()
@@ -154,8 +153,8 @@ def _request_digest(problem_pk: int, given: AttemptIn, digest: str) -> str:
     return hashlib.sha256(asked.encode()).hexdigest()
 
 
-def _stale(given: str, current: str) -> ProblemError:
-    return ProblemError(
+def _stale(given: str, current: str) -> Refusal:
+    return Refusal(
         409,
         "stale_revision",
         f"The attempt is for {given}; {current} is asked for now. Run it again.",
@@ -172,7 +171,7 @@ def store(
     graded: Graded,
     given: AttemptIn,
     key: str | None,
-) -> Report:
+) -> AttemptReport:
     """Decide and write; call it in a write transaction."""
     place, decided = _lock(session, actor, graded.place)
     rows = standing.attempt_rows(session, actor.pk)
@@ -180,7 +179,8 @@ def store(
     if replay is not None:
         return report(session, now, actor, replay.id, rows=rows, replayed=True)
     decisions = standing.decisions(session, actor.pk) if decided else ({}, {})
-    before = standing.derive(place.course, rows, *decisions)
+    tries = standing.tries(place.course, rows)
+    before = standing.derive(place.course, tries, *decisions)
     _check_window(before, place, now, accept_late=given.accept_late)
     allowed = check_limits(session, rows, place.problem, now)
     left = None if allowed.tries_left is None else max(0, allowed.tries_left - 1)
@@ -188,7 +188,7 @@ def store(
     attempt_id = new_id("a")
     new = policies.Try(attempt_id, place.problem.id, now, graded.correct, len(graded.verdicts))
     mine = _judged(before, place, new)
-    receipt = keys.sign(session, _receipt(actor, graded, attempt_id, now, mine.score))
+    receipt = signing.sign(session, _receipt(actor, graded, attempt_id, now, mine.score))
     values = {
         "id": attempt_id,
         "account_pk": actor.pk,
@@ -216,8 +216,9 @@ def store(
     if given.source:
         bundle = [file.model_dump() for file in given.source]
         session.execute(insert(SourceBundle).values(attempt_pk=pk, body=answers.pack(bundle)))
-    after = standing.derive(place.course, [*rows, SimpleNamespace(**values)], *decisions)
-    return Report(
+    tries.setdefault(place.assignment.id, []).append(new)
+    after = standing.derive(place.course, tries, *decisions)
+    return AttemptReport(
         attempt_id,
         place,
         place.revision.number,
@@ -246,8 +247,8 @@ def _insert(session: Session, values: dict[str, Any]) -> int:
         raise _key_conflict() from None
 
 
-def _key_conflict() -> ProblemError:
-    return ProblemError(
+def _key_conflict() -> Refusal:
+    return Refusal(
         409,
         "idempotency_conflict",
         "This Idempotency-Key was used for another attempt; send a new one.",
@@ -299,14 +300,14 @@ def _check_window(
     window, name = state.tasks[place.assignment.id].window, place.assignment.id
     current = window.state(now)
     if current == "not_open":
-        raise ProblemError(403, "not_open", f"{name} opens at {_clock(window.opens_at)}.")
+        raise Refusal(403, "not_open", f"{name} opens at {_clock(window.opens_at)}.")
     if current == "closed":
-        raise ProblemError(
+        raise Refusal(
             403, "closed", f"{name} closed at {_clock(window.cutoff_at)}; ask for an extension."
         )
     if current == "late" and not accept_late:
         lost = state.penalty_now(name, now)
-        raise ProblemError(
+        raise Refusal(
             403,
             "late",
             f"{name} was due at {_clock(window.due_at)}; an attempt now would lose {lost:f}%. "
@@ -335,9 +336,7 @@ def check_limits(
             else f"Many attempts at {problem.id} in a row missed"
         )
         detail = f"{reason}; the next one is possible at {allowed.next_at:%H:%M:%S} UTC."
-        raise ProblemError(
-            429, allowed.code, detail, retry_after=seconds_until(allowed.next_at, now)
-        )
+        raise Refusal(429, allowed.code, detail, retry_after=seconds_until(allowed.next_at, now))
     return allowed
 
 
@@ -423,7 +422,7 @@ def report(
     *,
     rows: list[Row] | None = None,
     replayed: bool = False,
-) -> Report:
+) -> AttemptReport:
     """One of the actor's own attempts, or 404."""
     attempt = session.scalar(
         select(Attempt).where(Attempt.id == attempt_id, Attempt.account_pk == actor.pk)
@@ -438,7 +437,7 @@ def report(
     mine = _judged(state, place, _as_try(attempt, place.problem.id))
     revision = session.get_one(Revision, attempt.graded_pk)
     left = allowance(session, rows, place.problem, now).tries_left
-    return Report(
+    return AttemptReport(
         attempt.id,
         place,
         revision.number,
@@ -477,7 +476,7 @@ def history(
     assignment_id: str,
     problem_id: str,
     limit: int = 200,
-) -> list[Report]:
+) -> list[AttemptReport]:
     """The account's attempts at one problem, newest first."""
     assignment = course.assignment(assignment_id)
     place = Place(course, assignment, assignment.problem(problem_id))
@@ -493,7 +492,7 @@ def history(
     for attempt, number, labels in session.execute(query):
         mine = _judged(state, place, _as_try(attempt, problem_id))
         reports.append(
-            Report(
+            AttemptReport(
                 attempt.id,
                 place,
                 number,

@@ -9,7 +9,7 @@ from decimal import Decimal
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
-from mugrade.server.problems import seconds_until
+from mugrade.server.errors import seconds_until
 from mugrade.server.services import attempts, courses, policies, standing
 from mugrade.server.services.accounts import Actor
 from mugrade.server.services.courses import AssignmentView, ProblemView

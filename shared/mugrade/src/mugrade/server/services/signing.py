@@ -15,8 +15,8 @@ from nacl.signing import SigningKey, VerifyKey
 from sqlalchemy.orm import Session
 
 from mugrade.encoding import canonical_json
+from mugrade.server.errors import Refusal
 from mugrade.server.models import ServerSecret
-from mugrade.server.problems import ProblemError
 
 PREFIX = "mgr1"
 
@@ -70,7 +70,7 @@ def verify(session: Session, text: str) -> dict[str, Any]:
             raise ValueError(prefix)
         return msgspec.json.decode(raw)
     except (ValueError, BadSignatureError):
-        raise ProblemError(400, "bad_signature", "This was not signed by this server.") from None
+        raise Refusal(400, "bad_signature", "This was not signed by this server.") from None
 
 
 def variant_index(session: Session, account_id: str, problem_pk: int, pool: int) -> int:

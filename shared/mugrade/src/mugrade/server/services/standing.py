@@ -74,7 +74,7 @@ def of_account(
         rows: its attempts where the caller has them already (`attempt_rows`).
     """
     rows = attempt_rows(session, account_pk) if rows is None else rows
-    return derive(course, rows, *decisions(session, account_pk))
+    return derive(course, tries(course, rows), *decisions(session, account_pk))
 
 
 def decisions(
@@ -95,26 +95,34 @@ def of_everybody(
         rows[row.account_pk].append(row)
     extended, overrides = _extensions(session, account_pks), _overrides(session, account_pks)
     return {
-        pk: derive(course, rows[pk], extended.get(pk, {}), overrides.get(pk, {}))
+        pk: derive(course, tries(course, rows[pk]), extended.get(pk, {}), overrides.get(pk, {}))
         for pk in account_pks
     }
 
 
-def derive(
-    course: CourseView,
-    rows: Iterable[Row],
-    extended: dict[int, dt.datetime],
-    overrides: dict[int, Decimal],
-) -> AccountStanding:
-    """From rows to results; `extended` by assignment pk, `overrides` by problem pk."""
+Tries = dict[str, list[policies.Try]]
+"""One account's attempts by assignment, oldest first."""
+
+
+def tries(course: CourseView, rows: Iterable[Row]) -> Tries:
+    """The attempts of these rows as far as scores care."""
     place = {p.pk: (a.id, p.id) for a in course.assignments for p in a.problems}
-    tries: dict[str, list[policies.Try]] = {}
+    found: Tries = {}
     for row in rows:
         where = place.get(row.problem_pk)
         if where is not None:
-            tries.setdefault(where[0], []).append(
-                policies.Try(row.id, where[1], row.at, row.correct, row.total)
-            )
+            attempt = policies.Try(row.id, where[1], row.at, row.correct, row.total)
+            found.setdefault(where[0], []).append(attempt)
+    return found
+
+
+def derive(
+    course: CourseView,
+    tries: Tries,
+    extended: dict[int, dt.datetime],
+    overrides: dict[int, Decimal],
+) -> AccountStanding:
+    """From attempts to results; `extended` by assignment pk, `overrides` by problem pk."""
     tasks = {a.id: task(course, a, extended.get(a.pk), overrides) for a in course.assignments}
     results = policies.course_results(list(tasks.values()), tries, course.policy.late)
     return AccountStanding(course, tasks, results)
