@@ -1,7 +1,7 @@
 """Talking to a grader over HTTP: one request at a time, each failure a sentence of its own.
 
 `Connection` sends and retries; `Grader` speaks `/api/v1` (docs/api.md). The public course's dialect
-is in `client_public`. Nothing here prints.
+is in `public`. Nothing here prints.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import requests
 
 import mugrade
-from mugrade.client_errors import (
+from mugrade.client.errors import (
     AuthFault,
     ClientError,
     ClosedFault,
@@ -69,7 +69,7 @@ class Connection:
     """HTTP to one grader, with retries.
 
     Args:
-        server: its URL with a slash at the end (`client_settings.choose_server` checked it).
+        server: its URL with a slash at the end (`settings.choose_server` checked it).
         key: sent as a bearer token, or None.
         sleep: replaced by tests.
     """

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from mugrade.client_errors import UsageFault
-from mugrade.display import Screen
-from mugrade.keys import is_placeholder
+from mugrade.cli.display import Screen
+from mugrade.client.errors import UsageFault
+from mugrade.client.keys import is_placeholder
 
 Server = Annotated[
     str | None, typer.Option("--server", help="The grader's address (default: the last login's).")

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mugrade.client_settings import read_json, write_json
+from mugrade.client.settings import read_json, write_json
 
 
 @dataclass

@@ -1,6 +1,6 @@
-"""The command `mugrade`: accounts here, submissions in `cli_submit`, staff in `cli_staff`.
+"""The command `mugrade`: accounts here, submissions in `cli.submit`, staff in `cli.staff`.
 
-Every command ends with one of the statuses of `client_errors.Exit`; a `ClientError` becomes its
+Every command ends with one of the statuses of `errors.Exit`; a `ClientError` becomes its
 sentence on standard error. Nobody sees a traceback for a mistake of their own.
 """
 
@@ -14,13 +14,13 @@ from typing import Annotated
 import typer
 
 import mugrade
-from mugrade import cli_staff, cli_submit
-from mugrade.cli_common import Json, Server, screen
-from mugrade.client import Connection, Grader
-from mugrade.client_errors import AuthFault, ClientError, Exit, NetworkFault, UsageFault
-from mugrade.client_session import choose_dialect, open_session
-from mugrade.client_settings import Folders, choose_server, remember_server
-from mugrade.keys import checked_key, find_key, forget_key, store_key
+from mugrade.cli import staff, submit
+from mugrade.cli.common import Json, Server, screen
+from mugrade.client.errors import AuthFault, ClientError, Exit, NetworkFault, UsageFault
+from mugrade.client.grader import Connection, Grader
+from mugrade.client.keys import checked_key, find_key, forget_key, store_key
+from mugrade.client.session import choose_dialect, open_session
+from mugrade.client.settings import Folders, choose_server, remember_server
 
 app = typer.Typer(
     name="mugrade",
@@ -30,8 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-cli_submit.register(app)
-cli_staff.register(app)
+submit.register(app)
+staff.register(app)
 
 
 @app.command()
@@ -139,7 +139,7 @@ def whoami(server: Server = None, as_json: Json = False) -> None:
 @app.command()
 def doctor(server: Server = None, as_json: Json = False) -> None:
     """Check address, clock, key and outbox; each fault comes with the command that mends it."""
-    from mugrade.cli_doctor import examine
+    from mugrade.cli.doctor import examine
 
     raise typer.Exit(examine(server, screen(as_json)))
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
-from mugrade.client_errors import UsageFault
+from mugrade.client.errors import UsageFault
 
 DEFAULT_SERVER = "http://127.0.0.1:8000/"
 """Where `mugrade serve` listens: the grader of somebody who has no course behind them."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import mugrade
-from mugrade.client_errors import (
+from mugrade.client.errors import (
     AuthFault,
     ClientError,
     ClosedFault,
@@ -17,10 +17,10 @@ from mugrade.client_errors import (
     NetworkFault,
     RateFault,
 )
-from mugrade.client_run import HookResult, run_hooks
-from mugrade.client_session import Session
-from mugrade.client_settings import write_private
-from mugrade.outbox import Entry
+from mugrade.client.outbox import Entry
+from mugrade.client.run import HookResult, run_hooks
+from mugrade.client.session import Session
+from mugrade.client.settings import write_private
 from mugrade.plugin import Plan
 
 
@@ -36,7 +36,7 @@ class Failure:
 
 
 @dataclass
-class Row:
+class ProblemLine:
     """One problem of a submission, as the table and `--json` show it.
 
     `word` is ok, FAIL, ERR (the hook did not finish), SKIP, LIMIT, LATE or KEPT (in the outbox).
@@ -60,11 +60,11 @@ class Row:
 
 
 @dataclass
-class Report:
+class Results:
     """A whole submission."""
 
     assignment: str
-    rows: list[Row] = field(default_factory=list)
+    rows: list[ProblemLine] = field(default_factory=list)
     score: str | None = None
     points: str | None = None
     due_at: str | None = None
@@ -113,9 +113,9 @@ class Submission:
         self.tell = tell
         self.down: NetworkFault | None = None
 
-    def run(self) -> Report:
+    def run(self) -> Results:
         plan, fresh = self.session.plan(self.request.assignment)
-        report = Report(
+        report = Results(
             self.request.assignment,
             points=plan.get("points"),
             score=plan.get("score"),
@@ -182,10 +182,12 @@ class Submission:
                     f"locally meanwhile: `mugrade run {self.request.assignment} {name}`."
                 )
 
-    def handle(self, result: HookResult, known: dict[str, dict], plan: dict[str, Any]) -> Row:
+    def handle(
+        self, result: HookResult, known: dict[str, dict], plan: dict[str, Any]
+    ) -> ProblemLine:
         """One hook's result: not sent, sent, or kept."""
         problem = known.get(result.problem, {})
-        row = Row(
+        row = ProblemLine(
             result.problem,
             "ok",
             points=problem.get("points"),
@@ -230,7 +232,7 @@ class Submission:
             self.session.server, account, self.request.assignment, result.problem, body, places
         )
 
-    def send(self, entry: Entry, row: Row) -> Row:
+    def send(self, entry: Entry, row: ProblemLine) -> ProblemLine:
         outbox = self.session.outbox
         outbox.put(entry)
         if self.down is not None:
@@ -240,15 +242,18 @@ class Submission:
     def note_down(self, fault: NetworkFault) -> None:
         self.down = fault
 
-    def keep_totals(self, report: Report, row: Row) -> None:
+    def keep_totals(self, report: Results, row: ProblemLine) -> None:
         totals = row.totals
         if totals:
             report.score, report.points, report.due_at = totals
 
 
 def deliver(
-    session: Session, entry: Entry, row: Row, on_down: Callable[[NetworkFault], None] | None = None
-) -> Row:
+    session: Session,
+    entry: Entry,
+    row: ProblemLine,
+    on_down: Callable[[NetworkFault], None] | None = None,
+) -> ProblemLine:
     """Send one entry of the outbox and fill in `row`; the entry is removed unless it must be sent again."""
     outbox = session.outbox
     try:
@@ -280,7 +285,7 @@ def deliver(
     return row
 
 
-def fill(row: Row, answer: dict[str, Any], entry: Entry) -> None:
+def fill(row: ProblemLine, answer: dict[str, Any], entry: Entry) -> None:
     """Put the grader's verdict into `row`."""
     row.correct, row.cases = int(answer.get("correct", 0)), int(answer.get("total", 0))
     row.score, row.points = answer.get("score"), answer.get("points", row.points)
@@ -314,13 +319,13 @@ def fill(row: Row, answer: dict[str, Any], entry: Entry) -> None:
         row.word, row.exit = ("ok", Exit.OK) if right else ("FAIL", Exit.WRONG)
 
 
-def sync(session: Session, account: str) -> list[tuple[Entry, Row]]:
+def sync(session: Session, account: str) -> list[tuple[Entry, ProblemLine]]:
     """Send what the outbox holds for this grader and account, oldest first; stop at a dead line."""
-    done: list[tuple[Entry, Row]] = []
+    done: list[tuple[Entry, ProblemLine]] = []
     for entry in session.outbox.entries(session.server):
         if entry.account != account:
             continue
-        row = deliver(session, entry, Row(entry.problem, "ok"))
+        row = deliver(session, entry, ProblemLine(entry.problem, "ok"))
         if row.message == "stale":
             row.message = (
                 "the course has published a new version since; run "
@@ -343,7 +348,7 @@ def environment() -> dict[str, str]:
     }
 
 
-def _kept(row: Row, fault: NetworkFault) -> Row:
+def _kept(row: ProblemLine, fault: NetworkFault) -> ProblemLine:
     row.word, row.exit, row.message = "KEPT", Exit.NETWORK, str(fault)
     return row
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
-from mugrade.client import Connection, Grader
-from mugrade.client_errors import ClientError, Exit
-from mugrade.client_session import choose_dialect
-from mugrade.client_settings import Folders, choose_server
-from mugrade.display import Screen, parse_time
-from mugrade.keys import find_key
-from mugrade.outbox import Outbox
+from mugrade.cli.display import Screen, parse_time
+from mugrade.client.errors import ClientError, Exit
+from mugrade.client.grader import Connection, Grader
+from mugrade.client.keys import find_key
+from mugrade.client.outbox import Outbox
+from mugrade.client.session import choose_dialect
+from mugrade.client.settings import Folders, choose_server
 from mugrade.words import count
 
 SKEW = 120

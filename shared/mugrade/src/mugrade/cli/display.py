@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mugrade.client_submit import Report, Row
+from mugrade.client.submit import ProblemLine, Results
 from mugrade.words import difference, distance, number
 
 WIDTH = 80
@@ -74,7 +74,7 @@ class Screen:
 
     # ------------------------------------------------------------------------------- submissions
 
-    def report(self, report: Report) -> None:
+    def report(self, report: Results) -> None:
         if self.as_json:
             self.json({**dataclasses.asdict(report), "exit": int(report.exit)})
             return
@@ -100,7 +100,7 @@ class Screen:
                 "Kept on this machine, nothing is lost: run `mugrade sync` when the grader is back."
             )
 
-    def _details(self, row: Row) -> None:
+    def _details(self, row: ProblemLine) -> None:
         if not (row.message or row.failures):
             return
         self.say()
@@ -154,7 +154,7 @@ def _status_cells(problem: dict[str, Any]) -> list[Any]:
     ]
 
 
-def _cells(row: Row) -> list[Any]:
+def _cells(row: ProblemLine) -> list[Any]:
     word = Text(row.word, style=STYLES.get(row.word, ""))
     cases = f"{row.correct}/{row.cases}" if row.cases else "-"
     points = f"{number(row.score)}/{number(row.points)}" if row.score is not None else "-"
@@ -169,7 +169,7 @@ def _cells(row: Row) -> list[Any]:
     ]
 
 
-def _headline(row: Row) -> str:
+def _headline(row: ProblemLine) -> str:
     if row.word == "ERR" and row.message and row.trace and "yours to write" in row.message:
         return f"not yet written ({row.message})"
     return row.message or f"{len(row.failures)} of {row.cases} cases are not right"
@@ -186,7 +186,7 @@ def due_line(plan: dict[str, Any]) -> str:
     if not plan.get("due_at"):
         return "no due time"
     state = {"late": "late; ", "closed": "closed; ", "not_open": "not open yet; "}.get(
-        plan.get("state"), ""
+        plan.get("state", ""), ""
     )
     return f"{state}due {when(plan['due_at'], plan.get('now'))}"
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mugrade.client_errors import UsageFault
+from mugrade.client.errors import UsageFault
 from mugrade.plugin import Plan
 
 PACKAGE_PARENT = str(Path(__file__).parent.parent)

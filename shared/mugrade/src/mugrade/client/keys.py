@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mugrade.client_errors import AuthFault
-from mugrade.client_settings import Folders, read_json, write_json
+from mugrade.client.errors import AuthFault
+from mugrade.client.settings import Folders, read_json, write_json
 
 SERVICE = "mugrade"
 _PLACEHOLDER = re.compile(

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mugrade.client_errors import UsageFault
-from mugrade.client_run import HookResult, run_hooks
+from mugrade.client.errors import UsageFault
+from mugrade.client.run import HookResult, run_hooks
 from mugrade.compare import Tolerance, compare
 from mugrade.encoding import decode
 from mugrade.plugin import Plan

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mugrade.client import Connection, answer_fault, read_body
-from mugrade.client_errors import UsageFault
+from mugrade.client.errors import UsageFault
+from mugrade.client.grader import Connection, answer_fault, read_body
 from mugrade.encoding import TAG, decode, encode
 
 

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mugrade.client_settings import Folders, read_json
+from mugrade.client.settings import Folders, read_json
 from mugrade.words import number
 
 

@@ -45,7 +45,7 @@ CODES = {
 log = logging.getLogger("mugrade")
 
 
-class ProblemError(HTTPException):
+class Refusal(HTTPException):
     """An error with a stable `code` and one sentence for a person.
 
     Args:
@@ -70,17 +70,17 @@ class ProblemError(HTTPException):
         self.extra = extra
 
 
-def invalid(detail: str, **extra: Any) -> ProblemError:
-    return ProblemError(400, "invalid", detail, **extra)
+def invalid(detail: str, **extra: Any) -> Refusal:
+    return Refusal(400, "invalid", detail, **extra)
 
 
-def not_found(what: str) -> ProblemError:
-    return ProblemError(404, "not_found", f"There is no {what} here that you may see.")
+def not_found(what: str) -> Refusal:
+    return Refusal(404, "not_found", f"There is no {what} here that you may see.")
 
 
-def gone() -> ProblemError:
+def gone() -> Refusal:
     """What the oldest clients are told, on whatever path they ask."""
-    return ProblemError(
+    return Refusal(
         410,
         "gone",
         "This client sends pickles, which are never read; install the current mugrade client.",
@@ -155,9 +155,7 @@ def install(app: FastAPI) -> None:
         ][:20]
         return respond(
             request,
-            ProblemError(
-                422, "invalid", f"The request is malformed: {reasons[0]}.", errors=reasons
-            ),
+            Refusal(422, "invalid", f"The request is malformed: {reasons[0]}.", errors=reasons),
         )
 
     @app.exception_handler(OperationalError)
@@ -166,14 +164,12 @@ def install(app: FastAPI) -> None:
         log.error("database: %s", getattr(error, "orig", error))
         return respond(
             request,
-            ProblemError(
-                503, "unavailable", "The database does not answer; try again.", retry_after=5
-            ),
+            Refusal(503, "unavailable", "The database does not answer; try again.", retry_after=5),
         )
 
     @app.exception_handler(Exception)
     async def _bug(request: Request, error: Exception) -> Response:
         return respond(
             request,
-            ProblemError(500, "unavailable", "The server failed; nothing was stored. Try again."),
+            Refusal(500, "unavailable", "The server failed; nothing was stored. Try again."),
         )

@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from mugrade import client_receipts
-from mugrade.cli_common import PASS_ON, Json, Select, Server, homework_folder, screen, split_words
-from mugrade.client_errors import ClientError, Exit, UsageFault
-from mugrade.client_run import run_hooks
-from mugrade.client_session import open_session
-from mugrade.client_settings import Folders
-from mugrade.client_submit import Request, Submission
-from mugrade.client_submit import sync as send_outbox
-from mugrade.display import Screen, when
-from mugrade.outbox import Outbox
+from mugrade.cli.common import PASS_ON, Json, Select, Server, homework_folder, screen, split_words
+from mugrade.cli.display import Screen, when
+from mugrade.client import receipts as signed
+from mugrade.client.errors import ClientError, Exit, UsageFault
+from mugrade.client.outbox import Outbox
+from mugrade.client.run import run_hooks
+from mugrade.client.session import open_session
+from mugrade.client.settings import Folders
+from mugrade.client.submit import Request, Submission
+from mugrade.client.submit import sync as send_outbox
 from mugrade.plugin import Plan
 from mugrade.words import number
 
@@ -115,10 +115,8 @@ def run(
     """Run one hook here with your own variant, sending nothing."""
     assignment, folder = homework_folder(homework)
     show = screen()
-    variants = {problem: [own_variant(assignment, problem, server, show)]}
-    plan = Plan(
-        assignment, out="", only=[problem], variants={k: v for k, v in variants.items() if v[0]}
-    )
+    mine = own_variant(assignment, problem, server, show)
+    plan = Plan(assignment, out="", only=[problem], variants={problem: [mine]} if mine else {})
     plan.case, plan.debug = case, pdb
     extra = [*(flags or []), *(["--pdb"] if pdb else []), *(["-s"] if pdb or case else [])]
     result = run_hooks(plan, folder, flags=extra)[0]
@@ -175,7 +173,8 @@ def status(
     session = open_session(server)
     show = screen(as_json)
     if homework is not None:
-        plan, fresh = session.v1() and session.plan(homework)
+        session.v1()
+        plan, fresh = session.plan(homework)
         if as_json:
             show.json(plan)
             return
@@ -257,7 +256,7 @@ def receipts(
 ) -> None:
     """List the signed receipts on this machine."""
     show = screen(as_json)
-    found = client_receipts.stored(Folders.of_user().receipts, homework)
+    found = signed.stored(Folders.of_user().receipts, homework)
     if as_json:
         show.json([{"file": str(path), **payload} for path, payload in found])
     elif not found:
@@ -290,10 +289,7 @@ def verify(
     folders = Folders.of_user()
     show = screen(as_json)
     if what is None:
-        texts = {
-            str(path): path.read_text("utf-8")
-            for path, _ in client_receipts.stored(folders.receipts)
-        }
+        texts = {str(path): path.read_text("utf-8") for path, _ in signed.stored(folders.receipts)}
     elif what.startswith("mgr1."):
         texts = {"the receipt": what}
     else:
@@ -303,8 +299,8 @@ def verify(
             raise UsageFault(
                 f"{what} is neither a file nor a receipt; `mugrade receipts --json` lists files."
             ) from None
-    known = client_receipts.known_keys(folders)
-    checked = [(name, *client_receipts.check(text, known)) for name, text in texts.items()]
+    known = signed.known_keys(folders)
+    checked = [(name, *signed.check(text, known)) for name, text in texts.items()]
     if as_json:
         show.json([{"file": name, "ok": good, "message": words} for name, good, words in checked])
     elif not checked:
