@@ -304,8 +304,8 @@ def export_sealed(session: Session, course_pk: int) -> dict[str, Any]:
             revision = problem.revision
             given = RevisionIn(
                 labels=list(revision.labels),
-                tolerance=vars(revision.tolerance),  # type: ignore[arg-type]
-                case_tolerances=revision.case_tolerances,  # type: ignore[arg-type]
+                tolerance=vars(revision.tolerance),
+                case_tolerances=revision.case_tolerances,
                 constant_cases=list(range(len(revision.labels))),
                 variants=revisions.variants_of(session, revision),
             )
