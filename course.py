@@ -24,7 +24,13 @@ STAMP = VENV / "needle-course.stamp"
 MINIMUM = (3, 10)
 MUGRADE = ROOT / "shared" / "mugrade"
 LOCK = ROOT / ".ci" / "requirements.lock"
-SUITES = ("shared/coursekit/tests", "shared/mugrade/tests", "shared/checks", "project")
+SUITES = (
+    "shared/coursekit/tests",
+    "shared/mugrade/tests",
+    "shared/checks",
+    *(f"shared/checks/in_hw{number}" for number in (0, 2, 3, 4)),  # inside a solved homework
+    "project",
+)
 # The staff's own suites run on several cores, test by test; a test that hangs fails by its name.
 PARALLEL = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "worksteal"]
 TIMEOUT = "--timeout=600"
