@@ -275,8 +275,8 @@ def roster(
         show.say(
             f"{answer['added']} {words}added, {answer['changed']} {words}changed, {answer['unchanged']} unchanged"
         )
-        for error in answer.get("errors") or []:
-            show.say(f"line {error['line']}: {error['detail']}")
+        for wrong in answer.get("errors") or []:
+            show.say(f"line {wrong['line']}: {wrong['detail']}")
     raise typer.Exit(Exit.WRONG if answer.get("errors") else Exit.OK)
 
 
@@ -335,8 +335,8 @@ def extend(
     """Give a student more time for a homework."""
     if (days is None) == (until is None):
         raise UsageFault("An extension needs either --days or --until.")
-    body = {"student": student, "assignment": homework, "reason": reason}
-    body |= {"days": days} if until is None else {"until": until}
+    more = {"days": days} if until is None else {"until": until}
+    body = {"student": student, "assignment": homework, "reason": reason, **more}
     answer = open_session(server).v1().call("POST", "extensions", json=body)
     screen().say(f"{student} may hand in {homework} until {answer['due_at']}.")
 

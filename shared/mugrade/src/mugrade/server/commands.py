@@ -204,7 +204,7 @@ def _sealed_answers(given: Path | None, *, search: bool) -> dict[str, Any] | Non
 
 
 def _settings(data: Path | None, **given: Any) -> Settings:
-    return Settings(**({"data_dir": data} if data else {}), **given)
+    return Settings(**{**({"data_dir": data} if data else {}), **given})
 
 
 def _open(settings: Settings) -> Database:

@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, bindparam, exists, insert, select
+from sqlalchemy import bindparam, exists, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -136,8 +136,8 @@ def grade(session: Session, actor: Actor, place: Place, given: AttemptIn) -> Gra
     cases = [case.model_dump() for case in given.cases]
     body = canonical_json([case["value"] for case in cases])
     if len(body) > limit:
-        for index, case in enumerate(cases):
-            if len(canonical_json(case["value"])) > limit:
+        for index, sent in enumerate(cases):
+            if len(canonical_json(sent["value"])) > limit:
                 raise Refusal(413, "too_large", f"Case {index} has more than {limit} bytes.")
     expected = answers.expected(session, revision, variant)
     verdicts = answers.judge(expected, claims, revision)
@@ -189,6 +189,7 @@ def store(
     new = policies.Try(attempt_id, place.problem.id, now, graded.correct, len(graded.verdicts))
     mine = _judged(before, place, new)
     receipt = signing.sign(session, _receipt(actor, graded, attempt_id, now, mine.score))
+    error = given.error.model_dump() if given.error else None
     values = {
         "id": attempt_id,
         "account_pk": actor.pk,
@@ -206,7 +207,7 @@ def store(
         "total": new.total,
         "verdicts": answers.to_json(graded.verdicts),
         "receipt": receipt,
-        "error": given.error.model_dump() if given.error else None,
+        "error": error,
         "client": given.client,
         "environment": given.environment,
     }
@@ -226,7 +227,7 @@ def store(
         now,
         place.revision.labels,
         graded.verdicts,
-        values["error"],
+        error,
         receipt,
         mine.score,
         mine.late_days,
@@ -285,7 +286,9 @@ def _lock(session: Session, actor: Actor, place: Place) -> tuple[Place, bool]:
     return Place(course, assignment, problem), decided
 
 
-def _repeated(rows: list[Row], key: str | None, request_digest: str) -> Row | None:
+def _repeated(
+    rows: list[standing.AttemptRow], key: str | None, request_digest: str
+) -> standing.AttemptRow | None:
     for row in rows if key else ():
         if row.idempotency_key == key:
             if row.request_digest != request_digest:
@@ -324,7 +327,7 @@ def _clock(moment: dt.datetime | None) -> str:
 
 
 def check_limits(
-    session: Session, rows: list[Row], problem: ProblemView, now: dt.datetime
+    session: Session, rows: list[standing.AttemptRow], problem: ProblemView, now: dt.datetime
 ) -> policies.Allowance:
     """How many tries are left in this hour, or 429."""
     allowed = allowance(session, rows, problem, now)
@@ -341,7 +344,7 @@ def check_limits(
 
 
 def allowance(
-    session: Session, rows: list[Row], problem: ProblemView, now: dt.datetime
+    session: Session, rows: list[standing.AttemptRow], problem: ProblemView, now: dt.datetime
 ) -> policies.Allowance:
     settings = session.info["settings"]
     if settings.solo:
@@ -420,7 +423,7 @@ def report(
     actor: Actor,
     attempt_id: str,
     *,
-    rows: list[Row] | None = None,
+    rows: list[standing.AttemptRow] | None = None,
     replayed: bool = False,
 ) -> AttemptReport:
     """One of the actor's own attempts, or 404."""

@@ -74,7 +74,7 @@ class SealedCase:
     def judge(self, claim: Any) -> Verdict:
         """Structure first; only a claim that could be right is hashed."""
         found = _Content()
-        verdict = compare(_bound(self.tree, found), claim)
+        verdict = compare(_readers(self.tree, found), claim)
         if not verdict.correct:
             return verdict
         if bool(found.patterns) != bool(self.pattern):
@@ -113,27 +113,33 @@ def _hard_hash(kind: bytes, parts: dict[str, bytes], salt: bytes, cost: int) -> 
 
 @dataclass(frozen=True)
 class _Leaf:
-    """A place of the tree that has content. Bound to a `_Content`, `judge` puts the claim's there."""
+    """A place of the tree that has content: what the file tells of it, and its own salt."""
 
     data: dict[str, Any]
     path: str
     salt: bytes
-    found: _Content | None = None
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Stands for a leaf while one claim is compared, and collects what the claim has there."""
+
+    leaf: _Leaf
+    found: _Content
 
     def judge(self, claim: Any) -> Verdict:
-        assert self.found is not None
-        kind = self.data[SEALED]
+        kind = self.leaf.data[SEALED]
         if kind == "array":
             return self._judge_array(as_array(claim))
         if kind != _kind(claim) and not {kind, _kind(claim)} <= {"str", "type"}:
             return Verdict("type")
-        self.found.parts[self.path] = _text(claim).encode("utf-8", "surrogatepass")
+        self.found.parts[self.leaf.path] = _text(claim).encode("utf-8", "surrogatepass")
         return OK
 
     def _judge_array(self, claim: Array | None) -> Verdict:
         if claim is None:
             return Verdict("type")
-        data, values = self.data, claim.values
+        data, values = self.leaf.data, claim.values
         shape = tuple(data["shape"])
         size = math.prod(shape)
         stand_in = Array(np.broadcast_to(np.int8(0), shape), data["dtype"], data["explicit"])
@@ -148,21 +154,21 @@ class _Leaf:
         return OK
 
     def _collect(self, flat: np.ndarray) -> None:
-        pattern = _pattern(flat)
+        leaf, pattern = self.leaf, _pattern(flat)
         if pattern.any():
-            self.found.patterns[self.path] = pattern.tobytes()
-        if "hints" in self.data:
-            self.found.parts[self.path] = _cells(self.data, self.salt, flat)
+            self.found.patterns[leaf.path] = pattern.tobytes()
+        if "hints" in leaf.data:
+            self.found.parts[leaf.path] = _cells(leaf.data, leaf.salt, flat)
         else:
-            self.found.parts[self.path] = ",".join(map(_number, flat.tolist())).encode()
+            self.found.parts[leaf.path] = ",".join(map(_number, flat.tolist())).encode()
 
 
-def _bound(tree: Any, found: _Content) -> Any:
+def _readers(tree: Any, found: _Content) -> Any:
     if isinstance(tree, list):
-        return [_bound(item, found) for item in tree]
+        return [_readers(item, found) for item in tree]
     if isinstance(tree, dict):
-        return {key: _bound(item, found) for key, item in tree.items()}
-    return _Leaf(tree.data, tree.path, tree.salt, found)
+        return {key: _readers(item, found) for key, item in tree.items()}
+    return _Reader(tree, found)
 
 
 # --------------------------------------------------------------------------------------- sealing
@@ -186,7 +192,7 @@ def seal(
     salt = salt or secrets.token_bytes(16)
     clear = _clear(value, tolerance, salt, "")
     found = _Content()
-    compare(_bound(_leaves(clear, salt, ""), found), value)  # the answer itself fills the content
+    compare(_readers(_leaves(clear, salt, ""), found), value)  # the answer itself fills the content
     return {
         "salt": base64.b64encode(salt).decode(),
         "cost": cost,
@@ -282,7 +288,7 @@ def _pattern(flat: np.ndarray) -> np.ndarray:
 
 def _grid(flat: np.ndarray, tolerance: Tolerance, salt: bytes) -> dict[str, Any]:
     """How an array's elements are rounded to cells: scale, rtol, and each element's way."""
-    data = {"a": _scale(flat, tolerance), "rtol": tolerance.rtol}
+    data: dict[str, Any] = {"a": _scale(flat, tolerance), "rtol": tolerance.rtol}
     if tolerance.atol == 0 and tolerance.ascale < 0.5:
         data["zero_is_exact"] = True
     place = _place(data, salt, flat)
