@@ -82,6 +82,7 @@ def _assemble(course: Course, folder: Path) -> None:
         files = render.whole_tree(course, stage)
         tree.write(files, folder / stage)
         tree.write(files, folder / tree.HANDOUTS / stage)
+    tree.write(tree.given(course), folder)
     for name in COPIED:
         for path in tree.walk(course.root / name):
             if _is_shipped(path.relative_to(course.root)):

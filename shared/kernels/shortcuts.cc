@@ -135,5 +135,33 @@ void ReduceMaxAxis(const AlignedArray& a, AlignedArray* out, size_t outer, size_
              [](scalar_t x, scalar_t y) { return simd::maximum(x, y); });
 }
 
+void MatmulStrided(const AlignedArray& a, const AlignedArray& b, AlignedArray* out,
+                   const Dims& shape, const Dims& a_strides, size_t a_offset, const Dims& b_strides,
+                   size_t b_offset) {
+  const size_t axes = shape.size() - 3;  // of the batch
+  const size_t m = shape[axes], n = shape[axes + 1], p = shape[axes + 2];
+  size_t batches = 1;
+  for (size_t i = 0; i < axes; ++i) batches *= shape[i];
+  auto multiply = [&](size_t batch) {
+    ptrdiff_t a_start = a_offset, b_start = b_offset;
+    for (size_t i = axes, rest = batch; i-- > 0; rest /= shape[i]) {
+      ptrdiff_t index = rest % shape[i];
+      a_start += index * a_strides[i];
+      b_start += index * b_strides[i];
+    }
+    MatmulViews({a.ptr + a_start, a_strides[axes], a_strides[axes + 1]},
+                {b.ptr + b_start, b_strides[axes], b_strides[axes + 1]}, out->ptr + batch * m * p,
+                m, n, p);
+  };
+  if (batches < thread_count()) {
+    for (size_t batch = 0; batch < batches; ++batch) multiply(batch);
+  } else {  // one thread a product
+    const size_t grain = std::max<size_t>(1, (size_t{1} << 16) / std::max<size_t>(1, m * n * p));
+    parallel_for(batches, grain, [&](size_t begin, size_t end) {
+      for (size_t batch = begin; batch < end; ++batch) multiply(batch);
+    });
+  }
+}
+
 }  // namespace cpu
 }  // namespace needle

@@ -5,7 +5,7 @@
 
 #include <cstddef>
 
-#include "../ndarray_backend_cpu.h"
+#include "aligned_array.h"
 
 namespace needle {
 namespace cpu {
@@ -34,6 +34,12 @@ void ReduceSumAxis(const AlignedArray& a, AlignedArray* out, size_t outer, size_
                    size_t inner);
 void ReduceMaxAxis(const AlignedArray& a, AlignedArray* out, size_t outer, size_t length,
                    size_t inner);
+
+// out[batch..., m, p] = a[batch..., m, n] @ b[batch..., n, p], where a and b are any views: a
+// transposed operand or a broadcast batch axis costs no copy. shape = (batch..., m, n, p).
+void MatmulStrided(const AlignedArray& a, const AlignedArray& b, AlignedArray* out,
+                   const Dims& shape, const Dims& a_strides, size_t a_offset, const Dims& b_strides,
+                   size_t b_offset);
 
 }  // namespace cpu
 }  // namespace needle

@@ -8,7 +8,6 @@
 #include <cstring>
 #include <map>
 
-#include "../ndarray_backend_cpu.h"
 #include "../ndarray_bindings.h"
 #include "fused.h"
 

@@ -8,9 +8,9 @@
 #include <cstddef>
 #include <vector>
 
-#include "../kernels/parallel.h"
-#include "../kernels/vmath.h"
-#include "../ndarray_backend_cpu.h"
+#include "../aligned_array.h"
+#include "../parallel.h"
+#include "../vmath.h"
 
 namespace needle {
 namespace cpu {
