@@ -137,7 +137,8 @@ def test(arguments):
     for folder, env in homeworks():
         session(f"solved {folder}", solved / folder, ["tests", *arguments], env, results, totals)
     built = {"NEEDLE_SOLVED": str(solved), "NEEDLE_HOME": str(solved / "hw4")}
-    for name in ("shared/coursekit/tests", "shared/mugrade/tests", "shared/checks", "project"):
+    packages = ("course_testing", "kernels", "cuda_emulator", "coursekit", "mugrade")
+    for name in (*(f"shared/{package}/tests" for package in packages), "shared/checks", "project"):
         session(name, ROOT, [name, *PARALLEL, *arguments], built, results, totals)
     words = [f"{totals['passed']} passed", f"{totals['failed']} failed"]
     words += [f"{totals['skipped']} skipped"] if totals["skipped"] else []

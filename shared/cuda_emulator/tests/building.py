@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-EMULATION = HERE.parents[1] / "reference" / "src" / "cuda_emulation"
+EMULATION = HERE.parent / "src"
 CHECKS = "-fsanitize=bounds,alignment,null"
-KERNEL_FLAGS = {  # as in shared/reference/cuda.cmake
+KERNEL_FLAGS = {  # as in cuda_emulator.cmake
     "emulated": ["-O2", CHECKS],
     "checked": ["-O1", "-g1", "-fsanitize=thread", CHECKS, "-DNEEDLE_CUDA_CHECKED"],
 }
