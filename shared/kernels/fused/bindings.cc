@@ -225,7 +225,7 @@ Arrays linear_backward(Call& call) {
 
 Arrays relu(Call& call) {
   Array y = new_array(call[0].shape);
-  run_kernel(y.size(), [&] { ScalarMaximum(*call[0].data, 0.0f, y.data); });
+  run_kernel(y.size(), [&] { Relu(call[0].ptr(), y.ptr(), y.size()); });
   return call.saved = {y};
 }
 

@@ -81,6 +81,7 @@ void MlpBackward(const float* x, size_t rows, const std::vector<LinearLayer>& la
 // rows x columns: sums the rows of g.
 void SumRows(const float* g, float* out, size_t rows, size_t columns);
 
+void Relu(const float* x, float* y, size_t size);
 void ReluBackward(const float* y, const float* g, float* dx, size_t size);
 
 // Mean of log-sum-exp minus the logit of the true class; `lse` keeps each row's log-sum-exp.
