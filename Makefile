@@ -43,7 +43,7 @@ cuda-hardware: setup
 	@.venv/bin/python shared/checks/runners/cuda_hardware.py
 
 # The C++ and CUDA that people write; hwN/src is rendered from them.
-CXX_FILES = $$(git ls-files '*.cc' '*.cpp' '*.cu' '*.h' ':!hw[0-4]/src')
+CXX_FILES = $$(git ls-files '*.cc' '*.cpp' '*.cu' '*.h' ':!hw[0-4]/src/*')
 
 # Rules, layout and types. .pre-commit-config.yaml asks the same of what is about to be committed.
 lint: setup
