@@ -180,10 +180,9 @@ def homeworks():
     """(id, environment) of each homework in course.toml."""
     text = (ROOT / "course.toml").read_text(encoding="utf-8")
     for block in re.split(r"^\[\[homework\]\]", text, flags=re.M)[1:]:
-        name = re.search(r'^id = "(\w+)"', block, re.M)[1]
-        env = re.search(r"^env = \{(.*)\}", block, re.M)
-        pairs = re.findall(r'(\w+) = "([^"]*)"', env[1]) if env else []
-        yield name, dict(pairs)
+        name = re.findall(r'^id = "(\w+)"', block, re.M)[0]
+        env = re.findall(r"^env = \{(.*)\}", block, re.M)
+        yield name, dict(re.findall(r'(\w+) = "([^"]*)"', "".join(env)))
 
 
 def step(label, arguments, totals):
@@ -223,8 +222,8 @@ def session(label, folder, paths, arguments, env, results, totals):
     suites = ElementTree.parse(report).getroot().iter("testsuite")
     failed = 0
     for suite in suites:
-        tests, bad = int(suite.get("tests")), int(suite.get("failures")) + int(suite.get("errors"))
-        skipped = int(suite.get("skipped"))
+        tests, skipped = int(suite.attrib["tests"]), int(suite.attrib["skipped"])
+        bad = int(suite.attrib["failures"]) + int(suite.attrib["errors"])
         totals["passed"] += tests - bad - skipped
         totals["skipped"] += skipped
         failed += bad
