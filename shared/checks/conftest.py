@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from coursekit import build, render, syllabus
+from coursekit.core import build, syllabus
+from coursekit.staff.verbs import render
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def main(arguments):
     sys.path.insert(0, str(ROOT / "shared"))
-    from coursekit import build, render, syllabus
+    from coursekit.core import build, syllabus
+    from coursekit.staff.verbs import render
 
     course = syllabus.load(ROOT)
     out = ROOT / "build" / "solved"

@@ -29,7 +29,8 @@ def library(name):
 
 
 def main(arguments):
-    from coursekit import build, render, syllabus
+    from coursekit.core import build, syllabus
+    from coursekit.staff.verbs import render
 
     if not sys.platform.startswith("linux"):
         raise SystemExit("sanitize.py: works with GCC on Linux only")

@@ -9,7 +9,8 @@ import sys
 import threading
 
 import pytest
-from coursekit import student, syllabus
+from coursekit.core import syllabus
+from coursekit.student.work import work
 
 COURSE = syllabus.load()
 

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from coursekit import cli, syllabus
+from coursekit.cli.app import app
+from coursekit.core import syllabus
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```(?:bash|console)\n(.*?)^```", re.S | re.M)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from coursekit import count
+from coursekit.staff.verbs import count
 
 START = """
 import sys

@@ -10,7 +10,8 @@ import sys
 import time
 
 import numpy as np
-from coursekit import data, show
+from coursekit.cli.app import show
+from coursekit.datasets import data
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 sys.path.append("src")

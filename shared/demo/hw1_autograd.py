@@ -10,7 +10,8 @@ import sys
 import time
 
 import numpy as np
-from coursekit import data, show
+from coursekit.cli.app import show
+from coursekit.datasets import data
 
 sys.path.append("./python")
 sys.path.append("./apps")

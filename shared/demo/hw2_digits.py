@@ -13,7 +13,8 @@ import sys
 import time
 
 import numpy as np
-from coursekit import data, show
+from coursekit.cli.app import show
+from coursekit.datasets import data
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 sys.path.append("./python")

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from coursekit import render, syllabus
+from coursekit.core import syllabus
+from coursekit.staff.verbs import render
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -46,7 +46,8 @@ def output(*command, default="unknown"):
 
 
 def main():
-    from coursekit import build, render, syllabus
+    from coursekit.core import build, syllabus
+    from coursekit.staff.verbs import render
 
     course = syllabus.load(ROOT)
     environment = {

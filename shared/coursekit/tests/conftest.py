@@ -11,7 +11,9 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from coursekit import cli, render, syllabus
+from coursekit.cli.app import app
+from coursekit.core import syllabus
+from coursekit.staff.verbs import render
 
 COURSE = """\
 [course]

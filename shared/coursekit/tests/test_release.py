@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ADD
-from coursekit.release import STAFF_MODULES
+from coursekit.staff.release import STAFF_MODULES
 
 LEAK = "        total_of_both = self.value + other.value\n"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from coursekit import check, render, tree
-from coursekit.errors import CourseError
+from coursekit.core import tree
+from coursekit.core.errors import CourseError
+from coursekit.staff.verbs import check, render
 
 
 def faults(world) -> str:

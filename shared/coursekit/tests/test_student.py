@@ -6,8 +6,10 @@ import json
 import shutil
 
 import pytest
-from coursekit import build, count, doctor, progress, student
-from coursekit.errors import CourseError
+from coursekit.core import build
+from coursekit.core.errors import CourseError
+from coursekit.staff.verbs import count
+from coursekit.student.work import doctor, progress, work
 
 BOX0 = "hw0/python/minilib/box.py"
 ADD = "return Box(self.value + other.value)"
@@ -204,7 +206,7 @@ def test_a_benchmark_measures_the_finished_homework(world, tmp_path):
 
 def test_outside_of_a_course_the_tools_own_course_is_taken(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    from coursekit import syllabus
+    from coursekit.core import syllabus
 
     assert (syllabus.find_root() / "course.toml").is_file()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from coursekit import syllabus
-from coursekit.errors import CourseError
+from coursekit.core import syllabus
+from coursekit.core.errors import CourseError
 
 
 def fault(world, name: str, text: str) -> str:

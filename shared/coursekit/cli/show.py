@@ -14,20 +14,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from coursekit.core.errors import CourseError
+from coursekit.student.work import progress
 from rich import box
 from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 
-from coursekit import progress
-from coursekit.errors import CourseError
-
 if TYPE_CHECKING:
-    from coursekit.carry import Outcome
-    from coursekit.doctor import Finding
-    from coursekit.prove import Verdict
-    from coursekit.recorder import Report
-    from coursekit.syllabus import Course, Problem
+    from coursekit.core.recorder import Report
+    from coursekit.core.syllabus import Course, Problem
+    from coursekit.staff.prove import Verdict
+    from coursekit.student.carry import Outcome
+    from coursekit.student.doctor import Finding
 
 
 def console(stderr: bool = False) -> Console:

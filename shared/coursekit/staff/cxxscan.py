@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from coursekit.errors import CourseError
+from coursekit.core.errors import CourseError
 
 _CONTROL = {"if", "for", "while", "switch", "catch", "return", "sizeof", "else", "do", "try"}
 _DEVICE = re.compile(r"\b__(global|device)__\b")

@@ -9,9 +9,9 @@ import json
 import re
 from pathlib import Path
 
-from coursekit import regions
-from coursekit.errors import CourseError
-from coursekit.syllabus import Course
+from coursekit.core.errors import CourseError
+from coursekit.core.syllabus import Course
+from coursekit.staff.verbs import regions
 
 PLACEHOLDER = "<!-- problems -->"
 _FIGURE = re.compile(r"figures/([\w./-]+\.(?:svg|png|gif|jpg))")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from coursekit import build, syllabus
-from coursekit.errors import CourseError
+from coursekit.core import build, syllabus
+from coursekit.core.errors import CourseError
 
 
 def main() -> int:

@@ -7,8 +7,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from coursekit import render, syllabus
-from coursekit.syllabus import Course
+from coursekit.core import syllabus
+from coursekit.core.syllabus import Course
+from coursekit.staff.verbs import render
 
 _IGNORED = {"data", "build", ".hw", "__pycache__", ".pytest_cache", ".hypothesis"}
 _BINARY = {".so", ".pyd", ".dylib", ".o", ".pyc"}

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from coursekit import cxxscan, pyscan
-from coursekit.errors import CourseError
-from coursekit.tree import YOURS
+from coursekit.core.errors import CourseError
+from coursekit.core.tree import YOURS
+from coursekit.staff.verbs import cxxscan, pyscan
 
 _LANGUAGES = {
     ".py": "python",

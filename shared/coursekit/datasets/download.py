@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from coursekit.errors import CourseError
+from coursekit.core.errors import CourseError
 
 CHUNK = 1 << 16
 

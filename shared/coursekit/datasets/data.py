@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit.download import File, Patience, fetch
-from coursekit.errors import CourseError
+from coursekit.core.errors import CourseError
+from coursekit.datasets.download import File, Patience, fetch
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -104,7 +104,7 @@ def install_digits(folder: Path, source: Path) -> None:
 
 
 def _fill_emoji(folder: Path, samples: Path, root: Path) -> None:
-    from coursekit import emoji10
+    from coursekit.datasets import emoji10
 
     made = cache(root) / f"emoji-{emoji10.VERSION}" / emoji10.FOLDER
     if not (folder / emoji10.FOLDER).is_dir():

@@ -15,9 +15,12 @@ import sys
 import time
 from pathlib import Path
 
-from coursekit import build, render, show, student
-from coursekit.errors import CourseError
-from coursekit.syllabus import Course
+from coursekit.cli.app import show
+from coursekit.core import build
+from coursekit.core.errors import CourseError
+from coursekit.core.syllabus import Course
+from coursekit.staff.verbs import render
+from coursekit.student.work import work
 
 TESTED = "hw0"
 """The homework whose local tests the demo runs, as a student would."""

@@ -16,9 +16,11 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from coursekit import build, mutants, render, sandbox, student
-from coursekit.errors import CourseError
-from coursekit.syllabus import Course, Homework, Problem
+from coursekit.core import build
+from coursekit.core.errors import CourseError
+from coursekit.core.syllabus import Course, Homework, Problem
+from coursekit.staff.verbs import mutants, render, sandbox
+from coursekit.student.work import work
 
 ANSWERS = "answers.json.gz"
 """The sealed answers in the course's folder, which a release carries along."""

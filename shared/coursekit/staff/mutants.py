@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from coursekit.errors import CourseError
-from coursekit.problems import Problem
-from coursekit.syllabus import Course
-from coursekit.tables import TomlFile
-from coursekit.tree import Files
+from coursekit.core.errors import CourseError
+from coursekit.core.problems import Problem
+from coursekit.core.syllabus import Course
+from coursekit.core.tables import TomlFile
+from coursekit.core.tree import Files
 
 REQUIRED = ("name", "file", "find", "replace", "why")
 KEYS = {**dict.fromkeys(REQUIRED, str), "hook": bool}

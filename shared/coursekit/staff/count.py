@@ -6,8 +6,8 @@ import ast
 import io
 import tokenize
 
-from coursekit import render
-from coursekit.syllabus import Course
+from coursekit.core.syllabus import Course
+from coursekit.staff.verbs import render
 
 BUDGET = 2000
 _IDLE = {

@@ -11,10 +11,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from coursekit import build, progress, tree
-from coursekit.errors import CourseError
-from coursekit.recorder import VARIABLE, Report
-from coursekit.syllabus import Course, Homework, Problem
+from coursekit.core import build, tree
+from coursekit.core.errors import CourseError
+from coursekit.core.recorder import VARIABLE, Report
+from coursekit.core.syllabus import Course, Homework, Problem
+from coursekit.student.work import progress
 
 # The recorder is imported from this package's own folder, which is then taken off the path again:
 # the test session sees the homework's tree and nothing of the course's shared folder.

@@ -21,12 +21,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coursekit import mutants as mutation
-from coursekit import render, sandbox, tree
-from coursekit.errors import CourseError
-from coursekit.mutants import Mutant
-from coursekit.recorder import Report
-from coursekit.syllabus import Course, Homework, Problem
+from coursekit.core import tree
+from coursekit.core.errors import CourseError
+from coursekit.core.recorder import Report
+from coursekit.core.syllabus import Course, Homework, Problem
+from coursekit.staff.mutants import Mutant
+from coursekit.staff.verbs import mutants as mutation
+from coursekit.staff.verbs import render, sandbox
 
 TIMEOUT = 600.0
 """Seconds for a whole homework's tests with a build; a mutant gets less (see `_patience`)."""

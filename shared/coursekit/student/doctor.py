@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit import build
-from coursekit.errors import CourseError
-from coursekit.syllabus import Course
+from coursekit.core import build
+from coursekit.core.errors import CourseError
+from coursekit.core.syllabus import Course
 
 PACKAGES = ("numpy", "pybind11", "pytest", "hypothesis", "numdifftools", "typer", "rich", "pooch")
 
@@ -158,7 +158,7 @@ def _data(course: Course) -> Iterator[Finding]:
             "git checkout -- shared/data/samples",
         )
         return
-    from coursekit import data
+    from coursekit.datasets import data
 
     for stage in course.stages:
         folder = course.root / stage / "data"

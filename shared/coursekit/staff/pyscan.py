@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from coursekit.errors import CourseError
+from coursekit.core.errors import CourseError
 
 
 def enclosing_functions(

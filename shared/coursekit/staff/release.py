@@ -8,9 +8,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from coursekit import problems, regions, render, tree
-from coursekit.errors import CourseError
-from coursekit.syllabus import Course
+from coursekit.core import problems, tree
+from coursekit.core.errors import CourseError
+from coursekit.core.syllabus import Course
+from coursekit.staff.verbs import regions, render
 
 STAFF_MODULES = frozenset(
     {

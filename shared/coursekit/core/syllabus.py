@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from coursekit import problems
-from coursekit.errors import CourseError
-from coursekit.problems import Problem
-from coursekit.tables import TomlFile
+from coursekit.core import problems
+from coursekit.core.errors import CourseError
+from coursekit.core.problems import Problem
+from coursekit.core.tables import TomlFile
 
 FILE = "course.toml"
 FULL = 100

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from coursekit import regions, texts
-from coursekit.errors import CourseError
-from coursekit.syllabus import Course
-from coursekit.tree import Files, fill_data, walk, write
+from coursekit.core.errors import CourseError
+from coursekit.core.syllabus import Course
+from coursekit.core.tree import Files, fill_data, walk, write
+from coursekit.staff.verbs import regions, texts
 
 SUPPORT = "tests"
 """The folder of shared/reference whose files go into every homework's tests/."""

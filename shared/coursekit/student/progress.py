@@ -8,10 +8,10 @@ import os
 import re
 from dataclasses import dataclass
 
-from coursekit import tree
-from coursekit.recorder import Report
-from coursekit.syllabus import Course, Problem
-from coursekit.tree import YOURS
+from coursekit.core import tree
+from coursekit.core.recorder import Report
+from coursekit.core.syllabus import Course, Problem
+from coursekit.core.tree import YOURS
 
 
 @dataclass(frozen=True)

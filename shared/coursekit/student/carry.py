@@ -10,11 +10,12 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 
-from coursekit import progress, tree
-from coursekit.errors import CourseError
-from coursekit.merge import conflicts, merge_file, merge_trees
-from coursekit.syllabus import Course
-from coursekit.tree import Backup, Files
+from coursekit.core import tree
+from coursekit.core.errors import CourseError
+from coursekit.core.syllabus import Course
+from coursekit.core.tree import Backup, Files
+from coursekit.student.merge import conflicts, merge_file, merge_trees
+from coursekit.student.work import progress
 
 
 @dataclass

@@ -14,8 +14,8 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-from coursekit.errors import CourseError
-from coursekit.syllabus import Homework
+from coursekit.core.errors import CourseError
+from coursekit.core.syllabus import Homework
 
 _SUFFIXES = (".so", ".pyd", ".dylib")
 _NOT_INPUT = {"python", "apps", "tests", "data", "figures", "build", ".hw", "__pycache__"}

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
-from coursekit.errors import CourseError
+from coursekit.core.errors import CourseError
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -8,8 +8,8 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coursekit.errors import CourseError
-from coursekit.tree import Files
+from coursekit.core.errors import CourseError
+from coursekit.core.tree import Files
 
 MARKER = b"<<<<<<< "
 

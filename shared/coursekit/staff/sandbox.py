@@ -21,10 +21,10 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from coursekit import build
-from coursekit.recorder import Recorder, Report
-from coursekit.syllabus import Homework, Problem
-from coursekit.tree import Files
+from coursekit.core import build
+from coursekit.core.recorder import Recorder, Report
+from coursekit.core.syllabus import Homework, Problem
+from coursekit.core.tree import Files
 
 _QUIET = ["-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:randomly"]
 

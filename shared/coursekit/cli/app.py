@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from coursekit import build as building
-from coursekit import carry, progress, show, student, syllabus, tree
-from coursekit import doctor as examination
-from coursekit.errors import CourseError
+from coursekit.cli.app import show
+from coursekit.core import build as building
+from coursekit.core import syllabus, tree
+from coursekit.core.errors import CourseError
+from coursekit.student.work import carry, progress, work
+from coursekit.student.work import doctor as examination
 
 app = typer.Typer(
     add_completion=False,
@@ -169,7 +170,7 @@ def data(
     A download that breaks off is continued by the next call; a set counts only with the published
     SHA-256. The homeworks work offline with the samples; this is for full-size results.
     """
-    from coursekit import data as datasets
+    from coursekit.datasets import data as datasets
 
     course = syllabus.load()
     if samples:
@@ -279,7 +280,7 @@ def tree_to_measure(course: syllabus.Course, homework: syllabus.Homework) -> Ite
 
 
 if (Path(__file__).parent / "staff.py").is_file():  # not in a students' release
-    from coursekit import staff
+    from coursekit.staff.verbs import verbs
 
     staff.add_to(app)
 

@@ -6,8 +6,8 @@ import shutil
 import time
 from pathlib import Path
 
-from coursekit.errors import CourseError
-from coursekit.syllabus import Course
+from coursekit.core.errors import CourseError
+from coursekit.core.syllabus import Course
 
 Files = dict[str, bytes]
 """A tree: path inside hwN, with slashes -> content."""
@@ -83,7 +83,7 @@ def students_code(course: Course, stage: str) -> Files:
 def pristine(course: Course, stage: str) -> Files:
     """The handout of hwN as published: rendered where the reference is, else the kept copy."""
     if course.is_staff:
-        from coursekit import render
+        from coursekit.staff.verbs import render
 
         return render.whole_tree(course, stage, warn=lambda sentence: None)
     folder = course.root / HANDOUTS / stage
@@ -95,7 +95,7 @@ def pristine(course: Course, stage: str) -> Files:
 def fill_data(course: Course, folder: Path) -> None:
     """Put the offline samples into hwN/data, where tests and apps look for them."""
     if (course.root / "shared" / "data" / "samples").is_dir():
-        from coursekit import data
+        from coursekit.datasets import data
 
         data.fill(folder / "data", course.root)
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-
-from coursekit import render as rendering
-from coursekit import show, syllabus
-from coursekit.errors import CourseError
+from coursekit.cli.app import show
+from coursekit.core import syllabus
+from coursekit.core.errors import CourseError
+from coursekit.staff.verbs import render as rendering
 
 PANEL = "Staff"
 
@@ -51,7 +51,7 @@ def check(
 
     Shows the difference; writes nothing.
     """
-    from coursekit import check as checking
+    from coursekit.staff.verbs import check as checking
 
     course = syllabus.load()
     need_reference(course)
@@ -78,7 +78,7 @@ def prove(
     For each problem they must fail on the stub, pass on the solution with nothing solved after it,
     and fail on each of its mutants. A hole in that ends the command with status 1.
     """
-    from coursekit import prove as proving
+    from coursekit.staff.verbs import prove as proving
 
     course = syllabus.load()
     need_reference(course)
@@ -102,7 +102,7 @@ def release(
 
     No reference, no answers, no staff tools; a solution line in any file is an error.
     """
-    from coursekit import release as releasing
+    from coursekit.staff.verbs import release as releasing
 
     course = syllabus.load()
     need_reference(course)
@@ -123,7 +123,7 @@ def publish(
     ] = False,
 ) -> None:
     """Publish the values of the solved tree, once stubs and mutants are shown to fail."""
-    from coursekit import grading
+    from coursekit.staff.verbs import grading
 
     course = syllabus.load()
     need_reference(course)
@@ -136,14 +136,14 @@ def publish(
 
 def course_file() -> None:
     """Print the file that `mugrade init` reads; due times and people are yours to add."""
-    from coursekit import grading
+    from coursekit.staff.verbs import grading
 
     typer.echo(grading.course_file(syllabus.load()), nl=False)
 
 
 def answers() -> None:
     """Seal every answer anew into answers.json.gz, for those who learn alone."""
-    from coursekit import grading
+    from coursekit.staff.verbs import grading
 
     course = syllabus.load()
     need_reference(course)
@@ -161,7 +161,7 @@ def solved_tree(course: syllabus.Course, homework: syllabus.Homework) -> Iterato
 
 def count() -> None:
     """needle's lines of code against the course's budget."""
-    from coursekit import count as counting
+    from coursekit.staff.verbs import count as counting
 
     course = syllabus.load()
     need_reference(course)
@@ -181,7 +181,7 @@ def demo(
     short: Annotated[bool, typer.Option("--short", help="about a minute")] = False,
 ) -> None:
     """Show the course at work: homeworks, training, grader, a table."""
-    from coursekit import demo as demonstration
+    from coursekit.staff.verbs import demo as demonstration
 
     course = syllabus.load()
     need_reference(course)

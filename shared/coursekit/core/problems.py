@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit.errors import CourseError
-from coursekit.tables import TomlFile
+from coursekit.core.errors import CourseError
+from coursekit.core.tables import TomlFile
 
 FOLDER = "shared/problems"
 HINTS = 3
