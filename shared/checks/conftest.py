@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from coursekit.core import build, syllabus
-from coursekit.staff.verbs import render
+from coursekit.core import syllabus
+from coursekit.staff import solved as solved_trees
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,8 +21,4 @@ def solved():
         return Path(ready)
     course = syllabus.load(ROOT)
     out = ROOT / "build" / "solved"
-    render.render_out(course, out, course.stages, render.everything)
-    for homework in course.homeworks:
-        if homework.build is not None:
-            build.build_tree(out / homework.id, homework)
-    return out
+    return solved_trees.write(course, out)

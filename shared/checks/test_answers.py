@@ -9,8 +9,7 @@ import sys
 import threading
 
 import pytest
-from coursekit.core import syllabus
-from coursekit.student.work import work
+from coursekit.core import run, syllabus
 
 COURSE = syllabus.load()
 
@@ -39,7 +38,7 @@ def test_every_hook_of_the_solved_homework_is_right(solved, alone, stage):
     done = subprocess.run(
         [sys.executable, "-m", "mugrade", "submit", stage, "--json"],
         cwd=solved / stage,
-        env={**os.environ, **student.environment(COURSE, homework), **alone},
+        env={**os.environ, **run.environment(COURSE, homework), **alone},
         capture_output=True,
         text=True,
     )

@@ -197,7 +197,7 @@ def test_both_trainings_print_a_row_for_each_epoch_and_learn(hw0):
 
 def test_an_unwritten_cpp_function_raises_not_implemented_in_python(tmp_path):
     from coursekit.core import build, syllabus
-    from coursekit.staff.verbs import render
+    from coursekit.staff import render
 
     course = syllabus.load()
     render.render_out(course, tmp_path, ["hw0"])

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from coursekit.staff.verbs import count
+from coursekit.staff import count
 
 START = """
 import sys

@@ -1,6 +1,6 @@
 """`python -m coursekit VERB` is `hw VERB`."""
 
-from coursekit.cli.app import main
+from coursekit.cli import main
 
 if __name__ == "__main__":
     main()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from coursekit.core import syllabus
-from coursekit.staff.verbs import render
+from coursekit.staff import render
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import pkgutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
-from coursekit.cli.app import show
+
+import coursekit
+from coursekit.cli import show
 from coursekit.core import build as building
-from coursekit.core import syllabus, tree
+from coursekit.core import syllabus, terminal
 from coursekit.core.errors import CourseError
-from coursekit.student.work import carry, progress, work
-from coursekit.student.work import doctor as examination
+from coursekit.core.syllabus import Course, Homework
+from coursekit.datasets import data as datasets
+from coursekit.student import carry, progress, work
+from coursekit.student import doctor as examination
+from coursekit.student import reset as resetting
 
 app = typer.Typer(
     add_completion=False,
@@ -37,6 +45,29 @@ Target = Annotated[
 ]
 
 
+def staff_room() -> ModuleType | None:
+    """The staff's verbs; None in a release, which does not carry the staff's folder."""
+    if "staff" not in {room.name for room in pkgutil.iter_modules(coursekit.__path__)}:
+        return None
+    return importlib.import_module("coursekit.staff.verbs")
+
+
+STAFF = staff_room()
+
+
+def staff_of(course: Course) -> ModuleType | None:
+    """The staff's room, where there is one and the course holds its reference."""
+    return STAFF if STAFF is not None and STAFF.holds_reference(course) else None
+
+
+def load(root: Path | None = None) -> Course:
+    """The course around the current folder, with its kept handouts up to date."""
+    course = syllabus.load(root)
+    if staff := staff_of(course):
+        staff.prepare(course)
+    return course
+
+
 def extra_for(program: str):
     """Arguments after `--`, which another program reads."""
     note = f"passed on to {program}"
@@ -50,7 +81,7 @@ def dashboard(
 ) -> None:
     """The course's own command; alone it shows where you stand and what is next."""
     if context.invoked_subcommand is None:
-        show.dashboard(syllabus.load(), everything)
+        show.dashboard(load(), everything)
 
 
 @app.command()
@@ -59,7 +90,7 @@ def doctor() -> None:
 
     Looks at Python, its packages and headers, the compiler, cmake, git, CUDA and the data.
     """
-    findings = list(examination.examine(syllabus.load()))
+    findings = list(examination.examine(load()))
     show.findings(findings)
     if examination.faults(findings):
         raise typer.Exit(1)
@@ -74,14 +105,14 @@ def start(stage: Stage) -> None:
     compiles what must be compiled. Running it again is harmless: it brings what is new since. Files
     that change are kept under .hw/backups.
     """
-    course = syllabus.load()
+    course = load()
     homework = course.homework(stage)
-    student.folder_of(course, stage)
+    work.folder_of(course, stage)
     outcome = carry.start(course, stage)
     show.outcome(outcome, f"{stage}: nothing new to carry over")
     for problem in outcome.unsolved:
         typer.echo(f"note: {problem} is not written yet; {stage}'s tests may stumble over its stub")
-    tree.fill_data(course, course.root / stage)
+    datasets.fill_homework(course.root, course.root / stage)
     if outcome.conflicts:
         typer.echo(f"settle the conflicts in your editor, then: hw start {stage}")
         raise typer.Exit(1)
@@ -95,11 +126,11 @@ def start(stage: Stage) -> None:
 @app.command()
 def test(target: Target = None, extra: extra_for("pytest") = None) -> None:
     """Run the local tests on your own files."""
-    course = syllabus.load()
-    problems = course.select(target or student.current(course))
+    course = load()
+    problems = course.select(target or work.current(course))
     homework = course.homework(problems[0].homework)
-    student.folder_of(course, homework.id)
-    if student.needs_build(course, problems):
+    work.folder_of(course, homework.id)
+    if work.needs_build(course, problems):
         try:
             _build(course, homework)
         except building.BuildError:
@@ -107,8 +138,8 @@ def test(target: Target = None, extra: extra_for("pytest") = None) -> None:
         except CourseError as error:  # no compiler: the Python problems can still be tested
             if all(problem.build for problem in problems):
                 raise
-            show.warn(str(error))
-    status, report = student.run_tests(course, problems, extra or [])
+            terminal.warn(str(error))
+    status, report = work.run_tests(course, problems, extra or [])
     if report.crashed:
         raise CourseError(report.crashed)
     if not report.tests and status not in (1, 5):  # pytest has said what is wrong
@@ -124,9 +155,9 @@ def build(
     target: Annotated[str | None, typer.Argument(metavar="hwN", help="the homework")] = None,
 ) -> None:
     """Compile the homework's C++ (and CUDA)."""
-    course = syllabus.load()
-    homework = course.homework(target or student.current(course))
-    student.folder_of(course, homework.id)
+    course = load()
+    homework = course.homework(target or work.current(course))
+    work.folder_of(course, homework.id)
     if homework.build is None:
         typer.echo(f"{homework.id} has nothing to compile")
         return
@@ -134,8 +165,8 @@ def build(
     typer.echo(f"next: hw test {homework.id}")
 
 
-def _build(course: syllabus.Course, homework: syllabus.Homework) -> None:
-    with show.status(f"building {homework.id}") as say:
+def _build(course: Course, homework: Homework) -> None:
+    with terminal.status(f"building {homework.id}") as say:
         built = building.build(course.root / homework.id, homework, say)
     for path in built:
         typer.echo(f"built {path.relative_to(course.root).as_posix()}")
@@ -144,12 +175,12 @@ def _build(course: syllabus.Course, homework: syllabus.Homework) -> None:
 @app.command()
 def submit(target: Target = None, extra: extra_for("mugrade submit") = None) -> None:
     """Send your values to the autograder."""
-    course = syllabus.load()
-    problems = course.select(target or student.current(course))
+    course = load()
+    problems = course.select(target or work.current(course))
     homework = course.homework(problems[0].homework)
-    if student.needs_build(course, problems):
+    if work.needs_build(course, problems):
         _build(course, homework)
-    status = student.submit(course, homework, problems, extra or [])
+    status = work.submit(course, homework, problems, extra or [])
     if status == 0:
         typer.echo(f"next: {progress.next_step(course)}")
     elif status in (3, 4):  # mugrade found no key, or no server
@@ -170,9 +201,7 @@ def data(
     A download that breaks off is continued by the next call; a set counts only with the published
     SHA-256. The homeworks work offline with the samples; this is for full-size results.
     """
-    from coursekit.datasets import data as datasets
-
-    course = syllabus.load()
+    course = load()
     if samples:
         datasets.install_samples(course.root)
     elif not look:
@@ -188,8 +217,8 @@ def data(
 @app.command()
 def reset(problem: ProblemId) -> None:
     """Put a problem's stub back; yours is kept in .hw/backups."""
-    course = syllabus.load()
-    changed, backup = student.reset(course, course.problem(problem))
+    course = load()
+    changed, backup = resetting.reset(course, course.problem(problem))
     for name in changed:
         typer.echo(f"{name}: stub of {problem} put back")
     typer.echo(f"your version is in {backup}" if backup else f"{problem} is a stub already")
@@ -204,8 +233,8 @@ def hint(
     ] = None,
 ) -> None:
     """The next of three hints: a nudge, the idea, an outline."""
-    course = syllabus.load()
-    number, text = student.next_hint(course, course.problem(problem), level)
+    course = load()
+    number, text = work.next_hint(course, course.problem(problem), level)
     typer.echo(f"{problem}, hint {number} of 3 ({('nudge', 'idea', 'outline')[number - 1]}):\n")
     typer.echo(text)
     plainer = f"hw hint {problem} says more, " if number < 3 else ""
@@ -219,8 +248,10 @@ def update(
     ],
 ) -> None:
     """Bring corrected handouts in; your work stays, with backups."""
-    course = syllabus.load()
-    with show.unpacked(release) as folder:
+    course = load()
+    if staff_of(course):
+        raise CourseError("this tree holds the reference; update it with: git pull")
+    with carry.unpacked(release) as folder:
         outcome, news = carry.update(course, folder)
     if news:
         typer.echo(news + "\n")
@@ -253,36 +284,34 @@ def bench(stage: Stage, extra: extra_for("the benchmark") = None) -> None:
     PyTorch takes part where it is installed. In the course's own repository the solved homework is
     measured.
     """
-    course = syllabus.load()
+    course = load()
     homework = course.homework(stage)
-    scripts = student.benchmarks(course, homework)
+    scripts = work.benchmarks(course, homework)
     with tree_to_measure(course, homework) as place:
-        with show.status(f"building {homework.id}") as say:
+        with terminal.status(f"building {homework.id}") as say:
             building.build_tree(place, homework, say)
-        status = student.bench(course, homework, scripts, place, extra or [])
+        status = work.bench(course, homework, scripts, place, extra or [])
     raise typer.Exit(status)
 
 
 @contextlib.contextmanager
-def tree_to_measure(course: syllabus.Course, homework: syllabus.Homework) -> Iterator[Path]:
+def tree_to_measure(course: Course, homework: Homework) -> Iterator[Path]:
     """The student's own homework, which must be written; for staff the solved one."""
-    if course.is_staff:
+    if staff := staff_of(course):
         with staff.solved_tree(course, homework) as place:
             yield place
         return
-    for problem in homework.problems:
-        if progress.stub_state(course, problem) in ("stub", "begun", "missing"):
+    for row in progress.standings(course, homework.id):
+        if row.stub in ("stub", "begun", "missing"):
             raise CourseError(
-                f"{problem.id} is not written yet; a benchmark measures a finished homework"
+                f"{row.problem.id} is not written yet; a benchmark measures a finished homework"
             )
-    tree.fill_data(course, course.root / homework.id)
+    datasets.fill_homework(course.root, course.root / homework.id)
     yield course.root / homework.id
 
 
-if (Path(__file__).parent / "staff.py").is_file():  # not in a students' release
-    from coursekit.staff.verbs import verbs
-
-    staff.add_to(app)
+if STAFF is not None:
+    STAFF.add_to(app)
 
 
 def main() -> None:

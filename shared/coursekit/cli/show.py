@@ -1,85 +1,18 @@
-"""What the terminal sees: tables and progress, plain ASCII where the terminal is plain."""
+"""What the student's verbs show: the dashboard, verdicts, findings, downloads."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import shutil
-import sys
-import tempfile
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from coursekit.core.errors import CourseError
-from coursekit.student.work import progress
-from rich import box
 from rich import progress as bars
-from rich.console import Console
-from rich.table import Table
 
-if TYPE_CHECKING:
-    from coursekit.core.recorder import Report
-    from coursekit.core.syllabus import Course, Problem
-    from coursekit.staff.prove import Verdict
-    from coursekit.student.carry import Outcome
-    from coursekit.student.doctor import Finding
-
-
-def console(stderr: bool = False) -> Console:
-    """A console that never wraps a pipe's lines and obeys NO_COLOR."""
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else 200
-    return Console(
-        stderr=stderr,
-        width=width,
-        highlight=False,
-        soft_wrap=False,
-        no_color=True if os.environ.get("NO_COLOR") else None,
-    )
-
-
-def table(*columns: str, title: str | None = None) -> Table:
-    """An ASCII table; a column that begins with '>' is set to the right, one with '!' never broken."""
-    made = Table(
-        title=title, box=box.ASCII2 if sys.stdout.isatty() else box.ASCII, title_justify="left"
-    )
-    for column in columns:
-        right = column.startswith(">")
-        made.add_column(
-            column.lstrip(">!"),
-            justify="right" if right else "left",
-            no_wrap=column[0] in ">!",
-            overflow="fold",
-        )
-    return made
-
-
-@contextlib.contextmanager
-def status(label: str) -> Iterator[Callable[[str], None]]:
-    """Live progress on a terminal; on a pipe one line on stderr every ten seconds."""
-    out = console(stderr=True)
-    if is_live(out):
-        with out.status(label, spinner="line") as live:
-            yield lambda sentence: live.update(f"{label}: {sentence}", spinner="line")
-        return
-    last = time.monotonic()
-
-    def say(sentence: str) -> None:
-        nonlocal last
-        if time.monotonic() - last > 10:
-            last = time.monotonic()
-            print(f"{label}: {sentence}", file=sys.stderr, flush=True)
-
-    yield say
-
-
-def is_live(out: Console) -> bool:
-    """Can what stands on this console be redrawn?"""
-    return out.is_terminal and os.environ.get("TERM") != "dumb"
+from coursekit.core.recorder import Report
+from coursekit.core.syllabus import Course, Problem
+from coursekit.core.terminal import console, is_live, status, table
+from coursekit.student import progress
+from coursekit.student.carry import Outcome
+from coursekit.student.doctor import Finding
 
 
 @contextlib.contextmanager
@@ -107,40 +40,6 @@ def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
             live.update(tasks[title], completed=have, total=total)
 
         yield arrived
-
-
-def proof(verdicts: list[Verdict], as_json: bool = False, kills: bool = False) -> None:
-    """The proof's table, the holes under it, and a closing line."""
-    if as_json:
-        rows = [{**asdict(verdict), "ok": verdict.ok} for verdict in verdicts]
-        print(json.dumps({"ok": all(v.ok for v in verdicts), "problems": rows}, indent=1))
-        return
-    out = console()
-    made = table("!problem", "empty", "solved", "prefix", ">mutants killed", ">skipped", "verdict")
-    for v in verdicts:
-        made.add_row(
-            v.problem,
-            v.empty,
-            v.solved,
-            v.prefix,
-            f"{v.killed}/{v.mutants}",
-            str(v.skipped or ""),
-            "ok" if v.ok else "HOLE",
-        )
-    out.print(made)
-    for v in verdicts:
-        for hole in v.holes:
-            out.print(f"HOLE {v.problem}: {hole}", markup=False, soft_wrap=True)
-        if kills:
-            for name, test in v.kills.items():
-                out.print(f"{v.problem}: {name} killed by {test}", markup=False, soft_wrap=True)
-    holes = sum(not v.ok for v in verdicts)
-    killed, total = sum(v.killed for v in verdicts), sum(v.mutants for v in verdicts)
-    out.print(f"{len(verdicts)} problems, {holes} with holes, {killed} of {total} mutants killed")
-
-
-def warn(sentence: str) -> None:
-    print(f"warning: {sentence}", file=sys.stderr)
 
 
 def dashboard(course: Course, everything: bool = False) -> None:
@@ -222,24 +121,3 @@ def verdicts(problems: list[Problem], report: Report) -> None:
         word = "ok" if counts[0] and not counts[1] else "to write" if stub else "FAIL"
         made.add_row(problem.id, *(str(n) for n in counts), word if tests else "no tests ran")
     console().print(made)
-
-
-@contextlib.contextmanager
-def unpacked(release: Path) -> Iterator[Path]:
-    """The folder of a release: itself, or what an archive holds."""
-    if release.is_dir():
-        yield release
-        return
-    if not release.is_file():
-        raise CourseError(f"there is no {release}; give the folder or archive of the new release")
-    with tempfile.TemporaryDirectory(prefix="needle-update-") as folder:
-        try:
-            if release.suffix == ".zip":
-                shutil.unpack_archive(release, folder)
-            else:
-                shutil.unpack_archive(release, folder, filter="data")
-        except (ValueError, OSError, shutil.ReadError) as error:
-            raise CourseError(f"{release} cannot be unpacked: {error}") from None
-        inner = [path for path in Path(folder).iterdir() if path.is_dir()]
-        whole = (Path(folder) / "course.toml").is_file()
-        yield Path(folder) if whole or len(inner) != 1 else inner[0]

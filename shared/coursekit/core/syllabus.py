@@ -78,11 +78,6 @@ class Course:
     def reference(self) -> Path:
         return self.root / "shared" / "reference"
 
-    @property
-    def is_staff(self) -> bool:
-        """True where the solved library is at hand."""
-        return self.reference.is_dir()
-
     def homework(self, stage: str) -> Homework:
         for homework in self.homeworks:
             if homework.id == stage:
@@ -130,7 +125,7 @@ class Course:
 def find_root(start: Path | None = None) -> Path:
     """The nearest folder upwards with a course.toml, else the one this package lies in."""
     start = (start or Path.cwd()).resolve()
-    package_root = Path(__file__).resolve().parents[2]
+    package_root = Path(__file__).resolve().parents[3]
     for folder in (start, *start.parents, package_root):
         if (folder / FILE).is_file():
             return folder
@@ -218,41 +213,3 @@ def _check_files(
             )
         if name.startswith("/") or ".." in Path(name).parts:
             file.fail(f"{label}: file {name!r} leaves the homework's folder", where, "files", name)
-
-
-def missing_facts(course: Course) -> list[CourseError]:
-    """What the syllabus says and the tree does not hold, or what does not add up."""
-    faults = []
-    text = (course.root / FILE).read_text(encoding="utf-8").splitlines()
-    for homework in course.homeworks:
-        for name in homework.files:
-            if not (course.reference / name).is_file():
-                line = next((n for n, row in enumerate(text, 1) if f'"{name}"' in row), None)
-                sentence = (
-                    f"{homework.id}: file {name!r} does not exist in shared/reference; write it "
-                    "or take it off the list"
-                )
-                faults.append(CourseError(sentence, FILE, line))
-        if homework.problems and homework.points != FULL:
-            sentence = (
-                f"the points of {homework.id} add up to {homework.points}, expected {FULL}; "
-                "change those of one of its problems"
-            )
-            faults.append(CourseError(sentence, f"{problems.FOLDER}/{homework.id}"))
-        for problem in homework.problems:
-            tests = course.root / homework.id / problem.tests
-            hook = rf"^def submit_{problem.hook}\("
-            if not tests.is_file():
-                sentence = f"its test file {homework.id}/{problem.tests} does not exist"
-                faults.append(CourseError(sentence, problem.source, problem.line))
-            elif not re.search(hook, tests.read_text(encoding="utf-8"), re.M):
-                sentence = (
-                    f"{homework.id}/{problem.tests} has no submission hook submit_{problem.hook}()"
-                )
-                faults.append(CourseError(sentence, problem.source, problem.line))
-    known = {f"{homework.id}" for homework in course.homeworks}
-    for folder in sorted((course.root / problems.FOLDER).iterdir()):
-        if folder.is_dir() and folder.name not in known:
-            sentence = f"no homework of {FILE} has this id; there are {', '.join(course.stages)}"
-            faults.append(CourseError(sentence, f"{problems.FOLDER}/{folder.name}"))
-    return faults

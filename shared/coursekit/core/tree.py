@@ -6,7 +6,6 @@ import shutil
 import time
 from pathlib import Path
 
-from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course
 
 Files = dict[str, bytes]
@@ -16,7 +15,7 @@ YOURS = "is yours to write"
 """Stands in every stub, so that an untouched one can be recognized in any language."""
 
 HANDOUTS = "shared/handouts"
-"""Where a students' tree keeps the handouts as they were published."""
+"""Where a course's tree keeps the handouts as they were published, whoever edits hwN."""
 
 _NOT_WORK = {"data", "build", "tests", "figures"}
 """Folders of a homework that are no part of its library; deeper ones of these names are."""
@@ -78,26 +77,6 @@ def students_code(course: Course, stage: str) -> Files:
         if is_code(name):
             found[name] = path.read_bytes()
     return found
-
-
-def pristine(course: Course, stage: str) -> Files:
-    """The handout of hwN as published: rendered where the reference is, else the kept copy."""
-    if course.is_staff:
-        from coursekit.staff.verbs import render
-
-        return render.whole_tree(course, stage, warn=lambda sentence: None)
-    folder = course.root / HANDOUTS / stage
-    if not folder.is_dir():
-        raise CourseError(f"{HANDOUTS}/{stage} is missing; take it from the course's release")
-    return read(folder)
-
-
-def fill_data(course: Course, folder: Path) -> None:
-    """Put the offline samples into hwN/data, where tests and apps look for them."""
-    if (course.root / "shared" / "data" / "samples").is_dir():
-        from coursekit.datasets import data
-
-        data.fill(folder / "data", course.root)
 
 
 class Backup:

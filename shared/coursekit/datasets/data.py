@@ -25,7 +25,7 @@ if sys.version_info >= (3, 11):
 else:  # pragma: no cover
     import tomli as tomllib
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 IDX_FILES = tuple(
     f"{part}-{kind}-ubyte.gz"
     for part in ("train", "t10k")
@@ -95,6 +95,12 @@ def fill(folder: Path, root: Path = ROOT) -> list[Source]:
     except OSError as error:
         raise CourseError(f"cannot fill {folder}: {error.strerror or error}") from None
     return describe(folder)
+
+
+def fill_homework(root: Path, folder: Path) -> None:
+    """Put the offline samples into hwN/data, where tests and apps look; a course may have none."""
+    if (root / "shared" / "data" / "samples").is_dir():
+        fill(folder / "data", root)
 
 
 def install_digits(folder: Path, source: Path) -> None:

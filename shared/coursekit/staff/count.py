@@ -7,7 +7,7 @@ import io
 import tokenize
 
 from coursekit.core.syllabus import Course
-from coursekit.staff.verbs import render
+from coursekit.staff import render
 
 BUDGET = 2000
 _IDLE = {

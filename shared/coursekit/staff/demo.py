@@ -15,12 +15,11 @@ import sys
 import time
 from pathlib import Path
 
-from coursekit.cli.app import show
-from coursekit.core import build
+from coursekit.core import build, terminal
 from coursekit.core.errors import CourseError
+from coursekit.core.run import environment
 from coursekit.core.syllabus import Course
-from coursekit.staff.verbs import render
-from coursekit.student.work import work
+from coursekit.staff import solved
 
 TESTED = "hw0"
 """The homework whose local tests the demo runs, as a student would."""
@@ -32,8 +31,7 @@ def run(course: Course, short: bool) -> int:
     rows: list[dict] = []
     status = 0
     print(f"rendering the solved course into {out.relative_to(course.root)}", flush=True)
-    stages = [h.id for h in course.homeworks]
-    render.render_out(course, out, stages, render.everything, show.warn)
+    solved.write(course, out, built=False)
     status |= _tests(course, out, rows)
     for script in sorted((course.root / "shared" / "demo").glob("hw*_*.py")):
         status |= _step(course, out, script, short, rows)
@@ -77,7 +75,7 @@ def _step(course: Course, out: Path, script: Path, short: bool, rows: list[dict]
     except CourseError as error:
         rows.append({"what": script.stem, "data": "", "result": f"not built: {error.message}"})
         return 1
-    env = {**student.environment(course, homework), "NEEDLE_DEMO_ROWS": str(answer)}
+    env = {**environment(course, homework), "NEEDLE_DEMO_ROWS": str(answer)}
     command = [sys.executable, str(script), *(["--short"] if short else [])]
     done = subprocess.run(command, cwd=place, env=env)
     if answer.is_file():
@@ -96,7 +94,7 @@ def _step(course: Course, out: Path, script: Path, short: bool, rows: list[dict]
 
 
 def _table(rows: list[dict]) -> None:
-    made = show.table("what", "data", "result", ">seconds")
+    made = terminal.table("what", "data", "result", ">seconds")
     for row in rows:
         seconds = row.get("seconds")
         made.add_row(
@@ -106,4 +104,4 @@ def _table(rows: list[dict]) -> None:
             "" if seconds is None else f"{seconds:.1f}",
         )
     print(flush=True)
-    show.console().print(made)
+    terminal.console().print(made)

@@ -16,11 +16,10 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from coursekit.core import build
+from coursekit.core import build, run
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course, Homework, Problem
-from coursekit.staff.verbs import mutants, render, sandbox
-from coursekit.student.work import work
+from coursekit.staff import mutants, render, sandbox, solved
 
 ANSWERS = "answers.json.gz"
 """The sealed answers in the course's folder, which a release carries along."""
@@ -78,19 +77,13 @@ def publish(
     """
     with tempfile.TemporaryDirectory(prefix="needle-publish-") as scratch:
         folder = Path(scratch)
-        solved = solved_tree(course, homework, folder)
+        tree = solved.write(course, folder, [homework.id]) / homework.id
         wrong = wrong_trees(course, homework, problems, folder, say) if checked else []
         if checked and homework.env.get("NEEDLE_BACKEND") == "nd":
             wrong += ["--vary", "NEEDLE_BACKEND=np"]  # the same values on another array library
         hooks = [problem.hook for problem in problems]
         words = ["publish", homework.id, *hooks, "--allow-constant", *wrong, *extra]
-        return student.mugrade(course, homework, words, solved)
-
-
-def solved_tree(course: Course, homework: Homework, folder: Path) -> Path:
-    render.render_out(course, folder, [homework.id], render.everything, lambda sentence: None)
-    build.build_tree(folder / homework.id, homework)
-    return folder / homework.id
+        return run.mugrade(course, homework, words, tree)
 
 
 def wrong_trees(
@@ -106,9 +99,9 @@ def wrong_trees(
     place = folder / "build" / homework.id
     hooks = {problem.id: problem.hook for problem in problems}
     mine = [m for problem in problems for m in mutants.of(course, problem) if m.hook]
-    solved = render.whole_tree(course, homework.id, render.everything, lambda sentence: None)
+    right = render.whole_tree(course, homework.id, render.everything, lambda sentence: None)
     trees = [("empty", render.whole_tree(course, homework.id, warn=lambda sentence: None))]
-    trees += [(f"{m.problem.split('/')[1]}-{m.name}", m.apply(solved)) for m in mine]
+    trees += [(f"{m.problem.split('/')[1]}-{m.name}", m.apply(right)) for m in mine]
     for number, (name, files) in enumerate(trees, 1):
         say(f"preparing wrong trees ({number} of {len(trees)})")
         place.mkdir(parents=True, exist_ok=True)

@@ -25,9 +25,10 @@ from coursekit.core import tree
 from coursekit.core.errors import CourseError
 from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course, Homework, Problem
+from coursekit.datasets import data
+from coursekit.staff import mutants as mutation
+from coursekit.staff import render, sandbox
 from coursekit.staff.mutants import Mutant
-from coursekit.staff.verbs import mutants as mutation
-from coursekit.staff.verbs import render, sandbox
 
 TIMEOUT = 600.0
 """Seconds for a whole homework's tests with a build; a mutant gets less (see `_patience`)."""
@@ -114,7 +115,7 @@ class _Prover:
         store = self.folder / "data-of" / self.homework.id
         if not store.is_dir():
             store.mkdir(parents=True)
-            tree.fill_data(self.course, store)
+            data.fill_homework(self.course.root, store)
         if (store / "data").is_dir():
             (place / "data").symlink_to(store / "data", target_is_directory=True)
 

@@ -17,7 +17,7 @@ from pathlib import PurePosixPath
 
 from coursekit.core.errors import CourseError
 from coursekit.core.tree import YOURS
-from coursekit.staff.verbs import cxxscan, pyscan
+from coursekit.staff import cxxscan, pyscan
 
 _LANGUAGES = {
     ".py": "python",

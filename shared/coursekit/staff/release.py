@@ -11,27 +11,8 @@ from pathlib import Path
 from coursekit.core import problems, tree
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course
-from coursekit.staff.verbs import regions, render
+from coursekit.staff import regions, render
 
-STAFF_MODULES = frozenset(
-    {
-        "staff.py",
-        "render.py",
-        "regions.py",
-        "pyscan.py",
-        "cxxscan.py",
-        "texts.py",
-        "check.py",
-        "prove.py",
-        "mutants.py",
-        "sandbox.py",
-        "release.py",
-        "count.py",
-        "demo.py",
-        "solved.py",
-        "grading.py",
-    }
-)
 ROOT_FILES = (
     "README.md",
     "LICENSE",
@@ -92,7 +73,7 @@ def _assemble(course: Course, folder: Path) -> None:
             _copy(path, folder / path.relative_to(course.root))
     for path in tree.walk(course.root / "shared" / "coursekit"):
         inside = path.relative_to(course.root / "shared" / "coursekit")
-        if inside.name not in STAFF_MODULES and inside.parts[0] != "tests":
+        if inside.parts[0] not in ("staff", "tests"):
             _copy(path, folder / "shared" / "coursekit" / inside)
     for path in tree.walk(course.root / "shared" / "mugrade"):
         inside = path.relative_to(course.root / "shared" / "mugrade")

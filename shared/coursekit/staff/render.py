@@ -7,8 +7,9 @@ from pathlib import Path
 
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course
-from coursekit.core.tree import Files, fill_data, walk, write
-from coursekit.staff.verbs import regions, texts
+from coursekit.core.tree import Files, walk, write
+from coursekit.datasets import data
+from coursekit.staff import regions, texts
 
 SUPPORT = "tests"
 """The folder of shared/reference whose files go into every homework's tests/."""
@@ -115,7 +116,7 @@ def render_out(
     trees = {stage: whole_tree(course, stage, solved, warn) for stage in stages}
     for stage, tree in trees.items():
         write(tree, out / stage)
-        fill_data(course, out / stage)
+        data.fill_homework(course.root, out / stage)
     return {stage: len(tree) for stage, tree in trees.items()}
 
 

@@ -11,7 +11,6 @@ import contextlib
 import importlib
 import multiprocessing
 import os
-import shutil
 import signal
 import sys
 import time
@@ -196,7 +195,3 @@ def _forget(path: Path) -> None:
     """Delete a module's bytecode: two versions of one second and size would look the same."""
     for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
         compiled.unlink()
-
-
-def clear(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)

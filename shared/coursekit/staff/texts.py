@@ -11,7 +11,7 @@ from pathlib import Path
 
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course
-from coursekit.staff.verbs import regions
+from coursekit.staff import regions
 
 PLACEHOLDER = "<!-- problems -->"
 _FIGURE = re.compile(r"figures/([\w./-]+\.(?:svg|png|gif|jpg))")

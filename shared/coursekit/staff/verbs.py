@@ -1,18 +1,26 @@
-"""The staff's verbs. Left out of a release; the `hw` command then simply lacks them."""
+"""The staff's verbs of `hw`: reads arguments, calls the module that does the work, prints.
+
+This is the staff's room as the cli sees it: `add_to`, `holds_reference`, `prepare`, `solved_tree`.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from coursekit.cli.app import show
-from coursekit.core import syllabus
+
+from coursekit.core import syllabus, terminal
 from coursekit.core.errors import CourseError
-from coursekit.staff.verbs import render as rendering
+from coursekit.core.syllabus import Course, Homework
+from coursekit.staff import handouts, solved
+from coursekit.staff import render as rendering
+from coursekit.staff.prove import Verdict
 
 PANEL = "Staff"
 
@@ -23,21 +31,49 @@ def add_to(app: typer.Typer) -> None:
         app.command(rich_help_panel=PANEL)(verb)
 
 
+def holds_reference(course: Course) -> bool:
+    """Is this a course with its solved library, and not a students' tree?"""
+    return course.reference.is_dir()
+
+
+def prepare(course: Course) -> None:
+    """Before a student's verb: let the kept handouts be what the reference renders to."""
+    handouts.refresh(course)
+
+
+@contextlib.contextmanager
+def solved_tree(course: Course, homework: Homework) -> Iterator[Path]:
+    """The solved homework, not built, in a folder of its own for the time being."""
+    with tempfile.TemporaryDirectory(prefix="needle-solved-") as folder:
+        yield solved.write(course, Path(folder), [homework.id], built=False) / homework.id
+
+
+def _load() -> Course:
+    course = syllabus.load()
+    if not holds_reference(course):
+        raise CourseError(f"this is a staff's verb: {course.root} holds no shared/reference")
+    return course
+
+
 def render(
-    solved: Annotated[bool, typer.Option("--solved", help="with the solutions")] = False,
+    with_solutions: Annotated[bool, typer.Option("--solved", help="with the solutions")] = False,
+    built: Annotated[bool, typer.Option("--build", help="compile what is solved")] = False,
     stage: Annotated[str | None, typer.Option(help="one homework only, such as hw1")] = None,
     out: Annotated[Path | None, typer.Option(help="write complete trees here")] = None,
 ) -> None:
     """Render the handouts from shared/reference, or solved trees."""
-    course = syllabus.load()
-    need_reference(course)
+    course = _load()
     stages = [course.homework(stage).id] if stage else list(course.stages)
-    shown = rendering.everything if solved else rendering.nothing
-    warned = _Once(show.warn)
+    if built and not (with_solutions and out):
+        raise CourseError("--build compiles solved trees; give --solved and --out DIR too")
+    shown = rendering.everything if with_solutions else rendering.nothing
+    warned = _Once(terminal.warn)
     if out is not None:
         for name, count in rendering.render_out(course, out, stages, shown, warned).items():
             typer.echo(f"{out / name}: {count} files")
-    elif solved:
+        if built:
+            solved.write(course, out, stages, say=typer.echo)
+    elif with_solutions:
         raise CourseError("--solved needs --out DIR; hwN itself only ever holds the handout")
     else:
         for name, count in rendering.render_in_place(course, stages, warned).items():
@@ -51,10 +87,9 @@ def check(
 
     Shows the difference; writes nothing.
     """
-    from coursekit.staff.verbs import check as checking
+    from coursekit.staff import check as checking
 
-    course = syllabus.load()
-    need_reference(course)
+    course = _load()
     stages = [course.homework(stage).id] if stage else list(course.stages)
     found = list(checking.faults(course, stages))
     for text in found:
@@ -78,21 +113,52 @@ def prove(
     For each problem they must fail on the stub, pass on the solution with nothing solved after it,
     and fail on each of its mutants. A hole in that ends the command with status 1.
     """
-    from coursekit.staff.verbs import prove as proving
+    from coursekit.staff import prove as proving
 
-    course = syllabus.load()
-    need_reference(course)
+    course = _load()
     for target in targets or ():
         course.select(target)  # a wrong name is told before the work begins
-    with show.status("proving") as say:
+    with terminal.status("proving") as say:
         verdicts = [
             verdict
             for target in targets or [None]
             for verdict in proving.prove(course, target, jobs, say)
         ]
-    show.proof(verdicts, as_json, kills)
+    _show_proof(verdicts, as_json, kills)
     if not all(verdict.ok for verdict in verdicts):
         raise typer.Exit(1)
+
+
+def _show_proof(verdicts: list[Verdict], as_json: bool, kills: bool) -> None:
+    """The proof's table, the holes under it, and a closing line."""
+    if as_json:
+        rows = [{**asdict(verdict), "ok": verdict.ok} for verdict in verdicts]
+        print(json.dumps({"ok": all(v.ok for v in verdicts), "problems": rows}, indent=1))
+        return
+    out = terminal.console()
+    made = terminal.table(
+        "!problem", "empty", "solved", "prefix", ">mutants killed", ">skipped", "verdict"
+    )
+    for v in verdicts:
+        made.add_row(
+            v.problem,
+            v.empty,
+            v.solved,
+            v.prefix,
+            f"{v.killed}/{v.mutants}",
+            str(v.skipped or ""),
+            "ok" if v.ok else "HOLE",
+        )
+    out.print(made)
+    for v in verdicts:
+        for hole in v.holes:
+            out.print(f"HOLE {v.problem}: {hole}", markup=False, soft_wrap=True)
+        if kills:
+            for name, test in v.kills.items():
+                out.print(f"{v.problem}: {name} killed by {test}", markup=False, soft_wrap=True)
+    holes = sum(not v.ok for v in verdicts)
+    killed, total = sum(v.killed for v in verdicts), sum(v.mutants for v in verdicts)
+    out.print(f"{len(verdicts)} problems, {holes} with holes, {killed} of {total} mutants killed")
 
 
 def release(
@@ -102,10 +168,9 @@ def release(
 
     No reference, no answers, no staff tools; a solution line in any file is an error.
     """
-    from coursekit.staff.verbs import release as releasing
+    from coursekit.staff import release as releasing
 
-    course = syllabus.load()
-    need_reference(course)
+    course = _load()
     leaks = releasing.release(course, folder)
     for leak in leaks:
         typer.echo(str(leak))
@@ -123,54 +188,43 @@ def publish(
     ] = False,
 ) -> None:
     """Publish the values of the solved tree, once stubs and mutants are shown to fail."""
-    from coursekit.staff.verbs import grading
+    from coursekit.staff import grading
 
-    course = syllabus.load()
-    need_reference(course)
+    course = _load()
     problems = course.select(target)
     homework = course.homework(problems[0].homework)
-    with show.status(homework.id) as say:
+    with terminal.status(homework.id) as say:
         status = grading.publish(course, homework, problems, extra or [], say, not unchecked)
     raise typer.Exit(status)
 
 
 def course_file() -> None:
     """Print the file that `mugrade init` reads; due times and people are yours to add."""
-    from coursekit.staff.verbs import grading
+    from coursekit.staff import grading
 
     typer.echo(grading.course_file(syllabus.load()), nl=False)
 
 
 def answers() -> None:
     """Seal every answer anew into answers.json.gz, for those who learn alone."""
-    from coursekit.staff.verbs import grading
+    from coursekit.staff import grading
 
-    course = syllabus.load()
-    need_reference(course)
-    with show.status("answers") as say:
+    course = _load()
+    with terminal.status("answers") as say:
         grading.seal(course, course.root / grading.ANSWERS, say)
-
-
-@contextlib.contextmanager
-def solved_tree(course: syllabus.Course, homework: syllabus.Homework) -> Iterator[Path]:
-    """The solved homework, not built, in a folder of its own for the time being."""
-    with tempfile.TemporaryDirectory(prefix="needle-solved-") as folder:
-        rendering.render_out(course, Path(folder), [homework.id], rendering.everything, show.warn)
-        yield Path(folder, homework.id)
 
 
 def count() -> None:
     """needle's lines of code against the course's budget."""
-    from coursekit.staff.verbs import count as counting
+    from coursekit.staff import count as counting
 
-    course = syllabus.load()
-    need_reference(course)
+    course = _load()
     lines = counting.counts(course)
     total = sum(lines.values())
-    made = show.table("file", ">lines of code")
+    made = terminal.table("file", ">lines of code")
     for name, number in lines.items():
         made.add_row(name, str(number))
-    show.console().print(made)
+    terminal.console().print(made)
     word = "within" if total <= counting.BUDGET else "OVER"
     typer.echo(f"needle: {total} lines of code, {word} the budget of {counting.BUDGET}")
     if total > counting.BUDGET:
@@ -181,23 +235,18 @@ def demo(
     short: Annotated[bool, typer.Option("--short", help="about a minute")] = False,
 ) -> None:
     """Show the course at work: homeworks, training, grader, a table."""
-    from coursekit.staff.verbs import demo as demonstration
+    from coursekit.staff import demo as demonstration
 
-    course = syllabus.load()
-    need_reference(course)
+    course = _load()
     raise typer.Exit(demonstration.run(course, short))
-
-
-def need_reference(course: syllabus.Course) -> None:
-    if not course.is_staff:
-        raise CourseError(f"this is a staff's verb: {course.root} holds no shared/reference")
 
 
 class _Once:
     """Says each sentence once."""
 
-    def __init__(self, say):
-        self.say, self.said = say, set()
+    def __init__(self, say: Callable[[str], None]):
+        self.say = say
+        self.said: set[str] = set()
 
     def __call__(self, sentence: str) -> None:
         if sentence not in self.said:

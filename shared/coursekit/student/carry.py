@@ -7,15 +7,20 @@ brings only what is new since, and a run without news changes nothing.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from coursekit.core import tree
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course
 from coursekit.core.tree import Backup, Files
+from coursekit.student import progress
+from coursekit.student.handouts import pristine
 from coursekit.student.merge import conflicts, merge_file, merge_trees
-from coursekit.student.work import progress
 
 
 @dataclass
@@ -37,13 +42,13 @@ def start(course: Course, stage: str) -> Outcome:
         CourseError: the homework before was itself never started. Nothing has changed then.
     """
     before = course.previous(stage)
-    theirs = tree.code_of(tree.pristine(course, stage))
+    theirs = tree.code_of(pristine(course, stage))
     outcome = Outcome()
     if before is None:
         carried = theirs
     else:
         _check_chain(course, before.id)
-        base = tree.code_of(tree.pristine(course, before.id))
+        base = tree.code_of(pristine(course, before.id))
         ours = tree.students_code(course, before.id)
         merged = merge_trees(base, ours, theirs, (f"your {before.id}", f"{stage} handout"), stage)
         carried, outcome.notes = merged.files, [f"{stage}/{note}" for note in merged.notes]
@@ -72,12 +77,15 @@ def _check_chain(course: Course, stage: str) -> None:
     before = course.previous(stage)
     if before is None or progress.is_started(course, stage):
         return
-    untouched = tree.students_code(course, stage) == tree.code_of(tree.pristine(course, stage))
-    worked = tree.students_code(course, before.id) != tree.code_of(tree.pristine(course, before.id))
-    if untouched and worked:
+    if not _is_worked_on(course, stage) and _is_worked_on(course, before.id):
         raise CourseError(
             f"{stage} does not hold your work from {before.id} yet; run first: hw start {stage}"
         )
+
+
+def _is_worked_on(course: Course, stage: str) -> bool:
+    handout = pristine(course, stage)
+    return progress.own_files(course, stage, handout) != tree.code_of(handout)
 
 
 def _plan(present: Files, last: Files, carried: Files, theirs: Files, labels) -> Files:
@@ -120,8 +128,6 @@ def update(course: Course, release) -> tuple[Outcome, str]:
     The handouts are merged file by file; the rest of the release (tool, data, notes) replaces the
     old, with a backup of everything that changes.
     """
-    if course.is_staff:
-        raise CourseError("this tree holds the reference; update it with: git pull")
     if not (release / "course.toml").is_file() or not (release / tree.HANDOUTS).is_dir():
         raise CourseError(
             f"{release} is not a release of the course (no course.toml and {tree.HANDOUTS}); "
@@ -176,3 +182,24 @@ def _replace_rest(course: Course, release, outcome: Outcome) -> None:
         outcome.changed.append(inside.as_posix())
     if backup.used:
         outcome.backup = str(backup)
+
+
+@contextlib.contextmanager
+def unpacked(release: Path) -> Iterator[Path]:
+    """The folder of a release: itself, or what an archive holds."""
+    if release.is_dir():
+        yield release
+        return
+    if not release.is_file():
+        raise CourseError(f"there is no {release}; give the folder or archive of the new release")
+    with tempfile.TemporaryDirectory(prefix="needle-update-") as folder:
+        try:
+            if release.suffix == ".zip":
+                shutil.unpack_archive(release, folder)
+            else:
+                shutil.unpack_archive(release, folder, filter="data")
+        except (ValueError, OSError, shutil.ReadError) as error:
+            raise CourseError(f"{release} cannot be unpacked: {error}") from None
+        inner = [path for path in Path(folder).iterdir() if path.is_dir()]
+        whole = (Path(folder) / "course.toml").is_file()
+        yield Path(folder) if whole or len(inner) != 1 else inner[0]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from coursekit.core.errors import CourseError
-from coursekit.staff.verbs import render
-from coursekit.student.work import carry, merge
+from coursekit.staff import render
+from coursekit.student import carry, merge
 
 BOX0, BOX1 = "hw0/python/minilib/box.py", "hw1/python/minilib/box.py"
 

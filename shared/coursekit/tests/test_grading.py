@@ -9,7 +9,7 @@ import sys
 import pytest
 from conftest import ADD
 from coursekit.core import syllabus
-from coursekit.staff.verbs import grading
+from coursekit.staff import grading
 
 if sys.version_info >= (3, 11):
     import tomllib
