@@ -1,6 +1,6 @@
 """Run homework 3's CUDA tests on a real GPU and print a row for the table "run on hardware".
 
-Usage: python shared/checks/cuda/hardware.py
+Usage: python shared/checks/runners/cuda_hardware.py
 
 Without a GPU it says so in one sentence and ends with status 1: nothing was run, no row is printed.
 """
@@ -17,23 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "shared"))
 COMMAND = "pytest tests/hw3 -k cuda"
 RUNGS = ["naive", "shared_tiles", "register_tiles", "vector_loads"]
-TIMING = """
-import sys, time; sys.path.insert(0, "python")
-import numpy as np
-from needle import backend_ndarray as nd
-d, n = nd.cuda(), 2048
-a, b, out = (d.Array(n * n) for _ in range(3))
-for buffer in (a, b):
-    d.from_numpy(np.random.randn(n * n).astype("float32"), buffer)
-for rung in sys.argv[1:]:
-    times = []
-    for _ in range(10):
-        start = time.perf_counter()
-        getattr(d, "matmul_" + rung)(a, b, out, n, n, n)
-        d.to_numpy(out, [1], [1], 0)  # waits for the kernel
-        times.append(time.perf_counter() - start)
-    print(f"matmul_{rung}, {n} x {n}: {2 * n**3 / sorted(times)[5] / 1e9:.0f} GFLOP/s")
-"""
+TIMING = Path(__file__).with_name("cuda_timing.py")
 
 
 def output(*command, default="unknown"):
@@ -80,7 +64,7 @@ def main():
             )
             return 1
         tests = python("-m", *COMMAND.split(), "-q")
-        timing = python("-c", TIMING, *RUNGS)
+        timing = python(str(TIMING), *RUNGS)
     last = tests.stdout.strip().splitlines()[-1] if tests.stdout.strip() else "no tests ran"
     passed = re.search(r"\d+ passed.*?(?= in )|.*failed.*?(?= in )", last)
     gpu, driver = (

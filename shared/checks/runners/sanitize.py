@@ -1,6 +1,6 @@
 """Homework 3's tests under AddressSanitizer and UndefinedBehaviorSanitizer: cpu() and emulated cuda().
 
-Usage: python shared/checks/sanitize.py [pytest arguments]
+Usage: python shared/checks/runners/sanitize.py [pytest arguments]
 
 Builds a tree of its own in build/sanitized, with GCC on Linux; ends with pytest's status. Any report
 ends the process, so a green run is a clean one. Not looked for: leaks (Python itself "leaks").
@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "shared"))
 CMAKE_ARGUMENTS = "-DNEEDLE_SANITIZE=address,undefined -DNEEDLE_CUDA_BUILDS=emulated"
 
