@@ -82,7 +82,7 @@ def publish(
         if checked and homework.env.get("NEEDLE_BACKEND") == "nd":
             wrong += ["--vary", "NEEDLE_BACKEND=np"]  # the same values on another array library
         hooks = [problem.hook for problem in problems]
-        words = ["publish", homework.id, *hooks, "--allow-constant", *wrong, *extra]
+        words = ["publish", homework.id, *hooks, *wrong, *extra]
         return run.mugrade(course, homework, words, tree)
 
 
@@ -131,8 +131,7 @@ def seal(course: Course, out: Path, say: Callable[[str], None]) -> None:
         with _grader(folder):
             for homework in course.homeworks:
                 say(f"sealing {homework.id}")
-                # One variant: a learner alone has nobody to copy from.
-                words = ["--variants", "1", "--unchecked"]
+                words = ["--solo", "--unchecked"]
                 problems = list(homework.problems)
                 if publish(course, homework, problems, words, say, checked=False):
                     raise CourseError(f"{homework.id} could not be published; see above")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course
-from coursekit.core.tree import Files, walk, write
+from coursekit.core.tree import Files, given, walk, write
 from coursekit.datasets import data
 from coursekit.staff import regions, texts
 
@@ -108,12 +108,14 @@ def render_out(
 ) -> dict[str, int]:
     """Write complete trees to OUT/hwN with data samples; returns files per homework.
 
-    Everything is rendered before the first byte is written.
+    What they are built and tested with goes to OUT/shared. Everything is rendered before the first
+    byte is written.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise CourseError(f"--out {out} is a file; give a folder")
     trees = {stage: whole_tree(course, stage, solved, warn) for stage in stages}
+    write(given(course), out)
     for stage, tree in trees.items():
         write(tree, out / stage)
         data.fill_homework(course.root, out / stage)
