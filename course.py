@@ -215,8 +215,8 @@ def session(label, folder, paths, arguments, env, results, totals):
     suites = ElementTree.parse(report).getroot().iter("testsuite")
     failed = 0
     for suite in suites:
-        tests, bad = int(suite.get("tests")), int(suite.get("failures")) + int(suite.get("errors"))
-        skipped = int(suite.get("skipped"))
+        tests, skipped = int(suite.attrib["tests"]), int(suite.attrib["skipped"])
+        bad = int(suite.attrib["failures"]) + int(suite.attrib["errors"])
         totals["passed"] += tests - bad - skipped
         totals["skipped"] += skipped
         failed += bad

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from coursekit.core import terminal
@@ -79,7 +80,7 @@ def results(console, rows, source):
 def main(short):
     console = terminal.console()
     digits = read_digits()
-    source = data.describe("data")[0]
+    source = data.describe(Path("data"))[0]
     columns = (
         TextColumn("{task.description:26}"),
         BarColumn(bar_width=12),

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from coursekit.core import terminal
@@ -62,7 +63,7 @@ def main():
     if rows := os.environ.get("NEEDLE_DEMO_ROWS"):
         row = {
             "what": "hw1: two-layer network by autograd",
-            "data": data.describe("data")[0].name,
+            "data": data.describe(Path("data"))[0].name,
             "result": f"test error {error:.1%}",
             "seconds": time.monotonic() - began,
         }

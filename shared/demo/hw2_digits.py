@@ -11,6 +11,7 @@ import math
 import os
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from coursekit.core import terminal
@@ -56,7 +57,8 @@ def train(epochs, out):
     train_batches, test_batches = loaders()
     model = MLPResNet(784, HIDDEN, num_blocks=BLOCKS)
     optimizer = ndl.optim.Adam(model.parameters(), lr=0.004, weight_decay=1e-4)
-    loss_fn, losses, steps = nn.SoftmaxLoss(), [], epochs * len(train_batches)
+    losses: list[float] = []
+    loss_fn, steps = nn.SoftmaxLoss(), epochs * len(train_batches)
     columns = (
         TextColumn("epoch {task.fields[epoch]:>2}"),
         BarColumn(),
@@ -97,7 +99,7 @@ def main():
     began = time.monotonic()
     result = train(2 if arguments.short else arguments.epochs, arguments.out)
     seconds = time.monotonic() - began
-    source = data.describe("data")[0]
+    source = data.describe(Path("data"))[0]
     print(f"test accuracy {result:.2%} ({source.name}); weights in {arguments.out}/")
     if rows := os.environ.get("NEEDLE_DEMO_ROWS"):
         row = {

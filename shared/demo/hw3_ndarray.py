@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from coursekit.core import terminal
@@ -51,7 +52,7 @@ def main():
     console = terminal.console()
     images, labels = digits("train")
     test_images, test_labels = digits("t10k")
-    source = data.describe("data")[0]
+    source = data.describe(Path("data"))[0]
     steps = (1 if "--short" in sys.argv else 3) * len(images) // BATCH
     title = f"{source.name}, {steps} steps"
     table = terminal.table(
