@@ -3,7 +3,7 @@
 PYTHON ?= python3
 HW = .venv/bin/python -m coursekit
 
-.PHONY: help setup test demo check prove count lint sanitize parity cuda-hardware release clean
+.PHONY: help setup test demo check prove count lint sanitize parity lock cuda-hardware release clean
 
 help:
 	@echo "make setup   make .venv with everything the course needs"
@@ -27,16 +27,20 @@ check prove count: setup
 
 # Homework 3 under AddressSanitizer and UndefinedBehaviorSanitizer.
 sanitize: setup
-	@.venv/bin/python shared/checks/sanitize.py
+	@.venv/bin/python shared/checks/runners/sanitize.py
 
 # needle against PyTorch, which is installed for it.
 parity: setup
 	@.venv/bin/python -c "import torch" 2>/dev/null || .venv/bin/python -m pip install --quiet -e ".[parity]"
-	@.venv/bin/python shared/checks/parity.py
+	@.venv/bin/python -m pytest -q -p no:cacheprovider -p no:randomly shared/checks/parity
+
+# The exact versions that CI installs, resolved anew from the ranges in pyproject.toml.
+lock:
+	@$(PYTHON) .ci/lock.py
 
 # On a machine with a GPU: a row for the table "run on hardware" of shared/notes/gpu-model.md.
 cuda-hardware: setup
-	@.venv/bin/python shared/checks/cuda/hardware.py
+	@.venv/bin/python shared/checks/runners/cuda_hardware.py
 
 lint: setup
 	@.venv/bin/python -m ruff check .

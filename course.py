@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Set the course up and run it: `python course.py setup|test|demo`. Needs Python, nothing else.
 
-setup   make .venv, or reuse it, with everything the course needs
-test    run every test: the tool's, the autograder's, the reference's, each solved homework's
+setup   make .venv, or reuse it, with everything the course needs; with --locked, as CI does,
+        in exactly the versions of .ci/requirements.lock
+test    run every test: the tool's, the autograder's, the reference's, each solved homework's;
+        with --homeworks only the last
 demo    render the solved course, do a homework as a student would, train, show a table
 """
 
@@ -21,6 +23,14 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "needle-course.stamp"
 MINIMUM = (3, 10)
 MUGRADE = ROOT / "shared" / "mugrade"
+LOCK = ROOT / ".ci" / "requirements.lock"
+SUITES = (
+    "shared/coursekit/tests",
+    "shared/mugrade/tests",
+    "shared/checks",
+    *(f"shared/checks/in_hw{number}" for number in (0, 2, 3, 4)),  # inside a solved homework
+    "project",
+)
 # The staff's own suites run on several cores, test by test; a test that hangs fails by its name.
 PARALLEL = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "worksteal"]
 TIMEOUT = "--timeout=600"
@@ -69,19 +79,27 @@ def check_compiler():
         fail(f"no C++ compiler found (looked for {', '.join(names)}); install one with: {how}")
 
 
-def fingerprint():
-    """Changes whenever what must be installed does."""
-    digest = hashlib.sha256(f"{sys.version} {PYTHON}".encode())
-    for path in (ROOT / "pyproject.toml", MUGRADE / "pyproject.toml"):
-        digest.update(path.read_bytes() if path.is_file() else b"-")
-    return digest.hexdigest()
+def digest(*paths):
+    """Changes whenever this Python or the content of one of these files does."""
+    found = hashlib.sha256(f"{sys.version} {PYTHON}".encode())
+    for path in paths:
+        found.update(path.read_bytes() if path.is_file() else b"-")
+    return found.hexdigest()
 
 
-def setup():
+def setup(arguments=()):
     """Make .venv and install the course into it; a second run takes no time."""
+    locked = "--locked" in arguments
+    if unknown := set(arguments) - {"--locked"}:
+        fail(f"setup knows --locked only, not {' '.join(sorted(unknown))}")
+    if locked and not LOCK.is_file():
+        fail(f"there is no {LOCK.relative_to(ROOT).as_posix()} here; leave --locked out")
     check_machine()
-    wanted = fingerprint()
-    if PYTHON.is_file() and STAMP.is_file() and STAMP.read_text() == wanted:
+    # Whatever the lock allows, the ranges allow: a later setup without --locked is content with it.
+    wanted = [digest(ROOT / "pyproject.toml", MUGRADE / "pyproject.toml")]
+    wanted += [digest(LOCK)] if locked else []
+    have = STAMP.read_text().split() if PYTHON.is_file() and STAMP.is_file() else []
+    if have[: len(wanted)] == wanted:
         return
     if not PYTHON.is_file() or not runs([PYTHON, "-m", "pip", "--version"]):
         print(f"making {VENV.name} ...", flush=True)
@@ -90,15 +108,23 @@ def setup():
     print(
         "installing the course's packages into .venv (a few minutes the first time) ...", flush=True
     )
-    extra = "[staff]" if is_staff() else ""
-    packages = ["-e", f".{extra}"]
+    editable = ["-e", ".[staff]" if is_staff() else "."]
     if (MUGRADE / "pyproject.toml").is_file():
-        packages += ["-e", "./shared/mugrade[test]" if is_staff() else "./shared/mugrade"]
-    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
+        editable += ["-e", "./shared/mugrade[test]" if is_staff() else "./shared/mugrade"]
+    if locked:
+        # Everything by its hash first; then our own two, which have none, and nothing besides.
+        install("--require-hashes", "-r", LOCK)
+        install("--no-deps", "--no-build-isolation", *editable)
+    else:
+        install(*editable)
+    STAMP.write_text("\n".join(wanted))
+    print("done", flush=True)
+
+
+def install(*arguments):
+    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
     if subprocess.run([str(part) for part in command], cwd=ROOT).returncode:
         fail("installing failed; see the lines above, then run again: python3 course.py setup")
-    STAMP.write_text(wanted)
-    print("done", flush=True)
 
 
 def runs(command):
@@ -119,6 +145,8 @@ def environment(**more):
 
 def test(arguments):
     """Every test there is; the last line has the totals."""
+    only_homeworks = "--homeworks" in arguments
+    arguments = [word for word in arguments if word != "--homeworks"]
     check_compiler()
     setup()
     if not is_staff():
@@ -137,7 +165,7 @@ def test(arguments):
     for folder, env in homeworks():
         session(f"solved {folder}", solved / folder, ["tests", *arguments], env, results, totals)
     built = {"NEEDLE_SOLVED": str(solved), "NEEDLE_HOME": str(solved / "hw4")}
-    for name in ("shared/coursekit/tests", "shared/mugrade/tests", "shared/checks", "project"):
+    for name in () if only_homeworks else SUITES:
         session(name, ROOT, [name, *PARALLEL, *arguments], built, results, totals)
     words = [f"{totals['passed']} passed", f"{totals['failed']} failed"]
     words += [f"{totals['skipped']} skipped"] if totals["skipped"] else []
@@ -211,7 +239,7 @@ def demo(arguments):
 
 
 def main():
-    verbs = {"setup": lambda arguments: setup(), "test": test, "demo": demo}
+    verbs = {"setup": setup, "test": test, "demo": demo}
     if len(sys.argv) < 2 or sys.argv[1] not in verbs:
         print(__doc__.strip())
         raise SystemExit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)

@@ -72,7 +72,7 @@ def publish(
     """Run the hooks on the solved tree and publish, after the self-check; the client's status.
 
     The self-check: no case may match on the empty handout, and each mutant must differ, but for
-    those that mutants/hwN.toml marks with `hook = false`.
+    those that are marked with `hook = false`.
     """
     with tempfile.TemporaryDirectory(prefix="needle-publish-") as scratch:
         folder = Path(scratch)
@@ -103,7 +103,7 @@ def wrong_trees(
     os.environ.setdefault("NEEDLE_CMAKE_ARGS", "-DNEEDLE_CUDA_BUILDS=emulated")
     place = folder / "build" / homework.id
     hooks = {problem.id: problem.hook for problem in problems}
-    mine = [m for m in mutants.load(course, homework.id) if m.problem in hooks and m.hook]
+    mine = [m for problem in problems for m in mutants.of(course, problem) if m.hook]
     solved = render.whole_tree(course, homework.id, render.everything, lambda sentence: None)
     trees = [("empty", render.whole_tree(course, homework.id, warn=lambda sentence: None))]
     trees += [(f"{m.problem.split('/')[1]}-{m.name}", m.apply(solved)) for m in mine]

@@ -1,23 +1,18 @@
-"""Wrong solutions, kept beside the right ones: shared/reference/mutants/hwN.toml."""
+"""Wrong solutions: the tables [[mutant]] in a problem's file, shared/problems/hwN/PROBLEM.toml."""
 
 from __future__ import annotations
 
 import ast
-import re
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from coursekit.errors import CourseError
+from coursekit.problems import Problem
 from coursekit.syllabus import Course
+from coursekit.tables import TomlFile
 from coursekit.tree import Files
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover
-    import tomli as tomllib
-
-KEYS = ("problem", "name", "file", "find", "replace", "why")
+REQUIRED = ("name", "file", "find", "replace", "why")
+KEYS = {**dict.fromkeys(REQUIRED, str), "hook": bool}
 
 
 @dataclass(frozen=True)
@@ -63,35 +58,19 @@ class Mutant:
         raise CourseError(f"mutant {self.problem} {self.name}: {reason}", self.source, self.line)
 
 
-def load(course: Course, stage: str) -> list[Mutant]:
-    """The homework's mutants, from mutants/hwN.toml and mutants/hwN_*.toml, in order."""
-    folder = course.reference / "mutants"
+def of(course: Course, problem: Problem) -> list[Mutant]:
+    """The problem's mutants, in the order of its file.
+
+    Raises:
+        CourseError: naming file and line of the first fault.
+    """
+    file = TomlFile(problem.source, (course.root / problem.source).read_text(encoding="utf-8"))
     found: list[Mutant] = []
-    for path in [folder / f"{stage}.toml", *sorted(folder.glob(f"{stage}_*.toml"))]:
-        if path.is_file():
-            _read(path, course, stage, found)
+    for number, row in enumerate(file.data.get("mutant", [])):
+        where = ("mutant", number)
+        file.check(row, KEYS, where, f"mutant {row.get('name', '?')!r}", REQUIRED)
+        if any(mutant.name == row["name"] for mutant in found):
+            file.fail(f"mutant {row['name']!r} stands twice", where, "name")
+        line = file.line(where)
+        found.append(Mutant(problem=problem.id, **row, line=line, source=problem.source))
     return found
-
-
-def _read(path: Path, course: Course, stage: str, found: list[Mutant]) -> None:
-    """Append the file's mutants to `found`."""
-    label = f"shared/reference/mutants/{path.name}"
-    text = path.read_text(encoding="utf-8")
-    try:
-        rows = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise CourseError(f"not valid TOML: {error}", label) from None
-    lines = [n for n, row in enumerate(text.splitlines(), 1) if re.match(r"\s*\[\[mutant\]\]", row)]
-    if set(rows) - {"mutant"}:
-        raise CourseError(f"unknown table {min(set(rows) - {'mutant'})!r}", label, 1)
-    known = {p.id for p in course.homework(stage).problems}
-    for row, line in zip(rows.get("mutant", []), lines):
-        extra, lacking = set(row) - {*KEYS, "hook"}, [key for key in KEYS if key not in row]
-        if extra or lacking:
-            wrong = f"unknown key {min(extra)!r}" if extra else f"lacks {lacking[0]!r}"
-            raise CourseError(f"mutant {row.get('name', '?')!r}: {wrong}", label, line)
-        if row["problem"] not in known:
-            raise CourseError(f"unknown problem {row['problem']!r} in {stage}", label, line)
-        if any(m.problem == row["problem"] and m.name == row["name"] for m in found):
-            raise CourseError(f"mutant {row['name']!r} stands twice", label, line)
-        found.append(Mutant(**row, line=line, source=label))

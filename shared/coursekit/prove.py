@@ -1,6 +1,6 @@
 """The three-way proof: tests fail on the stub, pass on the solution, and fail on wrong solutions.
 
-For every problem k of a homework, in the order of course.toml:
+For every problem k of a homework, in their order:
 
 - **empty**: on the handout as published its tests fail. At least one fails; each failure is a
   NotImplementedError that names this problem or one it stands on (a re-opened one, or one before
@@ -208,9 +208,7 @@ class _Prover:
         runs = []
         for problem in self.problems:
             verdict = self.verdicts[problem.id]
-            mine = [
-                m for m in mutation.load(self.course, self.homework.id) if m.problem == problem.id
-            ]
+            mine = mutation.of(self.course, problem)
             verdict.mutants = len(mine)
             if len(mine) < problem.mutants:
                 verdict.holes.append(f"mutants: {len(mine)}, expected at least {problem.mutants}")

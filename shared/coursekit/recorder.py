@@ -49,7 +49,7 @@ class Report:
 
 
 class Recorder:
-    """Selects by `course.toml`'s `tests` and `select`, exactly as `pytest -k` would.
+    """Selects by a problem's `tests` and `select`, exactly as `pytest -k` would.
 
     Args:
         problems: (id, test file, -k expression) of each problem wanted.

@@ -228,7 +228,7 @@ def _read_mark(row, path, number, language, scope) -> tuple[str, str] | None:
     elif word == "BEGIN SOLUTION":
         if argument not in scope.problems:
             raise CourseError(
-                f"unknown problem {argument!r}; ids are written hwN/problem as in course.toml",
+                f"unknown problem {argument!r}; ids are written hwN/problem and have a file shared/problems/hwN/problem.toml",
                 path,
                 number,
             )

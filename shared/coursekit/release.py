@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from coursekit import regions, render, tree
+from coursekit import problems, regions, render, tree
 from coursekit.errors import CourseError
 from coursekit.syllabus import Course
 
@@ -97,8 +97,9 @@ def _assemble(course: Course, folder: Path) -> None:
         inside = path.relative_to(course.root / "shared" / "mugrade")
         if inside.parts[0] not in ("tests", "build") and "egg-info" not in str(inside):
             _copy(path, folder / "shared" / "mugrade" / inside)
-    for path in tree.walk(course.reference / "hints"):
-        _copy(path, folder / "shared" / "hints" / path.name)
+    for problem in course.problems:  # its wrong solutions tell too much of the right one
+        text = problems.head((course.root / problem.source).read_text(encoding="utf-8"))
+        tree.write({problem.source: text.encode("utf-8")}, folder)
 
 
 def _is_shipped(path: Path) -> bool:

@@ -16,11 +16,6 @@ from coursekit.errors import CourseError
 from coursekit.recorder import VARIABLE, Report
 from coursekit.syllabus import Course, Homework, Problem
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover
-    import tomli as tomllib
-
 # The recorder is imported from this package's own folder, which is then taken off the path again:
 # the test session sees the homework's tree and nothing of the course's shared folder.
 _PYTEST = (
@@ -197,26 +192,11 @@ def reset(course: Course, problem: Problem) -> tuple[list[str], str]:
     return changed, str(backup) if backup.used else ""
 
 
-def hints(course: Course, problem: Problem) -> list[str]:
-    """The problem's three hints: nudge, idea, outline."""
-    for folder in (course.reference / "hints", course.root / "shared" / "hints"):
-        path = folder / f"{problem.homework}.toml"
-        if path.is_file():
-            label = path.relative_to(course.root).as_posix()
-            try:
-                data = tomllib.loads(path.read_text(encoding="utf-8"))
-            except tomllib.TOMLDecodeError as error:
-                raise CourseError(f"not valid TOML: {error}", label) from None
-            found = data.get(problem.id, data.get(problem.name))
-            if not isinstance(found, list) or len(found) != 3:
-                raise CourseError(f"{problem.id}: expected a list of three hints", label)
-            return [str(text).strip() for text in found]
-    raise CourseError(f"there are no hints for {problem.homework} yet")
-
-
 def next_hint(course: Course, problem: Problem, level: int | None = None) -> tuple[int, str]:
     """The hint after the last one asked for (or `level`); counts it."""
-    texts = hints(course, problem)
+    texts = problem.hints
+    if not texts:
+        raise CourseError(f"there are no hints for {problem.id} yet")
     data = progress.state(course)
     seen = int(data["hints"].get(problem.id, 0))
     chosen = min(seen + 1, len(texts)) if level is None else level

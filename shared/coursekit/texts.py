@@ -48,7 +48,7 @@ def render(course: Course, stage: str, scope: regions.Scope, warn=None) -> dict[
 
 
 def problem_table(course: Course, stage: str) -> str:
-    """The homework's problems as a Markdown table, straight from course.toml."""
+    """The homework's problems as a Markdown table, straight from the syllabus."""
     homework = course.homework(stage)
     rows = ["| problem | title | points | test it |", "|---|---|---:|---|"]
     rows += [f"| `{p.id}` | {p.title} | {p.points} | `hw test {p.id}` |" for p in homework.problems]

@@ -42,7 +42,7 @@ def compile_with_nvcc(source, folder):
 @pytest.fixture(scope="session")
 def module(solved):
     """The hardware build."""
-    folder = solved.folder / "python" / "needle" / "backend_ndarray"
+    folder = solved / "hw3" / "python" / "needle" / "backend_ndarray"
     found = [path for path in folder.glob("ndarray_backend_cuda.*") if path.suffix != ".py"]
     assert len(found) == 1, "nvcc is here, but the hardware build was not made"
     return found[0]
@@ -60,20 +60,8 @@ def test_the_module_needs_no_cuda_library_to_be_imported(module):
     assert "libcudart" not in listed and "libcuda.so" not in listed
 
 
-def test_without_a_gpu_the_hardware_build_says_so_in_one_sentence(solved, module):
-    code = "from needle.backend_ndarray import ndarray_backend_cuda as m\nprint(m.device_count())"
-    if int(solved.says(code)) > 0:
-        assert solved.says("print(d.device_kind)", NEEDLE_CUDA="hardware") == "hardware"
-        return
-    assert solved.says("print(d, d.enabled())", NEEDLE_CUDA="hardware") == "cuda() False"
-    message = solved.raises("d.Array(3)", NEEDLE_CUDA="hardware")
-    assert message == "RuntimeError: cuda() cannot be used: no CUDA device was found"
-    message = solved.raises(code + "\nm.Array(3)")
-    assert message == "RuntimeError: no CUDA device was found on this machine"
-
-
 def test_nvcc_compiles_the_solution_without_warnings(solved, tmp_path):
-    done = compile_with_nvcc(solved.folder / "src" / "ndarray_backend_cuda.cu", tmp_path)
+    done = compile_with_nvcc(solved / "hw3" / "src" / "ndarray_backend_cuda.cu", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -140,9 +140,10 @@ def three(world):
     """The same course with a third homework."""
     text = world.read("course.toml")
     block = text[text.rindex("[[homework]]\n") :]
-    for old, new in (("hw1", "hw2"), ("more.py", "last.py"), ("negate", "final")):
+    for old, new in (("hw1", "hw2"), ("more.py", "last.py")):
         block = block.replace(old, new)
     world.write("course.toml", text + "\n" + block)
+    world.write("shared/problems/hw2/final.toml", world.read("shared/problems/hw1/negate.toml"))
     world.write(
         "shared/reference/python/minilib/last.py",
         "def final():\n    ### BEGIN SOLUTION hw2/final\n    return 1\n    ### END SOLUTION\n",

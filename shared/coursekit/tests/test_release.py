@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import ADD
 from coursekit.release import STAFF_MODULES
 
 LEAK = "        total_of_both = self.value + other.value\n"
@@ -27,9 +28,10 @@ def test_the_tree_has_handouts_and_student_verbs_only(world, tmp_path):
         "hw1/tests/test_more.py",
         "project/README.md",
         "shared/handouts/hw1/python/minilib/box.py",
-        "shared/hints/hw0.toml",
+        "shared/problems/hw0/add.toml",
     } <= names
-    assert not any("reference" in name or "mutants" in name for name in names)
+    assert not any("reference" in name for name in names)
+    assert (out / "shared/problems/hw0/add.toml").read_text() == ADD.split("\n[[mutant]]")[0]
     for name in names:
         assert b"total_of_both" not in (out / name).read_bytes(), name
 
@@ -56,7 +58,7 @@ def test_the_tool_without_its_staff_modules_still_runs(world, tmp_path):
         ("shared/notes/boxes.md", 9),
         ("project/topics.md", 9),
         ("hw1/tests/test_more.py", None),
-        ("shared/reference/hints/hw1.toml", None),
+        ("shared/problems/hw1/negate.toml", None),
         ("shared/reference/python/minilib/given.py", None),
     ],
 )
@@ -68,7 +70,7 @@ def test_a_planted_solution_line_turns_the_release_red(world, tmp_path, name, li
     elif name.endswith(".py"):
         text += f'\n"""\n{LEAK}"""\n'
     else:
-        text = f'negate = ["a", "b", "{LEAK.strip()}"]\n'
+        text = text.replace("[[mutant]]", f'hints = ["a", "b", "{LEAK.strip()}"]\n\n[[mutant]]')
     world.write(name, text)
     done = release(world, tmp_path)
     if name.endswith("given.py"):  # given code may say it: then it is no secret

@@ -56,7 +56,7 @@ def test_handwritten_tests_are_no_stale_files(world):
 
 def test_the_text_gets_the_problem_table_and_a_notebook(world):
     text = world.read("hw0/README.md")
-    assert "| `hw0/add` | Adding | 5 | `hw test hw0/add` |" in text
+    assert "| `hw0/add` | Adding | 40 | `hw test hw0/add` |" in text
     assert "<!-- problems -->" not in text
     book = json.loads(world.read("hw0/hw0.ipynb"))
     assert [cell["cell_type"] for cell in book["cells"]][-1] == "code"

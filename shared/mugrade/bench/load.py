@@ -31,7 +31,7 @@ from mugrade.server.app import utc_now
 from mugrade.server.db import Database
 from mugrade.server.models import Account, Attempt, Course
 from mugrade.server.schemas import RevisionIn, VariantIn
-from mugrade.server.services import accounts, courses, keys, publishing
+from mugrade.server.services import accounts, courses, publishing, signing
 from mugrade.server.settings import Settings
 from mugrade.server.testing import private_postgres
 from sqlalchemy import func, select
@@ -72,7 +72,7 @@ def prepare(settings: Settings, students: int, cases: list[object]) -> list[str]
     database.migrate()
     tokens = []
     with database.write() as session:
-        keys.ensure(session, now)
+        signing.ensure(session, now)
         course = courses.apply_file(session, now, coursefile.parse(COURSE), actor="load")
         staff = accounts.find(session, course.pk, "staff@example.org")
         text, _ = accounts.issue_token(session, now, staff, name="load")

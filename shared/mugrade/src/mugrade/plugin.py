@@ -70,7 +70,7 @@ class HookRunner:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list) -> None:
         helpers = [item for item in items if _takes_arguments(item)]
         items[:] = [item for item in items if item not in helpers]
-        found = sorted({_problem(item) for item in items} - {None})
+        found = sorted({name for item in items if (name := _problem(item))})
         if self.plan.only is not None:
             wanted = [item for item in items if _problem(item) in self.plan.only]
             config.hook.pytest_deselected(items=[i for i in items if i not in wanted])

@@ -13,9 +13,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from fake import KEY, FakeGrader
 from mugrade import cli
-from mugrade.cli_staff import publication
-from mugrade.client_check import by_problem
-from mugrade.client_run import run_hooks
+from mugrade.cli.staff import publication
+from mugrade.client.check import by_problem
+from mugrade.client.run import run_hooks
 from mugrade.plugin import Plan
 
 WORK = """
@@ -58,8 +58,8 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MUGRADE_HOME", str(home))
     monkeypatch.setenv("MUGRADE_KEYRING", "off")
-    monkeypatch.setattr("mugrade.client._pause", lambda attempt, wait: 0.0)
-    monkeypatch.setattr("mugrade.cli._trust_the_systems_certificates", lambda: None)
+    monkeypatch.setattr("mugrade.client.grader._pause", lambda attempt, wait: 0.0)
+    monkeypatch.setattr("mugrade.cli.app._trust_the_systems_certificates", lambda: None)
     return home
 
 

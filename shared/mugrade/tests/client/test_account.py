@@ -7,8 +7,8 @@ import stat
 
 import pytest
 from fake import KEY
-from mugrade.client_settings import Folders, checked_url
-from mugrade.keys import is_placeholder
+from mugrade.client.keys import is_placeholder
+from mugrade.client.settings import Folders, checked_url
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_key_file_that_others_can_read_is_closed(grader, mugrade, monkeypatch,
 
 def test_device_login_waits_for_the_browser(grader, mugrade, monkeypatch):
     monkeypatch.delenv("MUGRADE_KEY")
-    monkeypatch.setattr("mugrade.cli.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("mugrade.cli.app.time.sleep", lambda seconds: None)
     begun = {
         "device_code": "d",
         "user_code": "ABCD-EFGH",
@@ -88,7 +88,7 @@ def test_device_login_waits_for_the_browser(grader, mugrade, monkeypatch):
 
 
 def test_a_refused_device_code_is_an_authentication_failure(grader, mugrade, monkeypatch):
-    monkeypatch.setattr("mugrade.cli.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("mugrade.cli.app.time.sleep", lambda seconds: None)
     grader.faults["device/code"] = [
         (200, {}, {"device_code": "d", "user_code": "A", "verification_uri": "x", "interval": 1})
     ]
@@ -104,7 +104,7 @@ def test_a_broken_keyring_falls_back_to_the_file(grader, mugrade, monkeypatch, o
         set_password = delete_password = get_password
 
     monkeypatch.delenv("MUGRADE_KEY")
-    monkeypatch.setattr("mugrade.keys._keyring", Broken)
+    monkeypatch.setattr("mugrade.client.keys._keyring", Broken)
     assert mugrade("login", "--key", KEY).status == 0
     assert mugrade("whoami").status == 0
 
@@ -113,7 +113,7 @@ def test_a_broken_keyring_falls_back_to_the_file(grader, mugrade, monkeypatch, o
     "url", ["grader.example.org", "ftp://x/", "https://me:pw@x/", "https://x/?key=1", "http://x/"]
 )
 def test_addresses_that_cannot_be_right_are_refused(url):
-    from mugrade.client_errors import UsageFault
+    from mugrade.client.errors import UsageFault
 
     with pytest.raises(UsageFault):
         checked_url(url)

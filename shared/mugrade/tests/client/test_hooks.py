@@ -9,7 +9,7 @@ from pathlib import Path
 import mugrade
 import numpy as np
 import pytest
-from mugrade.client_run import run_hooks
+from mugrade.client.run import run_hooks
 from mugrade.encoding import decode
 from mugrade.plugin import Plan
 from mugrade.recorder import Recording, recording, variant_seed

@@ -120,7 +120,7 @@ def test_a_short_rate_limit_is_waited_out(published, mugrade):
 
 
 def test_retry_after_is_honoured_to_the_second(monkeypatch):
-    from mugrade.client import Connection
+    from mugrade.client.grader import Connection
 
     monkeypatch.undo()
     pauses = []
@@ -134,7 +134,7 @@ def test_retry_after_is_honoured_to_the_second(monkeypatch):
 
 def test_a_retry_date_is_read_against_the_graders_clock():
     import requests
-    from mugrade.client import _retry_after
+    from mugrade.client.grader import _retry_after
 
     answer = requests.Response()
     answer.headers.update(
@@ -199,7 +199,7 @@ def test_the_outbox_survives_a_killed_client(published, mugrade, own_home, monke
     def killed(*unused: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mugrade.client.Grader.attempt", killed)
+    monkeypatch.setattr("mugrade.client.grader.Grader.attempt", killed)
     assert mugrade("submit", "hw0", "norm").status == 130
     monkeypatch.undo()
     assert len(waiting(own_home)) == 1

@@ -43,7 +43,7 @@ def test_the_wire_is_that_of_the_public_client(public, mugrade):
 
 def test_arrays_travel_in_the_public_form():
     import numpy as np
-    from mugrade.client_public import to_public
+    from mugrade.client.public import to_public
     from mugrade.encoding import encode
 
     big = np.arange(200.0).reshape(20, 10)

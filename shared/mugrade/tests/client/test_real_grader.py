@@ -14,7 +14,7 @@ import requests
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from live import COURSE, live_grader
-from mugrade.client import Connection, Grader
+from mugrade.client.grader import Connection, Grader
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def student(published, mugrade):
         )
         assert "Connected" in answer.text
 
-    import mugrade.client as client
+    import mugrade.client.grader as client
 
     ask = client.Grader.call
 
@@ -70,7 +70,7 @@ def student(published, mugrade):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(client.Grader, "call", call)
-        patch.setattr("mugrade.cli.time.sleep", lambda seconds: None)
+        patch.setattr("mugrade.cli.app.time.sleep", lambda seconds: None)
         done = mugrade("login", "--server", published.url)
     assert done.status == 0 and "Ada" in done.out, done.err
     return session
@@ -156,7 +156,7 @@ def test_the_outbox_is_replayed_once_even_by_two_terminals(
 ):
     with monkeypatch.context() as patch:
         patch.setenv("MUGRADE_SERVER", published.url)
-        patch.setattr("mugrade.client.Grader.attempt", _down)
+        patch.setattr("mugrade.client.grader.Grader.attempt", _down)
         assert mugrade("submit", "hw0", "norm").status == 4
     (entry,) = (own_home / "outbox").glob("*.json")
     copy = entry.read_text()
@@ -167,7 +167,7 @@ def test_the_outbox_is_replayed_once_even_by_two_terminals(
 
 
 def _down(*unused):
-    from mugrade.client_errors import NetworkFault
+    from mugrade.client.errors import NetworkFault
 
     raise NetworkFault("down")
 
@@ -293,8 +293,8 @@ def test_doctor_finds_nothing_wrong(published, student, mugrade):
 
 def test_a_class_submits_at_once(published, homework, monkeypatch, tmp_path):
     """Twelve accounts at the same moment through the real client code: every attempt is there once."""
-    from mugrade.client import Connection, Grader
-    from mugrade.client_run import run_hooks
+    from mugrade.client.grader import Connection, Grader
+    from mugrade.client.run import run_hooks
     from mugrade.plugin import Plan
 
     keys = []

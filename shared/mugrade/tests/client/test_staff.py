@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 from fake import KEY
-from mugrade import client_run
-from mugrade.client_check import is_empty
+from mugrade.client import run as hooks_run
+from mugrade.client.check import is_empty
 from mugrade.encoding import encode
 from mugrade.recorder import variant_seed
 
@@ -135,8 +135,8 @@ def test_a_mutant_of_one_problem_is_not_asked_about_others(homework, mugrade, co
 
 def test_a_hook_that_never_ends_is_ended(tmp_path):
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
-    status, _ = client_run._start(command, tmp_path, dict(os.environ), timeout=0.5)
-    assert "took too long" in client_run._crash_sentence(status)
+    status, _ = hooks_run._start(command, tmp_path, dict(os.environ), timeout=0.5)
+    assert "took too long" in hooks_run._crash_sentence(status)
 
 
 def test_a_tree_that_is_not_there_is_a_sentence(homework, mugrade, tmp_path):

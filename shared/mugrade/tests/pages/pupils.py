@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from mugrade.client import Connection, Grader
+from mugrade.client.grader import Connection, Grader
 from mugrade.encoding import encode
 from mugrade.recorder import variant_seed
 from playwright.sync_api import Page

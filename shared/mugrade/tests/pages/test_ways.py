@@ -6,7 +6,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from mugrade.client import Connection, Grader
+from mugrade.client.grader import Connection, Grader
 from playwright.sync_api import Page, expect
 from pupils import PASSWORD, email, sign_in, sign_in_staff, submit, violations
 

@@ -287,7 +287,7 @@ def test_a_failure_inside_is_500_without_details(lite, monkeypatch):
 
 
 def test_sign_up_never_makes_staff_and_needs_the_code(lite):
-    from mugrade.server.problems import ProblemError
+    from mugrade.server.errors import Refusal
     from mugrade.server.services import accounts
 
     def sign_up(**fields):
@@ -308,7 +308,7 @@ def test_sign_up_never_makes_staff_and_needs_the_code(lite):
         ({"email": "nobody"}, 400),
         ({"email": "a@x.org", "password": "short"}, 400),
     ):
-        with pytest.raises(ProblemError) as caught:
+        with pytest.raises(Refusal) as caught:
             sign_up(**fields)
         assert caught.value.status_code == status
     with lite.database.read() as session:
@@ -321,12 +321,12 @@ def test_sign_up_never_makes_staff_and_needs_the_code(lite):
             ("nobody@example.org", "x"),
             ("teacher@example.org", ""),
         ):
-            with pytest.raises(ProblemError):
+            with pytest.raises(Refusal):
                 accounts.sign_in(session, email=email, password=password)
 
 
 def test_links_and_sessions_end(lite):
-    from mugrade.server.problems import ProblemError
+    from mugrade.server.errors import Refusal
     from mugrade.server.services import accounts
 
     course_pk = lite.student.account.course_pk
@@ -334,7 +334,7 @@ def test_links_and_sessions_end(lite):
         account = accounts.find(session, course_pk, "teacher@example.org")
         secret = accounts.one_time_link(session, lite.clock(), account)
         cookie = accounts.use_link(session, lite.clock(), secret)
-        with pytest.raises(ProblemError, match="used"):
+        with pytest.raises(Refusal, match="used"):
             accounts.use_link(session, lite.clock(), secret)
         actor = accounts.session_actor(session, lite.clock(), cookie)
         assert actor is not None and actor.role == "instructor"

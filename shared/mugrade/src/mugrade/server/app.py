@@ -10,13 +10,13 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 import mugrade
-from mugrade.server import dialect, pages, problems
+from mugrade.server import dialect, errors, pages
 from mugrade.server.api import open as open_routes
 from mugrade.server.api import project, staff, student
 from mugrade.server.db import Database
 from mugrade.server.limits import AddressLimit
 from mugrade.server.observe import Metrics, Observer
-from mugrade.server.services import keys
+from mugrade.server.services import signing
 from mugrade.server.settings import Settings
 
 Clock = Callable[[], dt.datetime]
@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
     database = Database(settings)
     database.migrate()
     with database.write() as session:
-        keys.ensure(session, clock())
+        signing.ensure(session, clock())
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -58,7 +58,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
     app.state.metrics = Metrics()
     app.state.address_limit = AddressLimit(settings)
     app.add_middleware(Observer, metrics=app.state.metrics)
-    problems.install(app)
+    errors.install(app)
     _include_routes(app)
     pages.install(app)
     return app

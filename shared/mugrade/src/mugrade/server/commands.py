@@ -19,9 +19,9 @@ from sqlalchemy.orm import Session
 from mugrade.server import coursefile
 from mugrade.server.app import create_app, utc_now
 from mugrade.server.db import Database
+from mugrade.server.errors import Refusal, invalid, not_found
 from mugrade.server.models import Account, Course
-from mugrade.server.problems import ProblemError, invalid, not_found
-from mugrade.server.services import accounts, courses, keys, publishing, roster
+from mugrade.server.services import accounts, courses, publishing, roster, signing
 from mugrade.server.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -176,7 +176,7 @@ def read_answers(path: Path) -> dict[str, Any]:
     """The content of a sealed answers file.
 
     Raises:
-        ProblemError: it cannot be read, or is something else.
+        Refusal: it cannot be read, or is something else.
     """
     try:
         raw = path.read_bytes()
@@ -201,14 +201,14 @@ def _sealed_answers(given: Path | None, *, search: bool) -> dict[str, Any] | Non
 
 
 def _settings(data: Path | None, **given: Any) -> Settings:
-    return Settings(**({"data_dir": data} if data else {}), **given)
+    return Settings(**{**({"data_dir": data} if data else {}), **given})
 
 
 def _open(settings: Settings) -> Database:
     database = Database(settings)
     database.migrate()
     with database.write() as session:
-        keys.ensure(session, utc_now())
+        signing.ensure(session, utc_now())
     return database
 
 
@@ -301,7 +301,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listening.bind((host, port))
     except OSError as error:
-        raise ProblemError(
+        raise Refusal(
             400,
             "invalid",
             f"Cannot listen on {host}:{port} ({error.strerror}); choose another with --port.",

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from mugrade.server.problems import invalid
+from mugrade.server.errors import invalid
 
 if sys.version_info >= (3, 11):
     import tomllib

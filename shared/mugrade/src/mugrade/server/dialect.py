@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from mugrade.encoding import check_limits
 from mugrade.server import routing
-from mugrade.server.problems import ProblemError, gone, invalid, not_found
+from mugrade.server.errors import Refusal, gone, invalid, not_found
 from mugrade.server.schemas import RevisionIn, VariantIn
 from mugrade.server.services import accounts, public, publishing
 
@@ -91,9 +91,7 @@ async def _actor(request: Request, scope: str) -> accounts.Actor:
 
     def work() -> accounts.Actor:
         if not key:
-            raise ProblemError(
-                401, "bad_token", "No user_key was given; the course's page shows yours."
-            )
+            raise Refusal(401, "bad_token", "No user_key was given; the course's page shows yours.")
         with state.database.read() as session:
             actor = accounts.authenticate(session, key, state.clock())
         accounts.require_scope(actor, scope)

@@ -7,7 +7,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
-from mugrade.server.problems import ProblemError
+from mugrade.server.errors import Refusal
 from mugrade.server.settings import Settings
 
 
@@ -22,7 +22,7 @@ class AddressLimit:
     def check(self, request: Request, kind: str) -> None:
         """Count this request; 429 beyond the limit."""
         if not self._limiter.hit(self._item, kind, self.address(request)):
-            raise ProblemError(
+            raise Refusal(
                 429,
                 "rate_limited",
                 "Too many tries from your address; wait a minute.",

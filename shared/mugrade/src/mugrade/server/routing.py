@@ -19,7 +19,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from mugrade.encoding import MAX_DEPTH, MAX_NODES, EncodingError, check_limits
-from mugrade.server.problems import ProblemError, invalid
+from mugrade.server.errors import Refusal, invalid
 from mugrade.server.services import accounts
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -102,7 +102,7 @@ class StrictRoute(APIRoute):
 def _authenticate(request: Request, scope: str) -> accounts.Actor:
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token:
-        raise ProblemError(401, "bad_token", "No token was sent; sign in with `mugrade login`.")
+        raise Refusal(401, "bad_token", "No token was sent; sign in with `mugrade login`.")
     with request.app.state.database.read() as session:
         actor = accounts.authenticate(session, token.strip(), request.app.state.clock())
     accounts.require_scope(actor, scope)
@@ -111,7 +111,7 @@ def _authenticate(request: Request, scope: str) -> accounts.Actor:
 
 async def read_capped(request: Request, limit: int) -> bytes:
     """The body, or 413 as soon as more than `limit` bytes are announced or have arrived."""
-    too_large = ProblemError(
+    too_large = Refusal(
         413, "too_large", f"The body has more than {limit} bytes; send a smaller one."
     )
     announced = request.headers.get("content-length", "")

@@ -133,7 +133,7 @@ class Best(Out):
     at: UtcText
 
 
-class Tolerance(Out):
+class ToleranceOut(Out):
     rtol: float
     ascale: float
     atol: float
@@ -158,7 +158,7 @@ class ProblemOut(Out):
     score: DecimalText
     overridden: bool = False
     pool: int | None = None
-    tolerance: Tolerance | None = None
+    tolerance: ToleranceOut | None = None
 
 
 class AssignmentOut(Out):

@@ -9,9 +9,9 @@ from fastapi import Request
 import mugrade
 from mugrade.server import schemas
 from mugrade.server.api.common import PublicId, make_router
-from mugrade.server.problems import ProblemError
+from mugrade.server.errors import Refusal
 from mugrade.server.routing import open_to_all
-from mugrade.server.services import certificates, devices, keys
+from mugrade.server.services import certificates, devices, signing
 from mugrade.server.services.accounts import ROLE_SCOPES
 from mugrade.server.services.courses import courses
 
@@ -30,7 +30,7 @@ def meta(request: Request) -> schemas.Meta:
     """Which server this is, its time, and the keys that verify its receipts."""
     state = request.app.state
     with state.database.read() as session:
-        receipt_keys = [schemas.ReceiptKey(**key) for key in keys.public_keys(session)]
+        receipt_keys = [schemas.ReceiptKey(**key) for key in signing.public_keys(session)]
     return schemas.Meta(
         version=mugrade.__version__,
         time=state.clock(),
@@ -72,12 +72,12 @@ def device_token(request: Request, body: schemas.DeviceTokenIn) -> schemas.Devic
                 id=account.id,
                 name=account.name,
                 email=account.email,
-                role=account.role,  # type: ignore[arg-type]
+                role=account.role,
                 scopes=sorted(ROLE_SCOPES[account.role]),
                 course=schemas.CourseOut(id=course.id, title=course.title),
             )
             return schemas.DeviceToken(token=token, account=me)
-    raise ProblemError(400, outcome, _WAITING[outcome])
+    raise Refusal(400, outcome, _WAITING[outcome])
 
 
 @router.get("/certificates/{certificate}")

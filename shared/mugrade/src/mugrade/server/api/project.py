@@ -6,7 +6,7 @@ from fastapi import Request
 
 from mugrade.server import schemas
 from mugrade.server.api.common import ActorHere, PublicId, make_router
-from mugrade.server.problems import ProblemError
+from mugrade.server.errors import Refusal
 from mugrade.server.routing import requires
 from mugrade.server.services import courses, groups
 from mugrade.server.services.accounts import Actor
@@ -21,7 +21,7 @@ def group_out(group: groups.Group) -> schemas.GroupOut:
         state=row.state,
         title=row.title,
         proposal=row.proposal,
-        report=row.report,  # type: ignore[arg-type]
+        report=row.report,
         feedback=row.feedback,
         marks=row.marks,
         grade=row.grade,
@@ -33,7 +33,7 @@ def group_out(group: groups.Group) -> schemas.GroupOut:
 
 def _students_only(actor: Actor) -> None:
     if actor.role != "student":
-        raise ProblemError(
+        raise Refusal(
             403, "forbidden", "Project groups are for students; staff decides and grades."
         )
 

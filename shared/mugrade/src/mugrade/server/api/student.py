@@ -8,7 +8,7 @@ from fastapi import Header, Request, Response
 
 from mugrade.server import schemas
 from mugrade.server.api.common import ActorHere, Assignment, Problem, PublicId, make_router
-from mugrade.server.problems import ProblemError
+from mugrade.server.errors import Refusal
 from mugrade.server.routing import body_limit, requires
 from mugrade.server.services import (
     accounts,
@@ -30,7 +30,7 @@ def me(actor: ActorHere) -> schemas.Me:
         id=actor.id,
         name=actor.name,
         email=actor.email,
-        role=actor.role,  # type: ignore[arg-type]
+        role=actor.role,
         scopes=sorted(actor.scopes),
         course=schemas.CourseOut(id=actor.course_id, title=actor.course_title),
     )
@@ -124,7 +124,7 @@ def assignment_out(
         cutoff_at=view.window.cutoff_at,
         state=view.state,
         score=view.result.score,
-        points=view.result.points,  # type: ignore[arg-type]
+        points=view.result.points,
         late_days_left=view.late_days_left,
         late_penalty_percent=number(view.penalty_now),
         problems=[problem_out(actor, now, p) for p in view.problems] if problems else None,
@@ -153,7 +153,7 @@ def problem_out(
         score=status.result.score,
         overridden=status.result.overridden,
         pool=problem.pool if actor.is_staff else None,
-        tolerance=schemas.Tolerance.model_validate(vars(problem.tolerance))
+        tolerance=schemas.ToleranceOut.model_validate(vars(problem.tolerance))
         if actor.is_staff
         else None,
     )
@@ -201,7 +201,7 @@ def make_attempt(
         with state.database.read() as session:
             place = attempts.find_place(session, actor, assignment, problem)
             graded = attempts.grade(session, actor, place, body)
-    except ProblemError:
+    except Refusal:
         replay = _replay(state, actor, key=idempotency_key, body=body)
         if replay is None:
             raise
@@ -220,7 +220,7 @@ def make_attempt(
 
 def _replay(
     state: Any, actor: accounts.Actor, *, key: str | None, body: schemas.AttemptIn
-) -> attempts.Report | None:
+) -> attempts.AttemptReport | None:
     """The attempt that stands under this key, although the same would be refused by now."""
     with state.database.read() as session:
         known = attempts.find_repeated(session, actor, key, body)
@@ -229,7 +229,7 @@ def _replay(
         return attempts.report(session, state.clock(), actor, known, replayed=True)
 
 
-def attempt_out(report: attempts.Report) -> schemas.AttemptOut:
+def attempt_out(report: attempts.AttemptReport) -> schemas.AttemptOut:
     result = report.standing.results[report.place.assignment.id]
     task = report.standing.tasks[report.place.assignment.id]
     return schemas.AttemptOut(
@@ -256,7 +256,7 @@ def attempt_out(report: attempts.Report) -> schemas.AttemptOut:
     )
 
 
-def cases_out(report: attempts.Report) -> list[schemas.CaseOut]:
+def cases_out(report: attempts.AttemptReport) -> list[schemas.CaseOut]:
     return [
         schemas.CaseOut(
             index=index,
@@ -286,7 +286,7 @@ def list_attempts(
     return schemas.Attempts(attempts=[summary_out(report) for report in reports])
 
 
-def summary_out(report: attempts.Report) -> schemas.AttemptSummary:
+def summary_out(report: attempts.AttemptReport) -> schemas.AttemptSummary:
     return schemas.AttemptSummary(
         id=report.id,
         revision=report.revision,

@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 
+from mugrade.server.errors import Refusal
 from mugrade.server.pages import web
 from mugrade.server.pages.web import make_router, open_page, page, redirect, refused, student_page
-from mugrade.server.problems import ProblemError
 from mugrade.server.services import accounts, devices, mydata
 
 router = make_router()
@@ -42,7 +42,7 @@ def sign_up(request: Request) -> Response:
                 session, state.clock(), password=form.get("password"), **given
             )
             cookie = accounts.open_session(session, state.clock(), account, agent=_agent(request))
-    except ProblemError as error:
+    except Refusal as error:
         return refused(request, "signup.html", error, form=given)
     return web.signed_in(request, cookie, "/keys?new=1")
 
@@ -64,7 +64,7 @@ def sign_in(request: Request) -> Response:
                 session, email=form.get("email"), password=form.get("password")
             )
             cookie = accounts.open_session(session, state.clock(), account, agent=_agent(request))
-    except ProblemError as error:
+    except Refusal as error:
         given = {"email": form.get("email"), "next": form.get("next")}
         return refused(request, "login.html", error, form=given)
     return web.signed_in(request, cookie, web.safe_next(form.get("next")))
@@ -167,7 +167,7 @@ def change_password(request: Request) -> Response:
                 session, state.clock(), account, old=form.get("old"), new=form.get("new")
             )
             cookie = accounts.open_session(session, state.clock(), account, agent=_agent(request))
-    except ProblemError as error:
+    except Refusal as error:
         return _keys_page(request, error.status_code, error=str(error.detail))
     return web.signed_in(request, cookie, "/keys?done=password")
 
@@ -190,7 +190,7 @@ def _device_page(request: Request, code: str) -> Response:
         state.address_limit.check(request, "device")
         with state.database.read() as session:
             waiting = devices.waiting(session, state.clock(), code)
-    except ProblemError as error:
+    except Refusal as error:
         return refused(request, "device.html", error, code=code, waiting=None)
     return page(request, "device.html", code=waiting.user_code, waiting=waiting)
 
@@ -208,7 +208,7 @@ def device_decide(request: Request) -> Response:
             row = devices.decide(
                 session, state.clock(), request.state.actor, form.get("code"), approve=approve
             )
-    except ProblemError as error:
+    except Refusal as error:
         return refused(request, "device.html", error, code=form.get("code"), waiting=None)
     return page(request, "device_done.html", approve=approve, client=row.client)
 

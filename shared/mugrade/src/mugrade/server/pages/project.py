@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import Response
 
+from mugrade.server.errors import Refusal
 from mugrade.server.pages.web import make_router, page, redirect, student_page
-from mugrade.server.problems import ProblemError
 from mugrade.server.services import courses, groups
 
 router = make_router()
@@ -46,7 +46,7 @@ def _change(request: Request, done: str, change: Callable[..., Any]) -> Response
     try:
         with state.database.write() as session:
             change(session, state.clock(), request.state.actor)
-    except ProblemError as error:
+    except Refusal as error:
         return _project_page(request, error.status_code, str(error.detail))
     return redirect(f"/project?done={done}")
 

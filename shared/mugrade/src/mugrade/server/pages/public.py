@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import Request
 from fastapi.responses import Response
 
+from mugrade.server.errors import not_found
 from mugrade.server.pages.web import make_router, open_page, page
-from mugrade.server.problems import not_found
 from mugrade.server.services import certificates, courses, leaderboard
 
 router = make_router()

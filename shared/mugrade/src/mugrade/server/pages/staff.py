@@ -9,9 +9,9 @@ from fastapi import Request
 from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
+from mugrade.server.errors import Refusal, invalid
 from mugrade.server.pages import charts, web
 from mugrade.server.pages.web import make_router, page, redirect, staff_page
-from mugrade.server.problems import ProblemError, invalid
 from mugrade.server.services import (
     accounts,
     attempts,
@@ -93,7 +93,7 @@ def gradebook(request: Request) -> Response:
     )
 
 
-def _matches(row: grades.Row, text: str, show: str) -> bool:
+def _matches(row: grades.Line, text: str, show: str) -> bool:
     if text.lower() not in f"{row.name} {row.email}".lower():
         return False
     if show == "nothing":
@@ -103,7 +103,7 @@ def _matches(row: grades.Row, text: str, show: str) -> bool:
     return show != "no-certificate" or not row.certificate
 
 
-def _sort_key(row: grades.Row, column: str) -> Any:
+def _sort_key(row: grades.Line, column: str) -> Any:
     if column in row.scores:
         return row.scores[column]
     if column == "average":
@@ -190,7 +190,7 @@ def extend(request: Request, account_id: str) -> Response:
                 until=None,
                 reason=form.get("reason"),
             )
-    except ProblemError as error:
+    except Refusal as error:
         return _student_page(request, account_id, error.status_code, str(error.detail))
     return redirect(f"/staff/students/{account_id}?done=extended")
 
@@ -214,7 +214,7 @@ def override(request: Request, account_id: str) -> Response:
                 points=points,
                 reason=form.get("reason"),
             )
-    except ProblemError as error:
+    except Refusal as error:
         return _student_page(request, account_id, error.status_code, str(error.detail))
     return redirect(f"/staff/students/{account_id}?done=override")
 
@@ -276,7 +276,7 @@ def decide(request: Request, group_id: str) -> Response:
                 accept=form.get("answer") == "accept",
                 feedback=form.get("feedback"),
             )
-    except ProblemError as error:
+    except Refusal as error:
         return _project_page(request, group_id, error.status_code, str(error.detail))
     return redirect(f"/staff/projects/{group_id}?done=decided")
 
@@ -300,7 +300,7 @@ def grade_project(request: Request, group_id: str) -> Response:
                 marks=marks,
                 feedback=form.get("feedback"),
             )
-    except ProblemError as error:
+    except Refusal as error:
         return _project_page(request, group_id, error.status_code, str(error.detail))
     return redirect(f"/staff/projects/{group_id}?done=graded")
 

@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import Response
 
+from mugrade.server.errors import Refusal, invalid
 from mugrade.server.pages.web import make_router, page, redirect, staff_page
-from mugrade.server.problems import ProblemError, invalid
 from mugrade.server.services import accounts, courses, regrading, revisions, statistics
 
 router = make_router()
@@ -68,7 +68,7 @@ def change_tolerance(request: Request, assignment: str, problem: str) -> Respons
                 dry_run=not applying,
                 tolerance=tolerance,
             )
-    except ProblemError as error:
+    except Refusal as error:
         return _answer(
             request, assignment, problem, error.status_code, error=str(error.detail), given=given
         )

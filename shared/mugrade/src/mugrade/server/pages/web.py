@@ -24,7 +24,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 import mugrade
-from mugrade.server.problems import ProblemError, not_found, problem_document
+from mugrade.server.errors import Refusal, not_found, problem_document
 from mugrade.server.routing import read_capped
 from mugrade.server.services import accounts, courses
 from mugrade.words import difference, distance, number
@@ -102,7 +102,7 @@ def check_origin(request: Request) -> None:
     """A form counts only when one of our own pages sent it.
 
     Raises:
-        ProblemError: 403 for any other origin, or none.
+        Refusal: 403 for any other origin, or none.
     """
     origin = request.headers.get("origin")
     own = {
@@ -111,7 +111,7 @@ def check_origin(request: Request) -> None:
     }
     same = urlsplit(origin).netloc in own if origin else False
     if not same and not (origin is None and request.headers.get("sec-fetch-site") == "same-origin"):
-        raise ProblemError(
+        raise Refusal(
             403,
             "forbidden",
             "This form was not sent from a page of this site; open the page here and send it again.",
@@ -171,12 +171,12 @@ class Form:
         try:
             self.fields = parse_qs(body.decode("utf-8"), keep_blank_values=True, max_num_fields=500)
         except ValueError:
-            raise ProblemError(400, "invalid", "The form cannot be read; send it again.") from None
+            raise Refusal(400, "invalid", "The form cannot be read; send it again.") from None
 
     def get(self, name: str, default: str = "") -> str:
         value = self.fields.get(name, [default])[0]
         if "\0" in value:
-            raise ProblemError(400, "invalid", "A field holds a character that no text has.")
+            raise Refusal(400, "invalid", "A field holds a character that no text has.")
         return value
 
     def items(self) -> list[tuple[str, str]]:
@@ -297,7 +297,7 @@ def _when(request: Request) -> When:
     return When(zone)
 
 
-def refused(request: Request, template: str, error: ProblemError, **context: Any) -> Response:
+def refused(request: Request, template: str, error: Refusal, **context: Any) -> Response:
     """The form again, with the reason above it."""
     return page(request, template, error.status_code, error=str(error.detail), **context)
 

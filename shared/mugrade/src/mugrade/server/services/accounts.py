@@ -16,8 +16,8 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from mugrade.server.errors import Refusal, invalid, not_found
 from mugrade.server.models import Account, Course, Token, WebSession
-from mugrade.server.problems import ProblemError, invalid, not_found
 from mugrade.server.services import audit
 
 TOKEN_PREFIX = "mug_"
@@ -62,7 +62,7 @@ def sha256(text: str) -> str:
 
 def require_scope(actor: Actor, scope: str) -> None:
     if scope not in actor.scopes:
-        raise ProblemError(
+        raise Refusal(
             403,
             "forbidden",
             f"This needs the scope {scope!r}; your {actor.role} token has "
@@ -121,9 +121,7 @@ def sign_up(
     """
     course = session.scalar(select(Course).where(Course.code == code.strip()))
     if course is None:
-        raise ProblemError(
-            404, "not_found", "No course has this code; ask the course's staff for it."
-        )
+        raise Refusal(404, "not_found", "No course has this code; ask the course's staff for it.")
     email, name = normal_email(email), clean_name(name)
     password_hash = hash_password(password)
     known = session.scalar(
@@ -131,9 +129,7 @@ def sign_up(
     )
     if known is not None and (known.password_hash or known.role != "student" or not known.active):
         # Staff on the roster come in by a link: a course code must never make somebody staff.
-        raise ProblemError(
-            409, "exists", f"{email} has an account in this course; sign in instead."
-        )
+        raise Refusal(409, "exists", f"{email} has an account in this course; sign in instead.")
     if known is not None:
         known.password_hash, known.name = password_hash, name
         account = known
@@ -162,9 +158,7 @@ def add_account(
     try:
         session.flush()
     except IntegrityError:
-        raise ProblemError(
-            409, "exists", f"{email} has an account in this course already."
-        ) from None
+        raise Refusal(409, "exists", f"{email} has an account in this course already.") from None
     return account
 
 
@@ -182,7 +176,7 @@ def sign_in(
     for account in accounts:
         if _password_fits(account.password_hash, password):
             return account
-    raise ProblemError(401, "bad_password", "Address and password do not fit; check both.")
+    raise Refusal(401, "bad_password", "Address and password do not fit; check both.")
 
 
 def change_password(
@@ -190,7 +184,7 @@ def change_password(
 ) -> None:
     """Set a password; the old one is asked for where there is one. Ends all browser sessions."""
     if account.password_hash and not _password_fits(account.password_hash, old):
-        raise ProblemError(401, "bad_password", "The old password does not fit.")
+        raise Refusal(401, "bad_password", "The old password does not fit.")
     account.password_hash = hash_password(new)
     _end_sessions(session, now, account)
     audit.record(
@@ -271,7 +265,7 @@ def issue_token(
     allowed = ROLE_SCOPES[account.role]
     chosen = sorted(allowed if scopes is None else scopes)
     if not set(chosen) <= allowed:
-        raise ProblemError(
+        raise Refusal(
             403, "forbidden", f"A {account.role} may have the scopes {', '.join(sorted(allowed))}."
         )
     text = TOKEN_PREFIX + secrets.token_urlsafe(32)
@@ -327,11 +321,11 @@ def authenticate(session: Session, text: str, now: dt.datetime) -> Actor:
     """Who this API token belongs to, or 401."""
     row = session.connection().execute(_BY_TOKEN, {"sha256": sha256(text)}).first()
     if row is None or row.revoked_at is not None:
-        raise ProblemError(
+        raise Refusal(
             401, "bad_token", "The server does not know this key; get one with `mugrade login`."
         )
     if row.expires_at is not None and row.expires_at <= now:
-        raise ProblemError(
+        raise Refusal(
             401, "expired_token", "This key has expired; get a new one with `mugrade login`."
         )
     return _actor(row, frozenset(row.scopes) & ROLE_SCOPES[row.role], token_pk=row.token_pk)
@@ -425,7 +419,7 @@ def use_link(session: Session, now: dt.datetime, text: str, *, agent: str = "") 
     """Turn a one-time link into a browser session; returns the cookie's value."""
     row = session.scalar(_session_row(text, now, "link").with_for_update())
     if row is None:
-        raise ProblemError(401, "bad_link", "This link was used or is too old; ask for a new one.")
+        raise Refusal(401, "bad_link", "This link was used or is too old; ask for a new one.")
     row.ended_at = now
     return open_session(session, now, session.get_one(Account, row.account_pk), agent=agent)
 

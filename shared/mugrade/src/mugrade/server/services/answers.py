@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mugrade.compare import MISSING, Verdict, compare
+from mugrade.compare import MISSING, Kind, Verdict, compare
 from mugrade.encoding import canonical_json, decode
 from mugrade.server.models import Claim, Expected
 from mugrade.server.services import sealed
@@ -80,7 +80,7 @@ def to_json(verdicts: list[Verdict]) -> list[Any]:
 
 def from_json(stored: list[Any]) -> list[Verdict]:
     return [
-        Verdict(entry)
+        Verdict(cast(Kind, entry))
         if isinstance(entry, str)
         else Verdict(entry[0], tuple(entry[1]), tuple(entry[2]))
         for entry in stored

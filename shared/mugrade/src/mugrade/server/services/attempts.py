@@ -11,15 +11,15 @@ import datetime as dt
 import hashlib
 import zlib
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Row, bindparam, exists, insert, select
+from sqlalchemy import bindparam, exists, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from mugrade.compare import Verdict
 from mugrade.encoding import EncodingError, canonical_json, decode
+from mugrade.server.errors import Refusal, invalid, not_found, seconds_until
 from mugrade.server.models import (
     Account,
     Attempt,
@@ -30,9 +30,8 @@ from mugrade.server.models import (
     SourceBundle,
     new_id,
 )
-from mugrade.server.problems import ProblemError, invalid, not_found, seconds_until
 from mugrade.server.schemas import AttemptIn
-from mugrade.server.services import answers, courses, keys, policies, standing
+from mugrade.server.services import answers, courses, policies, signing, standing
 from mugrade.server.services.accounts import Actor
 from mugrade.server.services.courses import AssignmentView, CourseView, ProblemView, RevisionView
 
@@ -48,7 +47,7 @@ class Place:
     @property
     def revision(self) -> RevisionView:
         if self.problem.revision is None:
-            raise ProblemError(
+            raise Refusal(
                 403,
                 "not_open",
                 f"{self.problem.id} has no published answers yet; ask the course's staff.",
@@ -73,7 +72,7 @@ class Graded:
 
 
 @dataclass(frozen=True)
-class Report:
+class AttemptReport:
     """An attempt as its account sees it, with what it did to the score."""
 
     id: str
@@ -109,7 +108,7 @@ def variant_for(session: Session, account_id: str, problem: ProblemView) -> int 
     if problem.revision is None:
         return None
     variants = problem.revision.variants
-    return variants[keys.variant_index(session, account_id, problem.pk, len(variants))][0]
+    return variants[signing.variant_index(session, account_id, problem.pk, len(variants))][0]
 
 
 # --------------------------------------------------------------------------------------- grading
@@ -137,9 +136,9 @@ def grade(session: Session, actor: Actor, place: Place, given: AttemptIn) -> Gra
     cases = [case.model_dump() for case in given.cases]
     body = canonical_json([case["value"] for case in cases])
     if len(body) > limit:
-        for index, case in enumerate(cases):
-            if len(canonical_json(case["value"])) > limit:
-                raise ProblemError(413, "too_large", f"Case {index} has more than {limit} bytes.")
+        for index, sent in enumerate(cases):
+            if len(canonical_json(sent["value"])) > limit:
+                raise Refusal(413, "too_large", f"Case {index} has more than {limit} bytes.")
     expected = answers.expected(session, revision, variant)
     verdicts = answers.judge(expected, claims, revision)
     digest = hashlib.sha256(canonical_json(cases)).hexdigest()
@@ -154,8 +153,8 @@ def _request_digest(problem_pk: int, given: AttemptIn, digest: str) -> str:
     return hashlib.sha256(asked.encode()).hexdigest()
 
 
-def _stale(given: str, current: str) -> ProblemError:
-    return ProblemError(
+def _stale(given: str, current: str) -> Refusal:
+    return Refusal(
         409,
         "stale_revision",
         f"The attempt is for {given}; {current} is asked for now. Run it again.",
@@ -172,7 +171,7 @@ def store(
     graded: Graded,
     given: AttemptIn,
     key: str | None,
-) -> Report:
+) -> AttemptReport:
     """Decide and write; call it in a write transaction."""
     place, decided = _lock(session, actor, graded.place)
     rows = standing.attempt_rows(session, actor.pk)
@@ -180,7 +179,8 @@ def store(
     if replay is not None:
         return report(session, now, actor, replay.id, rows=rows, replayed=True)
     decisions = standing.decisions(session, actor.pk) if decided else ({}, {})
-    before = standing.derive(place.course, rows, *decisions)
+    tries = standing.tries(place.course, rows)
+    before = standing.derive(place.course, tries, *decisions)
     _check_window(before, place, now, accept_late=given.accept_late)
     allowed = check_limits(session, rows, place.problem, now)
     left = None if allowed.tries_left is None else max(0, allowed.tries_left - 1)
@@ -188,7 +188,8 @@ def store(
     attempt_id = new_id("a")
     new = policies.Try(attempt_id, place.problem.id, now, graded.correct, len(graded.verdicts))
     mine = _judged(before, place, new)
-    receipt = keys.sign(session, _receipt(actor, graded, attempt_id, now, mine.score))
+    receipt = signing.sign(session, _receipt(actor, graded, attempt_id, now, mine.score))
+    error = given.error.model_dump() if given.error else None
     values = {
         "id": attempt_id,
         "account_pk": actor.pk,
@@ -206,7 +207,7 @@ def store(
         "total": new.total,
         "verdicts": answers.to_json(graded.verdicts),
         "receipt": receipt,
-        "error": given.error.model_dump() if given.error else None,
+        "error": error,
         "client": given.client,
         "environment": given.environment,
     }
@@ -216,8 +217,9 @@ def store(
     if given.source:
         bundle = [file.model_dump() for file in given.source]
         session.execute(insert(SourceBundle).values(attempt_pk=pk, body=answers.pack(bundle)))
-    after = standing.derive(place.course, [*rows, SimpleNamespace(**values)], *decisions)
-    return Report(
+    tries.setdefault(place.assignment.id, []).append(new)
+    after = standing.derive(place.course, tries, *decisions)
+    return AttemptReport(
         attempt_id,
         place,
         place.revision.number,
@@ -225,7 +227,7 @@ def store(
         now,
         place.revision.labels,
         graded.verdicts,
-        values["error"],
+        error,
         receipt,
         mine.score,
         mine.late_days,
@@ -246,8 +248,8 @@ def _insert(session: Session, values: dict[str, Any]) -> int:
         raise _key_conflict() from None
 
 
-def _key_conflict() -> ProblemError:
-    return ProblemError(
+def _key_conflict() -> Refusal:
+    return Refusal(
         409,
         "idempotency_conflict",
         "This Idempotency-Key was used for another attempt; send a new one.",
@@ -284,7 +286,9 @@ def _lock(session: Session, actor: Actor, place: Place) -> tuple[Place, bool]:
     return Place(course, assignment, problem), decided
 
 
-def _repeated(rows: list[Row], key: str | None, request_digest: str) -> Row | None:
+def _repeated(
+    rows: list[standing.AttemptRow], key: str | None, request_digest: str
+) -> standing.AttemptRow | None:
     for row in rows if key else ():
         if row.idempotency_key == key:
             if row.request_digest != request_digest:
@@ -299,14 +303,14 @@ def _check_window(
     window, name = state.tasks[place.assignment.id].window, place.assignment.id
     current = window.state(now)
     if current == "not_open":
-        raise ProblemError(403, "not_open", f"{name} opens at {_clock(window.opens_at)}.")
+        raise Refusal(403, "not_open", f"{name} opens at {_clock(window.opens_at)}.")
     if current == "closed":
-        raise ProblemError(
+        raise Refusal(
             403, "closed", f"{name} closed at {_clock(window.cutoff_at)}; ask for an extension."
         )
     if current == "late" and not accept_late:
         lost = state.penalty_now(name, now)
-        raise ProblemError(
+        raise Refusal(
             403,
             "late",
             f"{name} was due at {_clock(window.due_at)}; an attempt now would lose {lost:f}%. "
@@ -323,7 +327,7 @@ def _clock(moment: dt.datetime | None) -> str:
 
 
 def check_limits(
-    session: Session, rows: list[Row], problem: ProblemView, now: dt.datetime
+    session: Session, rows: list[standing.AttemptRow], problem: ProblemView, now: dt.datetime
 ) -> policies.Allowance:
     """How many tries are left in this hour, or 429."""
     allowed = allowance(session, rows, problem, now)
@@ -335,14 +339,12 @@ def check_limits(
             else f"Many attempts at {problem.id} in a row missed"
         )
         detail = f"{reason}; the next one is possible at {allowed.next_at:%H:%M:%S} UTC."
-        raise ProblemError(
-            429, allowed.code, detail, retry_after=seconds_until(allowed.next_at, now)
-        )
+        raise Refusal(429, allowed.code, detail, retry_after=seconds_until(allowed.next_at, now))
     return allowed
 
 
 def allowance(
-    session: Session, rows: list[Row], problem: ProblemView, now: dt.datetime
+    session: Session, rows: list[standing.AttemptRow], problem: ProblemView, now: dt.datetime
 ) -> policies.Allowance:
     settings = session.info["settings"]
     if settings.solo:
@@ -421,9 +423,9 @@ def report(
     actor: Actor,
     attempt_id: str,
     *,
-    rows: list[Row] | None = None,
+    rows: list[standing.AttemptRow] | None = None,
     replayed: bool = False,
-) -> Report:
+) -> AttemptReport:
     """One of the actor's own attempts, or 404."""
     attempt = session.scalar(
         select(Attempt).where(Attempt.id == attempt_id, Attempt.account_pk == actor.pk)
@@ -438,7 +440,7 @@ def report(
     mine = _judged(state, place, _as_try(attempt, place.problem.id))
     revision = session.get_one(Revision, attempt.graded_pk)
     left = allowance(session, rows, place.problem, now).tries_left
-    return Report(
+    return AttemptReport(
         attempt.id,
         place,
         revision.number,
@@ -477,7 +479,7 @@ def history(
     assignment_id: str,
     problem_id: str,
     limit: int = 200,
-) -> list[Report]:
+) -> list[AttemptReport]:
     """The account's attempts at one problem, newest first."""
     assignment = course.assignment(assignment_id)
     place = Place(course, assignment, assignment.problem(problem_id))
@@ -493,7 +495,7 @@ def history(
     for attempt, number, labels in session.execute(query):
         mine = _judged(state, place, _as_try(attempt, problem_id))
         reports.append(
-            Report(
+            AttemptReport(
                 attempt.id,
                 place,
                 number,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mugrade.server.errors import Refusal
 from mugrade.server.models import Account, Certificate, Course, new_id
-from mugrade.server.problems import ProblemError
-from mugrade.server.services import accounts, audit, courses, keys, policies, standing
+from mugrade.server.services import accounts, audit, courses, policies, signing, standing
 from mugrade.server.services.attempts import utc_text
 
 
@@ -53,16 +53,16 @@ def issue(session: Session, now: dt.datetime, actor: accounts.Actor) -> Held:
     if held.certificate is not None:
         return held
     if not held.standing.earned:
-        raise ProblemError(
+        raise Refusal(
             403, "not_earned", " ".join(held.standing.missing), errors=list(held.standing.missing)
         )
     row = session.scalar(select(Certificate).where(Certificate.account_pk == actor.pk))
     if row is not None:
-        raise ProblemError(
+        raise Refusal(
             403, "forbidden", "The certificate was revoked by the course's staff; ask them."
         )
     certificate_id = new_id("c")
-    signed = keys.sign(
+    signed = signing.sign(
         session,
         {
             "certificate": certificate_id,
@@ -115,7 +115,7 @@ def revoke(
     """Take a certificate back; its verification page then says that it does not stand."""
     row = session.scalar(select(Certificate).where(Certificate.account_pk == account.pk))
     if row is None or row.revoked_at is not None:
-        raise ProblemError(404, "not_found", f"{account.email} holds no certificate.")
+        raise Refusal(404, "not_found", f"{account.email} holds no certificate.")
     row.revoked_at = now
     audit.record(
         session,

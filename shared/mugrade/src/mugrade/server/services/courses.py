@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 
 from mugrade.compare import Tolerance
 from mugrade.server.coursefile import AssignmentIn, CourseFile
+from mugrade.server.errors import not_found
 from mugrade.server.models import Account, Assignment, Course, Expected, Problem, Revision
-from mugrade.server.problems import not_found
 from mugrade.server.services import accounts, audit, policies
 
 

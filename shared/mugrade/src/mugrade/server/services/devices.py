@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mugrade.server.errors import Refusal
 from mugrade.server.models import Account, DeviceLogin
-from mugrade.server.problems import ProblemError
 from mugrade.server.services import accounts
 
 LIFETIME = dt.timedelta(minutes=15)
@@ -49,7 +49,7 @@ def waiting(session: Session, now: dt.datetime, user_code: str) -> DeviceLogin:
     code = f"{letters[:4]}-{letters[4:]}"
     row = session.scalar(select(DeviceLogin).where(DeviceLogin.user_code == code).with_for_update())
     if row is None or row.state != "pending" or row.expires_at <= now:
-        raise ProblemError(
+        raise Refusal(
             404, "not_found", "No terminal is waiting with this code; run `mugrade login` again."
         )
     return row

@@ -11,14 +11,14 @@ from decimal import Decimal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mugrade.server.errors import invalid
 from mugrade.server.models import Account, Extension, Override
-from mugrade.server.problems import invalid
 from mugrade.server.services import accounts, audit, courses, policies, standing
 from mugrade.server.services.courses import CourseView
 
 
 @dataclass(frozen=True)
-class Row:
+class Line:
     """One student's line of the gradebook."""
 
     id: str
@@ -37,7 +37,7 @@ class Row:
 class Gradebook:
     course: CourseView
     assignments: tuple[courses.AssignmentView, ...]
-    rows: list[Row]
+    rows: list[Line]
 
 
 def gradebook(session: Session, course_pk: int, assignment_id: str | None = None) -> Gradebook:
@@ -59,7 +59,7 @@ def gradebook(session: Session, course_pk: int, assignment_id: str | None = None
             state.results, person.pk in done, course.policy.certificate
         )
         rows.append(
-            Row(
+            Line(
                 person.id,
                 person.name,
                 person.email,

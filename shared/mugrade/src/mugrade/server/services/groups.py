@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from mugrade.server.models import Account, Course, GroupMember, ProjectGroup
-from mugrade.server.problems import ProblemError, invalid, not_found
+from mugrade.server.errors import Refusal, invalid, not_found
+from mugrade.server.models import Account, Course, GroupMember, ProjectGroup, ProjectState
 from mugrade.server.services import accounts, audit, courses
 from mugrade.server.services.accounts import Actor
 
@@ -101,7 +101,7 @@ def form(session: Session, now: dt.datetime, actor: Actor) -> Group:
     """A new group with the actor in it."""
     _take_turn(session, actor)
     if own(session, actor.pk) is not None:
-        raise ProblemError(409, "conflict", "You are in a group already; leave it first.")
+        raise Refusal(409, "conflict", "You are in a group already; leave it first.")
     row = ProjectGroup(course_pk=actor.course_pk, state="forming", created_at=now, changed_at=now)
     session.add(row)
     session.flush()
@@ -114,7 +114,7 @@ def invite(session: Session, now: dt.datetime, actor: Actor, email: str) -> Grou
     _take_turn(session, actor)
     group = _mine(session, actor, ("forming", "returned"))
     if len(group.members) >= MAX_MEMBERS:
-        raise ProblemError(
+        raise Refusal(
             409, "conflict", f"A group has at most {MAX_MEMBERS} members, invited ones counted."
         )
     email = accounts.normal_email(email)
@@ -149,9 +149,9 @@ def answer(
         )
         return own(session, actor.pk)
     if own(session, actor.pk) is not None:
-        raise ProblemError(409, "conflict", "You are in a group already; leave it first.")
+        raise Refusal(409, "conflict", "You are in a group already; leave it first.")
     if row.state not in ("forming", "returned"):
-        raise ProblemError(409, "conflict", "This group has handed its proposal in without you.")
+        raise Refusal(409, "conflict", "This group has handed its proposal in without you.")
     session.get_one(GroupMember, (actor.pk, row.pk)).confirmed = True
     session.flush()
     return _with_members(session, row)
@@ -177,9 +177,7 @@ def propose(session: Session, now: dt.datetime, actor: Actor, *, title: str, tex
     _take_turn(session, actor)
     group = _mine(session, actor, ("forming", "returned", "proposed"))
     if group.confirmed < MIN_MEMBERS:
-        raise ProblemError(
-            409, "conflict", f"A group needs {MIN_MEMBERS} members who have said yes."
-        )
+        raise Refusal(409, "conflict", f"A group needs {MIN_MEMBERS} members who have said yes.")
     session.execute(
         delete(GroupMember).where(
             GroupMember.group_pk == group.row.pk, GroupMember.confirmed.is_(False)
@@ -200,9 +198,9 @@ def hand_in(session: Session, now: dt.datetime, actor: Actor, report: str) -> Gr
 def _mine(session: Session, actor: Actor, states: tuple[str, ...]) -> Group:
     group = own(session, actor.pk)
     if group is None:
-        raise ProblemError(404, "not_found", "You are in no project group; form one first.")
+        raise Refusal(404, "not_found", "You are in no project group; form one first.")
     if group.row.state not in states:
-        raise ProblemError(
+        raise Refusal(
             409,
             "conflict",
             f"Your project is {group.row.state}; this is possible while it is {' or '.join(states)}.",
@@ -220,7 +218,7 @@ def _put(session: Session, account_pk: int, group_pk: int, *, confirmed: bool) -
     session.flush()
 
 
-def _move(session: Session, now: dt.datetime, group: Group, state: str) -> Group:
+def _move(session: Session, now: dt.datetime, group: Group, state: ProjectState) -> Group:
     group.row.state, group.row.changed_at = state, now
     session.flush()
     return _with_members(session, group.row)
@@ -235,7 +233,7 @@ def decide(
     """Accept a proposal or return it with feedback."""
     group = find(session, actor, group_id)
     if group.row.state != "proposed":
-        raise ProblemError(
+        raise Refusal(
             409, "conflict", f"This project is {group.row.state}; only a proposal can be decided."
         )
     group.row.feedback = feedback
@@ -264,7 +262,7 @@ def grade(
     """Grade a project that was handed in, by the course's rubric; can be done again."""
     group = find(session, actor, group_id)
     if group.row.state not in ("submitted", "graded"):
-        raise ProblemError(
+        raise Refusal(
             409, "conflict", f"This project is {group.row.state}; it must be handed in first."
         )
     rubric = {

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mugrade.server.errors import Refusal, not_found
 from mugrade.server.models import Account, Timing
-from mugrade.server.problems import ProblemError, not_found
 from mugrade.server.services import courses, standing
 from mugrade.server.services.accounts import Actor
 
 
 @dataclass(frozen=True)
-class Entry:
+class BestTime:
     name: str
     seconds: float
     device: str
@@ -43,15 +43,15 @@ def report(
         .best
     )
     if best is None or best.correct < best.total:
-        raise ProblemError(
-            403, "forbidden", f"Solve {problem_id} first; only right programs are timed."
-        )
+        raise Refusal(403, "forbidden", f"Solve {problem_id} first; only right programs are timed.")
     session.add(
         Timing(account_pk=actor.pk, problem_pk=problem.pk, seconds=seconds, device=device, at=now)
     )
 
 
-def entries(session: Session, course_pk: int, assignment_id: str, problem_id: str) -> list[Entry]:
+def entries(
+    session: Session, course_pk: int, assignment_id: str, problem_id: str
+) -> list[BestTime]:
     """Everybody's best time, fastest first; who has no pseudonym is not listed."""
     problem = courses.view(session, course_pk).assignment(assignment_id).problem(problem_id)
     if not problem.speed:
@@ -62,7 +62,9 @@ def entries(session: Session, course_pk: int, assignment_id: str, problem_id: st
         .where(Timing.problem_pk == problem.pk, Account.pseudonym.is_not(None), Account.active)
         .order_by(Timing.seconds, Timing.pk)
     )
-    best: dict[int, Entry] = {}
+    best: dict[int, BestTime] = {}
     for timing, name in session.execute(query):
-        best.setdefault(timing.account_pk, Entry(name, timing.seconds, timing.device, timing.at))
+        best.setdefault(
+            timing.account_pk, BestTime(name or "", timing.seconds, timing.device, timing.at)
+        )
     return list(best.values())

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from mugrade.compare import MISSING, Verdict, compare
 from mugrade.encoding import canonical_json, decode
+from mugrade.server.errors import Refusal, invalid, not_found
 from mugrade.server.models import Account, Attempt, Claim, Revision, new_id
-from mugrade.server.problems import ProblemError, invalid, not_found
-from mugrade.server.services import answers, attempts, courses, keys, revisions, standing
+from mugrade.server.services import answers, attempts, courses, revisions, signing, standing
 from mugrade.server.services.accounts import Actor
 
 VARIANT = 0
@@ -30,7 +30,7 @@ def open_submission(
     place = attempts.Place(course, assignment, assignment.problem(problem_id))
     revision = place.revision
     if revision.seed(VARIANT) is None:
-        raise ProblemError(
+        raise Refusal(
             409,
             "stale_revision",
             f"{problem_id} has variants that this client does not know; update it.",
@@ -69,9 +69,9 @@ def _check_open(session: Session, now: dt.datetime, actor: Actor, place: attempt
     ).window
     state = window.state(now)
     if state == "not_open":
-        raise ProblemError(403, "not_open", f"{place.assignment.id} is not open yet.")
+        raise Refusal(403, "not_open", f"{place.assignment.id} is not open yet.")
     if state == "closed":
-        raise ProblemError(403, "closed", f"{place.assignment.id} is closed.")
+        raise Refusal(403, "closed", f"{place.assignment.id} is closed.")
 
 
 def submit_case(
@@ -98,9 +98,7 @@ def submit_case(
     _check_open(session, now, actor, place)
     hours = session.info["settings"].legacy_attempt_hours
     if now > attempt.created_at + dt.timedelta(hours=hours):
-        raise ProblemError(
-            403, "closed", f"This submission is older than {hours} hours; submit again."
-        )
+        raise Refusal(403, "closed", f"This submission is older than {hours} hours; submit again.")
     verdict = _compare_case(session, attempt, index, decode(data))
     session.add(Claim(attempt_pk=attempt.pk, first=index, body=answers.pack([data])))
     stored = list(attempt.verdicts)
@@ -124,7 +122,7 @@ def _sign(
     """The receipt of what has come so far; the digest chains over the cases in their order."""
     attempt.digest = hashlib.sha256(attempt.digest.encode() + body).hexdigest()
     revision = session.get_one(Revision, attempt.revision_pk)
-    attempt.receipt = keys.sign(
+    attempt.receipt = signing.sign(
         session,
         {
             "course": place.course.id,

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 
 from mugrade.compare import OK, Tolerance, compare
 from mugrade.encoding import Array, EncodingError, canonical_json, decode
+from mugrade.server.errors import invalid, not_found
 from mugrade.server.models import Assignment, Problem, Revision
-from mugrade.server.problems import invalid, not_found
 from mugrade.server.schemas import RevisionIn, VariantIn
 from mugrade.server.services import accounts, audit, courses, regrading, revisions, sealed
 
@@ -304,8 +304,8 @@ def export_sealed(session: Session, course_pk: int) -> dict[str, Any]:
             revision = problem.revision
             given = RevisionIn(
                 labels=list(revision.labels),
-                tolerance=vars(revision.tolerance),  # type: ignore[arg-type]
-                case_tolerances=revision.case_tolerances,  # type: ignore[arg-type]
+                tolerance=vars(revision.tolerance),
+                case_tolerances=revision.case_tolerances,
                 constant_cases=list(range(len(revision.labels))),
                 variants=revisions.variants_of(session, revision),
             )
@@ -321,7 +321,7 @@ def import_sealed(session: Session, now: dt.datetime, course_pk: int, data: dict
     """Make sealed answers current; returns how many problems changed.
 
     Raises:
-        ProblemError: the answers are for problems that the course lacks.
+        Refusal: the answers are for problems that the course lacks.
     """
     course, count = courses.view(session, course_pk), 0
     for entry in data["problems"]:

@@ -6,21 +6,20 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mugrade.compare import Verdict
+from mugrade.server.errors import Refusal
 from mugrade.server.models import Account, Attempt, Expected, Problem, Revision
-from mugrade.server.problems import ProblemError
-from mugrade.server.services import accounts, answers, audit, courses, policies, revisions, standing
+from mugrade.server.services import accounts, answers, audit, courses, revisions, standing
 from mugrade.server.services.courses import ProblemView, RevisionView
 
 
 @dataclass
-class Outcome:
+class Regrading:
     """What a regrade changes (or, on a dry run, would change).
 
     `students` holds (account id, name, problem score before, after) of those whose score moves.
@@ -44,7 +43,7 @@ def regrade(
     dry_run: bool,
     tolerance: dict[str, Any] | None = None,
     case_tolerances: dict[str, dict[str, Any]] | None = None,
-) -> Outcome:
+) -> Regrading:
     """Compare every stored attempt of a problem with its current revision again.
 
     Args:
@@ -55,12 +54,10 @@ def regrade(
     course = courses.view(session, actor.course_pk)
     problem = course.assignment(assignment_id).problem(problem_id)
     if problem.revision is None:
-        raise ProblemError(
-            409, "not_open", f"{problem_id} has no published answers; publish first."
-        )
+        raise Refusal(409, "not_open", f"{problem_id} has no published answers; publish first.")
     revision = _changed_tolerance(problem.revision, tolerance, case_tolerances)
     if revision is not problem.revision and revision.sealed:
-        raise ProblemError(
+        raise Refusal(
             409, "sealed", "Sealed answers carry their tolerance; publish the values instead."
         )
     outcome, verdicts = _compare_all(session, course, problem, revision)
@@ -104,8 +101,8 @@ def _changed_tolerance(
 
 def _compare_all(
     session: Session, course: courses.CourseView, problem: ProblemView, revision: RevisionView
-) -> tuple[Outcome, list[tuple[Attempt, list[Verdict]]]]:
-    outcome, found = Outcome(), []
+) -> tuple[Regrading, list[tuple[Attempt, list[Verdict]]]]:
+    outcome, found = Regrading(), []
     after: dict[str, int] = {}
     for attempt in _attempts_of(session, problem.pk):
         new = _again(session, attempt, revision)
@@ -146,10 +143,12 @@ def _moved_scores(
     moved = []
     for pk, state in before.items():
         old = state.results[assignment.id].problems[problem.id].score
-        rows = [_with_correct(row, after) for row in standing.attempt_rows(session, pk)]
+        tries = standing.tries(course, standing.attempt_rows(session, pk))
+        mine = tries.get(assignment.id, [])
+        tries[assignment.id] = [replace(t, correct=after.get(t.id, t.correct)) for t in mine]
         decisions = standing.decisions(session, pk)
         new = (
-            standing.derive(course, rows, *decisions)
+            standing.derive(course, tries, *decisions)
             .results[assignment.id]
             .problems[problem.id]
             .score
@@ -157,14 +156,6 @@ def _moved_scores(
         if new != old:
             moved.append((people[pk].id, people[pk].name, old, new))
     return moved
-
-
-def _with_correct(row: Any, after: dict[str, int]) -> policies.Try | Any:
-    if row.id not in after:
-        return row
-    return SimpleNamespace(
-        id=row.id, problem_pk=row.problem_pk, at=row.at, correct=after[row.id], total=row.total
-    )
 
 
 def _apply(attempt: Attempt, new: list[Verdict], revision_pk: int) -> bool:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from mugrade.server.errors import Refusal
 from mugrade.server.models import Account, Course
-from mugrade.server.problems import ProblemError
 from mugrade.server.services import accounts, audit
 
 MAX_LINES = 20_000
@@ -79,7 +79,8 @@ def import_csv(
 
 def _read(text: str, change: Change) -> list[tuple[int, str, str, str]]:
     rows = csv.reader(io.StringIO(text.lstrip("\ufeff")), strict=True)
-    wanted, seen = [], set()
+    wanted: list[tuple[int, str, str, str]] = []
+    seen: set[str] = set()
     try:
         header = [cell.strip().lower() for cell in next(rows, [])]
         if header[:2] != ["email", "name"] or header[2:] not in ([], ["role"]):
@@ -109,8 +110,8 @@ def _read_line(row: list[str], line: int, change: Change) -> tuple[int, str, str
     role = cells[2] or "student"
     try:
         if role not in accounts.ROLE_SCOPES:
-            raise ProblemError(400, "invalid", f"{role!r:.40} is no role.")
+            raise Refusal(400, "invalid", f"{role!r:.40} is no role.")
         return line, accounts.normal_email(cells[0]), accounts.clean_name(cells[1]), role
-    except ProblemError as error:
+    except Refusal as error:
         change.errors.append((line, str(error.detail)))
         return None

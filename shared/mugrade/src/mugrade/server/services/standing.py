@@ -6,8 +6,9 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Protocol, cast
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from mugrade.server.models import Attempt, Extension, GroupMember, Override, ProjectGroup
@@ -27,6 +28,21 @@ _COLUMNS = (
     Attempt.idempotency_key,
     Attempt.request_digest,
 )
+
+
+class AttemptRow(Protocol):
+    """A row of these columns: an attempt without its values."""
+
+    pk: int
+    id: str
+    account_pk: int
+    problem_pk: int
+    created_at: dt.datetime
+    at: dt.datetime
+    correct: int
+    total: int
+    idempotency_key: str | None
+    request_digest: str
 
 
 @dataclass(frozen=True)
@@ -59,14 +75,15 @@ _OWN_ATTEMPTS = (
 )
 
 
-def attempt_rows(session: Session, account_pk: int) -> list[Row]:
+def attempt_rows(session: Session, account_pk: int) -> list[AttemptRow]:
     """The account's attempts without their values, oldest first."""
     session.flush()  # the connection below does not know what waits in the session
-    return list(session.connection().execute(_OWN_ATTEMPTS, {"account": account_pk}))
+    rows = session.connection().execute(_OWN_ATTEMPTS, {"account": account_pk})
+    return cast("list[AttemptRow]", list(rows))
 
 
 def of_account(
-    session: Session, course: CourseView, account_pk: int, rows: Iterable[Row] | None = None
+    session: Session, course: CourseView, account_pk: int, rows: Iterable[AttemptRow] | None = None
 ) -> AccountStanding:
     """Derive one account's results.
 
@@ -74,7 +91,7 @@ def of_account(
         rows: its attempts where the caller has them already (`attempt_rows`).
     """
     rows = attempt_rows(session, account_pk) if rows is None else rows
-    return derive(course, rows, *decisions(session, account_pk))
+    return derive(course, tries(course, rows), *decisions(session, account_pk))
 
 
 def decisions(
@@ -89,32 +106,40 @@ def of_everybody(
     session: Session, course: CourseView, account_pks: list[int]
 ) -> dict[int, AccountStanding]:
     """The same for many accounts with three queries."""
-    rows: dict[int, list[Row]] = {pk: [] for pk in account_pks}
+    rows: dict[int, list[AttemptRow]] = {pk: [] for pk in account_pks}
     query = select(*_COLUMNS).where(Attempt.account_pk.in_(account_pks))
     for row in session.execute(query.order_by(Attempt.created_at, Attempt.pk)):
-        rows[row.account_pk].append(row)
+        rows[row.account_pk].append(cast(AttemptRow, row))
     extended, overrides = _extensions(session, account_pks), _overrides(session, account_pks)
     return {
-        pk: derive(course, rows[pk], extended.get(pk, {}), overrides.get(pk, {}))
+        pk: derive(course, tries(course, rows[pk]), extended.get(pk, {}), overrides.get(pk, {}))
         for pk in account_pks
     }
 
 
-def derive(
-    course: CourseView,
-    rows: Iterable[Row],
-    extended: dict[int, dt.datetime],
-    overrides: dict[int, Decimal],
-) -> AccountStanding:
-    """From rows to results; `extended` by assignment pk, `overrides` by problem pk."""
+Tries = dict[str, list[policies.Try]]
+"""One account's attempts by assignment, oldest first."""
+
+
+def tries(course: CourseView, rows: Iterable[AttemptRow]) -> Tries:
+    """The attempts of these rows as far as scores care."""
     place = {p.pk: (a.id, p.id) for a in course.assignments for p in a.problems}
-    tries: dict[str, list[policies.Try]] = {}
+    found: Tries = {}
     for row in rows:
         where = place.get(row.problem_pk)
         if where is not None:
-            tries.setdefault(where[0], []).append(
-                policies.Try(row.id, where[1], row.at, row.correct, row.total)
-            )
+            attempt = policies.Try(row.id, where[1], row.at, row.correct, row.total)
+            found.setdefault(where[0], []).append(attempt)
+    return found
+
+
+def derive(
+    course: CourseView,
+    tries: Tries,
+    extended: dict[int, dt.datetime],
+    overrides: dict[int, Decimal],
+) -> AccountStanding:
+    """From attempts to results; `extended` by assignment pk, `overrides` by problem pk."""
     tasks = {a.id: task(course, a, extended.get(a.pk), overrides) for a in course.assignments}
     results = policies.course_results(list(tasks.values()), tries, course.policy.late)
     return AccountStanding(course, tasks, results)

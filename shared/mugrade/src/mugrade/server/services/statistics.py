@@ -27,7 +27,7 @@ class CaseStatistics:
 
 
 @dataclass
-class ProblemStatistics:
+class ItemStatistics:
     """Of students only; staff's own attempts are left out."""
 
     assignment: str
@@ -41,14 +41,14 @@ class ProblemStatistics:
 
 def of_course(
     session: Session, course_pk: int, assignment_id: str | None = None
-) -> list[ProblemStatistics]:
+) -> list[ItemStatistics]:
     """Every problem's statistics, in the course's order."""
     course = courses.view(session, course_pk)
     shown = [course.assignment(assignment_id)] if assignment_id else course.assignments
     return [of_problem(session, a.id, p) for a in shown for p in a.problems]
 
 
-def of_problem(session: Session, assignment_id: str, problem: ProblemView) -> ProblemStatistics:
+def of_problem(session: Session, assignment_id: str, problem: ProblemView) -> ItemStatistics:
     labels = problem.revision.labels if problem.revision else ()
     cases = [CaseStatistics(i, label) for i, label in enumerate(labels)]
     query = (
@@ -72,14 +72,14 @@ def of_problem(session: Session, assignment_id: str, problem: ProblemView) -> Pr
             if not verdict.correct:
                 case.kinds[verdict.kind] += 1
     median = float(statistics.median(solved_after.values())) if solved_after else None
-    return ProblemStatistics(
+    return ItemStatistics(
         assignment_id, problem.id, len(tries), len(solved_after), sum(tries.values()), median, cases
     )
 
 
 def hardest_cases(
-    problems: list[ProblemStatistics], limit: int = 10
-) -> list[tuple[ProblemStatistics, CaseStatistics]]:
+    problems: list[ItemStatistics], limit: int = 10
+) -> list[tuple[ItemStatistics, CaseStatistics]]:
     """Cases failed most often at the first try, worst first; never-failed ones are left out."""
     pairs = [(p, c) for p in problems for c in p.cases if c.failed_first]
     pairs.sort(

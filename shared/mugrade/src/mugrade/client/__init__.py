@@ -1,0 +1,1 @@
+"""The client: what runs on a student's machine. Nothing here prints or parses a command line."""

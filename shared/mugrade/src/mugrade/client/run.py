@@ -1,0 +1,207 @@
+"""Running submission hooks: pytest in a process of its own, results read from a file.
+
+The hooks run student code, which may print, crash the interpreter or change the directory; a
+separate process keeps all that away from the key and the network, and a crash in compiled code
+becomes a result like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mugrade.client.errors import UsageFault
+from mugrade.plugin import Plan
+
+PACKAGE_PARENT = str(Path(__file__).parent.parent)
+HOOK_FLAGS = [
+    "-p",
+    "mugrade.plugin",
+    "-o",
+    "python_functions=submit_*",
+    "-o",
+    "python_classes=",
+    "-p",
+    "no:randomly",
+    "-p",
+    "no:xdist",
+    "-p",
+    "no:cacheprovider",
+]
+PYTEST_USAGE_ERROR = 4
+TIMED_OUT = 124
+"""Stands for the status of a process that was ended; what `timeout(1)` uses."""
+QUIET_FLAGS = ["-q", "--no-header", "--no-summary", "--tb=no"]
+SHOWN = ("-s", "-v", "-vv", "--pdb", "--capture=no", "--trace")
+
+
+@dataclass
+class HookResult:
+    """What one hook handed in for one variant.
+
+    `outcome` is ok, not_written, exception, crash or skipped; `cases` holds the encoded cases up to
+    where it stopped, as `recorder.Case` fields.
+    """
+
+    problem: str
+    variant: int
+    seed: int
+    outcome: str
+    cases: list[dict[str, Any]]
+    message: str = ""
+    trace: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def error(self) -> dict[str, str] | None:
+        """The attempt's `error` field."""
+        if self.outcome == "ok":
+            return None
+        return {"kind": self.outcome, "message": self.message[:2000]}
+
+
+def run_hooks(
+    plan: Plan,
+    folder: Path,
+    *,
+    select: str | None = None,
+    flags: Sequence[str] = (),
+    environment: dict[str, str] | None = None,
+    timeout: float | None = None,
+) -> list[HookResult]:
+    """Run the hooks that `plan` and the `-k` expression `select` choose, in `folder`.
+
+    Args:
+        timeout: seconds after which the hook that is running counts as crashed.
+
+    Raises:
+        UsageFault: no hook matches, or (code `broken`) the tests could not be collected.
+    """
+    if not folder.is_dir():
+        raise UsageFault(f"There is no folder {folder}; name a homework's tree.")
+    with tempfile.TemporaryDirectory(prefix="mugrade-") as scratch:
+        plan.out = str(Path(scratch, "results.jsonl"))
+        plan_file = Path(scratch, "plan.json")
+        plan.save(plan_file)
+        command = _command(select, flags)
+        settings = _environment(plan_file, environment, plugins=False)
+        outcome = _start(command, folder, settings, timeout)
+        if outcome[0] == PYTEST_USAGE_ERROR and not Path(plan.out).exists():
+            # An option in the homework's own pytest settings may belong to a plugin.
+            settings = _environment(plan_file, environment, plugins=True)
+            outcome = _start(command, folder, settings, timeout)
+        return _read_results(Path(plan.out), *outcome, folder, select)
+
+
+def _command(select: str | None, flags: Sequence[str]) -> list[str]:
+    quiet = [] if any(flag in SHOWN for flag in flags) else QUIET_FLAGS
+    chosen = ["-k", select] if select else []
+    return [sys.executable, "-m", "pytest", *HOOK_FLAGS, *quiet, *chosen, *flags]
+
+
+def _start(
+    command: list[str], folder: Path, environment: dict[str, str], timeout: float | None
+) -> tuple[int, str]:
+    """Run to the end; the output is kept unless it is meant for the person at the terminal."""
+    kept = None if any(flag in SHOWN for flag in command) else subprocess.PIPE
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            check=False,
+            stdout=kept,
+            stderr=subprocess.STDOUT if kept else None,
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired:
+        return TIMED_OUT, ""
+    return done.returncode, (done.stdout or b"").decode("utf-8", "replace")
+
+
+def _environment(plan_file: Path, extra: dict[str, str] | None, plugins: bool) -> dict[str, str]:
+    """The caller's environment without the key, with the plan, and able to import this package.
+
+    Other pytest plugins stay out unless asked for: hooks need none, and some shuffle or reseed.
+    """
+    out = {name: value for name, value in os.environ.items() if name != "MUGRADE_KEY"}
+    paths = [path for path in out.get("PYTHONPATH", "").split(os.pathsep) if path]
+    if PACKAGE_PARENT not in paths and not PACKAGE_PARENT.endswith("site-packages"):
+        paths.append(PACKAGE_PARENT)
+    out |= {"PYTHONPATH": os.pathsep.join(paths)} if paths else {}
+    out |= {} if plugins else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return {**out, **(extra or {}), "MUGRADE_RUN": str(plan_file)}
+
+
+def _read_results(
+    out: Path, status: int, output: str, folder: Path, select: str | None
+) -> list[HookResult]:
+    events = []
+    if out.exists():
+        events = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    by_event: dict[str, list[dict[str, Any]]] = {}
+    for event in events:
+        by_event.setdefault(event.pop("event"), []).append(event)
+    if "broken" in by_event:
+        raise UsageFault(_broken_sentence(by_event["broken"][0]), code="broken")
+    results = [HookResult(**event) for event in by_event.get("result", [])]
+    crashed = by_event.get("started", [])[-1:]
+    if crashed and not any(_same_run(result, crashed[0]) for result in results):
+        results.append(
+            HookResult(**crashed[0], outcome="crash", cases=[], message=_crash_sentence(status))
+        )
+    if not results:
+        raise UsageFault(_nothing_ran(by_event, status, output, folder, select))
+    return results
+
+
+def _same_run(result: HookResult, started: dict[str, Any]) -> bool:
+    return (result.problem, result.variant) == (started["problem"], started["variant"])
+
+
+def _crash_sentence(status: int) -> str:
+    if status == TIMED_OUT:
+        return "the hook took too long and was ended"
+    if status < 0:
+        try:
+            name = signal.Signals(-status).name
+        except ValueError:
+            name = f"signal {-status}"
+        return f"Python was killed by {name} while the hook ran: an error in compiled code, or too little memory"
+    return f"Python left with status {status} while the hook ran"
+
+
+def _broken_sentence(report: dict[str, Any]) -> str:
+    lines = [line for line in report["message"].splitlines() if line.startswith("E ")] or report[
+        "message"
+    ].splitlines()
+    shown = "\n".join("  " + line.removeprefix("E ").strip() for line in lines[-6:])
+    return f"{report['file'] or 'The tests'} could not be loaded, so nothing was submitted. Mend this first:\n{shown}"
+
+
+def _nothing_ran(
+    by_event: dict[str, list[dict[str, Any]]],
+    status: int,
+    output: str,
+    folder: Path,
+    select: str | None,
+) -> str:
+    collected = by_event.get("collected", [])
+    hooks = collected[-1]["hooks"] if collected else []
+    if collected and hooks:
+        wanted = f"matches -k {select!r}" if select else "has that name"
+        return f"No submission hook {wanted}; the hooks here are: {', '.join(hooks)}."
+    if collected or status == 5:
+        return (
+            f"There is no submission hook (a function submit_... in a test file) under {folder}; run this inside "
+            "the homework's folder, or name the homework: `mugrade submit hw0`."
+        )
+    tail = "\n".join("  " + line for line in output.strip().splitlines()[-8:])
+    return f"pytest stopped before any hook ran (status {status}):\n{tail}"
