@@ -42,8 +42,9 @@ class Optimizer:
         squares = [numpy.square(p.grad.numpy(), dtype="float64") for p in self.with_grad()]
         norm = math.sqrt(sum(square.sum() for square in squares))
         if norm > max_norm:
+            root = math.sqrt(max_norm / norm)  # in two steps: the factor itself may be below 1e-38
             for p in self.with_grad():
-                p.grad = p.grad.data * (max_norm / norm)
+                p.grad = p.grad.data * root * root
         ### END SOLUTION
 
 
