@@ -27,6 +27,12 @@ def pytest_pyfunc_call(pyfuncitem):
     return True
 
 
+@pytest.fixture(scope="session", autouse=True)
+def in_the_homeworks_folder():
+    if inside.place is not None:
+        os.chdir(inside.place)
+
+
 @pytest.fixture(autouse=True)
 def equal_random_numbers():
     """Every test starts from the same NumPy seed, so that no verdict depends on the order."""

@@ -15,7 +15,7 @@ from coursekit import build, render, syllabus
 
 ROOT = Path(__file__).resolve().parents[2]
 IN_OWN_PROCESS = "NEEDLE_CHECKS_IN_OWN_PROCESS"
-entered = None
+entered = place = None
 
 
 def solved_trees(*stages):
@@ -36,8 +36,12 @@ def solved_trees(*stages):
 
 
 def enter(stage):
-    """Make this process one of a solved homework: its folder, import path and environment."""
-    global entered
+    """Make this process one of a solved homework: its import path, its environment, its folder.
+
+    Called while conftest.py is read. The current folder changes with the first test (conftest.py has
+    the fixture): until then pytest and its parallel workers resolve their arguments in the old one.
+    """
+    global entered, place
     if entered not in (None, stage):
         pytest.exit(
             f"one session tests one homework, and this one is in {entered} already: "
@@ -48,7 +52,6 @@ def enter(stage):
     homework = syllabus.load(ROOT).homework(stage)
     trees = solved_trees(stage)
     place = trees / stage
-    os.chdir(place)
     os.environ.update(homework.env, NEEDLE_SOLVED=str(trees))
     if IN_OWN_PROCESS not in os.environ:
         for name in ("PYTHONPATH", "NEEDLE_CUDA", "NEEDLE_CUDA_ORDER", "NEEDLE_NUM_THREADS"):
