@@ -137,7 +137,12 @@ def publication(results: list[HookResult], note: str = "", dry_run: bool = False
         "labels": [case["label"] for case in results[0].cases],
         "constant_cases": constant if len(constant) < len(results[0].cases) else [],
         "variants": [
-            {"variant": r.variant, "seed": r.seed, "values": [case["value"] for case in r.cases]}
+            {
+                "variant": r.variant,
+                "seed": r.seed,
+                "values": [case["value"] for case in r.cases],
+                "inputs": [case["inputs"] for case in r.cases],
+            }
             for r in results
         ],
     }
