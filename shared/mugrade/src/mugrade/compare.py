@@ -109,7 +109,8 @@ def _differences(expected: Any, claim: Any, tolerance: Tolerance) -> Iterator[Ve
 def _compare_leaf(r: Any, v: Any, tolerance: Tolerance) -> Verdict:
     judge = getattr(r, "judge", None)  # a sealed answer knows itself how to compare
     if judge is not None:
-        return judge(v)
+        verdict: Verdict = judge(v)
+        return verdict
     if isinstance(r, TypeName) or isinstance(v, TypeName):
         names = [_type_name(x) for x in (r, v)]
         if None in names:

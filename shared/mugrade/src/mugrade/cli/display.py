@@ -186,7 +186,7 @@ def due_line(plan: dict[str, Any]) -> str:
     if not plan.get("due_at"):
         return "no due time"
     state = {"late": "late; ", "closed": "closed; ", "not_open": "not open yet; "}.get(
-        plan.get("state"), ""
+        plan.get("state", ""), ""
     )
     return f"{state}due {when(plan['due_at'], plan.get('now'))}"
 

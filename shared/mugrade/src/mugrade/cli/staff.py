@@ -70,6 +70,9 @@ def publish(
     words: Words = None,
     select: Select = None,
     variants: Pool = None,
+    solo: Annotated[
+        bool, typer.Option("--solo", help="The one variant that `mugrade seal` takes; no class's.")
+    ] = False,
     rtol: float | None = None,
     ascale: float | None = None,
     atol: float | None = None,
@@ -96,8 +99,8 @@ def publish(
     tolerances = {
         p: changed_tolerance(info, rtol, ascale, atol, dtype) for p, info in known.items()
     }
-    plan = Plan(assignment, out="", only=problems or None, pool=variants or 1)
-    if variants is None and session.grader.dialect == "v1":
+    plan = Plan(assignment, out="", only=problems or None, pool=variants or 1, solo=solo)
+    if variants is None and not solo and session.grader.dialect == "v1":
         plan.variants = {
             p: _pairs(assignment, p, info.get("pool") or 1) for p, info in known.items()
         }
@@ -294,8 +297,8 @@ def roster(
         show.say(
             f"{answer['added']} {words}added, {answer['changed']} {words}changed, {answer['unchanged']} unchanged"
         )
-        for error in answer.get("errors") or []:
-            show.say(f"line {error['line']}: {error['detail']}")
+        for wrong in answer.get("errors") or []:
+            show.say(f"line {wrong['line']}: {wrong['detail']}")
     raise typer.Exit(Exit.WRONG if answer.get("errors") else Exit.OK)
 
 
@@ -354,8 +357,8 @@ def extend(
     """Give a student more time for a homework."""
     if (days is None) == (until is None):
         raise UsageFault("An extension needs either --days or --until.")
-    body = {"student": student, "assignment": homework, "reason": reason}
-    body |= {"days": days} if until is None else {"until": until}
+    more = {"days": days} if until is None else {"until": until}
+    body = {"student": student, "assignment": homework, "reason": reason, **more}
     answer = open_session(server).v1().call("POST", "extensions", json=body)
     screen().say(f"{student} may hand in {homework} until {answer['due_at']}.")
 

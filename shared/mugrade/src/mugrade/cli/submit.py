@@ -115,10 +115,8 @@ def run(
     """Run one hook here with your own variant, sending nothing."""
     assignment, folder = homework_folder(homework)
     show = screen()
-    variants = {problem: [own_variant(assignment, problem, server, show)]}
-    plan = Plan(
-        assignment, out="", only=[problem], variants={k: v for k, v in variants.items() if v[0]}
-    )
+    mine = own_variant(assignment, problem, server, show)
+    plan = Plan(assignment, out="", only=[problem], variants={problem: [mine]} if mine else {})
     plan.case, plan.debug = case, pdb
     extra = [*(flags or []), *(["--pdb"] if pdb else []), *(["-s"] if pdb or case else [])]
     result = run_hooks(plan, folder, flags=extra)[0]
@@ -175,7 +173,8 @@ def status(
     session = open_session(server)
     show = screen(as_json)
     if homework is not None:
-        plan, fresh = session.v1() and session.plan(homework)
+        session.v1()
+        plan, fresh = session.plan(homework)
         if as_json:
             show.json(plan)
             return

@@ -89,6 +89,7 @@ def choose_dialect(url: str, folders: Folders) -> str:
         return wanted
     path = folders.memory(url) / "meta.json"
     before = read_json(path, {})
+    meta: dict[str, Any] | UsageFault
     try:
         meta = Grader(Connection(url)).meta()
     except NetworkFault:
@@ -97,8 +98,10 @@ def choose_dialect(url: str, folders: Folders) -> str:
         if fault.code == "moved":
             raise
         meta = fault
-    spoken = isinstance(meta, dict) and bool(meta.get("api"))
-    if not spoken and before.get("api"):
+    if isinstance(meta, dict) and meta.get("api"):
+        keep_receipt_keys(path, meta)
+        return "v1"
+    if before.get("api"):
         # Once a grader has spoken v1, the login page of a network in its place must not be sent
         # the key in a query.
         raise (
@@ -109,8 +112,8 @@ def choose_dialect(url: str, folders: Folders) -> str:
                 "browser: this network may want you to log in first."
             )
         )
-    keep_receipt_keys(path, meta if spoken else {"api": 0})
-    return "v1" if spoken else "public"
+    keep_receipt_keys(path, {"api": 0})
+    return "public"
 
 
 def keep_receipt_keys(path: Path, meta: dict[str, Any]) -> None:

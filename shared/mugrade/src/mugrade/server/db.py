@@ -143,7 +143,7 @@ def _make_engine(settings: Settings) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def _on_connect(connection, _record):  # type: ignore[no-untyped-def]
+    def _on_connect(connection, _record):
         connection.isolation_level = None  # transactions begin where _on_begin says
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
@@ -152,7 +152,7 @@ def _make_engine(settings: Settings) -> Engine:
         cursor.close()
 
     @event.listens_for(engine, "begin")
-    def _on_begin(connection):  # type: ignore[no-untyped-def]
+    def _on_begin(connection):
         write = connection.get_execution_options().get("mugrade_write")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     JSON,
@@ -39,13 +39,13 @@ class UtcTime(TypeDecorator):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value, dialect):  # type: ignore[no-untyped-def]
+    def process_bind_param(self, value, dialect):
         if value is None:
             return None
         value = value.astimezone(dt.timezone.utc)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
-    def process_result_value(self, value, dialect):  # type: ignore[no-untyped-def]
+    def process_result_value(self, value, dialect):
         if value is None:
             return None
         if value.tzinfo is None:
@@ -59,10 +59,10 @@ class Points(TypeDecorator):
     impl = String(24)
     cache_ok = True
 
-    def process_bind_param(self, value, dialect):  # type: ignore[no-untyped-def]
+    def process_bind_param(self, value, dialect):
         return None if value is None else str(Decimal(value))
 
-    def process_result_value(self, value, dialect):  # type: ignore[no-untyped-def]
+    def process_result_value(self, value, dialect):
         return None if value is None else Decimal(value)
 
 
@@ -419,14 +419,16 @@ class Audit(Base):
 # ----------------------------------------------------------------------- project and certificate
 
 
+ProjectState = Literal["forming", "proposed", "returned", "accepted", "submitted", "graded"]
+
+
 class ProjectGroup(Base):
     __tablename__ = "project_group"
 
     pk: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[str] = mapped_column(String(24), unique=True, default=lambda: new_id("g"))
     course_pk: Mapped[int] = mapped_column(ForeignKey("course.pk"), index=True)
-    # forming, proposed, returned, accepted, submitted, graded
-    state: Mapped[str] = mapped_column(String(10))
+    state: Mapped[ProjectState] = mapped_column(String(10))
     title: Mapped[str] = mapped_column(String(200), default="")
     proposal: Mapped[str] = mapped_column(Text, default="")
     report: Mapped[str] = mapped_column(Text, default="")  # address or text handed in

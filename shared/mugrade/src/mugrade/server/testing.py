@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 class PostgresMissing(RuntimeError):
@@ -70,7 +71,7 @@ def private_postgres(*, durable: bool = False) -> Iterator[str]:
     home = Path(tempfile.mkdtemp(prefix="mugrade-pg-"))
     if user:
         shutil.chown(home, user)
-    as_user = {"user": user, "cwd": home} if user else {"cwd": home}
+    as_user: dict[str, Any] = {"user": user, "cwd": home} if user else {"cwd": home}
     data = home / "data"
     try:
         subprocess.run(
@@ -94,7 +95,7 @@ def private_postgres(*, durable: bool = False) -> Iterator[str]:
         options = f"-h 127.0.0.1 -p {port} -k {home} -c max_connections=200"
         if not durable:
             options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
-        control = [folder / "pg_ctl", "-D", data, "-w", "-l", home / "log"]
+        control: list[str | Path] = [folder / "pg_ctl", "-D", data, "-w", "-l", home / "log"]
         subprocess.run(
             [*control, "-o", options, "start"], check=True, stdout=subprocess.DEVNULL, **as_user
         )

@@ -72,7 +72,7 @@ def device_token(request: Request, body: schemas.DeviceTokenIn) -> schemas.Devic
                 id=account.id,
                 name=account.name,
                 email=account.email,
-                role=account.role,  # type: ignore[arg-type]
+                role=account.role,
                 scopes=sorted(ROLE_SCOPES[account.role]),
                 course=schemas.CourseOut(id=course.id, title=course.title),
             )

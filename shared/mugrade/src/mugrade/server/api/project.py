@@ -21,7 +21,7 @@ def group_out(group: groups.Group) -> schemas.GroupOut:
         state=row.state,
         title=row.title,
         proposal=row.proposal,
-        report=row.report,  # type: ignore[arg-type]
+        report=row.report,
         feedback=row.feedback,
         marks=row.marks,
         grade=row.grade,

@@ -12,6 +12,7 @@ from mugrade.server.api.common import ActorHere, Assignment, Problem, PublicId, 
 from mugrade.server.routing import body_limit, requires
 from mugrade.server.services import (
     amending,
+    answer_file,
     audit,
     courses,
     grades,
@@ -344,7 +345,9 @@ def get_audit(
 
 @router.get("/sealed-answers")
 @requires("publish")
-def sealed_answers(request: Request, actor: ActorHere) -> dict[str, object]:
+def sealed_answers(
+    request: Request, actor: ActorHere, class_is_over: bool = False
+) -> dict[str, object]:
     """Every published answer in a form that can be checked but not read, for a solo course."""
     with request.app.state.database.read() as session:
-        return publishing.export_sealed(session, actor.course_pk)
+        return answer_file.export(session, actor.course_pk, class_is_over=class_is_over)

@@ -30,7 +30,7 @@ def me(actor: ActorHere) -> schemas.Me:
         id=actor.id,
         name=actor.name,
         email=actor.email,
-        role=actor.role,  # type: ignore[arg-type]
+        role=actor.role,
         scopes=sorted(actor.scopes),
         course=schemas.CourseOut(id=actor.course_id, title=actor.course_title),
     )
@@ -124,7 +124,7 @@ def assignment_out(
         cutoff_at=view.window.cutoff_at,
         state=view.state,
         score=view.result.score,
-        points=view.result.points,  # type: ignore[arg-type]
+        points=view.result.points,
         late_days_left=view.late_days_left,
         late_penalty_percent=number(view.penalty_now),
         problems=[problem_out(actor, now, p) for p in view.problems] if problems else None,

@@ -7,7 +7,7 @@ from sqlalchemy import create_engine
 config = context.config
 
 
-def run(connection) -> None:  # type: ignore[no-untyped-def]
+def run(connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
@@ -20,5 +20,5 @@ def run(connection) -> None:  # type: ignore[no-untyped-def]
 if (given := config.attributes.get("connection")) is not None:
     run(given)
 else:
-    with create_engine(config.get_main_option("sqlalchemy.url")).begin() as own:
+    with create_engine(config.get_main_option("sqlalchemy.url", "")).begin() as own:
         run(own)

@@ -21,8 +21,8 @@ def dashboard(request: Request) -> Response:
         views = overview.of_account(session, now, actor)
         held = certificates.standing_of(session, actor.course_pk, actor.pk)
     open_ones = [v for v in views if v.state in ("open", "late") and not _complete(v)]
-    due = [v for v in open_ones if v.window.due_at and v.window.due_at > now]
-    coming = min(due, key=lambda v: v.window.due_at, default=None)
+    due = [(v.window.due_at, v) for v in open_ones if v.window.due_at and v.window.due_at > now]
+    coming = min(due, key=lambda pair: pair[0], default=(None, None))[1]
     return page(request, "dashboard.html", views=views, next=coming, held=held)
 
 

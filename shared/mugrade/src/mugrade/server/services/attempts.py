@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, bindparam, exists, insert, select
+from sqlalchemy import bindparam, exists, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -143,8 +143,8 @@ def grade(session: Session, actor: Actor, place: Place, given: AttemptIn) -> Gra
     cases = [case.as_sent() for case in given.cases]
     body = canonical_json([case["value"] for case in cases])
     if len(body) > limit:
-        for index, case in enumerate(cases):
-            if len(canonical_json(case["value"])) > limit:
+        for index, sent in enumerate(cases):
+            if len(canonical_json(sent["value"])) > limit:
                 raise Refusal(413, "too_large", f"Case {index} has more than {limit} bytes.")
     expected = answers.of_variant(session, revision, variant)
     assert expected is not None  # variant_for names one that there is
@@ -249,6 +249,7 @@ def store(
 
     new = policies.Try(new_id("a"), place.problem.id, now, graded.correct, len(graded.verdicts))
     mine = _judged(before, place, new)
+    error = given.error.model_dump() if given.error else None
     receipt = signing.sign(session, _receipt(actor, graded, new.id, now, mine.score))
     pk = _insert(session, _values(actor, graded, place, given, new, key, receipt))
     claim = {"attempt_pk": pk, "first": 0, "body": graded.claims}
@@ -265,7 +266,7 @@ def store(
         now,
         place.revision.labels,
         graded.verdicts,
-        given.error.model_dump() if given.error else None,
+        error,
         receipt,
         mine.score,
         mine.late_days,
@@ -359,7 +360,9 @@ def _lock(session: Session, actor: Actor, place: Place) -> tuple[Place, bool]:
     return Place(course, assignment, problem), decided
 
 
-def _repeated(rows: list[Row], key: str | None, request_digest: str) -> Row | None:
+def _repeated(
+    rows: list[standing.AttemptRow], key: str | None, request_digest: str
+) -> standing.AttemptRow | None:
     for row in rows if key else ():
         if row.idempotency_key == key:
             if row.request_digest != request_digest:
@@ -398,7 +401,7 @@ def _clock(moment: dt.datetime | None) -> str:
 
 
 def check_limits(
-    session: Session, rows: list[Row], problem: ProblemView, now: dt.datetime
+    session: Session, rows: list[standing.AttemptRow], problem: ProblemView, now: dt.datetime
 ) -> policies.Allowance:
     """How many tries are left in this hour, or 429."""
     allowed = allowance(session, rows, problem, now)
@@ -414,7 +417,9 @@ def check_limits(
     return allowed
 
 
-def check_quota(session: Session, rows: list[Row], more: int, now: dt.datetime) -> None:
+def check_quota(
+    session: Session, rows: list[standing.AttemptRow], more: int, now: dt.datetime
+) -> None:
     """429 when an account would store more in a day than a student's work can need."""
     settings = session.info["settings"]
     since = now - dt.timedelta(days=1)
@@ -433,7 +438,7 @@ def check_quota(session: Session, rows: list[Row], more: int, now: dt.datetime) 
 
 
 def allowance(
-    session: Session, rows: list[Row], problem: ProblemView, now: dt.datetime
+    session: Session, rows: list[standing.AttemptRow], problem: ProblemView, now: dt.datetime
 ) -> policies.Allowance:
     settings = session.info["settings"]
     if settings.solo:
@@ -512,7 +517,7 @@ def report(
     actor: Actor,
     attempt_id: str,
     *,
-    rows: list[Row] | None = None,
+    rows: list[standing.AttemptRow] | None = None,
     replayed: bool = False,
 ) -> AttemptReport:
     """One of the actor's own attempts, or 404."""

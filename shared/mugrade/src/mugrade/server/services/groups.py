@@ -15,7 +15,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from mugrade.server.errors import Refusal, invalid, not_found
-from mugrade.server.models import Account, Course, GroupMember, ProjectGroup
+from mugrade.server.models import Account, Course, GroupMember, ProjectGroup, ProjectState
 from mugrade.server.services import accounts, audit, courses
 from mugrade.server.services.accounts import Actor
 
@@ -218,7 +218,7 @@ def _put(session: Session, account_pk: int, group_pk: int, *, confirmed: bool) -
     session.flush()
 
 
-def _move(session: Session, now: dt.datetime, group: Group, state: str) -> Group:
+def _move(session: Session, now: dt.datetime, group: Group, state: ProjectState) -> Group:
     group.row.state, group.row.changed_at = state, now
     session.flush()
     return _with_members(session, group.row)

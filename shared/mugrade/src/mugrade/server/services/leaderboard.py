@@ -64,5 +64,7 @@ def entries(
     )
     best: dict[int, BestTime] = {}
     for timing, name in session.execute(query):
-        best.setdefault(timing.account_pk, BestTime(name, timing.seconds, timing.device, timing.at))
+        best.setdefault(
+            timing.account_pk, BestTime(name or "", timing.seconds, timing.device, timing.at)
+        )
     return list(best.values())

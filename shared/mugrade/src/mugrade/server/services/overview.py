@@ -6,7 +6,6 @@ import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from mugrade.server.errors import seconds_until
@@ -32,7 +31,7 @@ class ProblemStatus:
 class AssignmentStatus:
     assignment: AssignmentView
     window: policies.Window
-    state: str
+    state: policies.State
     result: policies.Result
     late_days_left: int
     penalty_now: Decimal
@@ -64,7 +63,7 @@ def _status(
     account_id: str,
     assignment: AssignmentView,
     state: standing.AccountStanding,
-    rows: list[Row],
+    rows: list[standing.AttemptRow],
 ) -> AssignmentStatus:
     window, result = state.tasks[assignment.id].window, state.results[assignment.id]
     problems = []

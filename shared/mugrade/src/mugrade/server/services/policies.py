@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_UP, Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 CENT = Decimal("0.01")
 DAY = dt.timedelta(days=1)
@@ -58,6 +58,9 @@ def policy_from(data: Mapping[str, Any]) -> Policy:
 # --------------------------------------------------------------------------------------- time
 
 
+State = Literal["not_open", "open", "late", "closed"]
+
+
 @dataclass(frozen=True)
 class Window:
     """When an assignment takes attempts of one account (its extension is in it)."""
@@ -67,8 +70,7 @@ class Window:
     cutoff_at: dt.datetime | None = None
     grace: dt.timedelta = dt.timedelta(0)
 
-    def state(self, now: dt.datetime) -> str:
-        """`not_open`, `open`, `late` or `closed`."""
+    def state(self, now: dt.datetime) -> State:
         if self.opens_at is not None and now < self.opens_at:
             return "not_open"
         if self.cutoff_at is not None and now > self.cutoff_at + self.grace:
@@ -309,7 +311,7 @@ def cooldown_seconds(misses_in_a_row: int, free: int, first: int, limit: int) ->
     """How long to wait after the last of so many misses: first, 2*first, 4*first ... up to limit."""
     if misses_in_a_row < free:
         return 0
-    return min(limit, first * 2 ** min(misses_in_a_row - free, 30))
+    return min(limit, first << min(misses_in_a_row - free, 30))
 
 
 @dataclass(frozen=True)

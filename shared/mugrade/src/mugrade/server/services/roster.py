@@ -79,7 +79,8 @@ def import_csv(
 
 def _read(text: str, change: Change) -> list[tuple[int, str, str, str]]:
     rows = csv.reader(io.StringIO(text.lstrip("\ufeff")), strict=True)
-    wanted, seen = [], set()
+    wanted: list[tuple[int, str, str, str]] = []
+    seen: set[str] = set()
     try:
         header = [cell.strip().lower() for cell in next(rows, [])]
         if header[:2] != ["email", "name"] or header[2:] not in ([], ["role"]):

@@ -32,7 +32,8 @@ def _secret(session: Session, name: str) -> bytes:
     def load() -> bytes:
         return session.get_one(ServerSecret, name).value
 
-    return session.info["cache"].get(("secret", name), load)
+    found: bytes = session.info["cache"].get(("secret", name), load)
+    return found
 
 
 def _signing_key(session: Session) -> SigningKey:
@@ -40,7 +41,8 @@ def _signing_key(session: Session) -> SigningKey:
         given = session.info["settings"].signing_key
         return SigningKey(base64.b64decode(given) if given else _secret(session, "signing"))
 
-    return session.info["cache"].get(("signing-key",), load)
+    found: SigningKey = session.info["cache"].get(("signing-key",), load)
+    return found
 
 
 def key_id(key: VerifyKey) -> str:
@@ -68,7 +70,7 @@ def verify(session: Session, text: str) -> dict[str, Any]:
         _signing_key(session).verify_key.verify(raw, _unb64(signature))
         if prefix != PREFIX:
             raise ValueError(prefix)
-        return msgspec.json.decode(raw)
+        return msgspec.json.decode(raw, type=dict[str, Any])
     except (ValueError, BadSignatureError):
         raise Refusal(400, "bad_signature", "This was not signed by this server.") from None
 

@@ -6,8 +6,9 @@ import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Protocol, cast
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from mugrade.server.models import Attempt, Extension, GroupMember, Override, ProjectGroup
@@ -28,6 +29,22 @@ _COLUMNS = (
     Attempt.request_digest,
     Attempt.stored_bytes,
 )
+
+
+class AttemptRow(Protocol):
+    """A row of these columns: an attempt without its values."""
+
+    pk: int
+    id: str
+    account_pk: int
+    problem_pk: int
+    created_at: dt.datetime
+    at: dt.datetime
+    correct: int
+    total: int
+    idempotency_key: str | None
+    request_digest: str
+    stored_bytes: int
 
 
 @dataclass(frozen=True)
@@ -60,14 +77,15 @@ _OWN_ATTEMPTS = (
 )
 
 
-def attempt_rows(session: Session, account_pk: int) -> list[Row]:
+def attempt_rows(session: Session, account_pk: int) -> list[AttemptRow]:
     """The account's attempts without their values, oldest first."""
     session.flush()  # the connection below does not know what waits in the session
-    return list(session.connection().execute(_OWN_ATTEMPTS, {"account": account_pk}))
+    rows = session.connection().execute(_OWN_ATTEMPTS, {"account": account_pk})
+    return cast("list[AttemptRow]", list(rows))
 
 
 def of_account(
-    session: Session, course: CourseView, account_pk: int, rows: Iterable[Row] | None = None
+    session: Session, course: CourseView, account_pk: int, rows: Iterable[AttemptRow] | None = None
 ) -> AccountStanding:
     """Derive one account's results.
 
@@ -102,10 +120,10 @@ def material(
     session: Session, course: CourseView, account_pks: list[int]
 ) -> dict[int, tuple[Tries, Decisions]]:
     """What `derive` needs, of many accounts with three queries."""
-    rows: dict[int, list[Row]] = {pk: [] for pk in account_pks}
+    rows: dict[int, list[AttemptRow]] = {pk: [] for pk in account_pks}
     query = select(*_COLUMNS).where(Attempt.account_pk.in_(account_pks))
     for row in session.execute(query.order_by(Attempt.created_at, Attempt.pk)):
-        rows[row.account_pk].append(row)
+        rows[row.account_pk].append(cast(AttemptRow, row))
     extended, overrides = _extensions(session, account_pks), _overrides(session, account_pks)
     return {
         pk: (tries(course, rows[pk]), (extended.get(pk, {}), overrides.get(pk, {})))
@@ -113,7 +131,7 @@ def material(
     }
 
 
-def tries(course: CourseView, rows: Iterable[Row]) -> Tries:
+def tries(course: CourseView, rows: Iterable[AttemptRow]) -> Tries:
     """The attempts of these rows as far as scores care."""
     place = {p.pk: (a.id, p.id) for a in course.assignments for p in a.problems}
     found: Tries = {}
