@@ -32,12 +32,14 @@ class WatchedStream(numpy.random.RandomState):
         if self._tell is None or self._inside:  # `randn` draws by `standard_normal`
             return found
 
+        tell = self._tell
+
         def draw(*arguments: Any, **named: Any) -> Any:
             self._inside = True
             try:
                 given = [describe(a) for a in arguments]
                 given += [f"{key}={describe(value)}" for key, value in sorted(named.items())]
-                self._tell(f"{name}({', '.join(given)})")
+                tell(f"{name}({', '.join(given)})")
                 return found(*arguments, **named)
             finally:
                 self._inside = False

@@ -7,7 +7,6 @@ import os
 import secrets
 import sys
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,16 +30,16 @@ class Lane:
         poll_seconds: how often the queue is looked at; `wake` shortens the wait in this process.
     """
 
-    def __init__(
-        self, database: Database, clock: Callable[..., object], poll_seconds: float = 1.0
-    ) -> None:
+    def __init__(self, database: Database, clock: jobs.Clock, poll_seconds: float = 1.0) -> None:
         self._database, self._clock, self._poll = database, clock, poll_seconds
         self._name = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._stopping, self._wake = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._work, name="mugrade-lane", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         sys.setswitchinterval(SWITCH_SECONDS)
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._work, name="mugrade-lane", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
@@ -50,7 +49,8 @@ class Lane:
         """Give the job at hand back after its batch."""
         self._stopping.set()
         self._wake.set()
-        self._thread.join(20)
+        if self._thread is not None:
+            self._thread.join(20)
 
     def _work(self) -> None:
         while not self._stopping.is_set():

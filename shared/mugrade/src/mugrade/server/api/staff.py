@@ -67,7 +67,7 @@ def _revision_out(
             up=moves.up, down=moves.down, skipped=moves.skipped, students=_moved(moves.students)
         ),
         job=job.job.id if job else None,
-        state=job.job.state if job else None,  # type: ignore[arg-type]
+        state=job.job.state if job else None,
     )
 
 
@@ -162,7 +162,7 @@ def _regrade_out(
         skipped=found.skipped,
         students=_moved(found.students),
         job=job.job.id if job else None,
-        state=job.job.state if job else None,  # type: ignore[arg-type]
+        state=job.job.state if job else None,
     )
 
 
@@ -209,7 +209,7 @@ def _job_out(shown: jobs.JobStatus) -> schemas.JobOut:
     return schemas.JobOut(
         **dict(_regrade_out(shown.so_far, shown)),
         id=job.id,
-        kind=job.kind,  # type: ignore[arg-type]
+        kind=job.kind,
         assignment=shown.assignment,
         problem=shown.problem,
         revision=shown.revision,

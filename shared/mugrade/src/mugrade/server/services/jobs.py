@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -233,7 +233,7 @@ def run(
     return True
 
 
-def _free(now: dt.datetime, lease: dt.timedelta):  # type: ignore[no-untyped-def]
+def _free(now: dt.datetime, lease: dt.timedelta) -> ColumnElement[bool]:
     """Jobs that nobody works at. A lease that ends later than any could was given by a clock that
     has been set back since, and does not hold."""
     return and_(
@@ -285,11 +285,11 @@ def _step(database: Database, clock: Clock, worker: str, job_pk: int) -> bool:
     with database.write() as session:
         if last:  # the order of locks in which publishing takes them
             courses.lock(session, job.course_pk)
-        job = session.scalar(
-            select(Job).where(Job.pk == job_pk, Job.worker == worker).with_for_update()
-        )
-        if job is None or job.state != "running":
+        mine = select(Job).where(Job.pk == job_pk, Job.worker == worker, Job.state == "running")
+        held = session.scalar(mine.with_for_update())
+        if held is None:
             return False
+        job = held
         now = clock()
         kept = _write(session, job, found)
         if not last:

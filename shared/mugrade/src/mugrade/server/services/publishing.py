@@ -183,7 +183,7 @@ def prepare(
         warnings=warnings(decoded),
         current=_current(session, problem),
         number=revisions.newest(session, problem.pk) if problem else 0,
-        target=problem and regrading.Target(problem.pk, view, _answers(expected, decoded)),
+        target=regrading.Target(problem.pk, view, _answers(expected, decoded)) if problem else None,
     )
 
 

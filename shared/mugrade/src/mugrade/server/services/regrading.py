@@ -236,7 +236,8 @@ def _verdict(expected: Any, claim: Any, revision: RevisionView, index: int) -> V
 
 def preview(session: Session, course: CourseView, target: Target) -> Regrading:
     """What comparing every stored attempt with `target` would change; nothing is written."""
-    outcome, after = Regrading(), {}
+    outcome = Regrading()
+    after: dict[str, Again] = {}
     for found in batches(session, target):
         outcome.count(found)
         after |= {a.id: a for a in found.compared if a.after != a.before}
