@@ -25,6 +25,9 @@ MINIMUM = (3, 10)
 MUGRADE = ROOT / "shared" / "mugrade"
 LOCK = ROOT / ".ci" / "requirements.lock"
 SUITES = (
+    "shared/course_testing/tests",
+    "shared/kernels/tests",
+    "shared/cuda_emulator/tests",
     "shared/coursekit/tests",
     "shared/mugrade/tests",
     "shared/checks",

@@ -102,11 +102,35 @@ def is_stale(tree: Path, homework: Homework) -> bool:
     if not built:
         return True
     oldest = min(path.stat().st_mtime for path in built)
-    return any(path.stat().st_mtime > oldest for path in build_inputs(tree, homework))
+    inputs = [*build_inputs(tree, homework), *given_inputs(tree, homework)]
+    return any(path.stat().st_mtime > oldest for path in inputs)
+
+
+def shared_folder(tree: Path) -> Path:
+    """The course's shared/, with what is given, as the tree's CMakeLists.txt finds it."""
+    places = [os.environ.get("NEEDLE_SHARED"), tree.parent / "shared"]
+    for place in filter(None, places):
+        if Path(place, "kernels", "kernels.cmake").is_file():
+            return Path(place)
+    return Path(__file__).resolve().parents[1]
+
+
+def given_inputs(tree: Path, homework: Homework) -> list[Path]:
+    """The files of shared/ that a build reads."""
+    if homework.build != "cmake":
+        return []
+    shared = shared_folder(tree)
+    wanted = {".cc", ".h", ".cmake", ".py"}
+    return [
+        path
+        for package in ("kernels", "cuda_emulator")
+        for path in sorted((shared / package).rglob("*"))
+        if path.suffix in wanted and "tests" not in path.relative_to(shared).parts
+    ]
 
 
 def build_inputs(tree: Path, homework: Homework) -> list[Path]:
-    """The files that a build reads: no texts, tests, data, and no Python unless CMake may run it."""
+    """The homework's files that a build reads: no texts, tests, data; Python if CMake may run it."""
     left_out = (*_SUFFIXES, ".pyc", ".o", *([".py"] if homework.build == "make" else []))
     found = []
     for top in sorted(tree.iterdir()):
@@ -292,10 +316,12 @@ def build_key(tree: Path, homework: Homework) -> str:
     ]
     for fact in facts:
         digest.update(fact.encode() + b"\0")
-    for path in build_inputs(tree, homework):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(tree).as_posix()}\0{len(content)}\0".encode())
-        digest.update(content)
+    places = [(tree, build_inputs), (shared_folder(tree), given_inputs)]
+    for folder, inputs in places:
+        for path in inputs(tree, homework):
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
+            digest.update(content)
     return digest.hexdigest()[:32]
 
 

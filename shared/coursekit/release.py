@@ -82,6 +82,7 @@ def _assemble(course: Course, folder: Path) -> None:
         files = render.whole_tree(course, stage)
         tree.write(files, folder / stage)
         tree.write(files, folder / tree.HANDOUTS / stage)
+    tree.write(tree.given(course), folder)
     for name in COPIED:
         for path in tree.walk(course.root / name):
             if _is_shipped(path.relative_to(course.root)):
@@ -122,7 +123,7 @@ def secrets(course: Course) -> dict[str, str]:
     """Normalized solution line -> problem, over every stage, without what says nothing.
 
     Trivial lines are left out, and lines that the published library says anyway, outside of all
-    regions.
+    regions, or that stand in what is given.
     """
     found: dict[str, str] = {}
     given: set[str] = set()
@@ -137,6 +138,8 @@ def secrets(course: Course) -> dict[str, str]:
                 if not is_trivial(plain := normal(line.text)):
                     found.setdefault(plain, problem)
             given.update(normal(row) for row in regions.render(text, label, here).splitlines())
+    for content in tree.given(course).values():
+        given.update(map(normal, content.decode("utf-8", "ignore").splitlines()))
     index = _index(found)
     known = {line for row in given for line in _held(row, index)}
     return {line: problem for line, problem in found.items() if line not in known}

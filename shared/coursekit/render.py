@@ -8,7 +8,7 @@ from pathlib import Path
 from coursekit import regions, texts
 from coursekit.errors import CourseError
 from coursekit.syllabus import Course
-from coursekit.tree import Files, fill_data, walk, write
+from coursekit.tree import Files, fill_data, given, walk, write
 
 SUPPORT = "tests"
 """The folder of shared/reference whose files go into every homework's tests/."""
@@ -107,12 +107,14 @@ def render_out(
 ) -> dict[str, int]:
     """Write complete trees to OUT/hwN with data samples; returns files per homework.
 
-    Everything is rendered before the first byte is written.
+    What they are built and tested with goes to OUT/shared. Everything is rendered before the first
+    byte is written.
     """
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise CourseError(f"--out {out} is a file; give a folder")
     trees = {stage: whole_tree(course, stage, solved, warn) for stage in stages}
+    write(given(course), out)
     for stage, tree in trees.items():
         write(tree, out / stage)
         fill_data(course, out / stage)

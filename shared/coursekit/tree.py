@@ -18,6 +18,9 @@ YOURS = "is yours to write"
 HANDOUTS = "shared/handouts"
 """Where a students' tree keeps the handouts as they were published."""
 
+GIVEN = ("shared/kernels", "shared/cuda_emulator", "shared/course_testing")
+"""What every homework is built and tested with: packages that lie beside the homeworks."""
+
 _NOT_WORK = {"data", "build", "tests", "figures"}
 """Folders of a homework that are no part of its library; deeper ones of these names are."""
 _COMPILED = {".so", ".pyd", ".dylib", ".o", ".obj", ".pyc"}
@@ -90,6 +93,16 @@ def pristine(course: Course, stage: str) -> Files:
     if not folder.is_dir():
         raise CourseError(f"{HANDOUTS}/{stage} is missing; take it from the course's release")
     return read(folder)
+
+
+def given(course: Course) -> Files:
+    """The packages of GIVEN, as `shared/...`, without tests of their own and what a run leaves."""
+    return {
+        path.relative_to(course.root).as_posix(): path.read_bytes()
+        for package in GIVEN
+        for path in walk(course.root / package)
+        if not {"tests", "build"} & set(path.relative_to(course.root / package).parts[:-1])
+    }
 
 
 def fill_data(course: Course, folder: Path) -> None:
