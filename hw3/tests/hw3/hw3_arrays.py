@@ -28,6 +28,11 @@ every_device = pytest.mark.parametrize("device", [CPU, CUDA, CPU_NUMPY])
 random_cases = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 
 
+def problem_of(kernels, device):
+    """Whose work a kernel is: hw3/ndarray_cuda_matmul for ("matmul", cuda()), else the CPU's."""
+    return f"hw3/ndarray_{'cuda' if device == nd.cuda() else 'cpu'}_{kernels}"
+
+
 def cases(names, values):
     """Parametrize by readable ids: test_reshape[cpu-case3] says less than its arguments."""
     return pytest.mark.parametrize(names, values, ids=lambda value: str(value).replace(" ", ""))

@@ -7,10 +7,9 @@ sys.path.append("./python")
 import numpy as np
 import pytest
 from course_testing import assert_close
-from hw3_arrays import arrays, cases, devices, pair
+from hw3_arrays import arrays, cases, devices, pair, problem_of
 from needle import backend_ndarray as nd
 
-OPS = "hw3/ndarray_cpu_ops"
 SHAPES = [(1,), (7,), (16,), (33,), (4, 5, 6), (0, 3), (), (300, 301)]
 BINARY = {
     "multiply": lambda a, b: a * b,
@@ -34,7 +33,14 @@ def test_ewise_fn(name, shape, device):
     y.reshape(-1)[::3] = x.reshape(-1)[::3]  # some equal elements
     b = nd.array(y, device=device)
     desired = BINARY[name](x.astype(np.float64), y.astype(np.float64))
-    assert_close(BINARY[name](a, b), desired, problem=OPS, op=name, dtype="float32", rtol=1e-6)
+    assert_close(
+        BINARY[name](a, b),
+        desired,
+        problem=problem_of("ops", device),
+        op=name,
+        dtype="float32",
+        rtol=1e-6,
+    )
 
 
 @cases("shape", SHAPES)
@@ -42,8 +48,21 @@ def test_ewise_fn(name, shape, device):
 def test_ewise_max(shape, device):
     x, a = pair(device, *shape)
     y, b = pair(device, *shape)
-    assert_close(a.maximum(b), np.maximum(x, y), problem=OPS, op="maximum", rtol=0, atol=0)
-    assert_close(a.maximum(0.25), np.maximum(x, np.float32(0.25)), problem=OPS, rtol=0, atol=0)
+    assert_close(
+        a.maximum(b),
+        np.maximum(x, y),
+        problem=problem_of("ops", device),
+        op="maximum",
+        rtol=0,
+        atol=0,
+    )
+    assert_close(
+        a.maximum(0.25),
+        np.maximum(x, np.float32(0.25)),
+        problem=problem_of("ops", device),
+        rtol=0,
+        atol=0,
+    )
 
 
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -2.5, 3e38, 1e-40], np.float32)
@@ -53,8 +72,22 @@ SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -2.5, 3e38, 1e-40],
 def test_ewise_max_is_nan_when_an_operand_is(device):
     x, y = (side.ravel() for side in np.meshgrid(SPECIAL, SPECIAL))
     a, b = nd.array(x, device=device), nd.array(y, device=device)
-    assert_close(a.maximum(b), np.maximum(x, y), problem=OPS, op="maximum", rtol=0, atol=0)
-    assert_close(a.maximum(-1.0), np.maximum(x, -1), problem=OPS, op="maximum", rtol=0, atol=0)
+    assert_close(
+        a.maximum(b),
+        np.maximum(x, y),
+        problem=problem_of("ops", device),
+        op="maximum",
+        rtol=0,
+        atol=0,
+    )
+    assert_close(
+        a.maximum(-1.0),
+        np.maximum(x, -1),
+        problem=problem_of("ops", device),
+        op="maximum",
+        rtol=0,
+        atol=0,
+    )
 
 
 @pytest.mark.parametrize("name", BINARY)
@@ -67,7 +100,7 @@ def test_ewise_fn_of_nan_infinity_and_zero(name, device):
     if device.name == "cuda":  # GPUs may round numbers below the normal range to zero
         keep = (np.abs(x) != SPECIAL[-1]) & (np.abs(y) != SPECIAL[-1])
         actual, desired = actual.numpy()[keep], desired[keep]
-    assert_close(actual, desired, problem=OPS, op=name, rtol=1e-6, atol=0)
+    assert_close(actual, desired, problem=problem_of("ops", device), op=name, rtol=1e-6, atol=0)
 
 
 SCALAR = {
@@ -94,7 +127,14 @@ def test_scalar_fn(name, shape, device):
     x.reshape(-1)[::3] = -1.5
     a = nd.array(x, device=device)
     desired = SCALAR[name](x.astype(np.float64), -1.5)
-    assert_close(SCALAR[name](a, -1.5), desired, problem=OPS, op=name, dtype="float32", rtol=1e-6)
+    assert_close(
+        SCALAR[name](a, -1.5),
+        desired,
+        problem=problem_of("ops", device),
+        op=name,
+        dtype="float32",
+        rtol=1e-6,
+    )
 
 
 @cases("exponent", [0, 1, 2, 3, 4, -1, -2, 0.5, -0.5, 1.5, 2.7])
@@ -105,7 +145,14 @@ def test_scalar_power(exponent, device):
         x = np.abs(x)
         a = nd.array(x, device=device)
     desired = x.astype(np.float64) ** exponent
-    assert_close(a**exponent, desired, problem=OPS, op=f"a ** {exponent}", rtol=2e-6, atol=0)
+    assert_close(
+        a**exponent,
+        desired,
+        problem=problem_of("ops", device),
+        op=f"a ** {exponent}",
+        rtol=2e-6,
+        atol=0,
+    )
 
 
 @devices
@@ -115,7 +162,14 @@ def test_scalar_power_of_zero_infinity_and_negative_numbers(device):
         with np.errstate(all="ignore"):
             desired = np.power(x, np.float32(exponent))
         actual = nd.array(x, device=device) ** exponent
-        assert_close(actual, desired, problem=OPS, op=f"a ** {exponent}", rtol=2e-6, atol=0)
+        assert_close(
+            actual,
+            desired,
+            problem=problem_of("ops", device),
+            op=f"a ** {exponent}",
+            rtol=2e-6,
+            atol=0,
+        )
 
 
 @cases("shape", SHAPES)
@@ -123,21 +177,42 @@ def test_scalar_power_of_zero_infinity_and_negative_numbers(device):
 def test_log(shape, device):
     x = np.abs(np.random.standard_normal(shape)).astype(np.float32) + 5.0
     a = nd.array(x, device=device)
-    assert_close(a.log(), np.log(x.astype(np.float64)), problem=OPS, op="log", rtol=1e-6, atol=0)
+    assert_close(
+        a.log(),
+        np.log(x.astype(np.float64)),
+        problem=problem_of("ops", device),
+        op="log",
+        rtol=1e-6,
+        atol=0,
+    )
 
 
 @cases("shape", SHAPES)
 @devices
 def test_exp(shape, device):
     x, a = pair(device, *shape, scale=15)
-    assert_close(a.exp(), np.exp(x.astype(np.float64)), problem=OPS, op="exp", rtol=1e-6, atol=0)
+    assert_close(
+        a.exp(),
+        np.exp(x.astype(np.float64)),
+        problem=problem_of("ops", device),
+        op="exp",
+        rtol=1e-6,
+        atol=0,
+    )
 
 
 @cases("shape", SHAPES)
 @devices
 def test_tanh(shape, device):
     x, a = pair(device, *shape, scale=3)
-    assert_close(a.tanh(), np.tanh(x.astype(np.float64)), problem=OPS, op="tanh", rtol=1e-6, atol=0)
+    assert_close(
+        a.tanh(),
+        np.tanh(x.astype(np.float64)),
+        problem=problem_of("ops", device),
+        op="tanh",
+        rtol=1e-6,
+        atol=0,
+    )
 
 
 @pytest.mark.parametrize("name", ["log", "exp", "tanh"])
@@ -150,7 +225,7 @@ def test_log_exp_tanh_of_extreme_numbers(name, device):
     desired[np.abs(desired) < np.finfo(np.float32).tiny] = 0  # may be rounded to zero
     actual = getattr(nd, name)(nd.array(x, device=device)).numpy()
     actual[np.abs(actual) < np.finfo(np.float32).tiny] = 0
-    assert_close(actual, desired, problem=OPS, op=name, rtol=1e-6, atol=0)
+    assert_close(actual, desired, problem=problem_of("ops", device), op=name, rtol=1e-6, atol=0)
 
 
 def _submit_ops(device):

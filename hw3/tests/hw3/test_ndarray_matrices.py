@@ -7,10 +7,9 @@ sys.path.append("./python")
 import numpy as np
 import pytest
 from course_testing import assert_close
-from hw3_arrays import CPU, arrays, cases, devices, pair
+from hw3_arrays import CPU, arrays, cases, devices, pair, problem_of
 from needle import backend_ndarray as nd
 
-MATMUL = "hw3/ndarray_cpu_matmul"
 SIZES = [
     (16, 16, 16),
     (8, 8, 8),
@@ -44,7 +43,7 @@ def test_matmul(m, n, p, device):
     x, a = pair(device, m, n)
     y, b = pair(device, n, p)
     desired = x.astype(np.float64) @ y.astype(np.float64)
-    assert_close(a @ b, desired, problem=MATMUL, terms=n, dtype="float32")
+    assert_close(a @ b, desired, problem=problem_of("matmul", device), terms=n, dtype="float32")
 
 
 @devices
@@ -53,7 +52,7 @@ def test_matmul_overwrites_its_output(device):
     y, b = pair(device, 20, 11)
     out = nd.full((9, 11), np.nan, device=device)
     device.matmul(a._handle, b._handle, out._handle, 9, 20, 11)
-    assert_close(out, x.astype(np.float64) @ y, problem=MATMUL, terms=20)
+    assert_close(out, x.astype(np.float64) @ y, problem=problem_of("matmul", device), terms=20)
 
 
 @devices
@@ -61,9 +60,16 @@ def test_matmul_of_views(device):
     x, a = pair(device, 40, 31)
     y, b = pair(device, 50, 60)
     actual = a.permute((1, 0)) @ b[5:45, ::2]
-    assert_close(actual, x.T.astype(np.float64) @ y[5:45, ::2], problem=MATMUL, terms=40)
+    assert_close(
+        actual,
+        x.T.astype(np.float64) @ y[5:45, ::2],
+        problem=problem_of("matmul", device),
+        terms=40,
+    )
     actual = a[::2, :] @ b[:31, :].permute((1, 0)).permute((1, 0))
-    assert_close(actual, x[::2].astype(np.float64) @ y[:31], problem=MATMUL, terms=31)
+    assert_close(
+        actual, x[::2].astype(np.float64) @ y[:31], problem=problem_of("matmul", device), terms=31
+    )
 
 
 @cases(
@@ -81,7 +87,9 @@ def test_matmul_of_views(device):
 def test_matmul_of_batches(left, right, device):
     x, a = pair(device, *left)
     y, b = pair(device, *right)
-    assert_close(a @ b, x.astype(np.float64) @ y, problem=MATMUL, terms=left[-1])
+    assert_close(
+        a @ b, x.astype(np.float64) @ y, problem=problem_of("matmul", device), terms=left[-1]
+    )
 
 
 @devices
@@ -91,13 +99,22 @@ def test_matmul_of_nan_and_infinity(device):
     y = np.ones((4, 5), np.float32)
     with np.errstate(all="ignore"):
         desired = x @ y
-    assert_close(nd.array(x, device=device) @ nd.array(y, device=device), desired, problem=MATMUL)
+    assert_close(
+        nd.array(x, device=device) @ nd.array(y, device=device),
+        desired,
+        problem=problem_of("matmul", device),
+    )
 
 
 @devices
 def test_matmul_of_shapes_that_do_not_fit_is_an_error(device):
     x, a = pair(device, 3, 4)
-    assert_close(a @ a.permute((1, 0)), x.astype(np.float64) @ x.T, problem=MATMUL, terms=4)
+    assert_close(
+        a @ a.permute((1, 0)),
+        x.astype(np.float64) @ x.T,
+        problem=problem_of("matmul", device),
+        terms=4,
+    )
     for other in ((3, 4), (4,), (2, 3, 4)):
         with pytest.raises(AssertionError):
             a @ nd.array(np.zeros(other), device=device)
@@ -118,7 +135,9 @@ def test_matmul_tiled(m, n, p, device):
     b = nd.array(tiles(y, side), device=device)
     out = nd.full((m // side, p // side, side, side), 99.0, device=device)
     device.matmul_tiled(a._handle, b._handle, out._handle, m, n, p)
-    assert_close(out, tiles(x @ y, side), problem=MATMUL, op="matmul_tiled", terms=n)
+    assert_close(
+        out, tiles(x @ y, side), problem=problem_of("matmul", device), op="matmul_tiled", terms=n
+    )
 
 
 def _submit_matmul(device):

@@ -14,6 +14,7 @@ from hw3_arrays import (
     devices,
     keep_rank,
     pair,
+    problem_of,
     random_cases,
     view_chains,
     walk,
@@ -23,7 +24,6 @@ from hypothesis import strategies as st
 from needle import backend_ndarray as nd
 
 S = np.s_
-COMPACT = "hw3/ndarray_cpu_compact_setitem"
 VIEWS = {
     "transpose": ((9, 11), lambda a, np_: a.transpose((1, 0))),
     "large transpose": ((300, 257), lambda a, np_: a.transpose((1, 0))),
@@ -51,7 +51,9 @@ def test_compact(name, device):
     x, a = pair(device, *shape)
     desired, actual = view(x, np), view(a, nd)
     result = actual.compact()
-    assert_close(result, desired, problem=COMPACT, op=name, rtol=0, atol=0)
+    assert_close(
+        result, desired, problem=problem_of("compact_setitem", device), op=name, rtol=0, atol=0
+    )
     assert result.is_compact() and result.compact() is result
     assert result._handle.ptr() != a._handle.ptr(), "compact copies a view"
 
@@ -60,7 +62,13 @@ def test_compact(name, device):
 def test_compact_takes_negative_strides(device):
     x, a = pair(device, 3, 4)
     turned = nd.NDArray.make((3, 4), (-4, -1), device, a._handle, 11)
-    assert_close(turned.compact(), x[::-1, ::-1], problem=COMPACT, rtol=0, atol=0)
+    assert_close(
+        turned.compact(),
+        x[::-1, ::-1],
+        problem=problem_of("compact_setitem", device),
+        rtol=0,
+        atol=0,
+    )
 
 
 @devices
@@ -68,14 +76,20 @@ def test_compact_of_overlapping_windows(device):
     x, a = pair(device, 20)
     windows = a.as_strided((6, 5), (3, 1)).compact()
     desired = np.lib.stride_tricks.sliding_window_view(x, 5)[::3]
-    assert_close(windows, desired, problem=COMPACT, rtol=0, atol=0)
+    assert_close(windows, desired, problem=problem_of("compact_setitem", device), rtol=0, atol=0)
 
 
 @devices
 def test_compact_of_zero_axes(device):
     _, a = pair(device, 3, 4)
     one = nd.NDArray.make((), (), device, a._handle, 7)
-    assert_close(one.compact(), a.numpy().reshape(-1)[7], problem=COMPACT, rtol=0, atol=0)
+    assert_close(
+        one.compact(),
+        a.numpy().reshape(-1)[7],
+        problem=problem_of("compact_setitem", device),
+        rtol=0,
+        atol=0,
+    )
 
 
 SETITEM = [
@@ -98,7 +112,9 @@ def test_setitem_ewise(index, shape, device):
     address = a._handle.ptr()
     a[index] = b
     x[keep_rank(index)] = y
-    assert_close(a, x, problem=COMPACT, op=f"a[{index}] = b", rtol=0, atol=0)
+    assert_close(
+        a, x, problem=problem_of("compact_setitem", device), op=f"a[{index}] = b", rtol=0, atol=0
+    )
     assert a._handle.ptr() == address, "set-item writes in place"
 
 
@@ -108,7 +124,9 @@ def test_setitem_scalar(index, shape, device):
     x, a = pair(device, 5, 6)
     a[index] = -7.5
     x[keep_rank(index)] = -7.5
-    assert_close(a, x, problem=COMPACT, op=f"a[{index}] = -7.5", rtol=0, atol=0)
+    assert_close(
+        a, x, problem=problem_of("compact_setitem", device), op=f"a[{index}] = -7.5", rtol=0, atol=0
+    )
 
 
 @devices
@@ -117,7 +135,7 @@ def test_setitem_from_a_view_and_through_a_view(device):
     y, b = pair(device, 6, 4, 9)
     a.permute((2, 0, 1))[1:5, ::2, 1:4] = b[:4, :2, ::3]
     x.transpose(2, 0, 1)[1:5, ::2, 1:4] = y[:4, :2, ::3]
-    assert_close(a, x, problem=COMPACT, rtol=0, atol=0)
+    assert_close(a, x, problem=problem_of("compact_setitem", device), rtol=0, atol=0)
 
 
 @devices
@@ -125,11 +143,11 @@ def test_setitem_through_a_large_transpose(device):
     x, a = pair(device, 301, 200)
     y, b = pair(device, 200, 301)
     a.permute((1, 0))[:, :] = b
-    assert_close(a, y.T, problem=COMPACT, rtol=0, atol=0)
+    assert_close(a, y.T, problem=problem_of("compact_setitem", device), rtol=0, atol=0)
     a.permute((1, 0))[3:, 5:] = 2.0
     x[:] = y.T
     x.T[3:, 5:] = 2.0
-    assert_close(a, x, problem=COMPACT, rtol=0, atol=0)
+    assert_close(a, x, problem=problem_of("compact_setitem", device), rtol=0, atol=0)
 
 
 @devices
@@ -137,9 +155,9 @@ def test_setitem_reads_everything_before_it_writes(device):
     x, a = pair(device, 6, 6)
     a[1:, :] = a[:-1, :]
     x[1:, :] = x[:-1, :].copy()
-    assert_close(a, x, problem=COMPACT, rtol=0, atol=0)
+    assert_close(a, x, problem=problem_of("compact_setitem", device), rtol=0, atol=0)
     a.permute((1, 0))[:, :] = a
-    assert_close(a, x.T, problem=COMPACT, rtol=0, atol=0)
+    assert_close(a, x.T, problem=problem_of("compact_setitem", device), rtol=0, atol=0)
 
 
 @devices
@@ -152,7 +170,7 @@ def test_setitem_of_another_count_or_device_is_an_error(device):
         a[:, :] = nd.array(x, device=nd.cpu_numpy())
     a[:, 1:] = 3
     x[:, 1:] = 3
-    assert_close(a, x, problem=COMPACT, rtol=0, atol=0)
+    assert_close(a, x, problem=problem_of("compact_setitem", device), rtol=0, atol=0)
 
 
 @devices
@@ -162,7 +180,14 @@ def test_compact_of_random_views(device, chain):
     shape, steps = chain
     x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     desired, actual = walk(steps, x, nd.array(x, device=device))
-    assert_close(actual.compact(), desired, problem=COMPACT, op=str(steps), rtol=0, atol=0)
+    assert_close(
+        actual.compact(),
+        desired,
+        problem=problem_of("compact_setitem", device),
+        op=str(steps),
+        rtol=0,
+        atol=0,
+    )
 
 
 @devices
@@ -179,7 +204,9 @@ def test_setitem_of_random_views(device, chain, scalar):
     values = -1 - np.arange(desired.size, dtype=np.float32).reshape(desired.shape)
     actual[everything] = -5.0 if scalar else nd.array(values, device=device)
     desired[...] = -5.0 if scalar else values
-    assert_close(base, x, problem=COMPACT, op=str(steps), rtol=0, atol=0)
+    assert_close(
+        base, x, problem=problem_of("compact_setitem", device), op=str(steps), rtol=0, atol=0
+    )
 
 
 def _submit_compact_setitem(device):

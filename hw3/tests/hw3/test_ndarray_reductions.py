@@ -7,10 +7,9 @@ sys.path.append("./python")
 import numpy as np
 import pytest
 from course_testing import assert_close
-from hw3_arrays import arrays, cases, devices, pair
+from hw3_arrays import arrays, cases, devices, pair, problem_of
 from needle import backend_ndarray as nd
 
-REDUCE = "hw3/ndarray_cpu_reductions"
 REDUCTIONS = [
     ((7,), 0),
     ((16,), None),
@@ -43,7 +42,13 @@ def test_reduce_sum(shape, axis, keepdims, device):
     desired = x.astype(np.float64).sum(axis=axis, keepdims=keepdims)
     terms = max(x.size // max(desired.size, 1), 1)
     actual = a.sum(axis=axis, keepdims=keepdims)
-    assert_close(actual, desired, problem=REDUCE, op=f"sum over {axis}", atol=1e-6 * terms)
+    assert_close(
+        actual,
+        desired,
+        problem=problem_of("reductions", device),
+        op=f"sum over {axis}",
+        atol=1e-6 * terms,
+    )
 
 
 @pytest.mark.parametrize("keepdims", [False, True], ids=["drop", "keep"])
@@ -54,7 +59,14 @@ def test_reduce_max(shape, axis, keepdims, device):
     x, a = x - 10, a + -10.0  # all negative: a maximum must not start from 0
     desired = x.max(axis=axis, keepdims=keepdims)
     actual = a.max(axis=axis, keepdims=keepdims)
-    assert_close(actual, desired, problem=REDUCE, op=f"max over {axis}", rtol=0, atol=0)
+    assert_close(
+        actual,
+        desired,
+        problem=problem_of("reductions", device),
+        op=f"max over {axis}",
+        rtol=0,
+        atol=0,
+    )
 
 
 @devices
@@ -72,22 +84,33 @@ def test_reduce_of_nan_and_infinity(device):
     )
     rows = np.tile(rows, (1, 9))
     a = nd.array(rows, device=device)
-    assert_close(a.max(axis=1), rows.max(axis=1), problem=REDUCE, op="max", rtol=0, atol=0)
+    assert_close(
+        a.max(axis=1),
+        rows.max(axis=1),
+        problem=problem_of("reductions", device),
+        op="max",
+        rtol=0,
+        atol=0,
+    )
     with np.errstate(invalid="ignore"):
         desired = rows.sum(axis=1)
-    assert_close(a.sum(axis=1), desired, problem=REDUCE, op="sum")
+    assert_close(a.sum(axis=1), desired, problem=problem_of("reductions", device), op="sum")
 
 
 @devices
 def test_reduce_over_no_elements(device):
     a = nd.array(np.ones((3, 0)), device=device)
-    assert_close(a.sum(axis=1), np.zeros(3), problem=REDUCE, op="sum")
+    assert_close(a.sum(axis=1), np.zeros(3), problem=problem_of("reductions", device), op="sum")
     with pytest.raises(ValueError):
         a.max(axis=1)
     for wrong in (2, -3, (0, 0), ()):
         with pytest.raises(ValueError):
             a.sum(axis=wrong)
-    assert_close(nd.array(np.ones((2, 3)), device=device).sum(), 6.0, problem=REDUCE)
+    assert_close(
+        nd.array(np.ones((2, 3)), device=device).sum(),
+        6.0,
+        problem=problem_of("reductions", device),
+    )
 
 
 def _submit_reductions(device):
