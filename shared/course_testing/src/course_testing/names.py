@@ -23,7 +23,10 @@ class Missing:
         return self.name
 
     def __call__(self, *args, **kwargs):
-        raise AttributeError(str(self.trouble()))
+        module, _, name = self.name.rpartition(".")
+        raise AttributeError(
+            f"{module} has no {name!r}: the tests look for that name; is it renamed or hidden?"
+        )
 
     def __getattr__(self, name):
         if name.startswith("_"):  # what Python and pytest ask of every object
@@ -33,10 +36,6 @@ class Missing:
     def __mro_entries__(self, bases):
         """As a base class: the class can be written, its objects cannot be made."""
         return (type("MissingBase", (), {"__new__": lambda cls, *args, **kwargs: self()}),)
-
-    def trouble(self):
-        module, _, name = self.name.rpartition(".")
-        return f"{module} has no {name!r}: the tests look for that name; is it renamed or hidden?"
 
 
 def provide(path, is_under_test):
