@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Set the course up and run it: `python course.py setup|test|demo`. Needs Python, nothing else.
 
-setup   make .venv, or reuse it, with everything the course needs
-test    run every test: the tool's, the autograder's, the reference's, each solved homework's
+setup   make .venv, or reuse it, with everything the course needs; with --locked, as CI does,
+        in exactly the versions of .ci/requirements.lock
+test    run every test: the tool's, the autograder's, the reference's, each solved homework's;
+        with --homeworks only the last
 demo    render the solved course, do a homework as a student would, train, show a table
 """
 
@@ -21,6 +23,17 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "needle-course.stamp"
 MINIMUM = (3, 10)
 MUGRADE = ROOT / "shared" / "mugrade"
+LOCK = ROOT / ".ci" / "requirements.lock"
+SUITES = (
+    "shared/course_testing/tests",
+    "shared/kernels/tests",
+    "shared/cuda_emulator/tests",
+    "shared/coursekit/tests",
+    "shared/mugrade/tests",
+    "shared/checks",
+    *(f"shared/checks/in_hw{number}" for number in (0, 2, 3, 4)),  # inside a solved homework
+    "project",
+)
 # The staff's own suites run on several cores, test by test; a test that hangs fails by its name.
 PARALLEL = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "worksteal"]
 TIMEOUT = "--timeout=600"
@@ -69,19 +82,27 @@ def check_compiler():
         fail(f"no C++ compiler found (looked for {', '.join(names)}); install one with: {how}")
 
 
-def fingerprint():
-    """Changes whenever what must be installed does."""
-    digest = hashlib.sha256(f"{sys.version} {PYTHON}".encode())
-    for path in (ROOT / "pyproject.toml", MUGRADE / "pyproject.toml"):
-        digest.update(path.read_bytes() if path.is_file() else b"-")
-    return digest.hexdigest()
+def digest(*paths):
+    """Changes whenever this Python or the content of one of these files does."""
+    found = hashlib.sha256(f"{sys.version} {PYTHON}".encode())
+    for path in paths:
+        found.update(path.read_bytes() if path.is_file() else b"-")
+    return found.hexdigest()
 
 
-def setup():
+def setup(arguments=()):
     """Make .venv and install the course into it; a second run takes no time."""
+    locked = "--locked" in arguments
+    if unknown := set(arguments) - {"--locked"}:
+        fail(f"setup knows --locked only, not {' '.join(sorted(unknown))}")
+    if locked and not LOCK.is_file():
+        fail(f"there is no {LOCK.relative_to(ROOT).as_posix()} here; leave --locked out")
     check_machine()
-    wanted = fingerprint()
-    if PYTHON.is_file() and STAMP.is_file() and STAMP.read_text() == wanted:
+    # Whatever the lock allows, the ranges allow: a later setup without --locked is content with it.
+    wanted = [digest(ROOT / "pyproject.toml", MUGRADE / "pyproject.toml")]
+    wanted += [digest(LOCK)] if locked else []
+    have = STAMP.read_text().split() if PYTHON.is_file() and STAMP.is_file() else []
+    if have[: len(wanted)] == wanted:
         return
     if not PYTHON.is_file() or not runs([PYTHON, "-m", "pip", "--version"]):
         print(f"making {VENV.name} ...", flush=True)
@@ -90,15 +111,23 @@ def setup():
     print(
         "installing the course's packages into .venv (a few minutes the first time) ...", flush=True
     )
-    extra = "[staff]" if is_staff() else ""
-    packages = ["-e", f".{extra}"]
+    editable = ["-e", ".[staff]" if is_staff() else "."]
     if (MUGRADE / "pyproject.toml").is_file():
-        packages += ["-e", "./shared/mugrade[test]" if is_staff() else "./shared/mugrade"]
-    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
+        editable += ["-e", "./shared/mugrade[test]" if is_staff() else "./shared/mugrade"]
+    if locked:
+        # Everything by its hash first; then our own two, which have none, and nothing besides.
+        install("--require-hashes", "-r", LOCK)
+        install("--no-deps", "--no-build-isolation", *editable)
+    else:
+        install(*editable)
+    STAMP.write_text("\n".join(wanted))
+    print("done", flush=True)
+
+
+def install(*arguments):
+    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
     if subprocess.run([str(part) for part in command], cwd=ROOT).returncode:
         fail("installing failed; see the lines above, then run again: python3 course.py setup")
-    STAMP.write_text(wanted)
-    print("done", flush=True)
 
 
 def runs(command):
@@ -121,38 +150,32 @@ def test(arguments):
     """Every test there is; the last line has the totals."""
     check_compiler()
     setup()
+    if Path(sys.prefix).resolve() != VENV.resolve():  # the syllabus is read by .venv's packages
+        again = [str(PYTHON), str(ROOT / "course.py"), "test", *arguments]
+        return subprocess.run(again, cwd=ROOT, env=environment()).returncode
+    only_homeworks = "--homeworks" in arguments
+    arguments = [word for word in arguments if word != "--homeworks"]
     if not is_staff():
         return subprocess.run([str(PYTHON), "-m", "coursekit", "test", *arguments]).returncode
+    from coursekit.core import syllabus
+
     results = ROOT / "build" / "results"
     shutil.rmtree(results, ignore_errors=True)
     results.mkdir(parents=True)
     totals = {"passed": 0, "failed": 0, "skipped": 0}
     solved = ROOT / "build" / "solved"
-    step(
-        "render the solved homeworks",
-        ["-m", "coursekit", "render", "--solved", "--out", str(solved)],
-        totals,
-    )
-    step("build the solved homeworks", ["-m", "coursekit.solved", str(solved)], totals)
-    for folder, env in homeworks():
-        session(f"solved {folder}", solved / folder, ["tests", *arguments], env, results, totals)
+    words = ["render", "--solved", "--build", "--out", str(solved)]
+    step("render and build the solved homeworks", ["-m", "coursekit", *words], totals)
+    for homework in syllabus.load(ROOT).homeworks:
+        place, label = solved / homework.id, f"solved {homework.id}"
+        session(label, place, ["tests"], arguments, homework.env, results, totals)
     built = {"NEEDLE_SOLVED": str(solved), "NEEDLE_HOME": str(solved / "hw4")}
-    for name in ("shared/coursekit/tests", "shared/mugrade/tests", "shared/checks", "project"):
-        session(name, ROOT, [name, *PARALLEL, *arguments], built, results, totals)
+    for name in () if only_homeworks else SUITES:
+        session(name, ROOT, [name, *PARALLEL], arguments, built, results, totals)
     words = [f"{totals['passed']} passed", f"{totals['failed']} failed"]
     words += [f"{totals['skipped']} skipped"] if totals["skipped"] else []
     print(f"\n{', '.join(words)}", flush=True)
     return 1 if totals["failed"] or not totals["passed"] else 0
-
-
-def homeworks():
-    """(id, environment) of each homework in course.toml."""
-    text = (ROOT / "course.toml").read_text(encoding="utf-8")
-    for block in re.split(r"^\[\[homework\]\]", text, flags=re.M)[1:]:
-        name = re.search(r'^id = "(\w+)"', block, re.M)[1]
-        env = re.search(r"^env = \{(.*)\}", block, re.M)
-        pairs = re.findall(r'(\w+) = "([^"]*)"', env[1]) if env else []
-        yield name, dict(pairs)
 
 
 def step(label, arguments, totals):
@@ -163,8 +186,11 @@ def step(label, arguments, totals):
         totals["failed"] += 1
 
 
-def session(label, folder, arguments, env, results, totals):
-    """One pytest run, live on the terminal; adds its numbers to the totals."""
+def session(label, folder, paths, arguments, env, results, totals):
+    """One pytest run, live on the terminal; adds its numbers to the totals.
+
+    A run that finds no test is a failure, unless the caller's arguments may have selected none.
+    """
     print(f"\n== {label}", flush=True)
     report = results / (re.sub(r"\W+", "-", label) + ".xml")
     command = [
@@ -178,6 +204,7 @@ def session(label, folder, arguments, env, results, totals):
         "no:randomly",
         TIMEOUT,
         f"--junitxml={report}",
+        *paths,
         *arguments,
     ]
     status = subprocess.run(command, cwd=folder, env=environment(**env)).returncode
@@ -188,12 +215,12 @@ def session(label, folder, arguments, env, results, totals):
     suites = ElementTree.parse(report).getroot().iter("testsuite")
     failed = 0
     for suite in suites:
-        tests, bad = int(suite.get("tests")), int(suite.get("failures")) + int(suite.get("errors"))
-        skipped = int(suite.get("skipped"))
+        tests, skipped = int(suite.attrib["tests"]), int(suite.attrib["skipped"])
+        bad = int(suite.attrib["failures"]) + int(suite.attrib["errors"])
         totals["passed"] += tests - bad - skipped
         totals["skipped"] += skipped
         failed += bad
-    totals["failed"] += failed or int(status not in (0, 5))
+    totals["failed"] += failed or int(status not in ((0, 5) if arguments else (0,)))
 
 
 # ------------------------------------------------------------------------------------------- demo
@@ -211,7 +238,7 @@ def demo(arguments):
 
 
 def main():
-    verbs = {"setup": lambda arguments: setup(), "test": test, "demo": demo}
+    verbs = {"setup": setup, "test": test, "demo": demo}
     if len(sys.argv) < 2 or sys.argv[1] not in verbs:
         print(__doc__.strip())
         raise SystemExit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)

@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "not_implemented.h"
+#include "kernels/not_implemented.h"
 
 namespace needle {
 namespace cuda {

@@ -1,9 +1,9 @@
 // The CPU device of NDArray. Your kernels go here.
 //
-// Every array is a flat buffer of float32 (see ndarray_backend_cpu.h). Elementwise operators,
+// Every array is a flat buffer of float32 (see kernels/aligned_array.h). Elementwise operators,
 // reductions and matrix products only ever see compact arrays: row-major, without gaps. Views are
 // the business of Compact and the two Setitem functions, which are told shape, strides and offset.
-// Sizes have been checked before a kernel is called (see ndarray_bindings.h).
+// Sizes have been checked before a kernel is called (see kernels/ndarray_bindings.h).
 #include "ndarray_backend_cpu.h"
 
 #include <algorithm>
@@ -12,9 +12,9 @@
 #include <limits>
 
 #include "kernels/layout.h"
+#include "kernels/not_implemented.h"
 #include "kernels/parallel.h"
 #include "kernels/vmath.h"
-#include "not_implemented.h"
 
 namespace needle {
 namespace cpu {

@@ -3,8 +3,8 @@
 // Compiled once, linked three times: with kernels that nvcc compiled (hardware), with the same
 // kernels compiled for the emulated device, and with those that check every access. The name of
 // the module tells which it is.
+#include "kernels/ndarray_bindings.h"
 #include "ndarray_backend_cuda.h"
-#include "ndarray_bindings.h"
 
 namespace needle {
 namespace cuda {

@@ -1,27 +1,45 @@
-"""What the staff's checks share: one solved, built copy of every homework."""
+"""What the staff's checks share: solved, built homeworks, and tests in a process of their own."""
 
 import os
 from pathlib import Path
 
+import inside
+import numpy as np
 import pytest
-from coursekit import build, render, syllabus
 
-ROOT = Path(__file__).resolve().parents[2]
+# Each of these folders is a session of its own, see inside.py; parity wants PyTorch besides.
+collect_ignore = ["parity", *(folder.name for folder in Path(__file__).parent.glob("in_hw*"))]
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers",
+        "own_process(**environment): run this test in a new process with these variables",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    mark = pyfuncitem.get_closest_marker("own_process")
+    if mark is None or inside.IN_OWN_PROCESS in os.environ:
+        return None
+    inside.run_in_own_process(pyfuncitem, mark.kwargs)
+    return True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def in_the_homeworks_folder():
+    if inside.place is not None:
+        os.chdir(inside.place)
+
+
+@pytest.fixture(autouse=True)
+def equal_random_numbers():
+    """Every test starts from the same NumPy seed, so that no verdict depends on the order."""
+    np.random.seed(0)
 
 
 @pytest.fixture(scope="session")
 def solved():
-    """Folder with the solved, built trees hw0 ... hw4.
-
-    The one that NEEDLE_SOLVED names (`course.py test` makes one), else build/solved, made up to date.
-    """
-    ready = os.environ.get("NEEDLE_SOLVED")
-    if ready:
-        return Path(ready)
-    course = syllabus.load(ROOT)
-    out = ROOT / "build" / "solved"
-    render.render_out(course, out, course.stages, render.everything)
-    for homework in course.homeworks:
-        if homework.build is not None:
-            build.build_tree(out / homework.id, homework)
-    return out
+    """Folder with the solved, built trees hw0 ... hw4."""
+    return inside.solved_trees()

@@ -1,7 +1,9 @@
-"""The sealed answers fit the solved homeworks, the whole way that somebody alone goes."""
+"""The sealed answers fit the solved homeworks, the whole way that somebody alone goes, and are of no
+use in a class."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -9,7 +11,13 @@ import sys
 import threading
 
 import pytest
-from coursekit import student, syllabus
+from coursekit.core import run, syllabus
+from coursekit.staff import grading
+from mugrade.client.run import run_hooks
+from mugrade.compare import Tolerance, compare
+from mugrade.encoding import decode
+from mugrade.plugin import Plan
+from mugrade.recorder import solo_seed
 
 COURSE = syllabus.load()
 
@@ -38,7 +46,7 @@ def test_every_hook_of_the_solved_homework_is_right(solved, alone, stage):
     done = subprocess.run(
         [sys.executable, "-m", "mugrade", "submit", stage, "--json"],
         cwd=solved / stage,
-        env={**os.environ, **student.environment(COURSE, homework), **alone},
+        env={**os.environ, **run.environment(COURSE, homework), **alone},
         capture_output=True,
         text=True,
     )
@@ -51,3 +59,40 @@ def test_every_hook_of_the_solved_homework_is_right(solved, alone, stage):
     assert not wrong, "mend the hook or the reference, or seal anew with `hw answers`"
     assert {row["problem"] for row in report["rows"]} == {p.hook for p in homework.problems}
     assert float(report["score"]) == float(report["points"]) == homework.points
+
+
+@pytest.mark.parametrize("stage", COURSE.stages)
+def test_no_case_of_a_class_has_the_sealed_answer(solved, stage):
+    """Whatever somebody reads out of the file, it is no point in a class."""
+    homework = COURSE.homework(stage)
+
+    def values(**plan):
+        environment = run.environment(COURSE, homework)
+        results = run_hooks(Plan(stage, "", **plan), solved / stage, environment=environment)
+        return [
+            (r.problem, index, decode(case["value"]))
+            for r in results
+            for index, case in enumerate(r.cases)
+        ]
+
+    sealed = {(problem, index): value for problem, index, value in values(solo=True)}
+    classes = values(pool=grading.POOL)
+    assert len(classes) == grading.POOL * len(sealed) > 0
+    assert [
+        f"{problem}, case {index}"
+        for problem, index, value in classes
+        if compare(value, sealed[problem, index], Tolerance()).correct
+    ] == []
+
+
+def test_the_file_is_sealed_from_variants_of_its_own():
+    data = json.loads(gzip.decompress((COURSE.root / grading.ANSWERS).read_bytes()))
+    seeds = {
+        (p["assignment"], p["problem"]): [v["seed"] for v in p["variants"]]
+        for p in data["problems"]
+    }
+    assert seeds == {
+        (homework.id, problem.hook): [solo_seed(homework.id, problem.hook)]
+        for homework in COURSE.homeworks
+        for problem in homework.problems
+    }

@@ -1,5 +1,5 @@
-"""The CPU device beyond the students' tests: accuracy of the vector functions, other processors,
-kernels that spare copies, threads, forks and memory."""
+"""The CPU device's C++ beyond the students' tests: its kernels on other processors. What Python sees of
+it stands in in_hw3/."""
 
 import os
 import shutil
@@ -11,75 +11,28 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ROOT / "shared" / "reference" / "src"
-COMPILER = os.environ.get("CXX", "c++")
-FLAGS = ["-std=c++17", "-O2", "-ffp-contract=fast", f"-I{SOURCES}"]
-MOST_ULPS = 4.0
-STEP = int(os.environ.get("NEEDLE_ULP_STEP", "1021"))  # 1: every float32; takes some minutes
+KERNELS = ROOT / "shared" / "reference" / "src" / "ndarray_backend_cpu.cc"
+
+sys.path.append(str(ROOT / "shared" / "kernels" / "tests"))
+import compiling  # noqa: E402
 
 
-@pytest.mark.parametrize(
-    "target",
-    [["-march=native"], [], ["-DNEEDLE_PORTABLE_SIMD"]],
-    ids=["native", "baseline", "portable"],
-)
-def test_exp_log_tanh_are_within_four_units_in_the_last_place(target, tmp_path):
-    program = tmp_path / "ulp"
-    source = Path(__file__).with_name("ulp.cc")
-    subprocess.run(
-        [*COMPILER.split(), *FLAGS, *target, str(source), "-o", str(program)], check=True
-    )
-    done = subprocess.run([str(program), str(STEP)], check=True, capture_output=True, text=True)
-    errors = dict(zip(("exp", "log", "tanh"), map(float, done.stdout.split())))
-    assert max(errors.values()) <= MOST_ULPS, errors
+def compile_kernels(flags, folder, compiler=compiling.COMPILER):
+    """The program kernels.cc: the reference's kernels, and the given ones that they need."""
+    sources = [Path(__file__).with_name("kernels.cc"), KERNELS, *compiling.SOURCES]
+    flags = [*flags, f"-I{KERNELS.parent}"]
+    return compiling.compile_program(sources, folder / "kernels", flags, compiler)
 
 
-PROCESSORS = {  # what CMake's -march=native comes to elsewhere: flags, and what a machine needs for it
-    "this machine": (["-march=native"], []),
-    "x86-64 without AVX": (["-march=x86-64"], ["sse2"]),
-    "x86-64 with AVX2": (["-march=x86-64-v3"], ["avx2", "fma"]),
-    "x86-64 with AVX-512": (["-march=x86-64-v4"], ["avx512f", "avx512vl", "avx512bw", "avx512dq"]),
-    "no vector types": (["-DNEEDLE_PORTABLE_SIMD"], []),
-}
-
-
-def compile_kernels(compiler, flags, folder):
-    """The program kernels.cc with all of the CPU device's kernels."""
-    program = folder / "kernels"
-    files = [Path(__file__).with_name("kernels.cc"), SOURCES / "ndarray_backend_cpu.cc"]
-    command = [*compiler.split(), *FLAGS, "-O3", "-Wall", "-Werror", *flags]
-    command += [*map(str, [*files, *SOURCES.glob("kernels/*.cc")]), "-pthread", "-o", str(program)]
-    subprocess.run(command, check=True)
-    return program
-
-
-def assert_right(*command):
-    """Run kernels.cc with several threads, then with one."""
-    for threads in ("3", "1"):
-        environment = {**os.environ, "NEEDLE_NUM_THREADS": threads}
-        done = subprocess.run(
-            [str(word) for word in command], env=environment, capture_output=True, text=True
-        )
-        assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("processor", PROCESSORS)
+@pytest.mark.parametrize("processor", compiling.PROCESSORS)
 def test_kernels_are_right_on_other_processors(processor, tmp_path):
-    flags, needs = PROCESSORS[processor]
-    if (
-        needs
-        and "x86_64"
-        not in subprocess.run(
-            [*COMPILER.split(), "-dumpmachine"], capture_output=True, text=True
-        ).stdout
-    ):
+    flags, needs = compiling.PROCESSORS[processor]
+    if needs and not compiling.makes_x86_64():
         pytest.skip("the compiler does not make x86-64 code")
-    program = compile_kernels(COMPILER, flags, tmp_path)
-    cpuinfo = Path("/proc/cpuinfo")
-    here = cpuinfo.read_text(encoding="utf-8").split() if cpuinfo.is_file() else []
-    if not set(needs) <= set(here):
-        pytest.skip(f"compiled, not run: this processor is not known to have {', '.join(needs)}")
-    assert_right(program)
+    program = compile_kernels(flags, tmp_path)
+    if missing := compiling.lacks(needs):
+        pytest.skip(f"compiled, not run: this processor is not known to have {', '.join(missing)}")
+    compiling.assert_right(program)
 
 
 def test_kernels_are_right_on_aarch64(tmp_path):
@@ -90,9 +43,9 @@ def test_kernels_are_right_on_aarch64(tmp_path):
             stacklevel=1,
         )
         pytest.skip("no cross compiler for AArch64")
-    program = compile_kernels(compiler, ["-static"], tmp_path)
+    program = compile_kernels(["-static"], tmp_path, compiler)
     listing = subprocess.run(
-        [compiler, *FLAGS, "-O3", "-S", "-o", "-", str(SOURCES / "ndarray_backend_cpu.cc")],
+        [compiler, *compiling.FLAGS, "-S", "-o", "-", str(KERNELS)],
         check=True,
         capture_output=True,
         text=True,
@@ -105,133 +58,4 @@ def test_kernels_are_right_on_aarch64(tmp_path):
             stacklevel=1,
         )
     else:
-        assert_right(emulator, program)
-
-
-RANDOM_VIEWS = """
-import numpy as np
-from needle import backend_ndarray as nd
-
-rng = np.random.RandomState(SEED)
-operators = [lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b, lambda a, b: a / b,
-             lambda a, b: a == b, lambda a, b: a >= b]
-
-def view(shape):
-    "The same random view as a NumPy array and as an NDArray."
-    kind = rng.randint(4)
-    if kind == 0:
-        x = rng.randint(-3, 4, shape)
-        return x, nd.array(x)
-    if kind == 1:
-        x = rng.randint(-3, 4, [n if rng.rand() < 0.5 else 1 for n in shape])
-        return np.broadcast_to(x, shape), nd.array(x).broadcast_to(shape)
-    if kind == 2:
-        order = rng.permutation(len(shape))
-        x = rng.randint(-3, 4, [shape[i] for i in order])
-        back = tuple(int(i) for i in np.argsort(order))
-        return x.transpose(back), nd.array(x).permute(back)
-    x = rng.randint(-3, 4, [2 * n + 1 for n in shape])
-    index = tuple(slice(1, 1 + 2 * n, 2) for n in shape)
-    return x[index], nd.array(x)[index]
-
-def same(actual, desired):
-    np.testing.assert_allclose(actual.numpy(), desired, rtol=1e-5)
-
-for trial in range(150):
-    shape = tuple(int(n) for n in rng.randint(1, 7, rng.randint(1, 5)))
-    if trial % 50 == 0:
-        shape = (300, 5, 200)  # enough for several threads
-    (x, a), (y, b) = view(shape), view(shape)
-    for f in operators:
-        with np.errstate(all="ignore"):
-            same(f(a, b), f(x.astype("float32"), y.astype("float32")))
-    same(nd.maximum(a, b), np.maximum(x, y))
-    for axis in range(len(shape)):
-        for array in (a, a.compact()):
-            same(array.sum(axis), x.sum(axis))
-            same(array.max(axis, keepdims=True), x.max(axis, keepdims=True))
-    if len(shape) > 2:
-        same(a.compact().sum((1, 0)), x.sum((0, 1)))
-        same(a.max((-1, 1)), x.max((1, -1)))
-    m, n, p = (int(k) for k in rng.randint(1, 40, 3))
-    (u, c), (v, d) = view((2, m, n)), view((1, n, p))
-    same(c @ d, u @ v)
-"""
-
-IN_A_FORK = """
-import os
-import numpy as np
-from needle import backend_ndarray as nd
-
-a = nd.array(np.ones((600, 600)))
-a @ a  # starts the threads
-child = os.fork()
-if child == 0:
-    os._exit(0 if (a @ a).numpy()[0, 0] == 600 else 1)  # a child has none of its parent's threads
-assert os.waitpid(child, 0)[1] == 0
-"""
-
-FROM_MANY_THREADS = """
-import threading
-import numpy as np
-from needle import backend_ndarray as nd
-
-x = np.random.RandomState(0).randn(300, 300).astype("float32")
-a, desired, wrong = nd.array(x), x @ x, []
-
-def work():
-    for _ in range(20):
-        if not np.allclose((a @ a).numpy(), desired, atol=1e-3):
-            wrong.append(1)
-
-threads = [threading.Thread(target=work) for _ in range(4)]
-[t.start() for t in threads], [t.join() for t in threads]
-assert not wrong
-"""
-
-MEMORY = """
-import resource
-import numpy as np
-from needle import backend_ndarray as nd
-
-a = nd.array(np.ones(1 << 22))
-for _ in range(50):
-    b = a + 1.0
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-for _ in range(500):
-    b = a + 1.0
-assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4096  # KiB
-"""
-
-
-def run(solved, stage, code, **variables):
-    environment = {**os.environ, "PYTHONPATH": "python", "NEEDLE_BACKEND": "nd", **variables}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=solved / stage,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-
-
-@pytest.mark.parametrize("threads", ["1", "3"])
-@pytest.mark.parametrize("stage", ["hw3", "hw4"])
-def test_operators_on_random_views_agree_with_numpy(stage, threads, solved):
-    run(solved, stage, RANDOM_VIEWS.replace("SEED", threads), NEEDLE_NUM_THREADS=threads)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork()")
-def test_a_forked_child_computes_with_threads_of_its_own(solved):
-    run(solved, "hw3", IN_A_FORK, NEEDLE_NUM_THREADS="2")
-
-
-def test_kernels_may_be_called_from_many_python_threads(solved):
-    run(solved, "hw3", FROM_MANY_THREADS, NEEDLE_NUM_THREADS="2")
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss counts differently")
-def test_temporaries_reuse_memory(solved):
-    run(solved, "hw3", MEMORY)
+        compiling.assert_right(emulator, program)

@@ -854,12 +854,13 @@ def submit_ndarray_python_ops():
     import mugrade
 
     rng = mugrade.rng()
-    a, b, c = _arrays(rng, nd.cpu(), (4, 6, 5), (6, 1, 4), (24,))
+    p, q, r = rng.randint(5, 16, 3).tolist()
+    a, b, c = _arrays(rng, nd.cpu(), (p, q, r), (q, 1, p), (4 * q * r,))
     views = {
         "permute": a.permute((2, 0, 1)),
-        "reshape": c.reshape((2, 3, 4)),
-        "broadcast_to": b.broadcast_to((6, 3, 4)),
-        "broadcast_to adds an axis": b.broadcast_to((2, 6, 3, 4)),
+        "reshape": c.reshape((q, 4, r)),
+        "broadcast_to": b.broadcast_to((q, r, p)),
+        "broadcast_to adds an axis": b.broadcast_to((2, q, r, p)),
         "getitem": a[1:4:2, -3, :3],
         "getitem of a view": a.permute((1, 2, 0))[2:, ::2, 1:3][1:3, 1, :],
     }

@@ -10,11 +10,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import building
 import pytest
 
 ARCHITECTURES = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90"]
 NVCC = shutil.which("nvcc")
+ROOT = Path(__file__).resolve().parents[3]
 
 pytestmark = pytest.mark.skipif(
     NVCC is None, reason="there is no nvcc on this machine: the hardware build was not looked at"
@@ -33,7 +33,7 @@ def cuobjdump():
 
 def compile_with_nvcc(source, folder):
     """Compile for one architecture; returns the finished process."""
-    command = [NVCC, "-std=c++17", "-arch=sm_75", f"-I{building.HERE}", "-c", str(source)]
+    command = [NVCC, "-std=c++17", "-arch=sm_75", f"-I{ROOT / 'shared'}", "-c", str(source)]
     return subprocess.run(
         [*command, "-o", str(folder / "out.o")], capture_output=True, text=True, timeout=300
     )
@@ -42,7 +42,7 @@ def compile_with_nvcc(source, folder):
 @pytest.fixture(scope="session")
 def module(solved):
     """The hardware build."""
-    folder = solved.folder / "python" / "needle" / "backend_ndarray"
+    folder = solved / "hw3" / "python" / "needle" / "backend_ndarray"
     found = [path for path in folder.glob("ndarray_backend_cuda.*") if path.suffix != ".py"]
     assert len(found) == 1, "nvcc is here, but the hardware build was not made"
     return found[0]
@@ -60,44 +60,11 @@ def test_the_module_needs_no_cuda_library_to_be_imported(module):
     assert "libcudart" not in listed and "libcuda.so" not in listed
 
 
-def test_without_a_gpu_the_hardware_build_says_so_in_one_sentence(solved, module):
-    code = "from needle.backend_ndarray import ndarray_backend_cuda as m\nprint(m.device_count())"
-    if int(solved.says(code)) > 0:
-        assert solved.says("print(d.device_kind)", NEEDLE_CUDA="hardware") == "hardware"
-        return
-    assert solved.says("print(d, d.enabled())", NEEDLE_CUDA="hardware") == "cuda() False"
-    message = solved.raises("d.Array(3)", NEEDLE_CUDA="hardware")
-    assert message == "RuntimeError: cuda() cannot be used: no CUDA device was found"
-    message = solved.raises(code + "\nm.Array(3)")
-    assert message == "RuntimeError: no CUDA device was found on this machine"
-
-
 def test_nvcc_compiles_the_solution_without_warnings(solved, tmp_path):
-    done = compile_with_nvcc(solved.folder / "src" / "ndarray_backend_cuda.cu", tmp_path)
+    done = compile_with_nvcc(solved / "hw3" / "src" / "ndarray_backend_cuda.cu", tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_nvcc_compiles_the_handout(handout, tmp_path):
     done = compile_with_nvcc(handout / "src" / "ndarray_backend_cuda.cu", tmp_path)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("corpus", ["bugs.cu", "correct.cu"])
-def test_nvcc_compiles_the_emulated_devices_own_tests(corpus, tmp_path):
-    done = compile_with_nvcc(building.HERE / corpus, tmp_path)
-    assert done.returncode == 0, done.stderr
-
-
-MISUSES = {
-    "a kernel that returns a value": "__global__ int k() { return 1; }",
-    "a host function in a kernel": (
-        '#include <cstdlib>\n__global__ void k(int* a) { *a = std::atoi("1"); }'
-    ),
-}
-
-
-@pytest.mark.parametrize("misuse", MISUSES)
-def test_nvcc_refuses_what_a_host_compiler_would_take(misuse, tmp_path):
-    source = tmp_path / "misuse.cu"
-    source.write_text(MISUSES[misuse] + "\nint main() {}\n", encoding="utf-8")
-    assert compile_with_nvcc(source, tmp_path).returncode != 0

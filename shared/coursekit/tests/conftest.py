@@ -11,7 +11,10 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from coursekit import cli, render, syllabus
+from coursekit import cli
+from coursekit.cli import app
+from coursekit.core.syllabus import Course
+from coursekit.staff import render
 
 COURSE = """\
 [course]
@@ -24,35 +27,58 @@ title = "Numbers"
 path = ["./python"]
 files = ["python/minilib/box.py", "python/minilib/given.py"]
 
-[[homework.problem]]
-id = "add"
-title = "Adding"
-points = 5
-tests = "tests/test_numbers.py"
-select = "add"
-mutants = 1
-
-[[homework.problem]]
-id = "scale"
-title = "Scaling"
-points = 5
-tests = "tests/test_numbers.py"
-select = "scale"
-mutants = 1
-
 [[homework]]
 id = "hw1"
 title = "More numbers"
 path = ["./python"]
 files = ["python/minilib/more.py"]
+"""
 
-[[homework.problem]]
-id = "negate"
+ADD = """\
+title = "Adding"
+points = 40
+tests = "tests/test_numbers.py"
+select = "add"
+mutants = 1
+hints = ["think", "use +", "add both values"]
+
+[[mutant]]
+name = "minus"
+file = "python/minilib/box.py"
+find = "self.value + other.value"
+replace = "self.value - other.value"
+why = "the sign"
+"""
+
+SCALE = """\
+title = "Scaling"
+points = 60
+after = "add"
+tests = "tests/test_numbers.py"
+select = "scale"
+mutants = 1
+
+[[mutant]]
+name = "plus"
+file = "python/minilib/box.py"
+find = "self.value * factor"
+replace = "self.value + factor"
+why = "product, not sum"
+"""
+
+NEGATE = """\
 title = "Negating"
-points = 10
+points = 100
 tests = "tests/test_more.py"
 select = "negate"
 mutants = 1
+
+[[mutant]]
+name = "same"
+file = "python/minilib/box.py"
+find = "factor=-1"
+replace = "factor=1"
+why = "the sign"
 """
 
 BOX = '''\
@@ -124,34 +150,6 @@ def submit_negate():
     pass
 """
 
-MUTANTS_0 = """\
-[[mutant]]
-problem = "hw0/add"
-name = "minus"
-file = "python/minilib/box.py"
-find = "self.value + other.value"
-replace = "self.value - other.value"
-why = "the sign"
-
-[[mutant]]
-problem = "hw0/scale"
-name = "plus"
-file = "python/minilib/box.py"
-find = "self.value * factor"
-replace = "self.value + factor"
-why = "product, not sum"
-"""
-
-MUTANTS_1 = """\
-[[mutant]]
-problem = "hw1/negate"
-name = "same"
-file = "python/minilib/box.py"
-find = "factor=-1"
-replace = "factor=1"
-why = "the sign"
-"""
-
 TEXT = """\
 # Numbers
 
@@ -170,9 +168,9 @@ FILES = {
     "shared/reference/python/minilib/given.py": '"""Given."""\n\nGIVEN = 1\n',
     "shared/reference/python/minilib/more.py": '"""More."""\n',
     "shared/reference/tests/course_support.py": '"""Support."""\n',
-    "shared/reference/mutants/hw0.toml": MUTANTS_0,
-    "shared/reference/mutants/hw1.toml": MUTANTS_1,
-    "shared/reference/hints/hw0.toml": '"hw0/add" = ["think", "use +", "add both values"]\n',
+    "shared/problems/hw0/add.toml": ADD,
+    "shared/problems/hw0/scale.toml": SCALE,
+    "shared/problems/hw1/negate.toml": NEGATE,
     "shared/reference/texts/hw0.md": TEXT,
     "shared/reference/texts/hw1.md": "# More numbers\n",
     "hw0/tests/test_numbers.py": TEST_NUMBERS,
@@ -199,8 +197,9 @@ class World:
         assert text.count(old) == 1, (name, old, text.count(old))
         self.write(name, text.replace(old, new))
 
-    def course(self) -> syllabus.Course:
-        return syllabus.load(self.root)
+    def course(self) -> Course:
+        """As `hw` loads it, with its kept handouts up to date."""
+        return app.load(self.root)
 
     def solve(self, name: str, problem: str, solution: str) -> None:
         """Write a student's solution over the stub of a problem (8 blanks deep)."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from coursekit import carry, merge, render
-from coursekit.errors import CourseError
+from coursekit.core.errors import CourseError
+from coursekit.staff import render
+from coursekit.student import carry, merge
 
 BOX0, BOX1 = "hw0/python/minilib/box.py", "hw1/python/minilib/box.py"
 
@@ -140,9 +141,10 @@ def three(world):
     """The same course with a third homework."""
     text = world.read("course.toml")
     block = text[text.rindex("[[homework]]\n") :]
-    for old, new in (("hw1", "hw2"), ("more.py", "last.py"), ("negate", "final")):
+    for old, new in (("hw1", "hw2"), ("more.py", "last.py")):
         block = block.replace(old, new)
     world.write("course.toml", text + "\n" + block)
+    world.write("shared/problems/hw2/final.toml", world.read("shared/problems/hw1/negate.toml"))
     world.write(
         "shared/reference/python/minilib/last.py",
         "def final():\n    ### BEGIN SOLUTION hw2/final\n    return 1\n    ### END SOLUTION\n",

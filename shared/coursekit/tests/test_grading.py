@@ -7,7 +7,9 @@ import json
 import sys
 
 import pytest
-from coursekit import grading, syllabus
+from conftest import ADD
+from coursekit.core import syllabus
+from coursekit.staff import grading
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -42,7 +44,7 @@ def test_the_course_file_holds_what_course_toml_says():
 
 
 def test_the_released_answers_are_of_this_course():
-    """Every problem of course.toml has sealed answers; `hw answers` makes them anew."""
+    """Every problem of the course has sealed answers; `hw answers` makes them anew."""
     course = syllabus.load()
     text = gzip.decompress((course.root / grading.ANSWERS).read_bytes())
     sealed = {(p["assignment"], p["problem"]) for p in json.loads(text)["problems"]}
@@ -67,17 +69,15 @@ def test_publishing_asks_whether_stubs_and_mutants_fail(graded):
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("revision 1") == 2
 
-    graded.write(
-        "shared/reference/mutants/hw0_more.toml",
-        (
-            '[[mutant]]\nproblem = "hw0/add"\nname = "turned"\nfile = "python/minilib/box.py"\n'
-            'find = "self.value + other.value"\nreplace = "other.value + self.value"\nwhy = "no fault"\n'
-        ),
+    mutant = (
+        '\n[[mutant]]\nname = "turned"\nfile = "python/minilib/box.py"\n'
+        'find = "self.value + other.value"\nreplace = "other.value + self.value"\nwhy = "no fault"\n'
     )
+    graded.write("shared/problems/hw0/add.toml", ADD + mutant)
     refused = graded.process("publish", "hw0/add", "--", "--variants", "2")
     assert refused.returncode == 1
     assert "matches in every case" in " ".join(refused.stdout.split())
-    graded.edit("shared/reference/mutants/hw0_more.toml", 'why = "no', 'hook = false\nwhy = "no')
+    graded.edit("shared/problems/hw0/add.toml", 'why = "no', 'hook = false\nwhy = "no')
     done = graded.process("publish", "hw0/add", "--", "--variants", "2")
     assert done.returncode == 0 and "unchanged" in done.stdout, done.stdout + done.stderr
 

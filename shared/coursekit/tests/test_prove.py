@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from coursekit import mutants, prove
-from coursekit.errors import CourseError
+from coursekit.core.errors import CourseError
+from coursekit.staff import mutants, prove
 
 BOX = "shared/reference/python/minilib/box.py"
 
@@ -67,25 +67,21 @@ def test_a_stub_that_fails_for_another_reason_is_a_hole(world):
 
 
 def test_a_problem_that_needs_a_later_one_is_a_hole(world):
-    world.edit("course.toml", 'id = "add"\ntitle = "Adding"', 'id = "other"\ntitle = "Adding"')
-    world.edit("course.toml", 'id = "scale"\ntitle = "Scaling"', 'id = "add"\ntitle = "Scaling"')
-    world.edit("course.toml", 'id = "other"', 'id = "scale"')
-    world.edit("course.toml", 'select = "scale"', 'select = "SWAP"')
-    world.edit("course.toml", 'select = "add"', 'select = "scale"')
-    world.edit("course.toml", 'select = "SWAP"', 'select = "add"')
+    world.edit("shared/problems/hw0/scale.toml", 'after = "add"\n', "")
+    world.edit("shared/problems/hw0/add.toml", "points = 40\n", 'points = 40\nafter = "scale"\n')
     text = holes(world, "hw0/scale")  # now first, and its solution calls add
     assert "prefix: fails though it and all before it are solved" in text
     assert "hw0/add" in text
 
 
 def test_a_selection_without_tests_is_a_hole(world):
-    world.edit("course.toml", 'select = "negate"', 'select = "nothing_like_it"')
+    world.edit("shared/problems/hw1/negate.toml", 'select = "negate"', 'select = "nothing_like_it"')
     assert "no test of tests/test_more.py is selected" in holes(world, "hw1/negate")
 
 
 def test_a_surviving_mutant_is_a_hole(world):
     world.edit(
-        "shared/reference/mutants/hw0.toml",
+        "shared/problems/hw0/add.toml",
         'replace = "self.value - other.value"',
         'replace = "other.value + self.value"',
     )
@@ -93,14 +89,16 @@ def test_a_surviving_mutant_is_a_hole(world):
 
 
 def test_too_few_mutants_are_a_hole(world):
-    world.edit("course.toml", 'select = "negate"\nmutants = 1', 'select = "negate"')
+    world.edit(
+        "shared/problems/hw1/negate.toml", 'select = "negate"\nmutants = 1', 'select = "negate"'
+    )
     assert "mutants: 1, expected at least 4" in holes(world, "hw1/negate")
 
 
 def test_a_hanging_mutant_is_killed(world, monkeypatch):
     monkeypatch.setattr(prove._Prover, "patience", lambda self, problem: 3.0)
     world.edit(
-        "shared/reference/mutants/hw1.toml",
+        "shared/problems/hw1/negate.toml",
         'find = "factor=-1"\nreplace = "factor=1"',
         'find = "        return self.scale(factor=-1)"\nreplace = "        while True: pass"',
     )
@@ -110,7 +108,7 @@ def test_a_hanging_mutant_is_killed(world, monkeypatch):
 
 def test_a_mutant_that_ends_the_process_is_killed(world):
     world.edit(
-        "shared/reference/mutants/hw1.toml",
+        "shared/problems/hw1/negate.toml",
         'find = "factor=-1"\nreplace = "factor=1"',
         'find = "        return self.scale(factor=-1)"\nreplace = "        import os; os.abort()"',
     )
@@ -129,13 +127,13 @@ def test_a_mutant_that_ends_the_process_is_killed(world):
     ],
 )
 def test_a_mutant_that_proves_nothing_names_its_line(world, old, new, says):
-    world.edit("shared/reference/mutants/hw1.toml", old, new)
+    world.edit("shared/problems/hw1/negate.toml", old, new)
     course = world.course()
-    from coursekit import render
+    from coursekit.staff import render
 
     solved = render.render_code(course, "hw1", render.everything)
-    [mutant] = mutants.load(course, "hw1")
-    with pytest.raises(CourseError, match=r"mutants/hw1.toml:1: mutant hw1/negate same") as caught:
+    [mutant] = mutants.of(course, course.problem("hw1/negate"))
+    with pytest.raises(CourseError, match=r"hw1/negate.toml:7: mutant hw1/negate same") as caught:
         mutant.apply(solved)
     assert says in str(caught.value)
 
@@ -143,19 +141,23 @@ def test_a_mutant_that_proves_nothing_names_its_line(world, old, new, says):
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ('problem = "hw1/negate"', 'problem = "hw0/add"', "unknown problem"),
+        ('name = "same"', 'problem = "hw0/add"\nname = "same"', "unknown key 'problem'"),
         ('why = "the sign"', 'wy = "the sign"', "unknown key 'wy'"),
-        ("[[mutant]]", "[[mutants]]", "unknown table 'mutants'"),
+        ("[[mutant]]", "[[mutnat]]", "unknown key 'mutnat'"),
     ],
 )
-def test_a_wrong_mutant_file_is_refused(world, old, new, says):
-    world.edit("shared/reference/mutants/hw1.toml", old, new)
+def test_a_wrong_mutant_is_refused(world, old, new, says):
+    world.edit("shared/problems/hw1/negate.toml", old, new)
     done = world.hw("prove", "hw1")
-    assert done.returncode == 2 and says in done.stderr and "hw1.toml" in done.stderr
+    assert done.returncode == 2 and says in done.stderr and "hw1/negate.toml:" in done.stderr
 
 
 def test_a_reopened_problem_counts_for_the_one_that_reopens_it(world):
-    world.edit("course.toml", 'select = "negate"', 'select = "negate"\nreopens = ["hw0/scale"]')
+    world.edit(
+        "shared/problems/hw1/negate.toml",
+        'select = "negate"',
+        'select = "negate"\nreopens = ["hw0/scale"]',
+    )
     world.edit(
         BOX,
         "        ### BEGIN SOLUTION hw1/negate\n        return self.scale(factor=-1)\n"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import coursekit
 import pytest
-from coursekit.release import STAFF_MODULES
+from conftest import ADD
 
 LEAK = "        total_of_both = self.value + other.value\n"
 
@@ -27,21 +28,24 @@ def test_the_tree_has_handouts_and_student_verbs_only(world, tmp_path):
         "hw1/tests/test_more.py",
         "project/README.md",
         "shared/handouts/hw1/python/minilib/box.py",
-        "shared/hints/hw0.toml",
+        "shared/problems/hw0/add.toml",
     } <= names
-    assert not any("reference" in name or "mutants" in name for name in names)
+    assert not any("reference" in name for name in names)
+    assert (out / "shared/problems/hw0/add.toml").read_text() == ADD.split("\n[[mutant]]")[0]
     for name in names:
         assert b"total_of_both" not in (out / name).read_bytes(), name
 
 
-def test_the_tool_without_its_staff_modules_still_runs(world, tmp_path):
+def test_the_tool_without_its_staff_room_still_runs(world, tmp_path):
     """coursekit as a release carries it: student verbs there, staff verbs gone."""
-    here = Path(__file__).resolve().parents[1]
-    for path in here.glob("*.py"):
-        world.write(f"shared/coursekit/{path.name}", path.read_text(encoding="utf-8"))
+    here = Path(coursekit.__file__).parent
+    for path in here.rglob("*.py"):
+        name = path.relative_to(here).as_posix()
+        world.write(f"shared/coursekit/{name}", path.read_text(encoding="utf-8"))
     assert release(world, tmp_path).returncode == 0
     shipped = tmp_path / "out" / "shared"
-    assert not STAFF_MODULES & {path.name for path in (shipped / "coursekit").iterdir()}
+    rooms = {path.name for path in (shipped / "coursekit").iterdir() if path.is_dir()}
+    assert rooms == {"cli", "core", "datasets", "student"}
     student = type(world)(tmp_path / "out")
     done = student.process("--help", PYTHONPATH=str(shipped))
     assert "prove" not in done.stdout and "start" in done.stdout, done.stderr
@@ -56,7 +60,7 @@ def test_the_tool_without_its_staff_modules_still_runs(world, tmp_path):
         ("shared/notes/boxes.md", 9),
         ("project/topics.md", 9),
         ("hw1/tests/test_more.py", None),
-        ("shared/reference/hints/hw1.toml", None),
+        ("shared/problems/hw1/negate.toml", None),
         ("shared/reference/python/minilib/given.py", None),
     ],
 )
@@ -68,7 +72,7 @@ def test_a_planted_solution_line_turns_the_release_red(world, tmp_path, name, li
     elif name.endswith(".py"):
         text += f'\n"""\n{LEAK}"""\n'
     else:
-        text = f'negate = ["a", "b", "{LEAK.strip()}"]\n'
+        text = text.replace("[[mutant]]", f'hints = ["a", "b", "{LEAK.strip()}"]\n\n[[mutant]]')
     world.write(name, text)
     done = release(world, tmp_path)
     if name.endswith("given.py"):  # given code may say it: then it is no secret

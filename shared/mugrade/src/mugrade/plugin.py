@@ -22,7 +22,7 @@ from typing import Any
 import _pytest
 import pytest
 
-from mugrade.recorder import Recording, recording, variant_seed
+from mugrade.recorder import Recording, recording, solo_seed, variant_seed
 
 PREFIX = "submit_"
 OWN_CODE = str(Path(__file__).parent)
@@ -30,19 +30,23 @@ OWN_CODE = str(Path(__file__).parent)
 
 @dataclasses.dataclass
 class Plan:
-    """What to run. `variants` maps a problem to its [variant, seed] pairs; others get variant 0."""
+    """What to run. `variants` maps a problem to its [variant, seed] pairs; others get the first `pool`
+    variants of a class, or with `solo` the one that is sealed for learners alone."""
 
     assignment: str
     out: str
     only: list[str] | None = None
     variants: dict[str, list[list[int]]] = dataclasses.field(default_factory=dict)
     pool: int = 1
+    solo: bool = False
     case: int | None = None
     debug: bool = False
 
     def pairs(self, problem: str) -> list[list[int]]:
         if problem in self.variants:
             return self.variants[problem]
+        if self.solo:
+            return [[0, solo_seed(self.assignment, problem)]]
         return [[v, variant_seed(self.assignment, problem, v)] for v in range(self.pool)]
 
     def save(self, path: Path) -> None:

@@ -27,6 +27,12 @@ def variant_seed(assignment: str, problem: str, variant: int) -> int:
     return _digest(f"{assignment}/{problem}/{variant}")
 
 
+def solo_seed(assignment: str, problem: str) -> int:
+    """The seed of the one variant that sealed answers are made of. No class draws from it, so what
+    can be checked offline and without limits is nobody's grade. Wire format too: never change."""
+    return _digest(f"solo/{assignment}/{problem}")
+
+
 def case_seed(seed: int, index: int) -> int:
     """The seed of one case, so that every case draws the same alone and in the whole hook."""
     return _digest(f"{seed}/{index}")

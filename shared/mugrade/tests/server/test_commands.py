@@ -13,6 +13,7 @@ import requests
 import typer
 from mugrade import cli
 from mugrade.encoding import encode
+from mugrade.recorder import solo_seed, variant_seed
 from mugrade.server import commands
 from mugrade.server.db import Database
 from mugrade.server.models import WebSession
@@ -175,6 +176,18 @@ def test_solo_grades_with_sealed_answers_and_ships_no_solution(start, tmp_path, 
     assert shown.json()["due_at"] is None and shown.json()["problems"][0]["tries_left"] is None
 
 
+def test_what_a_class_is_graded_by_is_not_sealed(lite):
+    values = [{"variant": 3, "seed": variant_seed("hw0", "add", 3), "values": [1.5]}]
+    url = "/assignments/hw0/problems/add/revision"
+    assert lite.staff.call("PUT", url, json={"variants": values}).status_code == 200
+    refused = lite.staff.get("/sealed-answers")
+    assert refused.status_code == 409 and "--class-is-over" in refused.json()["detail"]
+    assert lite.staff.get("/sealed-answers?class_is_over=true").status_code == 200
+    values = [{"variant": 0, "seed": solo_seed("hw0", "add"), "values": [1.5]}]
+    assert lite.staff.call("PUT", url, json={"variants": values}).status_code == 200
+    assert lite.staff.get("/sealed-answers").status_code == 200
+
+
 @pytest.mark.parametrize(
     "command, words",
     [
@@ -184,6 +197,7 @@ def test_solo_grades_with_sealed_answers_and_ships_no_solution(start, tmp_path, 
         (["serve", "--answers", "nowhere.gz"], "nowhere.gz cannot be read"),
         (["serve", "--answers", "broken.gz"], "broken.gz is no sealed answers file"),
         (["serve", "--answers", "other.gz"], "other.gz is no sealed answers file"),
+        (["serve", "--answers", "older.gz"], "older.gz is a sealed answers file of the form"),
         (["serve", "--port", "1", "--host", "192.0.2.1"], "Cannot listen"),
         (["link", "nobody@example.org"], "none"),
     ],
@@ -192,6 +206,8 @@ def test_mistakes_are_one_sentence_and_status_2(tmp_path, monkeypatch, capfd, co
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.gz").write_bytes(b"\x1f\x8bnonsense")
     (tmp_path / "other.gz").write_text("{}")
+    older = {"format": "mugrade-sealed-answers/1", "course": {}, "problems": []}
+    (tmp_path / "older.gz").write_text(json.dumps(older))
     status = cli.run([*command, "--data", str(tmp_path / "data")])
     told = capfd.readouterr()
     assert status == 2 and words in " ".join(told.err.split()), told.err

@@ -70,6 +70,9 @@ def publish(
     words: Words = None,
     select: Select = None,
     variants: Pool = None,
+    solo: Annotated[
+        bool, typer.Option("--solo", help="The one variant that `mugrade seal` takes; no class's.")
+    ] = False,
     rtol: float | None = None,
     ascale: float | None = None,
     atol: float | None = None,
@@ -93,8 +96,8 @@ def publish(
     session = open_session(server, key)
     known = staff_view(session, assignment)
     tolerances = {p: _tolerance(info, rtol, ascale, atol, dtype) for p, info in known.items()}
-    plan = Plan(assignment, out="", only=problems or None, pool=variants or 1)
-    if variants is None and session.grader.dialect == "v1":
+    plan = Plan(assignment, out="", only=problems or None, pool=variants or 1, solo=solo)
+    if variants is None and not solo and session.grader.dialect == "v1":
         plan.variants = {
             p: _pairs(assignment, p, info.get("pool") or 1) for p, info in known.items()
         }

@@ -23,7 +23,7 @@ from mugrade.server.app import create_app, utc_now
 from mugrade.server.db import Database
 from mugrade.server.errors import Refusal, invalid, not_found
 from mugrade.server.models import Account, Course
-from mugrade.server.services import accounts, courses, publishing, roster, signing
+from mugrade.server.services import accounts, answer_file, courses, roster, signing
 from mugrade.server.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -169,12 +169,16 @@ def seal(
     course: Annotated[
         str | None, typer.Option(help="Course id; needed when there are several.")
     ] = None,
+    class_is_over: Annotated[
+        bool, typer.Option("--class-is-over", help="Seal the variants that students had, too.")
+    ] = False,
     data: DataDir = None,
 ) -> None:
     """Write every published answer in a form that can be checked but not read, for `serve --solo`."""
     database = _open(_settings(data))
     with database.read() as session:
-        sealed = publishing.export_sealed(session, _course(session, course).pk)
+        pk = _course(session, course).pk
+        sealed = answer_file.export(session, pk, class_is_over=class_is_over)
     database.close()
     write_answers(out, sealed)
     typer.echo(f"{out}: {len(sealed['problems'])} problems sealed.")
@@ -202,9 +206,8 @@ def read_answers(path: Path) -> dict[str, Any]:
         data = json.loads(gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw)
     except (ValueError, OSError, EOFError, zlib.error):
         data = None
-    whole = isinstance(data, dict) and {"course", "problems"} <= data.keys()
-    if not whole or data.get("format") != publishing.SEALED_FORMAT:
-        raise invalid(f"{path} is no sealed answers file; `mugrade seal` makes one.")
+    if fault := answer_file.check_format(data):
+        raise invalid(f"{path} {fault}.")
     return data
 
 
@@ -259,7 +262,7 @@ def _prepare(
     with database.write() as session:
         course = _first_course(session, settings, file, answers)
         if answers is not None:
-            publishing.import_sealed(session, utc_now(), course.pk, answers)
+            answer_file.import_(session, utc_now(), course.pk, answers)
         account = _first_account(session, course, solo=settings.solo)
         address = None
         if with_link:

@@ -1,4 +1,4 @@
-"""Fused kernels: whole layers as one operator, where the device offers one (`src/fused/`).
+"""Fused kernels: whole layers as one operator, where the device has one (`shared/kernels/fused`).
 
 A layer says what it computes operator by operator; that form works everywhere and is what the
 course is about. A fused kernel computes the same in one or two passes over memory. To use it, a
@@ -44,7 +44,7 @@ def fused(name, own_form, layer, *inputs, **constants):
     """The result of a layer by its fused kernel, or None where the device has none.
 
     Args:
-        name: of the kernel; the table in `src/fused/bindings.cc` has all, and what each takes.
+        name: of the kernel; the table in `fused/bindings.cc` has all, and what each takes.
         own_form: the function that computes the same by operators, of the layer (a copy with other
             Tensors as parameters), inputs and constants.
         inputs: Tensors.

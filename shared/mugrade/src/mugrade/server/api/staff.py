@@ -10,7 +10,14 @@ from fastapi.responses import Response
 from mugrade.server import schemas
 from mugrade.server.api.common import ActorHere, Assignment, Problem, make_router
 from mugrade.server.routing import body_limit, requires
-from mugrade.server.services import audit, grades, publishing, regrading, statistics
+from mugrade.server.services import (
+    answer_file,
+    audit,
+    grades,
+    publishing,
+    regrading,
+    statistics,
+)
 
 router = make_router(tags=["staff"])
 OneAssignment = Annotated[str | None, Query(max_length=64)]
@@ -178,7 +185,9 @@ def get_audit(
 
 @router.get("/sealed-answers")
 @requires("publish")
-def sealed_answers(request: Request, actor: ActorHere) -> dict[str, object]:
+def sealed_answers(
+    request: Request, actor: ActorHere, class_is_over: bool = False
+) -> dict[str, object]:
     """Every published answer in a form that can be checked but not read, for a solo course."""
     with request.app.state.database.read() as session:
-        return publishing.export_sealed(session, actor.course_pk)
+        return answer_file.export(session, actor.course_pk, class_is_over=class_is_over)

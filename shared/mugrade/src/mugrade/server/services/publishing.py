@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,11 +12,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from mugrade.compare import OK, Tolerance, compare
-from mugrade.encoding import Array, EncodingError, canonical_json, decode
+from mugrade.encoding import Array, EncodingError, decode
 from mugrade.server.errors import invalid, not_found
 from mugrade.server.models import Assignment, Problem, Revision
 from mugrade.server.schemas import RevisionIn, VariantIn
-from mugrade.server.services import accounts, audit, courses, regrading, revisions, sealed
+from mugrade.server.services import accounts, audit, courses, regrading, revisions
 
 
 @dataclass(frozen=True)
@@ -257,99 +256,3 @@ def _new_problem(session: Session, assignment: Assignment, problem_id: str) -> P
     session.add(problem)
     session.flush()
     return problem
-
-
-# --------------------------------------------------------------------------------- sealed answers
-
-SEALED_FORMAT = "mugrade-sealed-answers/1"
-
-
-def seal_problem(assignment: str, problem: str, given: RevisionIn) -> dict[str, Any]:
-    """One problem of a sealed answers file, from what `publish` would be given. Pure."""
-    base = Tolerance(**(given.tolerance.model_dump() if given.tolerance else {}))
-    overrides = {index: change.changes() for index, change in given.case_tolerances.items()}
-    decoded = _decoded(given.variants)
-    reasons = faults(decoded, given.constant_cases)
-    labels = _labels(given, len(decoded[0]), reasons)
-    if reasons:
-        raise invalid(f"{problem} was not sealed: {reasons[0]}", errors=reasons)
-    return {
-        "assignment": assignment,
-        "problem": problem,
-        "labels": labels,
-        "tolerance": vars(base),
-        "case_tolerances": overrides,
-        "variants": [
-            {
-                "variant": variant.variant,
-                "seed": variant.seed,
-                "values": [
-                    sealed.seal(value, base.override(overrides.get(str(i))))
-                    for i, value in enumerate(values)
-                ],
-            }
-            for variant, values in zip(given.variants, decoded)
-        ],
-    }
-
-
-def export_sealed(session: Session, course_pk: int) -> dict[str, Any]:
-    """Every published problem of a course, sealed, with the course; all that solo needs."""
-    course = courses.view(session, course_pk)
-    problems = []
-    for assignment in course.assignments:
-        for problem in assignment.problems:
-            if problem.revision is None or problem.revision.sealed:
-                continue
-            revision = problem.revision
-            given = RevisionIn(
-                labels=list(revision.labels),
-                tolerance=vars(revision.tolerance),
-                case_tolerances=revision.case_tolerances,
-                constant_cases=list(range(len(revision.labels))),
-                variants=revisions.variants_of(session, revision),
-            )
-            problems.append(seal_problem(assignment.id, problem.id, given))
-    return {
-        "format": SEALED_FORMAT,
-        "course": courses.outline(course).model_dump(mode="json", exclude_defaults=True),
-        "problems": problems,
-    }
-
-
-def import_sealed(session: Session, now: dt.datetime, course_pk: int, data: dict[str, Any]) -> int:
-    """Make sealed answers current; returns how many problems changed.
-
-    Raises:
-        Refusal: the answers are for problems that the course lacks.
-    """
-    course, count = courses.view(session, course_pk), 0
-    for entry in data["problems"]:
-        view = course.assignment(entry["assignment"]).problem(entry["problem"])
-        problem = session.get_one(Problem, view.pk)
-        digest = hashlib.sha256(canonical_json(entry)).hexdigest()
-        if (
-            view.revision is not None
-            and session.get_one(Revision, view.revision.pk).digest == digest
-        ):
-            continue
-        for variant in entry["variants"]:
-            for case in variant["values"]:
-                sealed.unseal_tree(case)
-        revisions.add(
-            session,
-            now,
-            None,
-            problem,
-            variants=[VariantIn(**v) for v in entry["variants"]],
-            labels=entry["labels"],
-            tolerance=entry["tolerance"],
-            note="sealed answers",
-            case_tolerances=entry["case_tolerances"],
-            digest=digest,
-            is_sealed=True,
-        )
-        problem.tolerance = entry["tolerance"]
-        count += 1
-    courses.changed(session, course_pk)
-    return count

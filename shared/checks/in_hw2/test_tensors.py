@@ -1,0 +1,99 @@
+"""Tensors beyond the students' tests: tuples, copies, counts, nodes without data."""
+
+import copy
+import gc
+import pickle
+
+import needle as ndl
+import numpy as np
+import pytest
+from course_testing import assert_close
+from needle import nn
+
+KEPT = []  # values that live until the interpreter ends
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_tuples_have_gradients_and_can_be_iterated(lazy, monkeypatch):
+    monkeypatch.setattr(ndl.autograd, "LAZY_MODE", lazy)
+    x = ndl.Tensor([1.0, 2.0])
+    pair = ndl.ops.fused_add_scalars(x, 1, 2)
+    assert len(pair) == 2 and len(list(pair)) == 2 and isinstance(pair, ndl.TensorTuple)
+    (pair[0] * pair[1]).sum().backward()
+    assert_close(x.grad, np.array([5.0, 7.0]))
+    assert isinstance(pair.grad, ndl.TensorTuple)
+    (x.grad * x).sum().backward()
+    assert_close(x.grad, np.array([7.0, 11.0]))
+
+
+def test_tuples_are_made_added_and_detached():
+    x = ndl.Tensor([1.0, 2.0])
+    made = ndl.ops.make_tuple(x, x * 2)
+    assert made[0] is x and made.tuple()[1].shape == (2,)
+    total = made + ndl.ops.fused_add_scalars(x, 1, 2)
+    assert_close(total[1], np.array([5.0, 8.0]))
+    (made.detach()[1] * x).sum().backward()
+    assert_close(x.grad, np.array([2.0, 4.0]))
+    assert "TensorTuple" in repr(made)
+
+
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))]
+)
+def test_tensors_can_be_copied_and_pickled(duplicate):
+    model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    other = duplicate(model)
+    assert [type(p) for p in other.parameters()] == [nn.Parameter] * 4
+    assert all(p.requires_grad for p in other.parameters())
+    other.parameters()[0].data = ndl.init.zeros(3, 2)
+    assert model.parameters()[0].numpy().any()
+
+
+def living():
+    """How many values there are."""
+    return ndl.autograd.TENSOR_COUNTER
+
+
+@pytest.fixture
+def no_collector():
+    """The garbage collector is off: what goes, goes with its last reference."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.own_process()
+def test_the_counter_counts_only_values_that_came_to_life(no_collector):
+    before = living()
+    for wrong in (
+        lambda: ndl.Tensor([[1.0], [1.0, 2.0]]),
+        lambda: ndl.Tensor(),
+        lambda: ndl.ops.add(1, 2),
+    ):
+        try:
+            wrong()
+        except (ValueError, TypeError):
+            continue
+        raise AssertionError("no error")
+    assert living() == before
+    y = ndl.Tensor([1.0])
+    for _ in range(100_000):
+        y = y + 1
+    y.backward()
+    del y
+    assert living() == before
+    KEPT.append(ndl.Tensor([1.0]) * 2)
+
+
+def test_a_node_without_data_says_so():
+    value = ndl.Tensor([1.0])
+    value.cached_data = None
+    with pytest.raises(RuntimeError, match="never computed"):
+        value + 1
+
+
+def test_shared_parameters_are_listed_once():
+    shared = nn.Linear(3, 3)
+    model = nn.Sequential(shared, nn.ReLU(), shared)
+    assert len(model.parameters()) == 2

@@ -1,0 +1,291 @@
+"""The fused kernels compute what the layers compute operator by operator: values, gradients, and
+gradients of gradients, for many shapes."""
+
+import gc
+
+import needle as ndl
+import numpy as np
+import pytest
+from needle import nn, ops
+
+DEVICE = ndl.cpu()
+SIZES = pytest.mark.parametrize(
+    "rows, inputs, outputs", [(1, 1, 1), (3, 5, 7), (33, 17, 40), (100, 64, 10)]
+)
+random = np.random.randn
+
+
+def tensor(array):
+    return ndl.Tensor(np.asarray(array, dtype="float32"), device=DEVICE)
+
+
+def outcome(module, arrays, constants, twice):
+    """Results, gradients of inputs and parameters, and the same once more of those gradients."""
+    inputs = [tensor(a) for a in arrays]
+    leaves = [*inputs, *module.parameters()]
+    for p in leaves:
+        p.grad = None
+    results = module(*inputs, *constants)
+    results = results if isinstance(results, tuple) else (results,)
+    results = [r for part in results for r in (part if isinstance(part, tuple) else (part,))]
+    fixed = np.random.RandomState(1)
+    total = None
+    for r in results:
+        term = (r * r * tensor(fixed.randn(*r.shape))).sum()
+        total = term if total is None else total + term
+    total.backward()
+    grads = [p.grad for p in leaves]
+    found = [r.numpy() for r in results] + [g.numpy() for g in grads]
+    if twice:
+        slope = None
+        for g in grads:
+            term = (g * tensor(fixed.randn(*g.shape))).sum()
+            slope = term if slope is None else slope + term
+        slope.backward()
+        found += [p.grad.numpy() for p in leaves]
+    return found
+
+
+def compare(module, *arrays, constants=(), twice=True, tolerance=2e-3):
+    """The module agrees with itself without fused kernels."""
+    fast = outcome(module, arrays, constants, twice)
+    with ops.without_fused_kernels():
+        slow = outcome(module, arrays, constants, twice)
+    for k, (a, b) in enumerate(zip(fast, slow, strict=True)):
+        assert a.shape == b.shape, (k, a.shape, b.shape)
+        limit = tolerance * max(1.0, np.abs(b).max())
+        assert np.abs(a - b).max() <= limit, (k, np.abs(a - b).max(), limit)
+
+
+# ------------------------------------------------------------------------------------------ layers
+
+
+@SIZES
+def test_linear(rows, inputs, outputs):
+    compare(nn.Linear(inputs, outputs), random(rows, inputs))
+
+
+@SIZES
+def test_linear_without_bias(rows, inputs, outputs):
+    compare(nn.Linear(inputs, outputs, bias=False), random(2, rows, inputs))
+
+
+@SIZES
+def test_layer_norm(rows, inputs, outputs):
+    compare(nn.LayerNorm1d(inputs + 1), random(rows, inputs + 1))
+
+
+@SIZES
+def test_batch_norm_of_rows(rows, inputs, outputs):
+    compare(nn.BatchNorm1d(inputs), random(rows + 1, inputs))
+
+
+@SIZES
+def test_relu(rows, inputs, outputs):
+    compare(nn.ReLU(), random(rows, inputs) + 0.01)
+
+
+@SIZES
+def test_softmax_loss(rows, inputs, outputs):
+    labels = tensor(np.random.randint(0, outputs, rows))
+    compare(nn.SoftmaxLoss(), 5 * random(rows, outputs), constants=(labels,))
+
+
+@SIZES
+def test_a_network_of_linear_layers_and_relu(rows, inputs, outputs):
+    compare(
+        nn.Sequential(
+            nn.Linear(inputs, outputs),
+            nn.ReLU(),
+            nn.Linear(outputs, inputs),
+            nn.ReLU(),
+            nn.Linear(inputs, 3),
+        ),
+        random(rows, inputs),
+    )
+
+
+IMAGES = pytest.mark.parametrize(
+    "shape, channels, kernel, stride",
+    [
+        ((1, 1, 1, 1), 1, 1, 1),
+        ((2, 3, 8, 8), 4, 3, 1),
+        ((3, 2, 9, 7), 5, 3, 2),
+        ((2, 3, 16, 16), 6, 7, 4),
+        ((5, 4, 1, 1), 3, 3, 1),
+        ((4, 3, 2, 2), 5, 3, 2),
+        ((300, 2, 3, 3), 4, 3, 1),
+        ((2, 2, 6, 5), 3, 5, 3),
+    ],
+    ids=str,
+)
+
+
+@IMAGES
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no_bias"])
+def test_conv(shape, channels, kernel, stride, bias):
+    compare(nn.Conv(shape[1], channels, kernel, stride, bias=bias), random(*shape))
+
+
+@IMAGES
+def test_batch_norm_of_images(shape, channels, kernel, stride):
+    compare(nn.BatchNorm2d(shape[1]), random(shape[0] + 1, *shape[1:]))
+
+
+@pytest.mark.parametrize(
+    "steps, batch, inputs, hidden, layers, bias",
+    [(1, 1, 1, 1, 1, True), (4, 3, 5, 7, 2, True), (3, 2, 9, 16, 1, False)],
+)
+def test_lstm(steps, batch, inputs, hidden, layers, bias):
+    compare(nn.LSTM(inputs, hidden, layers, bias), random(steps, batch, inputs))
+
+
+@pytest.mark.parametrize(
+    "shape, keys, causal",
+    [
+        ((1, 1, 1, 1), 1, False),
+        ((1, 1, 1, 1), 1, True),
+        ((2, 3, 5, 4), 5, False),
+        ((2, 3, 5, 4), 5, True),
+        ((2, 2, 3, 9), 11, False),
+        ((2, 2, 3, 9), 11, True),
+        ((1, 2, 6, 3), 4, False),
+    ],
+    ids=str,
+)
+def test_attention(shape, keys, causal):
+    q, k, v = random(*shape), random(*shape[:2], keys, shape[3]), random(*shape[:2], keys, shape[3])
+    compare(nn.MultiHeadAttention(causal=causal), q, k, v)
+
+
+def test_embedding():
+    ids = tensor(np.random.randint(0, 11, (6, 4)))
+    compare(nn.Embedding(11, 5), constants=(ids,))
+
+
+class Twice(nn.Linear):
+    """A layer that adds to what its class computes: its gradient's gradient is the class's."""
+
+    def forward(self, x):
+        return super().forward(x) * 2.0
+
+
+def test_a_subclass():
+    compare(Twice(3, 4), random(5, 3))
+
+
+# -------------------------------------------------------------------------------- state and steps
+
+
+@pytest.mark.parametrize("kind, shape", [(nn.BatchNorm1d, (9, 6)), (nn.BatchNorm2d, (3, 6, 4, 2))])
+def test_running_averages_of_batch_norm(kind, shape):
+    x, fast, slow = tensor(random(*shape) * 3 + 1), kind(6), kind(6)
+    for _ in range(3):
+        fast(x)
+        with ops.without_fused_kernels():
+            slow(x)
+    for name in ("running_mean", "running_var"):
+        a, b = getattr(fast, name).numpy(), getattr(slow, name).numpy()
+        assert np.allclose(a, b, rtol=1e-4, atol=1e-5), name
+
+
+@pytest.mark.parametrize(
+    "kind, keywords",
+    [
+        (ndl.optim.SGD, {"lr": 0.1, "weight_decay": 0.01}),
+        (ndl.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}),
+        (ndl.optim.Adam, {"lr": 0.01, "weight_decay": 0.01}),
+    ],
+    ids=["SGD", "SGD_with_momentum", "Adam"],
+)
+def test_optimizers_agree_and_never_write_into_shared_arrays(kind, keywords):
+    start, grads, ends = random(7, 5), [random(7, 5) for _ in range(4)], []
+    for fused in (True, False):
+        p = nn.Parameter(tensor(start))
+        opt = kind([p, nn.Parameter(tensor(start))], **keywords)
+        for g in grads:
+            before = p.data
+            kept, p.grad = before.numpy(), tensor(g)
+            if fused:
+                opt.step()
+            else:
+                with ops.without_fused_kernels():
+                    opt.step()
+            assert (before.numpy() == kept).all()
+        ends.append(p.numpy())
+    assert np.allclose(*ends, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: nn.Linear(3, 4), lambda: nn.LayerNorm1d(3), lambda: nn.BatchNorm1d(3)]
+)
+def test_a_constant_input_needs_no_gradient_when_others_are_differentiated_twice(make):
+    module = make()
+    x = ndl.Tensor(random(5, 3).astype("float32"), device=DEVICE, requires_grad=False)
+    (module(x) ** 2).sum().backward()
+    first = module.weight.grad
+    (first**2).sum().backward()
+    with ops.without_fused_kernels():
+        (module(x) ** 2).sum().backward()
+        assert np.allclose(module.weight.grad.numpy(), first.numpy(), rtol=1e-4, atol=1e-4)
+
+
+def living():
+    """How many values there are."""
+    return ndl.autograd.TENSOR_COUNTER
+
+
+@pytest.mark.own_process()
+def test_without_a_garbage_collector_graphs_go_with_the_last_reference():
+    gc.collect()
+    gc.disable()
+    alive = living()
+    model = nn.Sequential(
+        nn.Linear(4, 6), nn.ReLU(), nn.LayerNorm1d(6), nn.BatchNorm1d(6), nn.Linear(6, 3)
+    )
+    recurrent = nn.LSTM(3, 3)
+    out, state = recurrent(model(tensor(random(5, 4))).reshape((5, 1, 3)))
+    loss = nn.SoftmaxLoss()(out.reshape((5, 3)), tensor([0, 1, 2, 0, 1]))
+    loss.backward()
+    assert living() > alive + 30
+    del model, recurrent, out, loss, state
+    assert living() == alive
+
+
+# ---------------------------------------------------------------------------------------- mistakes
+
+WRONG = {
+    "linear, inputs too wide": (
+        lambda: nn.Linear(3, 4)(tensor(random(4, 6))),
+        "fused linear does not fit inputs of shape (4, 6), (3, 4), (1, 4): "
+        "weight has shape (3, 4), expected (6, any)",
+    ),
+    "layer norm, inputs too wide": (
+        lambda: nn.LayerNorm1d(3)(tensor(random(4, 6))),
+        "(4, 6), (3,), (3,): weight has shape (3,), expected (6,)",
+    ),
+    "batch norm, inputs too wide": (
+        lambda: nn.BatchNorm1d(3)(tensor(random(4, 6))),
+        "(4, 6), (3,), (3,)",
+    ),
+    "conv, too few channels": (
+        lambda: nn.Conv(3, 4, 3)(tensor(random(1, 2, 5, 5))),
+        "weight has shape (3, 3, 3, 4), expected (any, any, 2, any)",
+    ),
+    "a label too large": (
+        lambda: nn.SoftmaxLoss()(tensor(random(2, 3)), tensor([0, 3])),
+        "id 3.000000 is outside 0 to 2",
+    ),
+    "another device": (
+        lambda: nn.Linear(3, 4)(ndl.Tensor(random(2, 3), device=ndl.cpu_numpy(), dtype="float32")),
+        "cpu_numpy",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_mistakes_are_found_by_the_kernels_too(mistake):
+    call, says = WRONG[mistake]
+    with pytest.raises((ValueError, IndexError)) as caught:
+        call()
+    assert says in str(caught.value)

@@ -1,0 +1,106 @@
+"""The pytest session of a homework: whose code is under test, and equal starting points.
+
+A homework's conftest.py takes everything from here and calls `judge`. The tests judge the library in
+the *current directory*, nothing else. This puts that tree's folders on the import path, says in
+pytest's header which files it found, and refuses to run when Python would import a library of the
+same name from somewhere else (an older homework, an installed package): passing or failing with
+somebody else's code teaches nothing.
+"""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+__all__ = ["equal_random_numbers", "judge", "pytest_configure", "pytest_report_header"]
+
+TREE = Path.cwd()
+_folders: list[str] = []
+_home = TREE
+
+
+def judge(conftest, folders, backend):
+    """Say what is under test; a homework's conftest.py calls it.
+
+    Args:
+        conftest: path of hwN/tests/conftest.py.
+        folders: where in the homework its code lies, such as "python"; "." is the homework itself.
+        backend: needle's array library, "np" or "nd", unless NEEDLE_BACKEND says otherwise.
+    """
+    global _home
+    _home = Path(conftest).resolve().parents[1]
+    _folders[:] = [folder for folder in folders if folder != "."]
+    os.environ.setdefault("NEEDLE_BACKEND", backend)
+    for folder in folders:
+        path = str(TREE / folder)
+        if path not in sys.path and not (folder == "." and "" in sys.path):
+            sys.path.append(path)
+
+
+def modules_under_test():
+    """{name: path in this tree} of every importable module and package of the homework's folders."""
+    found = {}
+    for folder in _folders:
+        for path in sorted((TREE / folder).glob("*")):
+            if path.suffix == ".py" and path.stem.isidentifier():
+                found.setdefault(path.stem, path)
+            elif (path / "__init__.py").is_file():
+                found.setdefault(path.name, path / "__init__.py")
+    return found
+
+
+def imported_from(name):
+    """The file that `import name` uses, or None when there is none."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    if spec.origin is None:  # a folder without __init__.py
+        return Path(next(iter(spec.submodule_search_locations)))
+    return Path(spec.origin)
+
+
+def shown(path):
+    """The path as a reader likes it: relative to the current directory where it is inside."""
+    try:
+        return "./" + path.resolve().relative_to(TREE.resolve()).as_posix()
+    except ValueError:
+        return str(path)
+
+
+def pytest_configure(config):
+    """Refuse, with exit code 2 and one sentence, to test any other files than the tree's own."""
+    config.option.randomly_reset_seed = False  # pytest-randomly would seed after the fixtures
+    modules = modules_under_test()
+    if not modules:
+        pytest.exit(
+            f"There is no library to test in {TREE} (no {' or '.join(_folders)} folder with "
+            f"Python files): run the tests from inside the homework, `cd {_home}` first.",
+            returncode=2,
+        )
+    for name, path in modules.items():
+        actual = imported_from(name)
+        if actual is not None and actual.resolve() != path.resolve():
+            pytest.exit(
+                f"These tests are for {shown(path)}, but `import {name}` would take {actual}: "
+                f"remove that folder from PYTHONPATH, or uninstall or rename that {name}.",
+                returncode=2,
+            )
+
+
+def pytest_report_header(config):
+    return [f"under test: {name} from {shown(path)}" for name, path in modules_under_test().items()]
+
+
+@pytest.fixture(autouse=True)
+def equal_random_numbers():
+    """Every test starts from the same NumPy seed, so that no verdict depends on the order.
+
+    A fixture of the outermost conftest comes before all others: a test file may seed in its own.
+    """
+    np.random.seed(0)

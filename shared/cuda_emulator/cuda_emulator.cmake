@@ -1,0 +1,49 @@
+# CUDA kernels that run on the CPU:
+#
+#   add_emulated_kernels(NAME emulated|checked file.cu)
+#
+# makes a library NAME of the file's functions with the emulator in it; see README.md. Needs
+# Python_EXECUTABLE. With NEEDLE_SANITIZE the compiler's own library reports, and nothing is checked
+# here.
+set(CUDA_EMULATOR "${CMAKE_CURRENT_LIST_DIR}/src")
+
+function(add_emulated_kernels name kind source)
+  set(rewritten "${CMAKE_CURRENT_BINARY_DIR}/${name}.cc")
+  add_custom_command(
+    OUTPUT "${rewritten}"
+    COMMAND "${Python_EXECUTABLE}" "${CUDA_EMULATOR}/rewrite.py"
+            "${CMAKE_CURRENT_SOURCE_DIR}/${source}" "${rewritten}"
+    DEPENDS "${source}" "${CUDA_EMULATOR}/rewrite.py"
+    VERBATIM)
+
+  set(emulator fiber.cc memory.cc scheduler.cc sanitizer.cc crash.cc)
+  set(definitions "")
+  set(flags -O2)
+  if(kind STREQUAL "checked")
+    list(APPEND emulator checker.cc)
+    set(definitions NEEDLE_CUDA_CHECKED)
+    set(flags -O1 -g1 -fsanitize=thread)
+  endif()
+  if(NEEDLE_SANITIZE)
+    list(APPEND definitions NEEDLE_SANITIZE)
+  else()
+    list(APPEND flags -fsanitize=bounds,alignment,null)  # cheap checks, reported by sanitizer.cc
+  endif()
+  list(TRANSFORM emulator PREPEND "${CUDA_EMULATOR}/")
+
+  # Two libraries: the kernels get flags of their own.
+  get_filename_component(folder "${CMAKE_CURRENT_SOURCE_DIR}/${source}" DIRECTORY)
+  add_library(${name}_emulator OBJECT ${emulator})
+  add_library(${name}_code OBJECT "${rewritten}")
+  foreach(part ${name}_emulator ${name}_code)
+    target_include_directories(${part} PRIVATE "${CUDA_EMULATOR}" "${folder}")
+    target_compile_definitions(${part} PRIVATE ${definitions})
+    set_target_properties(${part} PROPERTIES
+      POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
+      INTERPROCEDURAL_OPTIMIZATION OFF)  # a fiber's switch must stay a call
+  endforeach()
+  # No contraction to fused multiply-add here: results shall not depend on this machine's processor.
+  target_compile_options(${name}_code PRIVATE -ffp-contract=off ${flags})
+  add_library(${name} INTERFACE)
+  target_sources(${name} INTERFACE $<TARGET_OBJECTS:${name}_emulator> $<TARGET_OBJECTS:${name}_code>)
+endfunction()

@@ -1,0 +1,626 @@
+// What Python sees of the fused kernels: a class FusedLayer, one call of a layer, and a function
+// fused_step, one step of an optimizer. Everything that comes from Python is checked here, once;
+// the arrays of results and gradients are made here too.
+#include "bindings.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+
+#include "../ndarray_bindings.h"
+#include "fused.h"
+
+namespace needle {
+namespace cpu {
+namespace fused {
+
+namespace {
+
+using Shape = std::vector<size_t>;
+
+size_t product(const Shape& shape) {
+  size_t size = 1;
+  for (size_t length : shape) size *= length;
+  return size;
+}
+
+std::string text(const Shape& shape) {
+  std::string words;
+  for (size_t length : shape) words += (words.empty() ? "" : ", ") + std::to_string(length);
+  return "(" + words + (shape.size() == 1 ? ",)" : ")");
+}
+
+// -------------------------------------------------------------- arrays, from Python and to Python
+
+// A compact array of this device: its buffer, and its shape.
+struct Array {
+  py::object buffer;  // the Python object that owns `data`
+  AlignedArray* data = nullptr;
+  Shape shape;
+
+  float* ptr() const { return data->ptr; }
+  size_t size() const { return data->size; }
+  size_t last() const { return shape.back(); }  // length of the last axis
+};
+using Arrays = std::vector<Array>;
+
+Array new_array(const Shape& shape) {
+  using Object = ArrayObject<AlignedArray>;
+  PyObject* buffer = Object::create(py::int_(product(shape)).ptr());
+  if (buffer == nullptr) throw py::error_already_set();
+  return {py::reinterpret_steal<py::object>(buffer), &reinterpret_cast<Object*>(buffer)->array,
+          shape};
+}
+
+Array new_copy(const float* data, const Shape& shape) {
+  Array copy = new_array(shape);
+  if (copy.size() > 0) std::memcpy(copy.ptr(), data, copy.size() * sizeof(float));
+  return copy;
+}
+
+// Whether strides are those of a row-major array of this shape.
+bool row_major(const Shape& shape, PyObject* strides) {
+  size_t stride = 1;
+  for (size_t i = shape.size(); i-- > 0; stride *= shape[i])
+    if (PyLong_AsSsize_t(PyTuple_GET_ITEM(strides, i)) != static_cast<Py_ssize_t>(stride))
+      return false;
+  return true;
+}
+
+py::object attribute(py::handle object, PyObject* name) {
+  PyObject* value = PyObject_GetAttr(object.ptr(), name);
+  if (value == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(value);
+}
+
+// NDArrays, made compact where they are views.
+Arrays from_python(const py::list& items) {
+  static PyObject *const kHandle = PyUnicode_InternFromString("_handle"),
+                         *const kShape = PyUnicode_InternFromString("_shape"),
+                         *const kStrides = PyUnicode_InternFromString("_strides");
+  using Object = ArrayObject<AlignedArray>;
+  Arrays arrays;
+  arrays.reserve(items.size());
+  for (py::handle item : items) {
+    const py::object lengths = attribute(item, kShape), strides = attribute(item, kStrides);
+    Shape shape(PyTuple_GET_SIZE(lengths.ptr()));
+    for (size_t i = 0; i < shape.size(); ++i)
+      shape[i] = static_cast<size_t>(PyLong_AsSsize_t(PyTuple_GET_ITEM(lengths.ptr(), i)));
+    py::object buffer = attribute(item, kHandle);
+    require(Py_TYPE(buffer.ptr()) == &Object::type,
+            "it lives on " + py::str(item.attr("device")).cast<std::string>() + ", not on cpu()");
+    auto data = [&] { return &reinterpret_cast<Object*>(buffer.ptr())->array; };
+    if (data()->size != product(shape) || !row_major(shape, strides.ptr()))
+      buffer = attribute(item.attr("compact")(), kHandle);
+    require_same_size("an array and its shape", data()->size, product(shape));
+    arrays.push_back({buffer, data(), std::move(shape)});
+  }
+  return arrays;
+}
+
+// A pair of buffer and shape of each array.
+py::list to_python(const Arrays& arrays) {
+  py::list pairs;
+  for (const Array& array : arrays) {
+    py::tuple shape(array.shape.size());
+    for (size_t i = 0; i < array.shape.size(); ++i) shape[i] = array.shape[i];
+    pairs.append(py::make_tuple(array.buffer, shape));
+  }
+  return pairs;
+}
+
+// `what` must have a shape; lengths of 0 in `expected` may be any.
+void need(const char* what, const Array& array, const Shape& expected) {
+  bool fits = array.shape.size() == expected.size();
+  for (size_t i = 0; fits && i < expected.size(); ++i)
+    fits = expected[i] == 0 || array.shape[i] == expected[i];
+  if (fits) return;
+  std::string words = text(expected);
+  for (size_t at; (at = words.find("(0,")) != std::string::npos;) words.replace(at, 3, "(any,");
+  for (size_t at; (at = words.find(" 0")) != std::string::npos;) words.replace(at, 2, " any");
+  require(false, std::string(what) + " has shape " + text(array.shape) + ", expected " + words);
+}
+
+void need_size(const char* what, const Array& array, size_t size) {
+  require(array.size() == size, std::string(what) + " has shape " + text(array.shape) +
+                                    ", expected " + std::to_string(size) + " elements");
+}
+
+void need_samples(const Array& array) {
+  require(array.size() > 0, "there is nothing in an array of shape " + text(array.shape));
+}
+
+// Every id is a row of a table of `rows` rows.
+void need_ids(const char* name, const Array& ids, size_t rows) {
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const float id = ids.ptr()[i];
+    if (!(id >= 0 && id < static_cast<float>(rows)))
+      throw std::out_of_range(std::string(name) + ": class or word id " + std::to_string(id) +
+                              " is outside 0 to " + std::to_string(rows - 1));
+  }
+}
+
+// --------------------------------------------------------------------------- the layers' kernels
+
+// One call of a layer.
+struct Call {
+  Arrays arrays;                 // inputs, parameters, constants, running statistics
+  std::vector<size_t> counts;    // how many parameters each part of the layer has
+  std::vector<double> settings;  // numbers that the layer knows
+  Arrays saved;                  // what `forward` keeps for `backward`
+  Arrays adjoints;               // of the results
+  bool needs_dx = true;          // whether `backward` must compute the adjoint of the first input
+
+  const Array& operator[](size_t i) const { return arrays[i]; }
+  // New arrays for the adjoints of the first `count` arrays; the first may stay empty.
+  Arrays gradients(size_t count) const {
+    Arrays result(count);
+    for (size_t i = needs_dx ? 0 : 1; i < count; ++i) result[i] = new_array(arrays[i].shape);
+    return result;
+  }
+};
+
+float* pointer(const Array& array) { return array.data ? array.ptr() : nullptr; }
+
+// A forward returns the layer's results, then its new running statistics; a backward the adjoints.
+using Function = Arrays (*)(Call&);
+
+// Linear layers and ReLUs one after the other: parts with two parameters, with one (no bias), with
+// none (a ReLU). Saves the result of each linear layer, after the ReLU that follows it.
+std::vector<LinearLayer> linear_layers(Call& call) {
+  std::vector<LinearLayer> layers;
+  const Array& x = call[0];
+  require(x.shape.size() >= 2, "the input must have two axes or more");
+  need_samples(x);
+  Shape shape = x.shape;
+  size_t next = 1;
+  for (size_t count : call.counts) {
+    if (count == 0) {
+      require(!layers.empty(), "the first layer must be a linear one");
+      layers.back().relu = true;
+      continue;
+    }
+    const Array& w = call[next];
+    need("weight", w, {shape.back(), 0});
+    if (count == 2) need_size("bias", call[next + 1], w.last());
+    const float* bias = count == 2 ? call[next + 1].ptr() : nullptr;
+    const size_t in = shape.back();
+    shape.back() = w.last();
+    if (call.saved.size() == layers.size()) call.saved.push_back(new_array(shape));
+    layers.push_back({w.ptr(), bias, call.saved[layers.size()].ptr(), in, w.last(), false});
+    next += count;
+  }
+  return layers;
+}
+
+size_t linear_work(const Call& call) {
+  return call[0].size() * call[1].last() * call.counts.size();
+}
+
+Arrays linear(Call& call) {
+  const auto layers = linear_layers(call);
+  const Array& x = call[0];
+  run_kernel(linear_work(call), [&] { Mlp(x.ptr(), x.size() / x.last(), layers); });
+  return {call.saved.back()};
+}
+
+Arrays linear_backward(Call& call) {
+  const auto layers = linear_layers(call);
+  const Array& x = call[0];
+  Arrays grads = call.gradients(call.arrays.size());
+  std::vector<LinearGradient> pairs;
+  size_t next = 1;
+  for (size_t count : call.counts) {
+    if (count > 0)
+      pairs.push_back({grads[next].ptr(), count == 2 ? grads[next + 1].ptr() : nullptr});
+    next += count;
+  }
+  run_kernel(linear_work(call), [&] {
+    MlpBackward(x.ptr(), x.size() / x.last(), layers, call.adjoints[0].ptr(), pointer(grads[0]),
+                pairs);
+  });
+  return grads;
+}
+
+Arrays relu(Call& call) {
+  Array y = new_array(call[0].shape);
+  run_kernel(y.size(), [&] { Relu(call[0].ptr(), y.ptr(), y.size()); });
+  return call.saved = {y};
+}
+
+Arrays relu_backward(Call& call) {
+  Arrays grads = call.gradients(1);
+  const float *y = call.saved[0].ptr(), *g = call.adjoints[0].ptr();
+  run_kernel(grads[0].size(), [&] { ReluBackward(y, g, grads[0].ptr(), grads[0].size()); });
+  return grads;
+}
+
+// logits (B, classes), class ids (B,) -> (); saves the log-sum-exp of each row.
+Arrays softmax_loss(Call& call) {
+  const Array &logits = call[0], &classes = call[1];
+  need("logits", logits, {0, 0}), need_samples(logits);
+  need_size("y", classes, logits.shape[0]);
+  need_ids("SoftmaxLoss", classes, logits.last());
+  Array loss = new_array({});
+  call.saved = {new_array({logits.shape[0]})};
+  run_kernel(logits.size(), [&] {
+    SoftmaxLoss(logits.ptr(), classes.ptr(), loss.ptr(), call.saved[0].ptr(), logits.shape[0],
+                logits.last());
+  });
+  return {loss};
+}
+
+Arrays softmax_loss_backward(Call& call) {
+  const Array &logits = call[0], &classes = call[1];
+  Arrays grads = call.gradients(1);
+  run_kernel(logits.size(), [&] {
+    SoftmaxLossBackward(logits.ptr(), classes.ptr(), call.saved[0].ptr(), *call.adjoints[0].ptr(),
+                        grads[0].ptr(), logits.shape[0], logits.last());
+  });
+  return grads;
+}
+
+// table (V, E), word ids of any shape -> (*shape of the ids, E).
+Arrays embedding(Call& call) {
+  const Array &table = call[0], &ids = call[1];
+  need("weight", table, {0, 0});
+  need_ids("Embedding", ids, table.shape[0]);
+  Shape shape = ids.shape;
+  shape.push_back(table.last());
+  Array out = new_array(shape);
+  run_kernel(out.size(),
+             [&] { Gather(table.ptr(), ids.ptr(), out.ptr(), ids.size(), table.last()); });
+  return {out};
+}
+
+Arrays embedding_backward(Call& call) {
+  Arrays grads = {new_array(call[0].shape)};
+  run_kernel(grads[0].size(), [&] {
+    ScatterAdd(call.adjoints[0].ptr(), call[1].ptr(), grads[0].ptr(), call[1].size(),
+               call[0].last(), grads[0].size());
+  });
+  return grads;
+}
+
+// x (..., F), weight and bias (F,); saves mean and 1/deviation of each row.
+Arrays layer_norm(Call& call) {
+  const Array &x = call[0], &w = call[1], &b = call[2];
+  require(!x.shape.empty(), "the input must have an axis of features");
+  need("weight", w, {x.last()}), need("bias", b, {x.last()});
+  const size_t width = w.size(), rows = width > 0 ? x.size() / width : 0;
+  Array y = new_array(x.shape);
+  call.saved = {new_array({rows, 2})};
+  run_kernel(x.size(), [&] {
+    LayerNorm(x.ptr(), w.ptr(), b.ptr(), y.ptr(), call.saved[0].ptr(), rows, width,
+              static_cast<float>(call.settings.at(0)));
+  });
+  return {y};
+}
+
+Arrays layer_norm_backward(Call& call) {
+  call.needs_dx = true;
+  Arrays grads = call.gradients(3);
+  const Array &x = call[0], &w = call[1];
+  run_kernel(x.size(), [&] {
+    LayerNormBackward(x.ptr(), w.ptr(), call.saved[0].ptr(), call.adjoints[0].ptr(), grads[0].ptr(),
+                      grads[1].ptr(), grads[2].ptr(), call.saved[0].shape[0], w.size());
+  });
+  return grads;
+}
+
+// x (N, C) or (N, C, H, W), weight, bias, running mean and variance (C,); settings are eps and
+// momentum. Saves mean and variance of the batch.
+Arrays batch_norm(Call& call) {
+  const Array &x = call[0], &w = call[1], &b = call[2];
+  require(x.shape.size() == 2 || x.shape.size() == 4, "the input must have two axes or four");
+  need_samples(x);
+  const size_t N = x.shape[0], C = x.shape[1], S = x.size() / (N * C);
+  for (size_t i = 1; i < 5; ++i) need("a parameter or running average", call[i], {C});
+  const float eps = static_cast<float>(call.settings.at(0));
+  const float momentum = static_cast<float>(call.settings.at(1));
+  Array y = new_array(x.shape);
+  call.saved = {new_array({C}), new_array({C})};
+  run_kernel(x.size(), [&] {
+    BatchNorm(x.ptr(), w.ptr(), b.ptr(), y.ptr(), call.saved[0].ptr(), call.saved[1].ptr(), N, C, S,
+              eps);
+  });
+  Arrays result = {y, new_array({C}), new_array({C})};
+  for (size_t k = 0; k < 2; ++k) {
+    const float *old = call[3 + k].ptr(), *seen = call.saved[k].ptr();
+    for (size_t c = 0; c < C; ++c)
+      result[1 + k].ptr()[c] = (1 - momentum) * old[c] + momentum * seen[c];
+  }
+  return result;
+}
+
+Arrays batch_norm_backward(Call& call) {
+  call.needs_dx = true;
+  Arrays grads = call.gradients(3);
+  const Array& x = call[0];
+  const size_t N = x.shape[0], C = x.shape[1];
+  run_kernel(x.size(), [&] {
+    BatchNormBackward(x.ptr(), call[1].ptr(), call.saved[0].ptr(), call.saved[1].ptr(),
+                      call.adjoints[0].ptr(), grads[0].ptr(), grads[1].ptr(), grads[2].ptr(), N, C,
+                      x.size() / (N * C), static_cast<float>(call.settings[0]));
+  });
+  return grads;
+}
+
+// x (N, C, H, W), weight (K, K, C, O), perhaps bias (O,); settings are stride and padding.
+ConvShape conv_shape(const Call& call) {
+  const Array &x = call[0], &w = call[1];
+  need("images", x, {0, 0, 0, 0}), need_samples(x);
+  need("weight", w, {0, 0, x.shape[1], 0}), need_samples(w);
+  need("weight", w, {w.shape[1], w.shape[0], x.shape[1], 0});
+  if (call.counts.at(0) == 2) need("bias", call[2], {w.last()});
+  ConvShape s{x.shape[0], x.shape[1], x.shape[2], x.shape[3], w.shape[0], w.shape[3], 1, 0, 0, 0};
+  s.stride = static_cast<size_t>(call.settings.at(0));
+  s.padding = static_cast<size_t>(call.settings.at(1));
+  require(s.stride > 0, "the stride must be 1 or more");
+  require(s.H + 2 * s.padding >= s.K && s.W + 2 * s.padding >= s.K,
+          "the kernel is larger than the padded images");
+  s.h = (s.H + 2 * s.padding - s.K) / s.stride + 1;
+  s.w = (s.W + 2 * s.padding - s.K) / s.stride + 1;
+  return s;
+}
+
+Arrays conv(Call& call) {
+  const ConvShape s = conv_shape(call);
+  Array y = new_array({s.N, s.O, s.h, s.w});
+  const float* bias = call.counts[0] == 2 ? call[2].ptr() : nullptr;
+  run_kernel(y.size() * s.K * s.K * s.C,
+             [&] { Conv(call[0].ptr(), call[1].ptr(), bias, y.ptr(), s); });
+  return {y};
+}
+
+Arrays conv_backward(Call& call) {
+  const ConvShape s = conv_shape(call);
+  Arrays grads = call.gradients(2);
+  Array db = new_array({s.O});
+  const Array& g = call.adjoints[0];
+  run_kernel(g.size() * s.K * s.K * s.C, [&] {
+    ConvBackward(call[0].ptr(), call[1].ptr(), g.ptr(), pointer(grads[0]), grads[1].ptr(), db.ptr(),
+                 s);
+  });
+  if (call.counts[0] == 2) grads.push_back(db);
+  return grads;
+}
+
+// x (T, B, I), h and c (B, H), W_ih (I, 4H), W_hh (H, 4H), perhaps two biases (4H,)
+// -> outputs (T, B, H), last h, last c. Saves outputs, gates and cells of all steps.
+LstmShape lstm_shape(const Call& call) {
+  need("x", call[0], {0, 0, 0}), need("h", call[1], {0, 0});
+  const LstmShape s{call[0].shape[0], call[0].shape[1], call[0].shape[2], call[1].shape[1]};
+  require(s.T * s.B * s.H > 0, "there must be a step, a sample and a hidden unit");
+  need("h", call[1], {s.B, s.H}), need("c", call[2], {s.B, s.H});
+  need("W_ih", call[3], {s.I, 4 * s.H}), need("W_hh", call[4], {s.H, 4 * s.H});
+  for (size_t i = 5; i < call.arrays.size(); ++i) need_size("bias", call[i], 4 * s.H);
+  return s;
+}
+
+Arrays lstm(Call& call) {
+  const LstmShape s = lstm_shape(call);
+  const bool biased = call.arrays.size() == 7;
+  const Shape steps{s.T, s.B, s.H};
+  call.saved = {new_array(steps), new_array({s.T, s.B, 4 * s.H}), new_array(steps)};
+  const Array &out = call.saved[0], &cells = call.saved[2];
+  run_kernel(4 * out.size() * (s.I + s.H), [&] {
+    Lstm(call[0].ptr(), call[1].ptr(), call[2].ptr(), call[3].ptr(), call[4].ptr(),
+         biased ? call[5].ptr() : nullptr, biased ? call[6].ptr() : nullptr, out.ptr(),
+         call.saved[1].ptr(), cells.ptr(), s);
+  });
+  const size_t last = (s.T - 1) * s.B * s.H;
+  return {out, new_copy(out.ptr() + last, {s.B, s.H}), new_copy(cells.ptr() + last, {s.B, s.H})};
+}
+
+Arrays lstm_backward(Call& call) {
+  const LstmShape s = lstm_shape(call);
+  Arrays grads = call.gradients(std::min<size_t>(6, call.arrays.size()));
+  const Arrays &saved = call.saved, &g = call.adjoints;
+  const LstmGradients d{pointer(grads[0]), grads[1].ptr(),
+                        grads[2].ptr(),    grads[3].ptr(),
+                        grads[4].ptr(),    grads.size() == 6 ? grads[5].ptr() : nullptr};
+  run_kernel(4 * saved[0].size() * (s.I + s.H), [&] {
+    LstmBackward(call[0].ptr(), call[1].ptr(), call[2].ptr(), call[3].ptr(), call[4].ptr(),
+                 saved[0].ptr(), saved[1].ptr(), saved[2].ptr(), g[0].ptr(), g[1].ptr(), g[2].ptr(),
+                 d, s);
+  });
+  if (grads.size() == 6) grads.push_back(grads[5]);  // both biases are added: one adjoint for both
+  return grads;
+}
+
+// q (B, H, T, D), k and v (B, H, S, D) -> result (B, H, T, D), probs (B, H, T, S), which is saved.
+// The setting says whether a query sees only keys up to its own time.
+AttentionShape attention_shape(const Call& call) {
+  const Array &q = call[0], &k = call[1], &v = call[2];
+  need("q", q, {0, 0, 0, 0}), need_samples(q);
+  need("k", k, {q.shape[0], q.shape[1], 0, q.last()}), need_samples(k);
+  need("v", v, k.shape);
+  return {q.shape[0] * q.shape[1], q.shape[2], k.shape[2], q.last(), call.settings.at(0) != 0};
+}
+
+Arrays attention(Call& call) {
+  const AttentionShape s = attention_shape(call);
+  const Array& q = call[0];
+  Array out = new_array(q.shape);
+  call.saved = {new_array({q.shape[0], q.shape[1], s.T, s.S})};
+  run_kernel(out.size() * s.S, [&] {
+    Attention(q.ptr(), call[1].ptr(), call[2].ptr(), out.ptr(), call.saved[0].ptr(), s);
+  });
+  return {out, call.saved[0]};
+}
+
+Arrays attention_backward(Call& call) {
+  const AttentionShape s = attention_shape(call);
+  call.needs_dx = true;
+  Arrays grads = call.gradients(3);
+  run_kernel(call[0].size() * s.S, [&] {
+    AttentionBackward(call[0].ptr(), call[1].ptr(), call[2].ptr(), call.saved[0].ptr(),
+                      call.adjoints[0].ptr(), call.adjoints[1].ptr(), grads[0].ptr(),
+                      grads[1].ptr(), grads[2].ptr(), s);
+  });
+  return grads;
+}
+
+// A kernel, and what it takes from a layer, by the names of the layer's attributes.
+struct Kernel {
+  using Names = std::vector<std::string>;
+  Function forward, backward;
+  size_t results;
+  Names parameters;  // behind the inputs; may be None or missing
+  Names settings;    // numbers
+  Names running;     // statistics that the kernel makes anew, behind the results
+};
+
+const std::map<std::string, Kernel> kernels = {
+    {"linear", {linear, linear_backward, 1, {"weight", "bias"}, {}, {}}},  // also a Sequential of
+    {"relu", {relu, relu_backward, 1, {}, {}, {}}},                        // Linear and ReLU
+    {"softmax_loss", {softmax_loss, softmax_loss_backward, 1, {}, {}, {}}},
+    {"embedding", {embedding, embedding_backward, 1, {"weight"}, {}, {}}},
+    {"layer_norm", {layer_norm, layer_norm_backward, 1, {"weight", "bias"}, {"eps"}, {}}},
+    {"batch_norm",
+     {batch_norm,
+      batch_norm_backward,
+      1,
+      {"weight", "bias"},
+      {"eps", "momentum"},
+      {"running_mean", "running_var"}}},
+    {"conv", {conv, conv_backward, 1, {"weight", "bias"}, {"stride", "padding"}, {}}},
+    {"lstm", {lstm, lstm_backward, 3, {"W_ih", "W_hh", "bias_ih", "bias_hh"}, {}, {}}},
+    {"attention", {attention, attention_backward, 2, {}, {"causal"}, {}}},
+};
+
+const Kernel& kernel_named(const std::string& name) {
+  const auto found = kernels.find(name);
+  require(found != kernels.end(), "there is no fused kernel called " + name);
+  return found->second;
+}
+
+// One call of a layer, forward and then, any number of times, backward. It holds buffers and
+// names only, nothing of Python's that could lead back to it.
+class FusedLayer {
+ public:
+  FusedLayer(const std::string& name, const py::object& layer)
+      : name(name), kernel_(kernel_named(name)) {
+    py::list parts;
+    if (py::hasattr(layer, "modules"))
+      parts = py::list(layer.attr("modules"));
+    else
+      parts.append(layer);
+    for (py::handle part : parts) {
+      py::list names;
+      const py::dict attributes = part.attr("__dict__");
+      for (const std::string& key : kernel_.parameters)
+        if (attributes.contains(key) && !attributes[key.c_str()].is_none()) names.append(key);
+      counts_.push_back(names.size());
+      parameters.append(names);
+    }
+    for (const std::string& key : kernel_.settings)
+      settings_.push_back(layer.attr(key.c_str()).cast<double>());
+  }
+
+  const std::string name;
+  py::list parameters;  // for each part of a Sequential, or for the layer alone, their names
+  size_t results() const { return kernel_.results; }
+  const Kernel::Names& running() const { return kernel_.running; }
+
+  py::list forward(const py::list& arrays) {
+    Call call{from_python(arrays), counts_, settings_, {}, {}};
+    const Arrays made = kernel_.forward(call);
+    saved_ = call.saved;
+    shapes_.clear();
+    for (size_t k = 0; k < results(); ++k) shapes_.push_back(made[k].shape);
+    return to_python(made);
+  }
+
+  // Takes the adjoints of the results and then the arrays that `forward` took; returns the adjoints
+  // of those that are needed.
+  py::list backward(const py::list& adjoints_and_arrays, const std::vector<bool>& needed) {
+    require(!shapes_.empty(), "backward comes after forward");
+    Arrays adjoints = from_python(adjoints_and_arrays);
+    require(adjoints.size() >= results() + needed.size(),
+            "backward needs an adjoint for each result");
+    Arrays arrays(adjoints.begin() + static_cast<ptrdiff_t>(results()), adjoints.end());
+    adjoints.resize(results());
+    for (size_t k = 0; k < results(); ++k) need("the adjoint", adjoints[k], shapes_[k]);
+    Call call{std::move(arrays), counts_, settings_, saved_, std::move(adjoints), needed.at(0)};
+    const Arrays grads = kernel_.backward(call);
+    Arrays wanted;
+    for (size_t i = 0; i < grads.size(); ++i)
+      if (needed.at(i)) wanted.push_back(grads[i]);
+    return to_python(wanted);
+  }
+
+ private:
+  const Kernel& kernel_;
+  std::vector<size_t> counts_;
+  std::vector<double> settings_;
+  Arrays saved_;
+  std::vector<Shape> shapes_;  // of the results
+};
+
+// lr, beta1, beta2, eps, weight_decay, and t, the number of this step, 1 for the first.
+AdamSettings adam_settings_of(const std::vector<double>& s) {
+  return {static_cast<float>(s[0]),
+          static_cast<float>(s[1]),
+          static_cast<float>(s[2]),
+          static_cast<float>(s[3]),
+          static_cast<float>(s[4]),
+          static_cast<float>(1 - std::pow(s[1], s[5])),
+          static_cast<float>(1 - std::pow(s[2], s[5]))};
+}
+
+// One step of an optimizer on all its parameters. `columns` has the parameters, their gradients,
+// and their averages of one kind or two, which change in place. Returns new arrays for the
+// parameters.
+py::list fused_step(const std::string& name, const std::vector<py::list>& columns,
+                    const std::vector<double>& settings) {
+  const bool adam = name == "adam";
+  require(adam || name == "sgd", "fused_step knows sgd and adam, got " + name);
+  require(settings.size() == (adam ? 6 : 3) && columns.size() <= (adam ? 4 : 3) &&
+              columns.size() >= (adam ? 4 : 2),
+          name + ": wrong number of columns or settings");
+  std::vector<Arrays> c;
+  for (const py::list& column : columns) c.push_back(from_python(column));
+  Arrays results;
+  size_t work = 0;
+  for (size_t i = 0; i < c[0].size(); ++i) {
+    for (const Arrays& column : c)
+      need("the gradient or an average of a parameter", column.at(i), c[0][i].shape);
+    results.push_back(new_array(c[0][i].shape));
+    work += c[0][i].size();
+  }
+  const std::vector<float> s(settings.begin(), settings.end());
+  const AdamSettings adam_settings = adam ? adam_settings_of(settings) : AdamSettings{};
+  run_kernel(work, [&] {
+    for (size_t i = 0; i < results.size(); ++i) {
+      const float *p = c[0][i].ptr(), *g = c[1][i].ptr();
+      const size_t size = results[i].size();
+      if (adam)
+        AdamStep(p, g, c[2][i].ptr(), c[3][i].ptr(), results[i].ptr(), size, adam_settings);
+      else
+        SgdStep(p, g, c.size() > 2 ? c[2][i].ptr() : nullptr, results[i].ptr(), size, s[0], s[1],
+                s[2]);
+    }
+  });
+  return to_python(results);
+}
+
+}  // namespace
+
+void bind(py::module_& m) {
+  py::class_<FusedLayer>(m, "FusedLayer")
+      .def(py::init<const std::string&, const py::object&>())
+      .def_readonly("name", &FusedLayer::name)
+      .def_readonly("parameters", &FusedLayer::parameters)
+      .def_property_readonly("running", &FusedLayer::running)
+      .def_property_readonly("results", &FusedLayer::results)
+      .def("forward", &FusedLayer::forward)
+      .def("backward", &FusedLayer::backward);
+  m.def("fused_step", fused_step);
+}
+
+}  // namespace fused
+}  // namespace cpu
+}  // namespace needle

@@ -1,0 +1,206 @@
+// Bias, ReLU, softmax loss, embedding and layer norm: kernels that go row by row.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "fused.h"
+
+namespace needle {
+namespace cpu {
+namespace fused {
+
+using simd::kWidth;
+using simd::Vec;
+
+namespace {
+size_t rows_per_task(size_t columns) {
+  return std::max<size_t>(1, (size_t{1} << 15) / std::max<size_t>(1, columns));
+}
+}  // namespace
+
+void Mlp(const float* x, size_t rows, const std::vector<LinearLayer>& layers) {
+  for (const LinearLayer& layer : layers) {
+    const size_t columns = layer.out;
+    MatmulViews({x, static_cast<ptrdiff_t>(layer.in), 1},
+                {layer.w, static_cast<ptrdiff_t>(columns), 1}, layer.y, rows, layer.in, columns);
+    if (layer.b != nullptr || layer.relu)
+      parallel_for(rows, rows_per_task(columns), [&](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; ++i) {
+          float* y = layer.y + i * columns;
+          if (layer.b != nullptr)
+            for (size_t j = 0; j < columns; ++j) y[j] += layer.b[j];
+          if (layer.relu)
+            for (size_t j = 0; j < columns; ++j) y[j] = y[j] < 0 ? 0 : y[j];
+        }
+      });
+    x = layer.y;
+  }
+}
+
+void MlpBackward(const float* x, size_t rows, const std::vector<LinearLayer>& layers,
+                 const float* g, float* dx, const std::vector<LinearGradient>& gradients) {
+  size_t widest = 0;
+  for (const LinearLayer& layer : layers) widest = std::max({widest, layer.in, layer.out});
+  const bool deep = layers.size() > 1;
+  AlignedArray masked(layers.back().relu || deep ? rows * widest : 0),
+      passed(deep ? rows * widest : 0);
+  for (size_t k = layers.size(); k-- > 0;) {
+    const LinearLayer& layer = layers[k];
+    const float* input = k == 0 ? x : layers[k - 1].y;
+    if (layer.relu) {
+      ReluBackward(layer.y, g, masked.ptr, rows * layer.out);
+      g = masked.ptr;
+    }
+    const MatrixView adjoint{g, static_cast<ptrdiff_t>(layer.out), 1};
+    MatmulViews({input, 1, static_cast<ptrdiff_t>(layer.in)}, adjoint, gradients[k].w, layer.in,
+                rows, layer.out);
+    if (gradients[k].b != nullptr) SumRows(g, gradients[k].b, rows, layer.out);
+    if (k == 0 && dx == nullptr) return;
+    float* next = k == 0 ? dx : g == passed.ptr ? masked.ptr : passed.ptr;
+    MatmulViews(adjoint, {layer.w, 1, static_cast<ptrdiff_t>(layer.out)}, next, rows, layer.out,
+                layer.in);
+    g = next;
+  }
+}
+
+// Threads share out the columns, so that every sum has one fixed order.
+void SumRows(const float* g, float* out, size_t rows, size_t columns) {
+  const size_t grain = std::max<size_t>(64, (size_t{1} << 15) / std::max<size_t>(1, rows));
+  parallel_for(columns, grain, [&](size_t begin, size_t end) {
+    std::fill(out + begin, out + end, 0.0f);
+    for (size_t i = 0; i < rows; ++i)
+      for (size_t j = begin; j < end; ++j) out[j] += g[i * columns + j];
+  });
+}
+
+void Relu(const float* x, float* y, size_t size) {
+  parallel_for(size, size_t{1} << 15, [=](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) y[i] = simd::maximum(x[i], 0.0f);
+  });
+}
+
+void ReluBackward(const float* y, const float* g, float* dx, size_t size) {
+  parallel_for(size, size_t{1} << 15, [&](size_t begin, size_t end) {
+    size_t i = begin;
+    for (; i + kWidth <= end; i += kWidth)
+      simd::store(dx + i,
+                  simd::select(simd::load(y + i) > 0.0f, simd::load(g + i), simd::splat(0.0f)));
+    for (; i < end; ++i) dx[i] = y[i] > 0 ? g[i] : 0.0f;
+  });
+}
+
+// ---------------------------------------------------------------------------------- softmax loss
+
+void SoftmaxLoss(const float* logits, const float* classes, float* loss, float* lse, size_t rows,
+                 size_t columns) {
+  parallel_for(rows, rows_per_task(8 * columns), [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) {
+      const float* row = logits + i * columns;
+      float peak = row[0];
+      for (size_t j = 1; j < columns; ++j) peak = row[j] > peak ? row[j] : peak;
+      peak = simd::finite(peak);
+      Vec lanes = simd::splat(0.0f);
+      size_t j = 0;
+      for (; j + kWidth <= columns; j += kWidth) lanes += simd::exp(simd::load(row + j) - peak);
+      float parts[kWidth], total = 0;
+      simd::store(parts, lanes);
+      for (float part : parts) total += part;
+      for (; j < columns; ++j) total += std::exp(row[j] - peak);
+      lse[i] = peak + std::log(total);
+    }
+  });
+  double sum = 0;
+  for (size_t i = 0; i < rows; ++i)
+    sum += lse[i] - logits[i * columns + static_cast<size_t>(classes[i])];
+  *loss = static_cast<float>(sum / static_cast<double>(rows));
+}
+
+void SoftmaxLossBackward(const float* logits, const float* classes, const float* lse, float g,
+                         float* dlogits, size_t rows, size_t columns) {
+  const float scale = g / static_cast<float>(rows);
+  parallel_for(rows, rows_per_task(8 * columns), [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) {
+      const float* row = logits + i * columns;
+      float* out = dlogits + i * columns;
+      const float shift = simd::finite(lse[i]);
+      const Vec zero = simd::splat(0.0f);
+      size_t j = 0;
+      for (; j + kWidth <= columns; j += kWidth)
+        simd::store(out + j, simd::exp(simd::minimum(simd::load(row + j) - shift, zero)) * scale);
+      for (; j < columns; ++j) out[j] = std::exp(std::min(row[j] - shift, 0.0f)) * scale;
+      out[static_cast<size_t>(classes[i])] -= scale;
+    }
+  });
+}
+
+// ------------------------------------------------------------------------------------- embedding
+
+void Gather(const float* table, const float* ids, float* out, size_t count, size_t width) {
+  for (size_t i = 0; i < count; ++i)
+    std::memcpy(out + i * width, table + static_cast<size_t>(ids[i]) * width,
+                width * sizeof(float));
+}
+
+void ScatterAdd(const float* g, const float* ids, float* dtable, size_t count, size_t width,
+                size_t table_size) {
+  parallel_for(table_size, size_t{1} << 16,
+               [&](size_t begin, size_t end) { std::fill(dtable + begin, dtable + end, 0.0f); });
+  for (size_t i = 0; i < count; ++i) {
+    float* to = dtable + static_cast<size_t>(ids[i]) * width;
+    for (size_t j = 0; j < width; ++j) to[j] += g[i * width + j];
+  }
+}
+
+// ------------------------------------------------------------------------------------ layer norm
+
+void LayerNorm(const float* x, const float* w, const float* b, float* y, float* stats, size_t rows,
+               size_t width, float eps) {
+  const float n = static_cast<float>(width);
+  parallel_for(rows, rows_per_task(width), [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) {
+      const float* row = x + i * width;
+      const float mean = sum_over(width, Sum{row}) / n;
+      const float scale = 1 / std::sqrt(sum_over(width, Squares{row, mean}) / n + eps);
+      for (size_t j = 0; j < width; ++j) y[i * width + j] = (row[j] - mean) * scale * w[j] + b[j];
+      stats[2 * i] = mean;
+      stats[2 * i + 1] = scale;
+    }
+  });
+}
+
+// With n = (x - mean) * scale and a = w g: dx = scale (a - mean(a) - n mean(a n)).
+void LayerNormBackward(const float* x, const float* w, const float* stats, const float* g,
+                       float* dx, float* dw, float* db, size_t rows, size_t width) {
+  std::vector<float> partial(thread_count() * 2 * width, 0.0f);
+  for_parts(rows, [&](size_t part, size_t begin, size_t end) {
+    float* my_dw = partial.data() + part * 2 * width;
+    float* my_db = my_dw + width;
+    std::vector<float> normal(width), scaled(width);
+    for (size_t i = begin; i < end; ++i) {
+      const float mean = stats[2 * i], scale = stats[2 * i + 1];
+      const float *row = x + i * width, *adjoint = g + i * width;
+      for (size_t j = 0; j < width; ++j) {
+        normal[j] = (row[j] - mean) * scale;
+        scaled[j] = w[j] * adjoint[j];
+        my_dw[j] += normal[j] * adjoint[j];
+        my_db[j] += adjoint[j];
+      }
+      const float n = static_cast<float>(width);
+      const float first = sum_over(width, Sum{scaled.data()}) / n;
+      const float second = sum_over(width, Product{scaled.data(), normal.data()}) / n;
+      for (size_t j = 0; j < width; ++j)
+        dx[i * width + j] = scale * (scaled[j] - first - normal[j] * second);
+    }
+  });
+  std::fill(dw, dw + width, 0.0f);
+  std::fill(db, db + width, 0.0f);
+  for (size_t part = 0; part < thread_count(); ++part)
+    for (size_t j = 0; j < width; ++j) {
+      dw[j] += partial[part * 2 * width + j];
+      db[j] += partial[(part * 2 + 1) * width + j];
+    }
+}
+
+}  // namespace fused
+}  // namespace cpu
+}  // namespace needle

@@ -1,0 +1,167 @@
+#include "shortcuts.h"
+
+#include <algorithm>
+
+#include "layout.h"
+#include "parallel.h"
+#include "simd.h"
+
+namespace needle {
+namespace cpu {
+namespace {
+
+constexpr size_t kGrain = size_t{1} << 15;  // elements worth handing to another thread
+
+// One row: steps of 0 (one number for the whole row) and 1 become loops of their own, which the
+// compiler turns into vector code.
+template <class F>
+void RowOf(const scalar_t* a, ptrdiff_t a_step, const scalar_t* b, ptrdiff_t b_step, scalar_t* out,
+           size_t length, F f) {
+  if (a_step == 1 && b_step == 1) {
+    for (size_t i = 0; i < length; ++i) out[i] = f(a[i], b[i]);
+  } else if (a_step == 1 && b_step == 0) {
+    for (size_t i = 0; i < length; ++i) out[i] = f(a[i], *b);
+  } else if (a_step == 0 && b_step == 1) {
+    for (size_t i = 0; i < length; ++i) out[i] = f(*a, b[i]);
+  } else {
+    for (size_t i = 0; i < length; ++i) out[i] = f(a[i * a_step], b[i * b_step]);
+  }
+}
+
+// Rows first to end of the result, where all axes but the last count the rows.
+template <class F>
+void Rows(const std::vector<Axis>& axes, const scalar_t* a, const scalar_t* b, scalar_t* out,
+          size_t first, size_t end, F f) {
+  const Axis last = axes.back();
+  for (size_t row = first; row < end; ++row) {
+    const scalar_t *x = a, *y = b;
+    for (size_t i = axes.size() - 1, rest = row; i-- > 0; rest /= axes[i].length) {
+      x += rest % axes[i].length * axes[i].from;
+      y += rest % axes[i].length * axes[i].to;
+    }
+    RowOf(x, last.from, y, last.to, out + row * last.length, last.length, f);
+  }
+}
+
+template <class F>
+void Binary(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape, F f) {
+  if (out->size == 0) return;
+  std::vector<Axis> axes = MergeAxes(shape, a.strides, b.strides);
+  if (axes.empty()) axes.push_back({1, 1, 1});
+  const scalar_t *x = a.array.ptr + a.offset, *y = b.array.ptr + b.offset;
+  const Axis last = axes.back();
+  // Rows that jump through memory are copied together first, which Compact does block by block.
+  if (last.from != 0 && last.from != 1) {
+    AlignedArray copy(out->size);
+    Compact(a.array, &copy, shape, a.strides, a.offset);
+    Binary({copy, RowMajorStrides(shape), 0}, b, out, shape, f);
+  } else if (last.to != 0 && last.to != 1) {
+    AlignedArray copy(out->size);
+    Compact(b.array, &copy, shape, b.strides, b.offset);
+    Binary(a, {copy, RowMajorStrides(shape), 0}, out, shape, f);
+  } else if (axes.size() == 1) {
+    parallel_for(last.length, kGrain, [&](size_t begin, size_t end) {
+      RowOf(x + begin * last.from, last.from, y + begin * last.to, last.to, out->ptr + begin,
+            end - begin, f);
+    });
+  } else {
+    parallel_for(out->size / last.length, 1 + kGrain / last.length,
+                 [&](size_t begin, size_t end) { Rows(axes, x, y, out->ptr, begin, end, f); });
+  }
+}
+
+// Rows added up in stretches, which keeps all threads busy and rounding errors small.
+constexpr size_t kStretch = 256;
+
+template <class F>
+void ReduceAxis(const scalar_t* a, scalar_t* out, size_t outer, size_t length, size_t inner, F f) {
+  const size_t stretches = (length + kStretch - 1) / kStretch;
+  std::vector<scalar_t> partial(stretches > 1 ? outer * stretches * inner : 0);
+  scalar_t* results = stretches > 1 ? partial.data() : out;
+  const size_t work = std::min(length, kStretch) * inner;
+  parallel_for(outer * stretches, 1 + kGrain / (work + 1), [&](size_t begin, size_t end) {
+    for (size_t task = begin; task < end; ++task) {
+      const size_t first = task % stretches * kStretch, last = std::min(first + kStretch, length);
+      const scalar_t* from = a + task / stretches * length * inner;
+      scalar_t* __restrict to = results + task * inner;
+      std::copy(from + first * inner, from + (first + 1) * inner, to);
+      for (size_t k = first + 1; k < last; ++k) {
+        const scalar_t* __restrict row = from + k * inner;
+        for (size_t j = 0; j < inner; ++j) to[j] = f(to[j], row[j]);
+      }
+    }
+  });
+  if (stretches > 1) ReduceAxis(partial.data(), out, outer, stretches, inner, f);
+}
+
+}  // namespace
+
+void StridedAdd(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape) {
+  Binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x + y; });
+}
+
+void StridedSub(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape) {
+  Binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x - y; });
+}
+
+void StridedMul(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape) {
+  Binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x * y; });
+}
+
+void StridedDiv(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape) {
+  Binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x / y; });
+}
+
+void StridedMaximum(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape) {
+  Binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return simd::maximum(x, y); });
+}
+
+void StridedEq(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape) {
+  Binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x == y ? 1.0f : 0.0f; });
+}
+
+void StridedGe(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape) {
+  Binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x >= y ? 1.0f : 0.0f; });
+}
+
+void ReduceSumAxis(const AlignedArray& a, AlignedArray* out, size_t outer, size_t length,
+                   size_t inner) {
+  ReduceAxis(a.ptr, out->ptr, outer, length, inner, [](scalar_t x, scalar_t y) { return x + y; });
+}
+
+void ReduceMaxAxis(const AlignedArray& a, AlignedArray* out, size_t outer, size_t length,
+                   size_t inner) {
+  ReduceAxis(a.ptr, out->ptr, outer, length, inner,
+             [](scalar_t x, scalar_t y) { return simd::maximum(x, y); });
+}
+
+void MatmulStrided(const AlignedArray& a, const AlignedArray& b, AlignedArray* out,
+                   const Dims& shape, const Dims& a_strides, size_t a_offset, const Dims& b_strides,
+                   size_t b_offset) {
+  const size_t axes = shape.size() - 3;  // of the batch
+  const size_t m = shape[axes], n = shape[axes + 1], p = shape[axes + 2];
+  size_t batches = 1;
+  for (size_t i = 0; i < axes; ++i) batches *= shape[i];
+  auto multiply = [&](size_t batch) {
+    ptrdiff_t a_start = a_offset, b_start = b_offset;
+    for (size_t i = axes, rest = batch; i-- > 0; rest /= shape[i]) {
+      ptrdiff_t index = rest % shape[i];
+      a_start += index * a_strides[i];
+      b_start += index * b_strides[i];
+    }
+    MatmulViews({a.ptr + a_start, a_strides[axes], a_strides[axes + 1]},
+                {b.ptr + b_start, b_strides[axes], b_strides[axes + 1]}, out->ptr + batch * m * p,
+                m, n, p);
+  };
+  if (batches < thread_count()) {
+    for (size_t batch = 0; batch < batches; ++batch) multiply(batch);
+  } else {  // one thread a product
+    const size_t grain = std::max<size_t>(1, (size_t{1} << 16) / std::max<size_t>(1, m * n * p));
+    parallel_for(batches, grain, [&](size_t begin, size_t end) {
+      for (size_t batch = begin; batch < end; ++batch) multiply(batch);
+    });
+  }
+}
+
+}  // namespace cpu
+}  // namespace needle

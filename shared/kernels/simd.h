@@ -1,0 +1,172 @@
+// Vec: a handful of floats that one instruction works on.
+//
+// GCC and Clang turn their vector types into AVX-512, AVX2, SSE or NEON instructions, whichever the
+// processor that is compiled for has. Other compilers get a plain array with the same operators.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <cstring>
+
+#if defined(__GNUC__) && !defined(NEEDLE_PORTABLE_SIMD)
+#define NEEDLE_VECTOR_TYPES 1
+#endif
+
+namespace needle {
+namespace simd {
+
+#if defined(__AVX512F__)
+constexpr size_t kWidth = 16;  // floats in a Vec
+#elif defined(__AVX__) || !defined(NEEDLE_VECTOR_TYPES)
+constexpr size_t kWidth = 8;
+#else
+constexpr size_t kWidth = 4;
+#endif
+
+// Vector registers of the processor; a kernel that needs more spills them to memory.
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr size_t kRegisters = 32;
+#else
+constexpr size_t kRegisters = 16;
+#endif
+
+#if defined(NEEDLE_VECTOR_TYPES)
+
+typedef float Vec __attribute__((vector_size(kWidth * sizeof(float))));
+typedef int32_t IntVec __attribute__((vector_size(kWidth * sizeof(int32_t))));
+typedef float Vec8 __attribute__((vector_size(8 * sizeof(float))));  // eight, whatever kWidth is
+
+inline Vec splat(float x) { return x - Vec{}; }  // x in every lane
+inline IntVec splat(int32_t x) { return x - IntVec{}; }
+
+#else
+
+template <class T>
+struct Lanes {
+  T lane[kWidth];
+};
+using Vec = Lanes<float>;
+using IntVec = Lanes<int32_t>;
+using Vec8 = Vec;  // eight, as kWidth is here
+
+template <class T>
+inline Lanes<T> splat(T x) {
+  Lanes<T> result;
+  for (size_t i = 0; i < kWidth; ++i) result.lane[i] = x;
+  return result;
+}
+
+#define NEEDLE_LANES(op)                                                    \
+  template <class T>                                                        \
+  inline Lanes<T> operator op(Lanes<T> a, Lanes<T> b) {                     \
+    for (size_t i = 0; i < kWidth; ++i) a.lane[i] = a.lane[i] op b.lane[i]; \
+    return a;                                                               \
+  }                                                                         \
+  template <class T>                                                        \
+  inline Lanes<T> operator op(Lanes<T> a, T b) {                            \
+    return a op splat(b);                                                   \
+  }                                                                         \
+  template <class T>                                                        \
+  inline Lanes<T> operator op(T a, Lanes<T> b) {                            \
+    return splat(a) op b;                                                   \
+  }
+NEEDLE_LANES(+)
+NEEDLE_LANES(-)
+NEEDLE_LANES(*)
+NEEDLE_LANES(/)
+NEEDLE_LANES(&)
+NEEDLE_LANES(|)
+#undef NEEDLE_LANES
+
+#define NEEDLE_COMPARE(op)                                                          \
+  template <class T>                                                                \
+  inline IntVec operator op(Lanes<T> a, Lanes<T> b) {                               \
+    IntVec result;                                                                  \
+    for (size_t i = 0; i < kWidth; ++i) result.lane[i] = -(a.lane[i] op b.lane[i]); \
+    return result;                                                                  \
+  }                                                                                 \
+  template <class T>                                                                \
+  inline IntVec operator op(Lanes<T> a, T b) {                                      \
+    return a op splat(b);                                                           \
+  }
+NEEDLE_COMPARE(<)
+NEEDLE_COMPARE(>)
+NEEDLE_COMPARE(==)
+NEEDLE_COMPARE(!=)
+#undef NEEDLE_COMPARE
+
+inline IntVec operator~(IntVec a) {
+  for (size_t i = 0; i < kWidth; ++i) a.lane[i] = ~a.lane[i];
+  return a;
+}
+inline IntVec operator>>(IntVec a, int n) {
+  for (size_t i = 0; i < kWidth; ++i) a.lane[i] >>= n;
+  return a;
+}
+inline IntVec operator<<(IntVec a, int n) {
+  for (size_t i = 0; i < kWidth; ++i)
+    a.lane[i] = static_cast<int32_t>(static_cast<uint32_t>(a.lane[i]) << n);
+  return a;
+}
+template <class T>
+inline Lanes<T>& operator+=(Lanes<T>& a, Lanes<T> b) {
+  return a = a + b;
+}
+
+#endif
+
+inline Vec load(const float* from) {
+  Vec result;
+  std::memcpy(&result, from, sizeof(Vec));
+  return result;
+}
+inline void store(float* to, Vec value) { std::memcpy(to, &value, sizeof(Vec)); }
+
+// Says that the cache line at `address` will be written soon.
+inline void prefetch(const float* address) {
+#if defined(__GNUC__)
+  __builtin_prefetch(address, 1);
+#else
+  static_cast<void>(address);
+#endif
+}
+
+// The same 32 bits read as an integer, and back.
+inline IntVec bits(Vec value) {
+  IntVec result;
+  std::memcpy(&result, &value, sizeof(Vec));
+  return result;
+}
+inline Vec from_bits(IntVec value) {
+  Vec result;
+  std::memcpy(&result, &value, sizeof(Vec));
+  return result;
+}
+
+// Lane by lane: a where the mask (the result of a comparison) is true, else b.
+inline Vec select(IntVec mask, Vec a, Vec b) {
+#if defined(NEEDLE_VECTOR_TYPES) && !defined(__clang__)
+  return mask ? a : b;
+#else
+  return from_bits((mask & bits(a)) | (~mask & bits(b)));
+#endif
+}
+
+// The larger; NaN where either is NaN, as NumPy's maximum.
+inline Vec maximum(Vec a, Vec b) { return select((a > b) | (a != a), a, b); }
+// For one number; | instead of || leaves no branch in a loop, so that it becomes vector code.
+inline float maximum(float a, float b) { return (a > b) | (a != a) ? a : b; }
+
+// The smaller; NaN where either is NaN.
+inline Vec minimum(Vec a, Vec b) { return select((a < b) | (a != a), a, b); }
+
+// x, or the largest or smallest number where x is infinite: exp(row - finite(max(row))) has no
+// inf - inf in it.
+inline float finite(float x) {
+  const float largest = std::numeric_limits<float>::max();
+  return x > largest ? largest : x < -largest ? -largest : x;
+}
+
+}  // namespace simd
+}  // namespace needle
