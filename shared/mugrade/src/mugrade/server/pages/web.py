@@ -239,7 +239,7 @@ TEMPLATES = _environment()
 DONE = {
     "revoked": "The key is revoked; programs that use it must get a new one.",
     "ended": "That browser is signed out.",
-    "password": "The password is set; other browsers are signed out.",
+    "password": "The password is changed; other browsers are signed out.",
     "mailed": "If somebody here has this address, a sign-in link is on its way.",
     "saved": "Saved.",
     "extended": "The extension is recorded.",
