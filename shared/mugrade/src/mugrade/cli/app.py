@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 import mugrade
-from mugrade.cli import people, staff, submit
+from mugrade.cli import people, regrade, staff, submit
 from mugrade.cli.common import Json, Server, screen
 from mugrade.client.errors import AuthFault, ClientError, Exit, NetworkFault, UsageFault
 from mugrade.client.grader import Connection, Grader
@@ -33,6 +33,7 @@ app = typer.Typer(
 submit.register(app)
 staff.register(app)
 people.register(app)
+regrade.register(app)
 
 
 @app.command()

@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
 
 import mugrade
 from mugrade.server import callers, dialect, errors, pages
 from mugrade.server.api import open as open_routes
 from mugrade.server.api import people, project, staff, student
 from mugrade.server.db import Database
+from mugrade.server.lane import Lane
 from mugrade.server.observe import Metrics, Observer
 from mugrade.server.services import signing
 from mugrade.server.settings import Settings
@@ -28,7 +30,7 @@ def utc_now() -> dt.datetime:
 def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> FastAPI:
     """Build the application; the schema is brought up to date at once.
 
-    `app.state` carries `settings`, `database`, `clock`, `metrics` for routes.
+    `app.state` carries `settings`, `database`, `clock`, `lane` and `metrics` for routes.
 
     Args:
         settings: read from the environment when None.
@@ -40,9 +42,13 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
     with database.write() as session:
         signing.ensure(session, clock())
 
+    lane = Lane(database, clock)
+
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        lane.start()
         yield
+        await run_in_threadpool(lane.stop)
         database.close()
 
     app = FastAPI(
@@ -54,6 +60,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
         redoc_url=None,
     )
     app.state.settings, app.state.database, app.state.clock = settings, database, clock
+    app.state.lane = lane
     app.state.metrics = Metrics()
     app.add_middleware(Observer, metrics=app.state.metrics)
     errors.install(app)

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002_identity"
-down_revision = "0001"
+revision = "identity"
+down_revision = "jobs_and_inputs"
 branch_labels = None
 depends_on = None
 
