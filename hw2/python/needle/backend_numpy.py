@@ -1,4 +1,4 @@
-"""The devices when the array library is NumPy: there is one, the CPU."""
+"""NumPy as the array library: its device, the CPU, and what needle asks of any array library."""
 
 import numpy
 
@@ -37,8 +37,14 @@ class CPUDevice(Device):
         return numpy.random.rand(*shape)
 
     def one_hot(self, n, i, dtype="float32"):
-        """Rows of the n x n identity matrix: `i` (an int array) of any shape -> (*i.shape, n)."""
-        return numpy.eye(n, dtype=dtype)[i]
+        """Class ids `i` (ints, any shape) -> (*i.shape, n): 1 at place i[...] of each row, else 0.
+
+        Raises:
+            IndexError: an id is not in [-n, n).
+        """
+        rows = numpy.zeros((numpy.size(i), n), dtype=dtype)
+        rows[numpy.arange(numpy.size(i)), numpy.ravel(i)] = 1
+        return rows.reshape((*numpy.shape(i), n))
 
     def empty(self, shape, dtype="float32"):
         return numpy.empty(shape, dtype=dtype)
@@ -63,3 +69,23 @@ def default_device():
 def all_devices():
     """Every device that this array library knows."""
     return [_CPU]
+
+
+BOOL = "bool"  # the dtype of what is true or false
+
+
+def new_array(a, device, dtype):
+    """A new array with the values of `a`; dtype None keeps theirs."""
+    return numpy.array(a, dtype=dtype)
+
+
+def device_of(array):
+    """Where an array lives."""
+    return _CPU
+
+
+def to_numpy(array):
+    """A copy as a NumPy array."""
+    return numpy.array(array)
+
+
