@@ -60,14 +60,11 @@ class Case:
     def is_right(self, claim: Any) -> bool:
         return compare(self.answer, claim).correct
 
-    def claims(self) -> Iterator[Any]:
-        """Claims to try, the likely ones first."""
-        return (
-            _fill(self.answer.tree, iter(values))
-            for values in itertools.product(
-                *(_values(leaf, self.tolerance) for leaf in self.leaves)
-            )
-        )
+    def claims(self, count: int) -> Iterator[Any]:
+        """At most `count` claims to try, the likely ones first."""
+        choices = [_values(leaf, self.tolerance, count) for leaf in self.leaves]
+        for values in itertools.islice(itertools.product(*choices), count):
+            yield _fill(self.answer.tree, iter(values))
 
 
 def read(path: Path) -> list[Case]:
@@ -134,30 +131,27 @@ def _cell(leaf: sealed.Leaf, x: float) -> int:
     return math.floor(sealed.position(leaf.data, np.array([x]))[0])
 
 
-def _values(leaf: sealed.Leaf, tolerance: Tolerance) -> list[Any]:
-    """Values to try for one leaf, the likely ones first; not all of them for large arrays."""
+def _values(leaf: sealed.Leaf, tolerance: Tolerance, count: int) -> list[Any]:
+    """Values to try for one leaf, the likely ones first."""
     if leaf.data[sealed.SEALED] != "array":
         return [None] if leaf.data[sealed.SEALED] == "null" else list(TYPE_NAMES)
     size, kind = math.prod(leaf.data["shape"]), leaf.data["kind"]
     if kind == "f":
-        return _floats(leaf, tolerance, size)
+        return _floats(leaf, tolerance, size, count)
     if kind == "b":
         rows: Any = itertools.product((False, True), repeat=size)
     else:
-        near = sorted(range(-INTEGERS // 2, INTEGERS // 2), key=abs)
+        least = 0 if kind == "u" else -INTEGERS // 2
+        near = sorted(range(least, INTEGERS // 2), key=abs)
         rows = itertools.product(near, repeat=size)
     dtype = {"b": bool, "u": np.uint64}.get(kind, np.int64)
-    return [
-        _array(leaf, np.array(row, dtype=dtype))
-        for row in itertools.islice(rows, 100_000)
-        if kind != "u" or min(row) >= 0
-    ]
+    return [_array(leaf, np.array(row, dtype=dtype)) for row in itertools.islice(rows, count)]
 
 
-def _floats(leaf: sealed.Leaf, tolerance: Tolerance, size: int) -> list[Any]:
+def _floats(leaf: sealed.Leaf, tolerance: Tolerance, size: int, count: int) -> list[Any]:
     """Arrays of one repeated number: zeros, ones, then the middles of the open cells in any order."""
     cells, data = open_cells(leaf, tolerance), leaf.data
-    drawn = np.random.RandomState(0).choice(cells, min(len(cells), 100_000), replace=False)
+    drawn = np.random.RandomState(0).choice(cells, min(len(cells), count), replace=False)
     way = sealed.hints(data, size)[0] / sealed.WAYS
     places = drawn + 0.5 - way - sealed.place(data, leaf.salt, np.zeros(size))[0]
     numbers = [0.0, 1.0, -1.0, *sealed.number_at(data, places).tolist()]
@@ -173,7 +167,7 @@ def forgery(case: Case, rng: np.random.RandomState) -> Any:
     values = []
     for leaf in case.leaves:
         if leaf.data[sealed.SEALED] != "array" or leaf.data["kind"] != "f":
-            values.append(next(iter(_values(leaf, case.tolerance)), None))
+            values.append(_values(leaf, case.tolerance, 1)[0])
             continue
         size = math.prod(leaf.data["shape"])
         flat = np.zeros(size)
@@ -223,7 +217,7 @@ def attack(cases: list[Case], count: int, guesses: int, seed: int = 0) -> Outcom
 
     def solve(case: Case) -> tuple[bool, int]:
         number = 0
-        for number, claim in enumerate(itertools.islice(case.claims(), guesses), 1):
+        for number, claim in enumerate(case.claims(guesses), 1):
             if case.is_right(claim):
                 return True, number
         return False, number
