@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from mugrade import cli
 from mugrade.server import opening
 from mugrade.server.app import create_app, utc_now
-from mugrade.server.models import Attempt, Audit, Claim, DeviceLogin, WebSession
+from mugrade.server.models import Attempt, Audit, Claim, DeviceLogin, FailedTry, WebSession
 from mugrade.server.services import accounts, audit, upkeep
 from mugrade.server.settings import Settings
 from sqlalchemy import func, select, update
@@ -134,6 +134,7 @@ def test_prune_deletes_what_has_expired_and_nothing_else(filled, run, tmp_path):
     old = utc_now() - dt.timedelta(days=400)
     with filled.database.write() as session:
         account = accounts.find(session, filled.student.account.course_pk, "student@example.org")
+        session.add(FailedTry(subject="x", at=old))
         for age in (old, utc_now()):
             accounts.one_time_link(session, age, account)
             code = f"{age:%f}-{age:%Y}"
@@ -151,6 +152,7 @@ def test_prune_deletes_what_has_expired_and_nothing_else(filled, run, tmp_path):
     assert counts == {
         "sessions and links": 1,
         "device codes": 1,
+        "failed tries": 1,
         "idempotency keys": 1,
         "changes noted by jobs": 0,
         "values": 2,

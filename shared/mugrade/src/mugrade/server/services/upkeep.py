@@ -17,6 +17,7 @@ from mugrade.server.models import (
     Claim,
     DeviceLogin,
     Expected,
+    FailedTry,
     Job,
     JobChange,
     Problem,
@@ -103,6 +104,7 @@ def prune(
     kinds: list[tuple[str, Any, Any, Delete | Update]] = [
         ("sessions and links", WebSession.pk, session_over, delete(WebSession)),
         ("device codes", DeviceLogin.pk, DeviceLogin.expires_at < ago(1), delete(DeviceLogin)),
+        ("failed tries", FailedTry.pk, FailedTry.at < ago(1), delete(FailedTry)),
         (
             "idempotency keys",
             Attempt.pk,
