@@ -3,7 +3,7 @@
 PYTHON ?= python3
 HW = .venv/bin/python -m coursekit
 
-.PHONY: help setup test demo check prove count lint sanitize parity lock cuda-hardware release clean
+.PHONY: help setup test demo check prove count lint format sanitize parity lock cuda-hardware release clean
 
 help:
 	@echo "make setup   make .venv with everything the course needs"
@@ -42,8 +42,20 @@ lock:
 cuda-hardware: setup
 	@.venv/bin/python shared/checks/runners/cuda_hardware.py
 
+# The C++ and CUDA that people write; hwN/src is rendered from them.
+CXX_FILES = $$(git ls-files '*.cc' '*.cpp' '*.cu' '*.h' ':!hw[0-4]/src/*')
+
+# Rules, layout and types. .pre-commit-config.yaml asks the same of what is about to be committed.
 lint: setup
 	@.venv/bin/python -m ruff check .
+	@.venv/bin/python -m ruff format --check .
+	@.venv/bin/clang-format --dry-run --Werror $(CXX_FILES)
+	@.venv/bin/python -m mypy
+	@cd shared/mugrade && ../../.venv/bin/python -m mypy
+
+format: setup
+	@.venv/bin/python -m ruff format .
+	@.venv/bin/clang-format -i $(CXX_FILES)
 
 clean:
 	rm -rf build

@@ -7,6 +7,7 @@ PyTorch may be missing.
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), "python/needle"]
 import measure
@@ -111,7 +112,7 @@ def throughput(torch):
         )
         y = np.abs(y) + np.float32(0.1)
         values = (x, y, x[:1].copy())
-        arguments = [tuple(map(nd.array, values)), values]
+        arguments: list[Any] = [tuple(map(nd.array, values)), values]
         arguments.append(tuple(map(torch.from_numpy, values)) if torch else None)
         calls = {
             name: [
@@ -128,7 +129,7 @@ def throughput(torch):
 def overhead(torch):
     """Operations so small that only the calls count."""
     x = np.random.standard_normal((32, 32)).astype(np.float32)
-    a, t = nd.array(x), torch.from_numpy(x) if torch else None
+    a, t = nd.array(x), torch and torch.from_numpy(x)
     calls = {
         "a + a": (lambda: a + a, lambda: x + x, lambda: t + t),
         "a * 2": (lambda: a * 2.0, lambda: x * np.float32(2), lambda: t * 2.0),

@@ -62,10 +62,10 @@ def rungs(folder):
         str(library),
     ]
     subprocess.run(command, check=True)
-    library = ctypes.CDLL(str(library))
-    library.peak.restype = ctypes.c_double
-    library.make_array.restype = ctypes.c_void_p
-    return library
+    loaded = ctypes.CDLL(str(library))
+    loaded.peak.restype = ctypes.c_double
+    loaded.make_array.restype = ctypes.c_void_p
+    return loaded
 
 
 def ladder(library, peak, side=512):

@@ -103,9 +103,9 @@ def torch_model(case):
     if case == "a":
         model = nn.Sequential(nn.Linear(784, 500), nn.ReLU(), nn.Linear(500, 10))
     elif case == "b":
-        model = torch_resnet9(nn)
+        model = torch_resnet9()
     elif case in "cd":
-        model = (torch_lstm_lm if case == "c" else torch_transformer_lm)(torch, nn)
+        model = (torch_lstm_lm if case == "c" else torch_transformer_lm)()
     else:
         layers = [layer for _ in range(20) for layer in (nn.Linear(32, 32), nn.ReLU())]
         model = nn.Sequential(*layers[:-1])
@@ -152,7 +152,9 @@ def copy_weights(ours, theirs):
     assert next(values, None) is None
 
 
-def torch_resnet9(nn):
+def torch_resnet9():
+    from torch import nn
+
     def block(a, b, k, s):
         return nn.Sequential(nn.Conv2d(a, b, k, s, k // 2), nn.BatchNorm2d(b), nn.ReLU())
 
@@ -180,7 +182,9 @@ def torch_resnet9(nn):
     )
 
 
-def torch_lstm_lm(torch, nn):
+def torch_lstm_lm():
+    from torch import nn
+
     class Model(nn.Module):
         def __init__(self):
             super().__init__()
@@ -195,7 +199,10 @@ def torch_lstm_lm(torch, nn):
     return Model()
 
 
-def torch_transformer_lm(torch, nn):
+def torch_transformer_lm():
+    import torch
+    from torch import nn
+
     class Layer(nn.Module):
         def __init__(self, features=128, heads=8, dim=32, hidden=64):
             super().__init__()
@@ -267,7 +274,8 @@ def serve(side, case):
     for line in sys.stdin:
         clock_name, seconds = line.split()
         clock = time.perf_counter if clock_name == "wall" else time.process_time
-        times, until = [], clock() + float(seconds)
+        times: list[float] = []
+        until = clock() + float(seconds)
         while clock() < until or len(times) < 3:
             start = clock()
             step()
@@ -305,7 +313,7 @@ def measure(case, chosen):
     assert difference < 1e-3, f"({case}): the two sides compute different losses: {difference}"
     sides = [start(side, case, chosen.tree, chosen.threads) for side in ("needle", "torch")]
     megabytes = [answer(side) for side in sides]
-    times = [[], []]
+    times: list[list[float]] = [[], []]
     for _ in range(chosen.rounds):
         for side, kept in zip(sides, times):
             kept.extend(answer(side, f"{chosen.clock} {chosen.seconds}"))

@@ -41,7 +41,7 @@ def medians(contenders, chosen, seconds=0.02, rest=0.02):
     (OpenBLAS's for up to a fifth of a second), and would take a processor from the next.
     """
     (first, ours), *others = contenders.items()
-    times = {}
+    times: dict[str, float] = {}
     for name, theirs in others or [(first, ours)]:
         taken = duel({first: ours, name: theirs}, chosen, seconds, rest)
         for contender, values in taken.items():
@@ -52,7 +52,8 @@ def medians(contenders, chosen, seconds=0.02, rest=0.02):
 def duel(contenders, chosen, seconds, rest):
     """{name: list of seconds of a call, one for each round}."""
     clock = time.perf_counter if chosen.clock == "wall" else time.process_time
-    counts, times = {}, {name: [] for name in contenders}
+    counts: dict[str, int] = {}
+    times: dict[str, list[float]] = {name: [] for name in contenders}
     for name, function in contenders.items():
         function()
         began = time.perf_counter()
@@ -107,13 +108,14 @@ def machine(chosen, torch):
     name, flags = platform.processor() or platform.machine(), ""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            facts = dict(map(str.strip, line.split(":", 1)) for line in file if ":" in line)
+            parts = (line.partition(":") for line in file)
+            facts = {key.strip(): value.strip() for key, colon, value in parts if colon}
         name = f"{facts['model name']} (family {facts['cpu family']}, model {facts['model']})"
         known = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16")
         flags = " with " + ", ".join(flag for flag in known if flag in facts["flags"].split())
     except (OSError, KeyError):
         pass
-    parts = [
+    sentences = [
         f"{datetime.date.today()}: {name}{flags}",
         f"{os.cpu_count()} processors"
         + (f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""),
@@ -124,7 +126,7 @@ def machine(chosen, torch):
         else "no PyTorch",
         f"{threads(chosen)} each, {chosen.clock} time, medians of {chosen.repetitions}",
     ]
-    return textwrap.fill("; ".join(parts) + ".", 80)
+    return textwrap.fill("; ".join(sentences) + ".", 80)
 
 
 def compiler():

@@ -11,9 +11,11 @@ import math
 import os
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
-from coursekit import data, show
+from coursekit.core import terminal
+from coursekit.datasets import data
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 sys.path.append("./python")
@@ -55,15 +57,16 @@ def train(epochs, out):
     train_batches, test_batches = loaders()
     model = MLPResNet(784, HIDDEN, num_blocks=BLOCKS)
     optimizer = ndl.optim.Adam(model.parameters(), lr=0.004, weight_decay=1e-4)
-    loss_fn, losses, steps = nn.SoftmaxLoss(), [], epochs * len(train_batches)
+    losses: list[float] = []
+    loss_fn, steps = nn.SoftmaxLoss(), epochs * len(train_batches)
     columns = (
         TextColumn("epoch {task.fields[epoch]:>2}"),
         BarColumn(),
         TextColumn("loss {task.fields[loss]:.3f}  test accuracy {task.fields[accuracy]:.2%}"),
         TimeElapsedColumn(),
     )
-    console = show.console()
-    live = show.is_live(console)
+    console = terminal.console()
+    live = terminal.is_live(console)
     with Progress(*columns, console=console, disable=not live) as progress:
         bar = progress.add_task("training", total=steps, epoch=0, loss=math.nan, accuracy=math.nan)
         for epoch in range(1, epochs + 1):
@@ -96,7 +99,7 @@ def main():
     began = time.monotonic()
     result = train(2 if arguments.short else arguments.epochs, arguments.out)
     seconds = time.monotonic() - began
-    source = data.describe("data")[0]
+    source = data.describe(Path("data"))[0]
     print(f"test accuracy {result:.2%} ({source.name}); weights in {arguments.out}/")
     if rows := os.environ.get("NEEDLE_DEMO_ROWS"):
         row = {

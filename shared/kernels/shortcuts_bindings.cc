@@ -9,12 +9,12 @@ namespace {
 
 using A = AlignedArray;
 
-void bind_matmul_strided(py::module_& m) {
-  m.def("matmul_strided",
+void bind_matmul_views(py::module_& m) {
+  m.def("matmul_views",
         [](Ref<A> a, Ref<A> b, Ref<A> out, const Dims& shape, const Dims& a_strides,
            int64_t a_offset, const Dims& b_strides, int64_t b_offset) {
-          const char* name = "matmul_strided";
-          require(shape.size() >= 3, "matmul_strided: shape is (batch..., m, n, p)");
+          const char* name = "matmul_views";
+          require(shape.size() >= 3, "matmul_views: shape is (batch..., m, n, p)");
           Dims left(shape), right(shape), result(shape);
           left.erase(left.end() - 1);
           right.erase(right.end() - 3);
@@ -23,7 +23,7 @@ void bind_matmul_strided(py::module_& m) {
           check_view(name, right, b_strides, b_offset, b->size);
           require_same_size(name, element_count(name, result), out->size);
           require(out.array != a.array && out.array != b.array,
-                  "matmul_strided: out must be a buffer of its own");
+                  "matmul_views: out must be a buffer of its own");
           run_kernel(out->size * static_cast<size_t>(shape[shape.size() - 2]), [&] {
             MatmulStrided(*a, *b, out.array, shape, a_strides, static_cast<size_t>(a_offset),
                           b_strides, static_cast<size_t>(b_offset));
@@ -31,8 +31,8 @@ void bind_matmul_strided(py::module_& m) {
         });
 }
 
-// strided_add(a, a_strides, a_offset, b, b_strides, b_offset, out, shape), ...
-void bind_strided_binary(py::module_& m, Named<StridedBinary> table) {
+// ewise_add_views(a, a_strides, a_offset, b, b_strides, b_offset, out, shape), ...
+void bind_binary_views(py::module_& m, Named<StridedBinary> table) {
   for (auto& [name, kernel] : table) {
     m.def(name, [name = name, kernel = kernel](Ref<A> a, const Dims& a_strides, int64_t a_offset,
                                                Ref<A> b, const Dims& b_strides, int64_t b_offset,
@@ -48,8 +48,8 @@ void bind_strided_binary(py::module_& m, Named<StridedBinary> table) {
   }
 }
 
-// reduce_sum_axis(a, out, outer, length, inner), ...
-void bind_axis_reduction(py::module_& m, Named<AxisReduction> table) {
+// reduce_sum_views(a, out, outer, length, inner), ...
+void bind_reduction_views(py::module_& m, Named<AxisReduction> table) {
   for (auto& [name, kernel] : table) {
     m.def(name, [name = name, kernel = kernel](Ref<A> a, Ref<A> out, int64_t outer, int64_t length,
                                                int64_t inner) {
@@ -65,15 +65,15 @@ void bind_axis_reduction(py::module_& m, Named<AxisReduction> table) {
 }  // namespace
 
 void bind_shortcuts(py::module_& m) {
-  bind_matmul_strided(m);
-  bind_strided_binary(m, {{"strided_add", StridedAdd},
-                          {"strided_sub", StridedSub},
-                          {"strided_mul", StridedMul},
-                          {"strided_div", StridedDiv},
-                          {"strided_maximum", StridedMaximum},
-                          {"strided_eq", StridedEq},
-                          {"strided_ge", StridedGe}});
-  bind_axis_reduction(m, {{"reduce_sum_axis", ReduceSumAxis}, {"reduce_max_axis", ReduceMaxAxis}});
+  bind_matmul_views(m);
+  bind_binary_views(m, {{"ewise_add_views", StridedAdd},
+                          {"ewise_sub_views", StridedSub},
+                          {"ewise_mul_views", StridedMul},
+                          {"ewise_div_views", StridedDiv},
+                          {"ewise_maximum_views", StridedMaximum},
+                          {"ewise_eq_views", StridedEq},
+                          {"ewise_ge_views", StridedGe}});
+  bind_reduction_views(m, {{"reduce_sum_views", ReduceSumAxis}, {"reduce_max_views", ReduceMaxAxis}});
 }
 
 }  // namespace cpu

@@ -1,38 +1,28 @@
 """Values, operators and reverse-mode automatic differentiation.
 
-In here: `Op` and its two kinds, `Tensor` and `TensorTuple`, the topological sort and the
-backward pass. Not in here: the operators themselves (`ops/`) and the arrays that they compute
-with (`backend_selection`).
+In here, in the order of reading: `Op`, what an operator is; the backward pass, which homework 1
+asks you to write; `Tensor`, what a program computes with; and how a Tensor remembers where it came
+from. Not in here: the operators themselves (`ops/`), and the arrays that they compute with
+(`backend_selection`).
 
-Who holds what
---------------
-The computational graph is made of nodes. A `Node` knows the operator that made it, the nodes that
-the operator was applied to, and the result. A `Tensor` is what a program holds: a thin handle on
-one node, with the gradient beside it. Nodes refer to nodes, handles to nodes, and a node knows its
-handle only by a weak reference:
+In homework 1 read on to "How a value remembers". All that the backward pass needs of a Tensor is
 
-    Tensor x --> Node x          the graph, reachable from `x.grad`, may contain Node x, but never
-      .grad                      the Tensor x: no reference cycle. The moment a program drops its
-        Tensor --> Node --+      tensors, the graph goes too, without a garbage collector.
-                    Node x <-+
-
-Everything a program touches, `node.inputs` included, is a `Tensor`: the one that it holds, as long
-as it holds one, else a fresh handle. After `y.backward()` the Tensor y holds all Tensors on the way,
-so that their gradients can be looked at.
+    node.op          the operator that made it; None for a leaf
+    node.inputs      the Tensors that the operator was applied to
+    node.grad        where `backward` leaves the adjoint
 """
 
 import math
 import weakref
 from functools import reduce
-from operator import add, attrgetter
+from operator import add
 
 import numpy
 
 from . import init
-from .backend_selection import BACKEND, NDArray, all_devices, array_api, cpu, default_device
+from .backend_selection import NDArray, default_device, library
 
-LAZY_MODE = False  # True: compute a value when its data is first asked for
-TENSOR_COUNTER = 0  # values alive in all graphs
+# ----------------------------------------------------------------------------------- operators
 
 
 class Op:
@@ -66,7 +56,7 @@ class Op:
 
         An adjoint may be None where the input is a constant (`requires_grad` False).
         """
-        inputs = node._node.inputs
+        inputs = node._record.inputs
         if out_grad is None:
             return (None,) * len(inputs)
         grads = self.gradient(out_grad, node)
@@ -85,7 +75,7 @@ class Op:
             return
         if not isinstance(grad, Value):
             raise TypeError(f"{self}.gradient must return Tensors, got {type(grad).__name__}")
-        given, wanted = (getattr(data, "shape", None) for data in (grad._node.data, value.data))
+        given, wanted = (getattr(data, "shape", None) for data in (grad._record.data, value.data))
         if given and wanted and math.prod(given) != math.prod(wanted):
             shapes = f"shape {given} for an input of shape {wanted}"
             raise ValueError(f"{self}.gradient returned {shapes}: sum back what was broadcast")
@@ -105,119 +95,123 @@ class TensorTupleOp(Op):
         return TensorTuple.make_from_op(self, args)
 
 
-class Node:
-    """A node of the graph: an operator, the nodes it was applied to, and the result.
+# ---------------------------------------------------------------------------- the backward pass
 
-    A leaf has `op` None and no inputs. `data` is None until it is computed (lazy mode).
-    `handle` is a weak reference to the Value that a program holds on this node.
+
+def compute_gradient_of_variables(output_tensor, out_grad):
+    """Set `node.grad` of `output_tensor` and of every node that it was computed from.
+
+    Args:
+        output_tensor: the Tensor to differentiate.
+        out_grad: its adjoint, a Tensor of the same shape and dtype.
     """
+    # For each node, the contributions to its adjoint, one from each use of the node.
+    node_to_output_grads_list = {output_tensor: [out_grad]}
+    # From the output towards the leaves: every node after all the nodes that use it.
+    reverse_topo_order = list(reversed(find_topo_sort([output_tensor])))
+    # Gradients of values that nobody else holds live as long as the output does.
+    output_tensor._path = reverse_topo_order[1:]
 
-    __slots__ = ("data", "handle", "inputs", "op", "requires_grad")
-
-    def __del__(self):
-        global TENSOR_COUNTER
-        TENSOR_COUNTER -= 1
-
-    def realize(self):
-        """The data of this node, computed now if it was not; the inputs come first.
-
-        A stack and not recursion: a lazy graph may be deeper than Python's call stack.
-        """
-        stack = [self]
-        while stack:
-            node = stack[-1]
-            waiting = [value for value in node.inputs if value.data is None]
-            if node.data is None and not waiting:
-                node.data = _compute(node.op, [value.data for value in node.inputs])
-            if node.data is not None:
-                stack.pop()
-            stack.extend(waiting)
-        return self.data
+    ### BEGIN YOUR SOLUTION hw1/compute_gradient
+    raise NotImplementedError("hw1/compute_gradient: compute_gradient_of_variables is yours to write")
+    ### END YOUR SOLUTION
 
 
-def _compute(op, arrays):
-    """The result of `op` on `arrays`; an error names operator and shapes."""
-    if op is None:
-        raise RuntimeError("a leaf of the graph was never computed: make leaves with Tensor(array)")
-    try:
-        data = op.compute(*arrays)
-    except (ValueError, AssertionError) as error:
-        kind = ValueError if isinstance(error, ValueError) else AssertionError
-        shapes = ", ".join(str(getattr(array, "shape", "a tuple")) for array in arrays)
-        raise kind(f"{op} does not fit inputs of shape {shapes}: {error}") from error
-    return data if type(data) is NDArray else _as_data(data, arrays)
+def find_topo_sort(node_list):
+    """All nodes that `node_list` was computed from, each once, inputs before what uses them.
+
+    The order is that of a depth-first walk which writes a node down when it leaves it (post-order)
+    and goes through `node.inputs` from left to right.
+
+    Args:
+        node_list: list of Values, the ends of the walk; they are in the result too.
+    """
+    ### BEGIN YOUR SOLUTION hw1/topo_sort
+    raise NotImplementedError("hw1/topo_sort: find_topo_sort is yours to write")
+    ### END YOUR SOLUTION
 
 
-def _as_data(data, arrays):
-    """Arrays for what NumPy returns of zero-dimensional operands: scalars, at times of float64."""
-    if isinstance(data, (tuple, list)):
-        return tuple(_as_data(part, arrays) for part in data)
-    if isinstance(data, NDArray):
-        return data
-    dtype = numpy.result_type(*[array.dtype for array in arrays if hasattr(array, "dtype")])
-    return numpy.asarray(data, dtype=dtype if data.dtype.kind == dtype.kind == "f" else None)
+def topo_sort_dfs(node, visited, topo_order):
+    """Append to `topo_order`, in post-order, what is reachable from `node` and not in `visited`.
+
+    A graph may be 100,000 nodes deep: Python's call stack is not.
+    """
+    ### BEGIN YOUR SOLUTION hw1/topo_sort
+    raise NotImplementedError("hw1/topo_sort: topo_sort_dfs is yours to write")
+    ### END YOUR SOLUTION
 
 
-def _handle_of(node):
-    """The Value that a program holds on `node`, or a fresh one if there is none."""
-    handle = node.handle()
-    if handle is None:
-        is_tuple = type(node.data) is tuple or isinstance(node.op, TensorTupleOp)
-        handle = _new(TensorTuple if is_tuple else Tensor)._attach(node)
-    return handle
+def sum_node_list(node_list):
+    """The sum of a list of Tensors, from left to right; a single one is returned as it is.
+
+    None stands for a gradient that nobody needs; the sum of nothing else is None.
+    """
+    known = [node for node in node_list if node is not None]
+    return reduce(add, known) if known else None
 
 
-_new = object.__new__  # calling a class costs twice as much, and every operator makes two objects
-
-
-def _of_node(name, doc):
-    """A property of a Value that is an attribute of its node."""
-    setter = lambda value, new: setattr(value._node, name, new)
-    return property(attrgetter(f"_node.{name}"), setter, doc=doc)
+# --------------------------------------------------------------------------------- the values
 
 
 class Value:
-    """A handle on a node of the graph, with the gradient that the last backward pass left.
+    """What an operator takes and gives: a Tensor, or a TensorTuple.
 
     Values are compared and hashed by identity, so that they can be keys of a dict.
+
+    Attributes:
+        grad: the gradient that the last backward pass left; a Tensor, or None.
     """
 
-    __slots__ = ("__weakref__", "_node", "_path", "grad")
+    __slots__ = ("__weakref__", "_path", "_record", "grad")
     __array_ufunc__ = None  # numpy_scalar * tensor is for Tensor.__rmul__ to compute
     num_outputs = 1
 
-    op = _of_node("op", "The operator that made this value; None for a leaf.")
-    requires_grad = _of_node("requires_grad", "Does a gradient flow here?")
-    cached_data = _of_node("data", "The array; None if it is not computed yet.")
+    @property
+    def op(self):
+        """The operator that made this value; None for a leaf."""
+        return self._record.op
 
     @property
     def inputs(self):
         """The Values that the operator was applied to, as a tuple; empty for a leaf."""
-        return tuple(map(_handle_of, self._node.inputs))
+        return tuple(map(_value_of, self._record.inputs))
+
+    @property
+    def requires_grad(self):
+        """Does a gradient flow here?"""
+        return self._record.requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, flag):
+        self._record.requires_grad = flag
+
+    @property
+    def cached_data(self):
+        """The array; None if it is not computed yet."""
+        return self._record.data
+
+    @cached_data.setter
+    def cached_data(self, array):
+        self._record.data = array
 
     def realize_cached_data(self):
         """The array itself, not a copy; computed now if it was not."""
-        data = self._node.data
-        return self._node.realize() if data is None else data
+        data = self._record.data
+        return self._record.realize() if data is None else data
 
     def is_leaf(self):
         """True if no operator made this value."""
-        return self._node.op is None
+        return self._record.op is None
 
     def _init(self, op, inputs, *, num_outputs=1, cached_data=None, requires_grad=None):
-        """Put this handle on a new node. `requires_grad=None`: if any input requires it."""
-        global TENSOR_COUNTER
+        """Give this value a record of its own. `requires_grad=None`: if any input requires it."""
         if requires_grad is None:
             requires_grad = any(value.requires_grad for value in inputs)
-        node = _new(Node)
-        node.op, node.data, node.requires_grad = op, cached_data, requires_grad
-        node.inputs = tuple([value._node for value in inputs])
-        TENSOR_COUNTER += 1
-        self._attach(node)
+        self._attach(Record(op, [value._record for value in inputs], cached_data, requires_grad))
 
-    def _attach(self, node):
-        self._node, self.grad = node, None
-        node.handle = weakref.ref(self)
+    def _attach(self, record):
+        self._record, self.grad = record, None
+        record.value = weakref.ref(self)
         return self
 
     @classmethod
@@ -225,9 +219,7 @@ class Value:
         """A leaf that shares `data`: an array, or the data of another Value."""
         if isinstance(data, Value):
             data = data.realize_cached_data()
-        value = _new(cls)
-        value._init(None, (), cached_data=data, requires_grad=requires_grad)
-        return value
+        return _new(cls)._attach(Record(None, (), data, requires_grad))
 
     @classmethod
     def make_from_op(cls, op, inputs):
@@ -235,18 +227,21 @@ class Value:
 
         If no input needs a gradient, the result is a constant that remembers no graph.
         """
-        requires_grad = False
+        records, arrays, requires_grad = [], [], False
         for value in inputs:
             if not isinstance(value, Value):
                 kind = type(value).__name__
                 raise TypeError(f"{op} takes Tensors, got {kind}: wrap arrays in Tensor(...)")
-            requires_grad = requires_grad or value._node.requires_grad
-        data = None if LAZY_MODE else _compute(op, [v.realize_cached_data() for v in inputs])
+            record = value._record
+            records.append(record)
+            arrays.append(
+                record.realize() if record.data is None and not LAZY_MODE else record.data
+            )
+            requires_grad = requires_grad or record.requires_grad
+        data = None if LAZY_MODE else _compute(op, arrays)
         if not requires_grad and not LAZY_MODE:
-            return cls.make_const(data)
-        result = _new(cls)
-        result._init(op, inputs, cached_data=data, requires_grad=requires_grad)
-        return result
+            op, records = None, ()
+        return _new(cls)._attach(Record(op, records, data, requires_grad))
 
     def detach(self):
         """A constant with the same data, without the graph."""
@@ -255,33 +250,6 @@ class Value:
     def __reduce__(self):
         """Copied and pickled as a leaf: the data, without the graph and the gradient."""
         return type(self).make_const, (self.realize_cached_data(), self.requires_grad)
-
-
-class TensorTuple(Value):
-    """A value that is a tuple of arrays, for operators with several results. Not nested."""
-
-    __slots__ = ()
-
-    def __len__(self):
-        return len(self.realize_cached_data())
-
-    def __getitem__(self, index):
-        return ops.tuple_get_item(self, index)
-
-    def __iter__(self):
-        return (self[k] for k in range(len(self)))
-
-    def tuple(self):
-        """The parts, as a Python tuple of Tensors."""
-        return tuple(self)
-
-    def __repr__(self):
-        return f"needle.TensorTuple{self.tuple()}"
-
-    def __add__(self, other):
-        fits = isinstance(other, TensorTuple) and len(self) == len(other)
-        assert fits, f"{other} cannot be added to a TensorTuple of {len(self)} parts"
-        return ops.make_tuple(*[a + b for a, b in zip(self, other)])
 
 
 class Tensor(Value):
@@ -297,23 +265,18 @@ class Tensor(Value):
     __slots__ = ()
 
     def __init__(self, array, *, device=None, dtype=None, requires_grad=True, **kwargs):
-        is_tensor = isinstance(array, Tensor)
-        if is_tensor or (BACKEND == "nd" and isinstance(array, NDArray)):
-            device = device or array.device  # a NumPy array's `.device` is a string
-        if is_tensor:
-            dtype = dtype or array.dtype
+        shares = False
+        if isinstance(array, Tensor):
+            device, dtype = device or array.device, dtype or array.dtype
             shares = (device, dtype) == (array.device, array.dtype)
             array = array.realize_cached_data() if shares else array.numpy()
-        if not (is_tensor and shares):
-            array = Tensor._array_from_numpy(array, device or default_device(), dtype)
-        self._init(None, (), cached_data=array, requires_grad=requires_grad)
+        data = array if shares else Tensor._array_from_numpy(array, device, dtype)
+        self._init(None, (), cached_data=data, requires_grad=requires_grad)
 
     @staticmethod
     def _array_from_numpy(numpy_array, device, dtype):
         """A new array on `device`: always a copy, so that nobody else can change it."""
-        if BACKEND == "np":
-            return numpy.array(numpy_array, dtype=dtype)
-        return array_api.array(numpy_array, device=device, dtype=dtype)
+        return library.new_array(numpy_array, device, dtype)
 
     @property
     def data(self):
@@ -326,7 +289,7 @@ class Tensor(Value):
         same = value.dtype == self.dtype and value.device == self.device
         # Another dtype: some step before this one left float32.
         assert same, f"{value.dtype} on {value.device} cannot replace {self.dtype} on {self.device}"
-        self._node.data = value.realize_cached_data()
+        self.cached_data = value.realize_cached_data()
 
     shape = property(lambda self: self.realize_cached_data().shape, doc="Tuple of ints.")
     dtype = property(lambda self: self.realize_cached_data().dtype, doc='On an NDArray "float32".')
@@ -334,12 +297,11 @@ class Tensor(Value):
     @property
     def device(self):
         """The device that holds the data."""
-        return default_device() if BACKEND == "np" else self.realize_cached_data().device
+        return library.device_of(self.realize_cached_data())
 
     def numpy(self):
         """A copy of the data as a NumPy array."""
-        data = self.realize_cached_data()
-        return numpy.array(data) if BACKEND == "np" else data.numpy()
+        return library.to_numpy(self.realize_cached_data())
 
     def __repr__(self):
         return f"needle.Tensor({self.realize_cached_data()})"
@@ -418,56 +380,123 @@ class Tensor(Value):
     __rmul__ = __mul__
 
 
-def compute_gradient_of_variables(output_tensor, out_grad):
-    """Set `node.grad` of `output_tensor` and of every node that it was computed from.
+class TensorTuple(Value):
+    """A value that is a tuple of arrays, for operators with several results. Not nested."""
 
-    Args:
-        output_tensor: the Tensor to differentiate.
-        out_grad: its adjoint, a Tensor of the same shape and dtype.
+    __slots__ = ()
+
+    def __len__(self):
+        return len(self.realize_cached_data())
+
+    def __getitem__(self, index):
+        return ops.tuple_get_item(self, index)
+
+    def __iter__(self):
+        return (self[k] for k in range(len(self)))
+
+    def tuple(self):
+        """The parts, as a Python tuple of Tensors."""
+        return tuple(self)
+
+    def __repr__(self):
+        return f"needle.TensorTuple{self.tuple()}"
+
+    def __add__(self, other):
+        fits = isinstance(other, TensorTuple) and len(self) == len(other)
+        assert fits, f"{other} cannot be added to a TensorTuple of {len(self)} parts"
+        return ops.make_tuple(*[a + b for a, b in zip(self, other)])
+
+
+# ----------------------------------------------------------------------- how a value remembers
+#
+# Behind every Value stands a Record: the operator, the records of its inputs, and the result.
+# Records refer to records, Values to records, and a record knows its Value by a weak reference only:
+#
+#     Tensor x --> Record x        the graph, reachable from `x.grad`, may contain Record x, but
+#       .grad                      never the Tensor x: no reference cycle. The moment a program drops
+#         Tensor --> Record --+    its tensors, the graph goes too, without a garbage collector.
+#                    Record x <-+
+#
+# What a program sees of it, `node.inputs` included, are Values: the one that the program holds, as
+# long as it holds one, else a fresh one. After `y.backward()` the Tensor y holds all Tensors on the
+# way, so that their gradients can be looked at.
+
+
+class Record:
+    """How a value came to be: an operator, the records it was applied to, and the result.
+
+    A leaf has `op` None and no inputs. `data` is None until it is computed (lazy mode).
+    `value` is a weak reference to the Value that a program holds.
     """
-    # For each node, the contributions to its adjoint, one from each use of the node.
-    node_to_output_grads_list = {output_tensor: [out_grad]}
-    # From the output towards the leaves: every node after all the nodes that use it.
-    reverse_topo_order = list(reversed(find_topo_sort([output_tensor])))
-    # Gradients of values that nobody else holds live as long as the output does.
-    output_tensor._path = reverse_topo_order[1:]
 
-    ### BEGIN YOUR SOLUTION hw1/compute_gradient
-    raise NotImplementedError("hw1/compute_gradient: compute_gradient_of_variables is yours to write")
-    ### END YOUR SOLUTION
+    __slots__ = ("data", "inputs", "op", "requires_grad", "value")
 
+    def __init__(self, op, inputs, data, requires_grad):
+        global TENSOR_COUNTER
+        TENSOR_COUNTER += 1
+        self.op, self.inputs, self.data, self.requires_grad = op, inputs, data, requires_grad
 
-def find_topo_sort(node_list):
-    """All nodes that `node_list` was computed from, each once, inputs before what uses them.
+    def __del__(self):
+        global TENSOR_COUNTER
+        TENSOR_COUNTER -= 1
 
-    The order is that of a depth-first walk which writes a node down when it leaves it (post-order)
-    and goes through `node.inputs` from left to right.
+    def realize(self):
+        """The data, computed now if it was not; the inputs come first.
 
-    Args:
-        node_list: list of Values, the ends of the walk; they are in the result too.
-    """
-    ### BEGIN YOUR SOLUTION hw1/topo_sort
-    raise NotImplementedError("hw1/topo_sort: find_topo_sort is yours to write")
-    ### END YOUR SOLUTION
-
-
-def topo_sort_dfs(node, visited, topo_order):
-    """Append to `topo_order`, in post-order, what is reachable from `node` and not in `visited`.
-
-    A graph may be 100,000 nodes deep: Python's call stack is not.
-    """
-    ### BEGIN YOUR SOLUTION hw1/topo_sort
-    raise NotImplementedError("hw1/topo_sort: topo_sort_dfs is yours to write")
-    ### END YOUR SOLUTION
+        A stack and not recursion: a lazy graph may be deeper than Python's call stack.
+        """
+        stack = [self]
+        while stack:
+            record = stack[-1]
+            waiting = [other for other in record.inputs if other.data is None]
+            if record.data is None and not waiting:
+                record.data = _compute(record.op, [other.data for other in record.inputs])
+            if record.data is not None:
+                stack.pop()
+            stack.extend(waiting)
+        return self.data
 
 
-def sum_node_list(node_list):
-    """The sum of a list of Tensors, from left to right; a single one is returned as it is.
+def _value_of(record):
+    """The Value that a program holds on `record`, or a fresh one if there is none."""
+    value = record.value()
+    if value is None:
+        is_tuple = type(record.data) is tuple or isinstance(record.op, TensorTupleOp)
+        value = _new(TensorTuple if is_tuple else Tensor)._attach(record)
+    return value
 
-    None stands for a gradient that nobody needs; the sum of nothing else is None.
-    """
-    known = [node for node in node_list if node is not None]
-    return reduce(add, known) if known else None
 
+_new = object.__new__  # calling a class costs twice as much, and every operator makes a Value
+
+
+def _compute(op, arrays):
+    """The result of `op` on `arrays`; an error names operator and shapes."""
+    if op is None:
+        raise RuntimeError("a leaf of the graph was never computed: make leaves with Tensor(array)")
+    try:
+        data = op.compute(*arrays)
+    except (ValueError, AssertionError) as error:
+        kind = ValueError if isinstance(error, ValueError) else AssertionError
+        shapes = ", ".join(str(getattr(array, "shape", "a tuple")) for array in arrays)
+        raise kind(f"{op} does not fit inputs of shape {shapes}: {error}") from error
+    return data if type(data) is NDArray else _as_data(data, arrays)
+
+
+def _as_data(data, arrays):
+    """Arrays for what NumPy returns of zero-dimensional operands: scalars, at times of float64."""
+    if isinstance(data, (tuple, list)):
+        return tuple(_as_data(part, arrays) for part in data)
+    if isinstance(data, NDArray):
+        return data
+    dtype = numpy.result_type(*[array.dtype for array in arrays if hasattr(array, "dtype")])
+    return numpy.asarray(data, dtype=dtype if data.dtype.kind == dtype.kind == "f" else None)
+
+
+# ------------------------------------------------------ kept for programs of the public course
+
+from .backend_selection import all_devices, array_api, cpu  # noqa: E402
+
+LAZY_MODE = False  # True: compute a value when its data is first asked for
+TENSOR_COUNTER = 0  # values alive in all graphs
 
 from . import ops  # noqa: E402  (the operators are made of the classes above)

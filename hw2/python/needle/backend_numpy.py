@@ -1,4 +1,4 @@
-"""The devices when the array library is NumPy: there is one, the CPU."""
+"""NumPy as the array library: its device, the CPU, and what needle asks of any array library."""
 
 import numpy
 
@@ -63,3 +63,23 @@ def default_device():
 def all_devices():
     """Every device that this array library knows."""
     return [_CPU]
+
+
+BOOL = "bool"  # the dtype of what is true or false
+
+
+def new_array(a, device, dtype):
+    """A new array with the values of `a`; dtype None keeps theirs."""
+    return numpy.array(a, dtype=dtype)
+
+
+def device_of(array):
+    """Where an array lives."""
+    return _CPU
+
+
+def to_numpy(array):
+    """A copy as a NumPy array."""
+    return numpy.array(array)
+
+

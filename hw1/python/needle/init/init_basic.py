@@ -21,7 +21,7 @@ def randn(*shape, mean=0.0, std=1.0, device=None, dtype="float32", requires_grad
 
 def randb(*shape, p=0.5, device=None, dtype="bool", requires_grad=False):
     """Random ones (with probability `p`) and zeros. An NDArray has no bools: there, float32."""
-    dtype = "float32" if dtype == "bool" and ndl.BACKEND == "nd" else dtype
+    dtype = ndl.library.BOOL if dtype == "bool" else dtype
     array = (device or ndl.cpu()).rand(*shape) <= p
     return ndl.Tensor(array, device=device, dtype=dtype, requires_grad=requires_grad)
 

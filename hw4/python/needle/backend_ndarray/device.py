@@ -1,4 +1,7 @@
-"""Devices: where an NDArray's buffer lives and which kernels work on it."""
+"""Devices: where an NDArray's buffer lives, and the table of the kernels that work on it.
+
+Knows nothing of NDArray but that `BackendDevice.array_type` is what it makes.
+"""
 
 import functools
 import importlib
@@ -9,28 +12,46 @@ import numpy as np
 from . import ndarray_backend_numpy
 
 
-class BackendDevice:
-    """A device: a name and the module with its kernels.
+def check_dtype(dtype):
+    """Whether an array may have this dtype; None stands for float32."""
+    kind = np.dtype(dtype or np.float32)
+    assert kind == np.float32, f"NDArray holds float32 only, got {kind}; use .astype('float32')"
 
-    The module's functions are reached as attributes (`device.compact`, `device.matmul`, ...).
-    Devices are equal when their names are.
+
+class BackendDevice:
+    """A device: a name and the module with its kernels. Devices are equal when their names are.
+
+    What every device has is reached as an attribute (`device.compact`, `device.matmul`, ...); what
+    only some have is asked for by `device.kernel(name)`.
     """
+
+    array_type = None  # NDArray, which says so itself
 
     def __init__(self, name, mod, why_disabled=""):
         self.name, self.mod, self.why_disabled = name, mod, why_disabled
         self.__name__ = name  # what pytest calls a parameter that is a device
         # What runs the kernels: "cpu", or for cuda() "hardware", "emulated", "checked"; else "off".
         self.device_kind = getattr(mod, "device_kind", "cpu" if mod is not None else "off")
-        # Copied here once, so that device.ewise_add in every operation is one dictionary look-up.
-        for key in dir(mod) if mod is not None else ():
-            if not key.startswith("_") or key in ("__device_name__", "__tile_size__"):
+        # Copied once, so that device.ewise_add in every operation is one dictionary look-up.
+        names = [key for key in dir(mod) if not key.startswith("_")] if mod is not None else []
+        self._table = {key: getattr(mod, key) for key in names}
+        for key in (*names, "__device_name__", "__tile_size__"):
+            if hasattr(mod, key):
                 self.__dict__.setdefault(key, getattr(mod, key))
-        # Kernels that take views as operands, by the kernel for compact arrays; not every device
-        # has them.
-        names = [key.removeprefix("strided_") for key in dir(mod) if key.startswith("strided_")]
-        self.strided = {
-            self.__dict__.get(f"ewise_{n}"): self.__dict__[f"strided_{n}"] for n in names
-        }
+        self._table.update(self._table.pop("layers", {}))  # see ops_composite.py
+
+    def kernel(self, name, views=False):
+        """The kernel of this name, or None: the one way to ask what a device can.
+
+        Args:
+            name: what it computes: "ewise_add", "matmul", "layer_norm".
+            views: whether it shall take its operands as they lie, not only when they are compact.
+        """
+        return self._table.get(name + "_views" if views else name)
+
+    def add_kernel(self, name, kernel):
+        """Give the device a kernel, in place of the one that it had by this name."""
+        self._table[name] = kernel
 
     def __getattr__(self, key):
         if self.__dict__.get("mod") is None and not key.startswith("_"):
@@ -53,25 +74,33 @@ class BackendDevice:
         """Whether the device can be used on this machine."""
         return self.mod is not None
 
+    def _array(self, values, dtype):
+        """A new array with these values on this device."""
+        check_dtype(dtype)
+        return self.array_type(values, device=self)
+
     def randn(self, *shape, dtype="float32"):
         """Standard normal draws from NumPy's global generator."""
-        return functions.array(np.random.randn(*shape), dtype, device=self)
+        return self._array(np.random.randn(*shape), dtype)
 
     def rand(self, *shape, dtype="float32"):
         """Uniform draws on [0, 1) from NumPy's global generator."""
-        return functions.array(np.random.rand(*shape), dtype, device=self)
+        return self._array(np.random.rand(*shape), dtype)
 
     def one_hot(self, n, i, dtype="float32"):
         """Rows i of the n x n identity: shape i.shape + (n,)."""
-        return functions.array(np.eye(n, dtype="float32")[i], dtype, device=self)
+        return self._array(np.eye(n, dtype="float32")[i], dtype)
 
     def empty(self, shape, dtype="float32"):
         """An array of this shape, not initialized."""
-        return functions.empty(shape, dtype, device=self)
+        check_dtype(dtype)
+        return self.array_type.make(shape, device=self)
 
     def full(self, shape, fill_value, dtype="float32"):
         """An array of this shape, every element `fill_value`."""
-        return functions.full(shape, fill_value, dtype, device=self)
+        out = self.empty(shape, dtype)
+        out.fill(fill_value)
+        return out
 
 
 def _compiled(name, hint):
@@ -126,6 +155,3 @@ def default_device():
 def all_devices():
     """Every device, the disabled ones included."""
     return [cpu(), cuda(), cpu_numpy()]
-
-
-from . import functions  # noqa: E402  (arrays are made on devices)

@@ -4,23 +4,15 @@
 (N, H, W, C) in here: batch, height, width, channels.
 """
 
-import numpy
-
 from ..autograd import NDArray, TensorOp, TensorTupleOp
-from ..backend_selection import BACKEND, array_api
+from ..backend_selection import array_api, library
 from .ops_mathematic import AxesOp, transpose
 from .ops_tuple import make_tuple
 
-# Strides are in elements for NDArray and in bytes for NumPy: formulas that only add and multiply
-# an array's own strides hold for both.
-as_strided = NDArray.as_strided if BACKEND == "nd" else numpy.lib.stride_tricks.as_strided
-
-
-def zeros_beside(array, shape):
-    """A new array of zeros, with the dtype and on the device of `array`."""
-    if BACKEND == "nd":
-        return array_api.full(shape, 0.0, device=array.device)
-    return array_api.zeros(shape, dtype=array.dtype)
+# (array, shape, strides) -> a view; (array, shape) -> zeros of its dtype on its device. Strides are
+# in elements for NDArray and in bytes for NumPy: formulas that only add and multiply an array's own
+# strides hold for both.
+as_strided, zeros_beside = library.as_strided, library.zeros_beside
 
 
 class Tanh(TensorOp):

@@ -1,34 +1,25 @@
 """Functions on NDArrays under NumPy's names, so that code may be written for either library."""
 
-from operator import matmul, neg as negative, pow as power
+from operator import attrgetter, matmul, methodcaller, neg as negative, pow as power
 
-import numpy as np
-
+from .device import check_dtype, default_device
 from .ndarray import NDArray
-
-
-def _check_dtype(dtype):
-    kind = np.dtype(dtype or np.float32)
-    assert kind == np.float32, f"NDArray holds float32 only, got {kind}; use .astype('float32')"
 
 
 def array(a, dtype="float32", device=None):
     """A new NDArray with the values of `a`."""
-    _check_dtype(dtype)
+    check_dtype(dtype)
     return NDArray(a, device=device)
 
 
 def empty(shape, dtype="float32", device=None):
     """A new array, not initialized."""
-    _check_dtype(dtype)
-    return NDArray.make(shape, device=device)
+    return (device or default_device()).empty(shape, dtype)
 
 
 def full(shape, fill_value, dtype="float32", device=None):
     """A new array with every element `fill_value`."""
-    out = empty(shape, dtype=dtype, device=device)
-    out.fill(fill_value)
-    return out
+    return (device or default_device()).full(shape, fill_value, dtype)
 
 
 def reshape(a, new_shape):
@@ -53,4 +44,26 @@ broadcast_to, transpose, swapaxes = map(_method, ["broadcast_to", "transpose", "
 log, exp, tanh, sum, max = map(_method, ["log", "exp", "tanh", "sum", "max"])
 ### FROM hw4
 flip, pad = map(_method, ["flip", "pad"])
+### END
+
+# What needle asks of any array library (see backend_selection); backend_numpy.py has the same.
+
+BOOL = "float32"  # the dtype of what is true or false
+
+
+def new_array(a, device, dtype):
+    """A new NDArray with the values of `a`; device None keeps the one where `a` is, if any."""
+    return array(a, dtype, device)
+
+
+device_of, to_numpy = attrgetter("device"), methodcaller("numpy")
+### FROM hw4
+as_strided = NDArray.as_strided
+
+
+def zeros_beside(array, shape):
+    """A new array of zeros on the device of `array`."""
+    return full(shape, 0.0, device=array.device)
+
+
 ### END

@@ -286,16 +286,19 @@ class NDArray:
             devices = f"{self._device} and {other._device}"
             raise ValueError(f"operands are on {devices}; move one with .to(device)")
 
-    def ewise_or_scalar(self, other, ewise_func, scalar_func):
-        """ewise_func for an NDArray of the same shape, scalar_func for a number."""
+    def ewise_or_scalar(self, other, ewise_func, scalar_func, name=""):
+        """ewise_func for an NDArray of the same shape, scalar_func for a number.
+
+        name: of ewise_func; a device may have a form of it that takes views as they lie.
+        """
         if not isinstance(other, NDArray):
             out = NDArray.make(self._shape, None, self._device)
             scalar_func(self.compact()._handle, _number(other), out._handle)
             return out
         a, b = self, other
         if not (a.is_compact() and b.is_compact()):
-            if ewise_func in self._device.strided:
-                return self._strided(self._device.strided[ewise_func], other)
+            if kernel := self._device.kernel(name, views=True):
+                return self._of_views(kernel, other)
             a, b = a.compact(), b.compact()
         out = self._out_beside(other)
         ewise_func(a._handle, b._handle, out._handle)
@@ -309,7 +312,7 @@ class NDArray:
         self._check_device(other)
         return NDArray.make(self._shape, None, self._device)
 
-    def _strided(self, function, other):
+    def _of_views(self, function, other):
         """function(self, other), for a kernel that takes views as they are."""
         a, b, out = self, other, self._out_beside(other)
         function(
@@ -336,12 +339,14 @@ class NDArray:
         return out
 
     def __add__(self, other):
-        return self.ewise_or_scalar(other, self._device.ewise_add, self._device.scalar_add)
+        device = self._device
+        return self.ewise_or_scalar(other, device.ewise_add, device.scalar_add, "ewise_add")
 
     __radd__ = __add__
 
     def __mul__(self, other):
-        return self.ewise_or_scalar(other, self._device.ewise_mul, self._device.scalar_mul)
+        device = self._device
+        return self.ewise_or_scalar(other, device.ewise_mul, device.scalar_mul, "ewise_mul")
 
     __rmul__ = __mul__
 
@@ -350,8 +355,9 @@ class NDArray:
 
     def __sub__(self, other):
         ### FROM hw4
-        if isinstance(other, NDArray) and hasattr(self._device, "strided_sub"):
-            return self._strided(self._device.strided_sub, other)
+        kernel = self._device.kernel("ewise_sub", views=True)
+        if kernel and isinstance(other, NDArray):
+            return self._of_views(kernel, other)
         ### END
         return self + (-other)
 
@@ -359,7 +365,8 @@ class NDArray:
         return -self + other
 
     def __truediv__(self, other):
-        return self.ewise_or_scalar(other, self._device.ewise_div, self._device.scalar_div)
+        device = self._device
+        return self.ewise_or_scalar(other, device.ewise_div, device.scalar_div, "ewise_div")
 
     def __rtruediv__(self, other):
         return self._filled(other) / self
@@ -376,15 +383,19 @@ class NDArray:
 
     def maximum(self, other):
         """The larger of two elements; NaN when one is NaN."""
-        return self.ewise_or_scalar(other, self._device.ewise_maximum, self._device.scalar_maximum)
+        device = self._device
+        functions = device.ewise_maximum, device.scalar_maximum
+        return self.ewise_or_scalar(other, *functions, "ewise_maximum")
 
     # Comparisons give 1.0 for true and 0.0 for false. All but == and >= are built from these two.
 
     def __eq__(self, other):
-        return self.ewise_or_scalar(other, self._device.ewise_eq, self._device.scalar_eq)
+        device = self._device
+        return self.ewise_or_scalar(other, device.ewise_eq, device.scalar_eq, "ewise_eq")
 
     def __ge__(self, other):
-        return self.ewise_or_scalar(other, self._device.ewise_ge, self._device.scalar_ge)
+        device = self._device
+        return self.ewise_or_scalar(other, device.ewise_ge, device.scalar_ge, "ewise_ge")
 
     def __ne__(self, other):
         return 1 - (self == other)
@@ -428,8 +439,8 @@ class NDArray:
         (m, n), p = self._shape[-2:], other._shape[-1]
         a, b = self.broadcast_to((*batch, m, n)), other.broadcast_to((*batch, n, p))
         out = NDArray.make((*batch, m, p), None, self._device)
-        if hasattr(self._device, "matmul_strided"):  # takes views as they are
-            self._device.matmul_strided(
+        if kernel := self._device.kernel("matmul", views=True):
+            kernel(
                 a._handle,
                 b._handle,
                 out._handle,
@@ -476,11 +487,12 @@ class NDArray:
         axes = sorted(_axes_of(axis, self.ndim)) if axis is not None else []
         if axes and axes[-1] < self.ndim - 1 and self.is_compact() and self.size > 0:
             first, end, n = axes[0], axes[-1] + 1, self._shape
-            if end - first == len(axes) and hasattr(self._device, name + "_axis"):
+            kernel = self._device.kernel(name, views=True)
+            if kernel and end - first == len(axes):
                 kept = (1,) * len(axes) if keepdims else ()
                 out = NDArray.make((*n[:first], *kept, *n[end:]), None, self._device)
                 sizes = map(prod, (n[:first], n[first:end], n[end:]))
-                getattr(self._device, name + "_axis")(self._handle, out._handle, *sizes)
+                kernel(self._handle, out._handle, *sizes)
                 return out
         ### END
         view, out = self.reduce_view_out(axis, keepdims)
@@ -522,11 +534,4 @@ def _axes_of(axes, ndim):
     return axes
 
 
-def __getattr__(name):
-    """ndarray.sum, ndarray.array, ...: the functions live in functions.py.
-
-    Were they defined here, `sum` and `max` in NDArray's methods would no longer be Python's own.
-    """
-    from . import functions
-
-    return getattr(functions, name)
+BackendDevice.array_type = NDArray  # what `device.full` and its like make
