@@ -136,12 +136,14 @@ void Attention(const AttentionInput& in, float* out, float* probs, const Attenti
         const bool none = s.causal && i + s.S + 1 <= s.T;
         float peak = -std::numeric_limits<float>::infinity();
         for (size_t j = 0; j < seen; ++j) peak = row[j] > peak ? row[j] : peak;
+        peak = simd::finite(peak);
         const float factor = none ? 0.0f : scale;
         for_lanes<1, 1>(seen, {row}, {row}, [&](const Vec* v, Vec* result) {
-          result[0] = simd::exp((v[0] - peak) * factor);
+          result[0] = simd::exp(simd::minimum(v[0] - peak, simd::splat(0.0f)) * factor);
         });
         const float total = sum_over(seen, Sum{row});
-        for (size_t j = 0; j < seen; ++j) row[j] /= total;
+        // Scores that are all -inf look at nothing: zeros, and not 0 / 0.
+        for (size_t j = 0; j < seen && total > 0; ++j) row[j] /= total;
         std::fill(row + seen, row + s.S, 0.0f);
       }
       MatmulViews(row_major(p, s.S), row_major(in.v + keys, s.D), out + queries, s.T, s.S, s.D);

@@ -10,11 +10,11 @@ from .nn_basic import Module, Parameter
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)), also where exp(-x) is too large for a float32."""
 
     def forward(self, x):
         ### BEGIN SOLUTION hw4/lstm
-        return 1 / (1 + ops.exp(-x))
+        return (1 + ops.tanh(x / 2)) / 2  # the same function; nothing overflows, gradients neither
         ### END SOLUTION
 
 
