@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from coursekit.core import build
+from coursekit.core.problems import Problem
 from coursekit.core.recorder import Recorder, Report
-from coursekit.core.syllabus import Homework, Problem
+from coursekit.core.syllabus import Homework
 from coursekit.core.tree import Files
 
 _QUIET = ["-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:randomly"]
@@ -44,6 +45,8 @@ def warm_up() -> None:
     """Import what every test session imports, once, before the forks."""
     # Of cuda()'s three builds the proof runs one; nvcc and the checked build take most of the time.
     os.environ.setdefault("NEEDLE_CMAKE_ARGS", "-DNEEDLE_CUDA_BUILDS=emulated")
+    # The working folders lie elsewhere; what is given is this course's, not another that is installed.
+    os.environ.setdefault("NEEDLE_SHARED", str(Path(__file__).resolve().parents[2]))
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # the runs themselves are what goes in parallel
     for name in ("numpy", "pytest", "hypothesis", "numdifftools", "scipy.stats"):
@@ -60,8 +63,8 @@ def run_all(
         folder: an empty or reused working folder.
         data: called with each new tree, puts data/ into it.
     """
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
+    forks = "fork" in multiprocessing.get_all_start_methods()
+    context: Any = multiprocessing.get_context("fork" if forks else "spawn")
     queue = list(runs)[::-1]
     free = list(range(jobs))
     active: dict[Any, tuple] = {}

@@ -27,7 +27,7 @@ PANEL = "Staff"
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
-    for verb in (render, check, prove, release, publish, course_file, answers, count, demo):
+    for verb in (new, render, check, prove, release, publish, course_file, answers, count, demo):
         app.command(rich_help_panel=PANEL)(verb)
 
 
@@ -80,6 +80,20 @@ def render(
             typer.echo(f"{name}: {count} files changed" if count else f"{name}: up to date")
 
 
+def new(
+    problem: Annotated[str, typer.Argument(metavar="hwN/problem", help="the new problem's id")],
+) -> None:
+    """Begin a new problem: write its skeletons, tell its four places."""
+    from coursekit.staff import new as beginning
+
+    places = beginning.write(_load(), problem)
+    typer.echo(f"1. the solution, in a function of shared/reference:\n{places.region}")
+    typer.echo(f"2. its tests and submission hook: {places.tests}")
+    typer.echo(f"3. its own file, with points, hints and mutants: {places.problem}")
+    typer.echo(f"4. its part of the text: {places.text}")
+    typer.echo(f"then: hw render, hw check, hw prove {problem}")
+
+
 def check(
     stage: Annotated[str | None, typer.Argument(help="one homework only")] = None,
 ) -> None:
@@ -121,7 +135,7 @@ def prove(
     with terminal.status("proving") as say:
         verdicts = [
             verdict
-            for target in targets or [None]
+            for target in targets or (None,)
             for verdict in proving.prove(course, target, jobs, say)
         ]
     _show_proof(verdicts, as_json, kills)
@@ -163,21 +177,29 @@ def _show_proof(verdicts: list[Verdict], as_json: bool, kills: bool) -> None:
 
 def release(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="a new or empty folder")],
+    for_class: Annotated[
+        bool, typer.Option("--class", help="leave the sealed answers out")
+    ] = False,
 ) -> None:
     """Write the students' tree, without any solution.
 
-    No reference, no answers, no staff tools; a solution line in any file is an error.
+    No reference, no readable answers, no staff tools; a solution line in any file is an error. The
+    sealed answers go along unless --class is given: they let somebody alone check their values, and
+    are of other inputs than any class's, so that they are worth no point there. A class that has a
+    grader needs none.
     """
     from coursekit.staff import release as releasing
 
     course = _load()
-    leaks = releasing.release(course, folder)
+    leaks = releasing.release(course, folder, for_class)
     for leak in leaks:
         typer.echo(str(leak))
     if leaks:
         typer.echo(f"{len(leaks)} leaks; nothing was written")
         raise typer.Exit(1)
     typer.echo(f"{folder}: the students' tree, no solution line in it")
+    sealed = "sealed answers" if (folder / releasing.ANSWERS).is_file() else "no answers"
+    typer.echo(f"with {sealed}; next: pack it for students, and `hw publish hw0` for the grader")
 
 
 def publish(

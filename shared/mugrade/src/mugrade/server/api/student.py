@@ -33,6 +33,7 @@ def me(actor: ActorHere) -> schemas.Me:
         role=actor.role,
         scopes=sorted(actor.scopes),
         course=schemas.CourseOut(id=actor.course_id, title=actor.course_title),
+        key_expires_at=actor.key_until,
     )
 
 
@@ -207,8 +208,11 @@ def make_attempt(
             raise
         report = replay
     else:
+        arrived = request.state.arrived
         with state.database.write() as session:
-            report = attempts.store(session, state.clock(), actor, graded, body, idempotency_key)
+            report = attempts.store(
+                session, arrived, actor, graded, body, idempotency_key, decided_at=state.clock()
+            )
     if report.replayed:
         response.status_code = 200
         response.headers["Idempotency-Replayed"] = "true"

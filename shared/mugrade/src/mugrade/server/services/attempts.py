@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from mugrade.compare import Verdict
 from mugrade.encoding import EncodingError, canonical_json, decode
-from mugrade.server.errors import Refusal, invalid, not_found, seconds_until
+from mugrade.server.errors import Refusal, invalid, not_found
 from mugrade.server.models import (
     Account,
     Attempt,
@@ -31,7 +31,7 @@ from mugrade.server.models import (
     new_id,
 )
 from mugrade.server.schemas import AttemptIn
-from mugrade.server.services import answers, courses, policies, signing, standing
+from mugrade.server.services import admission, answers, courses, policies, signing, standing
 from mugrade.server.services.accounts import Actor
 from mugrade.server.services.courses import AssignmentView, CourseView, ProblemView, RevisionView
 
@@ -57,18 +57,24 @@ class Place:
 
 @dataclass(frozen=True)
 class Graded:
-    """A compared attempt that is not stored yet."""
+    """A compared attempt that is not stored yet; `claims` and `source` are packed already."""
 
     place: Place
     variant: int
     verdicts: list[Verdict]
-    body: bytes
+    inputs: list[str | None] | None
+    claims: bytes
+    source: bytes | None
     digest: str
     request_digest: str
 
     @property
     def correct(self) -> int:
         return sum(verdict.correct for verdict in self.verdicts)
+
+    @property
+    def stored_bytes(self) -> int:
+        return len(self.claims) + len(self.source or b"")
 
 
 @dataclass(frozen=True)
@@ -133,17 +139,30 @@ def grade(session: Session, actor: Actor, place: Place, given: AttemptIn) -> Gra
             claims.append(decode(case.value))
         except EncodingError as error:
             raise invalid(f"Case {index}: {error}") from None
-    cases = [case.model_dump() for case in given.cases]
+    cases = [case.as_sent() for case in given.cases]
     body = canonical_json([case["value"] for case in cases])
     if len(body) > limit:
         for index, sent in enumerate(cases):
             if len(canonical_json(sent["value"])) > limit:
                 raise Refusal(413, "too_large", f"Case {index} has more than {limit} bytes.")
-    expected = answers.expected(session, revision, variant)
-    verdicts = answers.judge(expected, claims, revision)
+    expected = answers.of_variant(session, revision, variant)
+    assert expected is not None  # variant_for names one that there is
+    admission.check_inputs(place.problem, expected, revision.labels, given)
+    admission.check_values_size(session.info["settings"], expected, len(body))
+    admission.check_source_size(session.info["settings"], given)
+    verdicts = answers.judge(expected.values, claims, revision)
     digest = hashlib.sha256(canonical_json(cases)).hexdigest()
+    inputs = [case.inputs for case in given.cases]
+    source = [file.model_dump() for file in given.source or ()]
     return Graded(
-        place, variant, verdicts, body, digest, _request_digest(place.problem.pk, given, digest)
+        place=place,
+        variant=variant,
+        verdicts=verdicts,
+        inputs=inputs if any(inputs) else None,
+        claims=zlib.compress(body, 1),
+        source=answers.pack(source) if source else None,
+        digest=digest,
+        request_digest=_request_digest(place.problem.pk, given, digest),
     )
 
 
@@ -171,8 +190,15 @@ def store(
     graded: Graded,
     given: AttemptIn,
     key: str | None,
+    *,
+    decided_at: dt.datetime | None = None,
 ) -> AttemptReport:
-    """Decide and write; call it in a write transaction."""
+    """Decide and write; call it in a write transaction.
+
+    Args:
+        now: when the attempt arrived, which is what lateness and receipt go by.
+        decided_at: the time by now, after the wait for the lock, which is what limits go by.
+    """
     place, decided = _lock(session, actor, graded.place)
     rows = standing.attempt_rows(session, actor.pk)
     replay = _repeated(rows, key, graded.request_digest)
@@ -181,46 +207,24 @@ def store(
     decisions = standing.decisions(session, actor.pk) if decided else ({}, {})
     tries = standing.tries(place.course, rows)
     before = standing.derive(place.course, tries, *decisions)
-    _check_window(before, place, now, accept_late=given.accept_late)
-    allowed = check_limits(session, rows, place.problem, now)
+    admission.check_window(before, place.assignment.id, now, accept_late=given.accept_late)
+    allowed = admission.check_limits(session, rows, place.problem, max(now, decided_at or now))
+    admission.check_quota(session, rows, graded.stored_bytes, now)
     left = None if allowed.tries_left is None else max(0, allowed.tries_left - 1)
 
-    attempt_id = new_id("a")
-    new = policies.Try(attempt_id, place.problem.id, now, graded.correct, len(graded.verdicts))
+    new = policies.Try(new_id("a"), place.problem.id, now, graded.correct, len(graded.verdicts))
     mine = _judged(before, place, new)
-    receipt = signing.sign(session, _receipt(actor, graded, attempt_id, now, mine.score))
     error = given.error.model_dump() if given.error else None
-    values = {
-        "id": attempt_id,
-        "account_pk": actor.pk,
-        "problem_pk": place.problem.pk,
-        "revision_pk": place.revision.pk,
-        "graded_pk": place.revision.pk,
-        "variant": graded.variant,
-        "origin": "api",
-        "created_at": now,
-        "at": now,
-        "idempotency_key": key,
-        "digest": graded.digest,
-        "request_digest": graded.request_digest,
-        "correct": new.correct,
-        "total": new.total,
-        "verdicts": answers.to_json(graded.verdicts),
-        "receipt": receipt,
-        "error": error,
-        "client": given.client,
-        "environment": given.environment,
-    }
-    pk = _insert(session, values)
-    claim = {"attempt_pk": pk, "first": 0, "body": zlib.compress(graded.body, 1)}
+    receipt = signing.sign(session, _receipt(actor, graded, new.id, now, mine.score))
+    pk = _insert(session, _values(actor, graded, place, given, new, key, receipt))
+    claim = {"attempt_pk": pk, "first": 0, "body": graded.claims}
     session.connection().execute(_NEW_CLAIM, claim)
-    if given.source:
-        bundle = [file.model_dump() for file in given.source]
-        session.execute(insert(SourceBundle).values(attempt_pk=pk, body=answers.pack(bundle)))
+    if graded.source is not None:
+        session.execute(insert(SourceBundle).values(attempt_pk=pk, body=graded.source))
     tries.setdefault(place.assignment.id, []).append(new)
     after = standing.derive(place.course, tries, *decisions)
     return AttemptReport(
-        attempt_id,
+        new.id,
         place,
         place.revision.number,
         graded.variant,
@@ -235,6 +239,41 @@ def store(
         left,
         after,
     )
+
+
+def _values(
+    actor: Actor,
+    graded: Graded,
+    place: Place,
+    given: AttemptIn,
+    new: policies.Try,
+    key: str | None,
+    receipt: str,
+) -> dict[str, Any]:
+    """The attempt's row."""
+    return {
+        "id": new.id,
+        "account_pk": actor.pk,
+        "problem_pk": place.problem.pk,
+        "revision_pk": place.revision.pk,
+        "graded_pk": place.revision.pk,
+        "variant": graded.variant,
+        "origin": "api",
+        "created_at": new.at,
+        "at": new.at,
+        "idempotency_key": key,
+        "digest": graded.digest,
+        "request_digest": graded.request_digest,
+        "correct": new.correct,
+        "total": new.total,
+        "verdicts": answers.to_json(graded.verdicts),
+        "receipt": receipt,
+        "error": given.error.model_dump() if given.error else None,
+        "client": given.client,
+        "environment": given.environment,
+        "inputs": graded.inputs,
+        "stored_bytes": graded.stored_bytes,
+    }
 
 
 _NEW_ATTEMPT = insert(Attempt).returning(Attempt.pk)
@@ -297,71 +336,6 @@ def _repeated(
     return None
 
 
-def _check_window(
-    state: standing.AccountStanding, place: Place, now: dt.datetime, *, accept_late: bool
-) -> None:
-    window, name = state.tasks[place.assignment.id].window, place.assignment.id
-    current = window.state(now)
-    if current == "not_open":
-        raise Refusal(403, "not_open", f"{name} opens at {_clock(window.opens_at)}.")
-    if current == "closed":
-        raise Refusal(
-            403, "closed", f"{name} closed at {_clock(window.cutoff_at)}; ask for an extension."
-        )
-    if current == "late" and not accept_late:
-        lost = state.penalty_now(name, now)
-        raise Refusal(
-            403,
-            "late",
-            f"{name} was due at {_clock(window.due_at)}; an attempt now would lose {lost:f}%. "
-            "Send it with --late if you want it to count.",
-        )
-
-
-def _clock(moment: dt.datetime | None) -> str:
-    return (
-        moment.astimezone(dt.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-        if moment
-        else "a time unknown"
-    )
-
-
-def check_limits(
-    session: Session, rows: list[standing.AttemptRow], problem: ProblemView, now: dt.datetime
-) -> policies.Allowance:
-    """How many tries are left in this hour, or 429."""
-    allowed = allowance(session, rows, problem, now)
-    if allowed.code is not None and allowed.next_at is not None:
-        per_hour = session.info["settings"].attempts_per_hour
-        reason = (
-            f"{per_hour} attempts an hour are allowed for {problem.id}"
-            if allowed.code == "rate_limited"
-            else f"Many attempts at {problem.id} in a row missed"
-        )
-        detail = f"{reason}; the next one is possible at {allowed.next_at:%H:%M:%S} UTC."
-        raise Refusal(429, allowed.code, detail, retry_after=seconds_until(allowed.next_at, now))
-    return allowed
-
-
-def allowance(
-    session: Session, rows: list[standing.AttemptRow], problem: ProblemView, now: dt.datetime
-) -> policies.Allowance:
-    settings = session.info["settings"]
-    if settings.solo:
-        return policies.Allowance(None)
-    recent = [
-        (r.created_at, r.correct == r.total) for r in reversed(rows) if r.problem_pk == problem.pk
-    ]
-    return policies.allowance(
-        recent,
-        now,
-        per_hour=settings.attempts_per_hour,
-        free_misses=settings.misses_before_cooldown,
-        first_cooldown=settings.cooldown_seconds,
-        cooldown_limit=settings.cooldown_limit_seconds,
-    )
-
-
 def _judged(
     state: standing.AccountStanding, place: Place, new: policies.Try
 ) -> policies.ProblemResult:
@@ -408,7 +382,7 @@ def find_repeated(session: Session, actor: Actor, key: str | None, given: Attemp
     attempt = session.scalar(query)
     if attempt is None:
         return None
-    cases = canonical_json([case.model_dump() for case in given.cases])
+    cases = canonical_json([case.as_sent() for case in given.cases])
     if (
         _request_digest(attempt.problem_pk, given, hashlib.sha256(cases).hexdigest())
         != attempt.request_digest
@@ -439,7 +413,7 @@ def report(
     state = standing.of_account(session, place.course, actor.pk, rows)
     mine = _judged(state, place, _as_try(attempt, place.problem.id))
     revision = session.get_one(Revision, attempt.graded_pk)
-    left = allowance(session, rows, place.problem, now).tries_left
+    left = admission.allowance(session, rows, place.problem, now).tries_left
     return AttemptReport(
         attempt.id,
         place,

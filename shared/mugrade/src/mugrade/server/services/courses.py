@@ -19,7 +19,7 @@ from mugrade.compare import Tolerance
 from mugrade.server.coursefile import AssignmentIn, CourseFile
 from mugrade.server.errors import not_found
 from mugrade.server.models import Account, Assignment, Course, Expected, Problem, Revision
-from mugrade.server.services import accounts, audit, policies
+from mugrade.server.services import accounts, audit, email_addresses, policies
 
 
 @dataclass(frozen=True)
@@ -196,6 +196,11 @@ def courses(session: Session) -> list[Course]:
     return list(session.scalars(select(Course).order_by(Course.created_at, Course.pk)))
 
 
+def lock(session: Session, course_pk: int) -> None:
+    """Publications, and whatever else changes a course's answers, take turns."""
+    session.execute(select(Course.pk).where(Course.pk == course_pk).with_for_update())
+
+
 def changed(session: Session, course_pk: int) -> None:
     """Raise the course's version; every change below a course calls this."""
     session.execute(update(Course).where(Course.pk == course_pk).values(version=Course.version + 1))
@@ -277,7 +282,7 @@ def _apply_assignment(
 def _apply_person(
     session: Session, now: dt.datetime, course: Course, email: str, name: str, role: str
 ) -> None:
-    email = accounts.normal_email(email)
+    email = email_addresses.normal(email)
     known = session.scalar(
         select(Account).where(Account.course_pk == course.pk, Account.email == email)
     )
