@@ -6,11 +6,13 @@ import gzip
 import json
 import os
 import socket
+import sys
 import tempfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 import uvicorn
@@ -50,7 +52,7 @@ class Bootstrap:
     course: str
     code: str | None
     email: str
-    link: str
+    link: str | None
 
 
 def serve(
@@ -81,8 +83,13 @@ def serve(
     port = listening.getsockname()[1]
     address = web or os.environ.get("MUGRADE_WEB") or f"http://{_url_host(host)}:{port}/"
     settings = _settings(data, web=address if address.endswith("/") else address + "/", solo=solo)
-    told = _prepare(settings, course, sealed)
-    _announce(settings, host, told, as_json=as_json)
+    told = _prepare(settings, course, sealed, with_link=_may_print_link(settings, host))
+    _announce(settings, told, as_json=as_json)
+    if workers > 1 and settings.url().startswith("sqlite"):
+        print(
+            f"{workers} workers on SQLite take turns at writing; PostgreSQL is meant for more than one.",
+            file=sys.stderr,
+        )
     _run(settings, listening, workers)
 
 
@@ -122,7 +129,7 @@ def link(
     ] = None,
     data: DataDir = None,
 ) -> None:
-    """Print a one-time link that signs somebody in on the web; for staff who have no password."""
+    """Print a one-time link that signs somebody in on the web, where they can set a new password."""
     settings = _settings(data)
     database = _open(settings)
     with database.write() as session:
@@ -137,13 +144,22 @@ def token(
     course: Annotated[
         str | None, typer.Option(help="Course id; needed when there are several.")
     ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this scope (repeatable); all of the person's role by default."),
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=3650, help="How long it works; by default 180.")
+    ] = None,
     data: DataDir = None,
 ) -> None:
     """Make an API key for somebody and print it, once; for scripts on the server's machine."""
     database = _open(_settings(data))
     with database.write() as session:
         account = accounts.find(session, _course(session, course).pk, email)
-        text, _ = accounts.issue_token(session, utc_now(), account, name="mugrade token")
+        text, _ = accounts.issue_token(
+            session, utc_now(), account, name="mugrade token", scopes=scope, days=days
+        )
     database.close()
     typer.echo(text)
 
@@ -225,7 +241,22 @@ def _course(session: Session, course_id: str | None) -> Course:
     return found[0]
 
 
-def _prepare(settings: Settings, file: Path | None, answers: dict[str, Any] | None) -> Bootstrap:
+def _may_print_link(settings: Settings, host: str) -> bool:
+    """Whether a sign-in link may be printed: a server's output ends in a log that others read.
+
+    A server for this machine alone tells its owner; a public one only somebody at a terminal.
+    """
+    alone = host in LOOPBACK and urlsplit(settings.web_address()).hostname in LOOPBACK
+    return alone or sys.stdout.isatty()
+
+
+def _prepare(
+    settings: Settings,
+    file: Path | None,
+    answers: dict[str, Any] | None,
+    *,
+    with_link: bool,
+) -> Bootstrap:
     """Make what a first start lacks: a course, somebody to run it, and in solo its answers."""
     database = _open(settings)
     with database.write() as session:
@@ -233,10 +264,11 @@ def _prepare(settings: Settings, file: Path | None, answers: dict[str, Any] | No
         if answers is not None:
             answer_file.import_(session, utc_now(), course.pk, answers)
         account = _first_account(session, course, solo=settings.solo)
-        secret = accounts.one_time_link(session, utc_now(), account)
-        told = Bootstrap(
-            course.id, course.code, account.email, settings.web_address() + LINK_PATH + secret
-        )
+        address = None
+        if with_link:
+            secret = accounts.one_time_link(session, utc_now(), account)
+            address = settings.web_address() + LINK_PATH + secret
+        told = Bootstrap(course.id, course.code, account.email, address)
     database.close()
     return told
 
@@ -276,7 +308,7 @@ def _first_account(session: Session, course: Course, *, solo: bool) -> Account:
     )
 
 
-def _announce(settings: Settings, host: str, told: Bootstrap, *, as_json: bool) -> None:
+def _announce(settings: Settings, told: Bootstrap, *, as_json: bool) -> None:
     if as_json:
         line = {
             "address": settings.web_address(),
@@ -289,11 +321,10 @@ def _announce(settings: Settings, host: str, told: Bootstrap, *, as_json: bool) 
     kind = "SQLite" if settings.url().startswith("sqlite") else "PostgreSQL"
     where = f" in {settings.data_dir}" if kind == "SQLite" else ""
     print(f"mugrade at {settings.web_address()} (course {told.course}, {kind}{where})")
-    if host in LOOPBACK:
+    if told.link is not None:
         print(f"Sign in once as {told.email}: {told.link}")
         print(f"From a terminal: mugrade login --server {settings.web_address()}", flush=True)
     else:
-        # What is printed on a public server ends in its journal.
         print(f"For a one-time sign-in link run: mugrade link {told.email}", flush=True)
 
 

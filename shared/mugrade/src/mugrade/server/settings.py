@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 from pydantic import Field
@@ -43,8 +44,21 @@ class Settings(BaseSettings):
     cooldown_limit_seconds: int = 3600
     legacy_attempt_hours: int = 6
     """How long a submission of the public client may take from its first to its last case."""
-    logins_per_minute: int = 10
-    """Sign-in, sign-up and device-code requests from one address."""
+    failures_per_account: int = 10
+    """Wrong passwords and codes for one account in 15 minutes, from wherever they come."""
+    failures_per_address: int = 200
+    """The same from one IPv4 address or IPv6 /64 in 10 minutes; a lecture hall may share one."""
+    terminals_per_address: int = 400
+    """Terminals behind one address that wait for their code to be confirmed."""
+    key_days: int = 180
+    """How long a new key works."""
+
+    smtp_url: str | None = None
+    """`smtps://user:password@host` or `smtp://...` (STARTTLS): sends invitations and sign-in links."""
+    mail_from: str | None = None
+    """The sender's address of that mail."""
+    metrics: Literal["local", "open", "off"] = "local"
+    """Who may read /metrics: this machine, everybody, nobody."""
 
     max_case_bytes: int = 1 << 20
     max_attempt_bytes: int = 4 << 20

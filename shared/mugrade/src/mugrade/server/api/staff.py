@@ -1,4 +1,4 @@
-"""Staff: publishing, regrading, gradebook, roster, decisions, statistics, audit log."""
+"""Staff: publishing, regrading, gradebook, decisions, statistics, audit log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from mugrade.server.services import (
     publishing,
     regrading,
     revisions,
-    roster,
     statistics,
 )
 from mugrade.server.services.accounts import Actor
@@ -248,32 +247,6 @@ def get_grades_csv(
         text,
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": "attachment; filename=grades.csv"},
-    )
-
-
-@router.get("/roster")
-@requires("grade")
-def get_roster(request: Request, actor: ActorHere) -> schemas.Roster:
-    """Everybody in the course."""
-    with request.app.state.database.read() as session:
-        people = roster.people(session, actor.course_pk)
-    return schemas.Roster.model_validate({"people": people}, from_attributes=True)
-
-
-@router.post("/roster")
-@requires("roster")
-def import_roster(
-    request: Request, actor: ActorHere, body: schemas.RosterIn
-) -> schemas.RosterChange:
-    """Import people from CSV; a dry run is a preview."""
-    state = request.app.state
-    with state.database.write() as session:
-        change = roster.import_csv(session, state.clock(), actor, body.csv, dry_run=body.dry_run)
-    return schemas.RosterChange(
-        added=change.added,
-        changed=change.changed,
-        unchanged=change.unchanged,
-        errors=[schemas.LineError(line=line, detail=detail) for line, detail in change.errors],
     )
 
 

@@ -412,7 +412,7 @@ def check_limits(
             if allowed.code == "rate_limited"
             else f"Many attempts at {problem.id} in a row missed"
         )
-        detail = f"{reason}; the next one is possible at {allowed.next_at:%H:%M:%S} UTC."
+        detail = f"{reason}; the next one is possible at {allowed.next_at:%Y-%m-%d %H:%M:%S} UTC."
         raise Refusal(429, allowed.code, detail, retry_after=seconds_until(allowed.next_at, now))
     return allowed
 
