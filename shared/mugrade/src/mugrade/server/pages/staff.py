@@ -36,7 +36,7 @@ def home(request: Request) -> Response:
     state, actor = request.app.state, request.state.actor
     with state.database.read() as session:
         course = courses.view(session, actor.course_pk, actor.course_version)
-        days = statistics.attempts_per_day(session, actor.course_pk, DAYS, state.clock())
+        days = statistics.attempts_per_day(session, course, DAYS, state.clock())
         problems = statistics.of_course(session, actor.course_pk)
         waiting = [
             g

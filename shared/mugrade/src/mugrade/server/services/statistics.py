@@ -11,8 +11,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mugrade.server.models import Account, Attempt
-from mugrade.server.services import answers, courses
-from mugrade.server.services.courses import ProblemView
+from mugrade.server.services import answers, courses, policies
+from mugrade.server.services.courses import CourseView, ProblemView
 
 
 @dataclass
@@ -89,17 +89,17 @@ def hardest_cases(
 
 
 def attempts_per_day(
-    session: Session, course_pk: int, days: int, now: dt.datetime
+    session: Session, course: CourseView, days: int, now: dt.datetime
 ) -> list[tuple[dt.date, int]]:
-    """How many attempts each of the last days saw (UTC), oldest first, zeros included."""
-    first = (now - dt.timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    """How many attempts each of the last days saw, by the course's clocks, oldest first, zeros
+    included."""
+    today = now.astimezone(course.zone).date()
+    shown = [today - dt.timedelta(days=days - 1 - i) for i in range(days)]
+    first = policies.at_clock(dt.datetime.combine(shown[0], dt.time()), course.zone)
     query = (
         select(Attempt.created_at)
         .join(Account, Account.pk == Attempt.account_pk)
-        .where(Account.course_pk == course_pk, Attempt.created_at >= first)
+        .where(Account.course_pk == course.pk, Attempt.created_at >= first)
     )
-    counts = Counter(moment.date() for moment in session.scalars(query))
-    return [
-        ((first + dt.timedelta(days=i)).date(), counts[(first + dt.timedelta(days=i)).date()])
-        for i in range(days)
-    ]
+    counts = Counter(moment.astimezone(course.zone).date() for moment in session.scalars(query))
+    return [(day, counts[day]) for day in shown]
