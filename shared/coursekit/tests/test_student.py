@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 
@@ -221,6 +222,17 @@ def test_doctor_names_the_mending_command(world, monkeypatch):
     assert found["git"].word == "MISSING" and "git-scm.com" in found["git"].mend
     done = world.hw("doctor")
     assert done.returncode == 1 and "git-scm.com" in done.stdout
+
+
+def test_doctor_notes_what_pictures_and_notebooks_need(world, monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda n: None if n in ("matplotlib", "ipykernel") else real(n)
+    )
+    found = {finding.what: finding for finding in doctor.examine(world.course())}
+    for row in ("pictures", "notebooks"):
+        assert found[row].word == "note" and "-m pip install '" in found[row].detail
+    assert not {"pictures", "notebooks"} & {f.what for f in doctor.faults(list(found.values()))}
 
 
 # ------------------------------------------------------------------------------------- counting
