@@ -13,8 +13,10 @@ help:
 # BEGIN STAFF
 	@echo "make test    set up, then run every test"
 	@echo "make demo    set up, then show the course at work"
-	@echo "make check prove count lint sanitize    what CI asks besides"
+	@echo "make check prove count lint coverage sanitize    what CI asks besides"
+	@echo "make format  lay out Python and C++        make house   how large the house is"
 	@echo "make parity  compare needle with PyTorch, which is installed for it"
+	@echo "make lock    renew the exact versions that CI installs"
 # END STAFF
 
 setup:
@@ -24,10 +26,10 @@ setup:
 # BEGIN STAFF
 HW = .venv/bin/python -m coursekit
 
-.PHONY: test demo check prove count lint format house sanitize parity lock cuda-hardware
+.PHONY: test demo check prove count lint format coverage house sanitize parity lock cuda-hardware
 
 test:
-	@$(PYTHON) course.py test
+	@$(PYTHON) course.py test $(ARGS)
 
 demo:
 	@$(PYTHON) course.py demo $(ARGS)
@@ -63,6 +65,12 @@ lint: setup
 	@.venv/bin/python -m mypy
 	@cd shared/mugrade && ../../.venv/bin/python -m mypy
 	@.venv/bin/python shared/checks/runners/house.py --limits
+
+# At least 95% of coursekit's core and of the autograder's pure core are run by their own tests.
+PYTEST = .venv/bin/python -m pytest -q -p no:cacheprovider -n 2 --cov
+coverage: setup
+	@$(PYTEST) shared/coursekit/tests
+	@$(PYTEST) --cov-config=shared/mugrade/pyproject.toml shared/mugrade/tests
 
 # How large the house is: lines, long files and functions, circles of imports, types.
 house: setup
