@@ -3,7 +3,7 @@
 PYTHON ?= python3
 HW = .venv/bin/python -m coursekit
 
-.PHONY: help setup test demo check prove count lint format sanitize parity lock cuda-hardware release clean
+.PHONY: help setup test demo check prove count lint format house sanitize parity lock cuda-hardware release clean
 
 help:
 	@echo "make setup   make .venv with everything the course needs"
@@ -52,6 +52,11 @@ lint: setup
 	@.venv/bin/clang-format --dry-run --Werror $(CXX_FILES)
 	@.venv/bin/python -m mypy
 	@cd shared/mugrade && ../../.venv/bin/python -m mypy
+	@.venv/bin/python shared/checks/runners/house.py --limits
+
+# How large the house is: lines, long files and functions, circles of imports, types.
+house: setup
+	@.venv/bin/python shared/checks/runners/house.py $(ARGS)
 
 format: setup
 	@.venv/bin/python -m ruff format .

@@ -148,25 +148,27 @@ def environment(**more):
 
 def test(arguments):
     """Every test there is; the last line has the totals."""
-    only_homeworks = "--homeworks" in arguments
-    arguments = [word for word in arguments if word != "--homeworks"]
     check_compiler()
     setup()
+    if Path(sys.prefix).resolve() != VENV.resolve():  # the syllabus is read by .venv's packages
+        again = [str(PYTHON), str(ROOT / "course.py"), "test", *arguments]
+        return subprocess.run(again, cwd=ROOT, env=environment()).returncode
+    only_homeworks = "--homeworks" in arguments
+    arguments = [word for word in arguments if word != "--homeworks"]
     if not is_staff():
         return subprocess.run([str(PYTHON), "-m", "coursekit", "test", *arguments]).returncode
+    from coursekit.core import syllabus
+
     results = ROOT / "build" / "results"
     shutil.rmtree(results, ignore_errors=True)
     results.mkdir(parents=True)
     totals = {"passed": 0, "failed": 0, "skipped": 0}
     solved = ROOT / "build" / "solved"
-    step(
-        "render the solved homeworks",
-        ["-m", "coursekit", "render", "--solved", "--out", str(solved)],
-        totals,
-    )
-    step("build the solved homeworks", ["-m", "coursekit.solved", str(solved)], totals)
-    for folder, env in homeworks():
-        session(f"solved {folder}", solved / folder, ["tests"], arguments, env, results, totals)
+    words = ["render", "--solved", "--build", "--out", str(solved)]
+    step("render and build the solved homeworks", ["-m", "coursekit", *words], totals)
+    for homework in syllabus.load(ROOT).homeworks:
+        place, label = solved / homework.id, f"solved {homework.id}"
+        session(label, place, ["tests"], arguments, homework.env, results, totals)
     built = {"NEEDLE_SOLVED": str(solved), "NEEDLE_HOME": str(solved / "hw4")}
     for name in () if only_homeworks else SUITES:
         session(name, ROOT, [name, *PARALLEL], arguments, built, results, totals)
@@ -174,15 +176,6 @@ def test(arguments):
     words += [f"{totals['skipped']} skipped"] if totals["skipped"] else []
     print(f"\n{', '.join(words)}", flush=True)
     return 1 if totals["failed"] or not totals["passed"] else 0
-
-
-def homeworks():
-    """(id, environment) of each homework in course.toml."""
-    text = (ROOT / "course.toml").read_text(encoding="utf-8")
-    for block in re.split(r"^\[\[homework\]\]", text, flags=re.M)[1:]:
-        name = re.findall(r'^id = "(\w+)"', block, re.M)[0]
-        env = re.findall(r"^env = \{(.*)\}", block, re.M)
-        yield name, dict(re.findall(r'(\w+) = "([^"]*)"', "".join(env)))
 
 
 def step(label, arguments, totals):

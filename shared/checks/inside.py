@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from coursekit import build, render, syllabus
+from coursekit.core import syllabus
+from coursekit.staff import solved
 
 ROOT = Path(__file__).resolve().parents[2]
 IN_OWN_PROCESS = "NEEDLE_CHECKS_IN_OWN_PROCESS"
@@ -28,11 +29,7 @@ def solved_trees(*stages):
         return Path(ready)
     course = syllabus.load(ROOT)
     out = ROOT / "build" / "solved"
-    render.render_out(course, out, stages or course.stages, render.everything)
-    for homework in course.homeworks:
-        if homework.build is not None and homework.id in (stages or course.stages):
-            build.build_tree(out / homework.id, homework)
-    return out
+    return solved.write(course, out, stages or None)
 
 
 def enter(stage):

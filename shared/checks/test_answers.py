@@ -11,7 +11,8 @@ import sys
 import threading
 
 import pytest
-from coursekit import grading, student, syllabus
+from coursekit.core import run, syllabus
+from coursekit.staff import grading
 from mugrade.client.run import run_hooks
 from mugrade.compare import Tolerance, compare
 from mugrade.encoding import decode
@@ -45,7 +46,7 @@ def test_every_hook_of_the_solved_homework_is_right(solved, alone, stage):
     done = subprocess.run(
         [sys.executable, "-m", "mugrade", "submit", stage, "--json"],
         cwd=solved / stage,
-        env={**os.environ, **student.environment(COURSE, homework), **alone},
+        env={**os.environ, **run.environment(COURSE, homework), **alone},
         capture_output=True,
         text=True,
     )
@@ -66,7 +67,7 @@ def test_no_case_of_a_class_has_the_sealed_answer(solved, stage):
     homework = COURSE.homework(stage)
 
     def values(**plan):
-        environment = student.environment(COURSE, homework)
+        environment = run.environment(COURSE, homework)
         results = run_hooks(Plan(stage, "", **plan), solved / stage, environment=environment)
         return [
             (r.problem, index, decode(case["value"]))

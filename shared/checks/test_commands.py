@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from coursekit import cli, syllabus
+from coursekit.cli.app import app
+from coursekit.core import syllabus
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```(?:bash|console)\n(.*?)^```", re.S | re.M)
@@ -107,7 +108,7 @@ def test_what_a_sentence_tells_to_type_exists(path):
     course = syllabus.load(ROOT)
     verbs = {
         command.name or command.callback.__name__.replace("_", "-")
-        for command in cli.app.registered_commands
+        for command in app.registered_commands
     }
     for verb, rest in INLINE.findall(path.read_text(encoding="utf-8")):
         assert not verb or verb in verbs, f"hw has no verb {verb}"

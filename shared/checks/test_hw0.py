@@ -58,7 +58,8 @@ def test_every_test_starts_from_one_seed_unless_its_file_seeds(hw0, tmp_path):
 
 
 def test_an_unwritten_cpp_function_raises_not_implemented_in_python(tmp_path):
-    from coursekit import build, render, syllabus
+    from coursekit.core import build, syllabus
+    from coursekit.staff import render
 
     course = syllabus.load()
     render.render_out(course, tmp_path, ["hw0"])
@@ -71,7 +72,7 @@ def test_an_unwritten_cpp_function_raises_not_implemented_in_python(tmp_path):
 
 
 def test_the_demo_shows_every_homework_and_the_autograder():
-    from coursekit import syllabus
+    from coursekit.core import syllabus
 
     steps = [path.name for path in (Path(__file__).resolve().parents[1] / "demo").glob("hw*_*.py")]
     for homework in syllabus.load().homeworks:

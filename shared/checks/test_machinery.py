@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from coursekit import build, render, syllabus, tree
+from coursekit.core import build, syllabus, tree
+from coursekit.staff import render
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT / "shared"

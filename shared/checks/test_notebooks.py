@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from coursekit import syllabus
+from coursekit.core import syllabus
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,7 +19,7 @@ from html import escape
 from itertools import chain, pairwise
 from pathlib import Path
 
-from coursekit.errors import CourseError
+from coursekit.core.errors import CourseError
 
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 150, 46, 26, 84, 14
 LABEL = 34  # height of the label where the edges of a box begin

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from coursekit import data, show
+from coursekit.core import terminal
+from coursekit.datasets import data
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 sys.path.append("src")
@@ -68,7 +69,7 @@ def train(title, model, epoch_of, lr, epochs, digits, progress):
 
 def results(console, rows, source):
     columns = (">epochs", ">train loss", ">train error", ">test loss", ">test error", ">s")
-    table = show.table("model", *columns, title=f"{source.name}: {source.size}")
+    table = terminal.table("model", *columns, title=f"{source.name}: {source.size}")
     for title, epochs, seconds, train_result, test_result in rows:
         figures = [f"{train_result[0]:.4f}", f"{train_result[1]:.2%}"]
         figures += [f"{test_result[0]:.4f}", f"{test_result[1]:.2%}", f"{seconds:.2f}"]
@@ -77,7 +78,7 @@ def results(console, rows, source):
 
 
 def main(short):
-    console = show.console()
+    console = terminal.console()
     digits = read_digits()
     source = data.describe(Path("data"))[0]
     columns = (
@@ -87,7 +88,7 @@ def main(short):
         TextColumn("{task.fields[state]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, disable=not show.is_live(console)) as progress:
+    with Progress(*columns, console=console, disable=not terminal.is_live(console)) as progress:
         rows = [
             train(title, model, epoch_of, lr, brief if short else full, digits, progress)
             for title, model, epoch_of, lr, full, brief in MODELS

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from coursekit import data, show
+from coursekit.core import terminal
+from coursekit.datasets import data
 
 sys.path.append("./python")
 sys.path.append("./apps")
@@ -26,7 +27,7 @@ def show_derivatives(console):
     formulas = [e, 2 * a * e, (2 + 4 * a**2) * e, (12 * a + 8 * a**3) * e]
     x = ndl.Tensor(np.array([a]))
     y = ndl.exp(x * x)
-    table = show.table("order", "needle", "formula", title="derivatives of exp(x^2) at 0.5")
+    table = terminal.table("order", "needle", "formula", title="derivatives of exp(x^2) at 0.5")
     for order, formula in enumerate(formulas):
         table.add_row(str(order), f"{y.numpy().item():.6f}", f"{formula:.6f}")
         y.backward()
@@ -55,7 +56,7 @@ def train(console, epochs):
 
 def main():
     began = time.monotonic()
-    console = show.console()
+    console = terminal.console()
     show_derivatives(console)
     epochs = 3 if "--short" in sys.argv else 15
     error = train(console, epochs)

@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from coursekit import data, show
+from coursekit.core import terminal
+from coursekit.datasets import data
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 sys.path.append("./python")
@@ -64,8 +65,8 @@ def train(epochs, out):
         TextColumn("loss {task.fields[loss]:.3f}  test accuracy {task.fields[accuracy]:.2%}"),
         TimeElapsedColumn(),
     )
-    console = show.console()
-    live = show.is_live(console)
+    console = terminal.console()
+    live = terminal.is_live(console)
     with Progress(*columns, console=console, disable=not live) as progress:
         bar = progress.add_task("training", total=steps, epoch=0, loss=math.nan, accuracy=math.nan)
         for epoch in range(1, epochs + 1):

@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from coursekit import data, show
+from coursekit.core import terminal
+from coursekit.datasets import data
 
 sys.path.append("./python")
 import needle as ndl
@@ -48,17 +49,19 @@ def train(device, images, labels, steps):
 
 
 def main():
-    console = show.console()
+    console = terminal.console()
     images, labels = digits("train")
     test_images, test_labels = digits("t10k")
     source = data.describe(Path("data"))[0]
     steps = (1 if "--short" in sys.argv else 3) * len(images) // BATCH
     title = f"{source.name}, {steps} steps"
-    table = show.table("device", ">test error", ">furthest weight from cpu()", ">s", title=title)
+    table = terminal.table(
+        "device", ">test error", ">furthest weight from cpu()", ">s", title=title
+    )
     answer, first = [], None
     for device in nd.all_devices():
         what = f"{device}, {device.device_kind}" if device == nd.cuda() else str(device)
-        with show.status(f"training on {what}"):
+        with terminal.status(f"training on {what}"):
             began = time.perf_counter()
             theta = train(device, images, labels, steps)
             seconds = time.perf_counter() - began

@@ -10,25 +10,24 @@ namespace {
 using A = AlignedArray;
 
 void bind_matmul_views(py::module_& m) {
-  m.def("matmul_views",
-        [](Ref<A> a, Ref<A> b, Ref<A> out, const Dims& shape, const Dims& a_strides,
-           int64_t a_offset, const Dims& b_strides, int64_t b_offset) {
-          const char* name = "matmul_views";
-          require(shape.size() >= 3, "matmul_views: shape is (batch..., m, n, p)");
-          Dims left(shape), right(shape), result(shape);
-          left.erase(left.end() - 1);
-          right.erase(right.end() - 3);
-          result.erase(result.end() - 2);
-          check_view(name, left, a_strides, a_offset, a->size);
-          check_view(name, right, b_strides, b_offset, b->size);
-          require_same_size(name, element_count(name, result), out->size);
-          require(out.array != a.array && out.array != b.array,
-                  "matmul_views: out must be a buffer of its own");
-          run_kernel(out->size * static_cast<size_t>(shape[shape.size() - 2]), [&] {
-            MatmulStrided(*a, *b, out.array, shape, a_strides, static_cast<size_t>(a_offset),
-                          b_strides, static_cast<size_t>(b_offset));
-          });
-        });
+  m.def("matmul_views", [](Ref<A> a, Ref<A> b, Ref<A> out, const Dims& shape, const Dims& a_strides,
+                           int64_t a_offset, const Dims& b_strides, int64_t b_offset) {
+    const char* name = "matmul_views";
+    require(shape.size() >= 3, "matmul_views: shape is (batch..., m, n, p)");
+    Dims left(shape), right(shape), result(shape);
+    left.erase(left.end() - 1);
+    right.erase(right.end() - 3);
+    result.erase(result.end() - 2);
+    check_view(name, left, a_strides, a_offset, a->size);
+    check_view(name, right, b_strides, b_offset, b->size);
+    require_same_size(name, element_count(name, result), out->size);
+    require(out.array != a.array && out.array != b.array,
+            "matmul_views: out must be a buffer of its own");
+    run_kernel(out->size * static_cast<size_t>(shape[shape.size() - 2]), [&] {
+      MatmulStrided(*a, *b, out.array, shape, a_strides, static_cast<size_t>(a_offset), b_strides,
+                    static_cast<size_t>(b_offset));
+    });
+  });
 }
 
 // ewise_add_views(a, a_strides, a_offset, b, b_strides, b_offset, out, shape), ...
@@ -66,13 +65,14 @@ void bind_reduction_views(py::module_& m, Named<AxisReduction> table) {
 void bind_shortcuts(py::module_& m) {
   bind_matmul_views(m);
   bind_binary_views(m, {{"ewise_add_views", StridedAdd},
-                          {"ewise_sub_views", StridedSub},
-                          {"ewise_mul_views", StridedMul},
-                          {"ewise_div_views", StridedDiv},
-                          {"ewise_maximum_views", StridedMaximum},
-                          {"ewise_eq_views", StridedEq},
-                          {"ewise_ge_views", StridedGe}});
-  bind_reduction_views(m, {{"reduce_sum_views", ReduceSumAxis}, {"reduce_max_views", ReduceMaxAxis}});
+                        {"ewise_sub_views", StridedSub},
+                        {"ewise_mul_views", StridedMul},
+                        {"ewise_div_views", StridedDiv},
+                        {"ewise_maximum_views", StridedMaximum},
+                        {"ewise_eq_views", StridedEq},
+                        {"ewise_ge_views", StridedGe}});
+  bind_reduction_views(m,
+                       {{"reduce_sum_views", ReduceSumAxis}, {"reduce_max_views", ReduceMaxAxis}});
 }
 
 }  // namespace cpu

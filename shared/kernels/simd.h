@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <cstring>
 
 #if defined(__GNUC__) && !defined(NEEDLE_PORTABLE_SIMD)
@@ -156,6 +157,16 @@ inline Vec select(IntVec mask, Vec a, Vec b) {
 inline Vec maximum(Vec a, Vec b) { return select((a > b) | (a != a), a, b); }
 // For one number; | instead of || leaves no branch in a loop, so that it becomes vector code.
 inline float maximum(float a, float b) { return (a > b) | (a != a) ? a : b; }
+
+// The smaller; NaN where either is NaN.
+inline Vec minimum(Vec a, Vec b) { return select((a < b) | (a != a), a, b); }
+
+// x, or the largest or smallest number where x is infinite: exp(row - finite(max(row))) has no
+// inf - inf in it.
+inline float finite(float x) {
+  const float largest = std::numeric_limits<float>::max();
+  return x > largest ? largest : x < -largest ? -largest : x;
+}
 
 }  // namespace simd
 }  // namespace needle

@@ -12,7 +12,6 @@ In homework 1 read on to "How a value remembers". All that the backward pass nee
     node.grad        where `backward` leaves the adjoint
 """
 
-import math
 import weakref
 from functools import reduce
 from operator import add
@@ -76,9 +75,19 @@ class Op:
         if not isinstance(grad, Value):
             raise TypeError(f"{self}.gradient must return Tensors, got {type(grad).__name__}")
         given, wanted = (getattr(data, "shape", None) for data in (grad._record.data, value.data))
-        if given and wanted and math.prod(given) != math.prod(wanted):
-            shapes = f"shape {given} for an input of shape {wanted}"
-            raise ValueError(f"{self}.gradient returned {shapes}: sum back what was broadcast")
+        if None in (given, wanted) or given == wanted:  # None: a tuple, or not computed yet
+            return
+        shapes = f"shape {given} for an input of shape {wanted}"
+        hint = ": sum back what was broadcast" if _broadcasts_to(wanted, given) else ""
+        raise ValueError(f"{self}.gradient returned {shapes}{hint}")
+
+
+def _broadcasts_to(shape, other):
+    """Can an array of `shape` be broadcast to the shape `other`?"""
+    try:
+        return numpy.broadcast_shapes(shape, other) == tuple(other)
+    except ValueError:
+        return False
 
 
 class TensorOp(Op):
@@ -163,7 +172,6 @@ class Value:
     """
 
     __slots__ = ("__weakref__", "_path", "_record", "grad")
-    __array_ufunc__ = None  # numpy_scalar * tensor is for Tensor.__rmul__ to compute
     num_outputs = 1
 
     @property
@@ -252,6 +260,16 @@ class Value:
         return type(self).make_const, (self.realize_cached_data(), self.requires_grad)
 
 
+# The method that computes `number <operator> tensor`, by NumPy's name of the operator.
+_REFLECTED = {
+    "add": "__radd__",
+    "subtract": "__rsub__",
+    "multiply": "__rmul__",
+    "divide": "__rtruediv__",
+    "power": "__rpow__",
+}
+
+
 class Tensor(Value):
     """An array that remembers how it was computed.
 
@@ -302,6 +320,27 @@ class Tensor(Value):
     def numpy(self):
         """A copy of the data as a NumPy array."""
         return library.to_numpy(self.realize_cached_data())
+
+    def __array__(self, dtype=None, copy=None):
+        """For numpy.asarray and plotting programs: a copy of the data, without the graph."""
+        return self.numpy() if dtype is None else self.numpy().astype(dtype)
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        """`number * tensor` with a number of NumPy's is needle's to compute, and nothing else is."""
+        reflected = _REFLECTED.get(ufunc.__name__)
+        if method != "__call__" or kwargs or inputs[0] is self or reflected is None:
+            name = ufunc.__name__
+            raise TypeError(
+                f"numpy.{name} does not take a Tensor: use needle's operators, which remember the "
+                f"graph, or numpy.{name} on x.numpy()"
+            )
+        return getattr(self, reflected)(inputs[0])
+
+    def item(self):
+        """The one element as a Python number; a ValueError if there are more."""
+        return self.numpy().item()
+
+    __float__ = item
 
     def __repr__(self):
         return f"needle.Tensor({self.realize_cached_data()})"
@@ -364,6 +403,10 @@ class Tensor(Value):
 
     matmul = __matmul__
 
+    def to(self, device):
+        """This tensor on another device; itself if it is there already. Gradients flow back."""
+        return self if device == self.device else ops.to_device(self, device)
+
     def sum(self, axes=None):
         return ops.summation(self, axes)
 
@@ -404,7 +447,7 @@ class TensorTuple(Value):
     def __add__(self, other):
         fits = isinstance(other, TensorTuple) and len(self) == len(other)
         assert fits, f"{other} cannot be added to a TensorTuple of {len(self)} parts"
-        return ops.make_tuple(*[a + b for a, b in zip(self, other)])
+        return ops.AddTuples()(self, other)
 
 
 # ----------------------------------------------------------------------- how a value remembers
@@ -461,7 +504,7 @@ def _value_of(record):
     """The Value that a program holds on `record`, or a fresh one if there is none."""
     value = record.value()
     if value is None:
-        is_tuple = type(record.data) is tuple or isinstance(record.op, TensorTupleOp)
+        is_tuple = isinstance(record.data, tuple) or isinstance(record.op, TensorTupleOp)
         value = _new(TensorTuple if is_tuple else Tensor)._attach(record)
     return value
 
@@ -484,10 +527,11 @@ def _compute(op, arrays):
 
 def _as_data(data, arrays):
     """Arrays for what NumPy returns of zero-dimensional operands: scalars, at times of float64."""
-    if isinstance(data, (tuple, list)):
-        return tuple(_as_data(part, arrays) for part in data)
     if isinstance(data, NDArray):
         return data
+    if isinstance(data, (tuple, list)):
+        parts = [_as_data(part, arrays) for part in data]
+        return tuple(parts) if type(data) in (tuple, list) else data
     dtype = numpy.result_type(*[array.dtype for array in arrays if hasattr(array, "dtype")])
     return numpy.asarray(data, dtype=dtype if data.dtype.kind == dtype.kind == "f" else None)
 

@@ -6,6 +6,8 @@ replaces the data of the parameters and leaves the gradients as they are.
 
 import math
 
+import numpy
+
 
 class Optimizer:
     """What all optimizers share: the parameters, and forgetting their gradients."""
@@ -26,6 +28,15 @@ class Optimizer:
         for p in self.params:
             p.grad = None
 
+    def clip_grad_norm(self, max_norm=0.25):
+        """Scale all gradients by one factor so that their common 2-norm is at most `max_norm`.
+
+        The norm is computed in float64: in float32 the square of 1e20 is infinite, that of 1e-25 is 0.
+        """
+        ### BEGIN YOUR SOLUTION hw2/optim_sgd
+        raise NotImplementedError("hw2/optim_sgd: Optimizer.clip_grad_norm is yours to write")
+        ### END YOUR SOLUTION
+
 
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum and weight decay.
@@ -45,12 +56,6 @@ class SGD(Optimizer):
     def step(self):
         ### BEGIN YOUR SOLUTION hw2/optim_sgd
         raise NotImplementedError("hw2/optim_sgd: SGD.step is yours to write")
-        ### END YOUR SOLUTION
-
-    def clip_grad_norm(self, max_norm=0.25):
-        """Scale all gradients by one factor so that their common 2-norm is at most `max_norm`."""
-        ### BEGIN YOUR SOLUTION hw2/optim_sgd
-        raise NotImplementedError("hw2/optim_sgd: SGD.clip_grad_norm is yours to write")
         ### END YOUR SOLUTION
 
 

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from coursekit import render, syllabus
+from coursekit.core import syllabus
+from coursekit.staff import render
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -30,7 +30,8 @@ def output(*command, default="unknown"):
 
 
 def main():
-    from coursekit import build, render, syllabus
+    from coursekit.core import syllabus
+    from coursekit.staff import solved
 
     course = syllabus.load(ROOT)
     environment = {
@@ -40,11 +41,7 @@ def main():
         "NEEDLE_BACKEND": "nd",
     }
     with tempfile.TemporaryDirectory() as folder:
-        render.render_out(
-            course, Path(folder), ["hw3"], render.everything, warn=lambda sentence: None
-        )
-        tree = Path(folder) / "hw3"
-        build.build_tree(tree, course.homework("hw3"))
+        tree = solved.write(course, Path(folder), ["hw3"]) / "hw3"
 
         def python(*arguments):
             return subprocess.run(

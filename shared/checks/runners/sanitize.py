@@ -29,7 +29,8 @@ def library(name):
 
 
 def main(arguments):
-    from coursekit import build, render, syllabus
+    from coursekit.core import syllabus
+    from coursekit.staff import solved
 
     if not sys.platform.startswith("linux"):
         raise SystemExit("sanitize.py: works with GCC on Linux only")
@@ -37,9 +38,8 @@ def main(arguments):
     preload = f"{library('libasan.so')} {library('libstdc++.so')}"
     course = syllabus.load(ROOT)
     out = ROOT / "build" / "sanitized"
-    render.render_out(course, out, ["hw3"], render.everything)
     os.environ["NEEDLE_CMAKE_ARGS"] = CMAKE_ARGUMENTS
-    build.build_tree(out / "hw3", course.homework("hw3"))
+    solved.write(course, out, ["hw3"])
     environment = {
         **os.environ,
         "LD_PRELOAD": preload,

@@ -11,7 +11,10 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from coursekit import cli, render, syllabus
+from coursekit import cli
+from coursekit.cli import app
+from coursekit.core.syllabus import Course
+from coursekit.staff import render
 
 COURSE = """\
 [course]
@@ -194,8 +197,9 @@ class World:
         assert text.count(old) == 1, (name, old, text.count(old))
         self.write(name, text.replace(old, new))
 
-    def course(self) -> syllabus.Course:
-        return syllabus.load(self.root)
+    def course(self) -> Course:
+        """As `hw` loads it, with its kept handouts up to date."""
+        return app.load(self.root)
 
     def solve(self, name: str, problem: str, solution: str) -> None:
         """Write a student's solution over the stub of a problem (8 blanks deep)."""

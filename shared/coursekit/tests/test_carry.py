@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from coursekit import carry, merge, render
-from coursekit.errors import CourseError
+from coursekit.core.errors import CourseError
+from coursekit.staff import render
+from coursekit.student import carry, merge
 
 BOX0, BOX1 = "hw0/python/minilib/box.py", "hw1/python/minilib/box.py"
 

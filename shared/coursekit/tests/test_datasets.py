@@ -19,9 +19,9 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2]))
 
-from coursekit import data, download, emoji10
-from coursekit.download import File, Patience, fetch
-from coursekit.errors import CourseError
+from coursekit.core.errors import CourseError
+from coursekit.datasets import data, download, emoji10
+from coursekit.datasets.download import File, Patience, fetch
 
 BODY = np.random.RandomState(0).randint(0, 60, 300_000).astype(np.uint8).tobytes()
 PACKED = gzip.compress(BODY, 1)

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 from conftest import ADD
-from coursekit import grading, syllabus
+from coursekit.core import syllabus
+from coursekit.staff import grading
 
 if sys.version_info >= (3, 11):
     import tomllib

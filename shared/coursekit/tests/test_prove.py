@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from coursekit import mutants, prove
-from coursekit.errors import CourseError
+from coursekit.core.errors import CourseError
+from coursekit.staff import mutants, prove
 
 BOX = "shared/reference/python/minilib/box.py"
 
@@ -129,7 +129,7 @@ def test_a_mutant_that_ends_the_process_is_killed(world):
 def test_a_mutant_that_proves_nothing_names_its_line(world, old, new, says):
     world.edit("shared/problems/hw1/negate.toml", old, new)
     course = world.course()
-    from coursekit import render
+    from coursekit.staff import render
 
     solved = render.render_code(course, "hw1", render.everything)
     [mutant] = mutants.of(course, course.problem("hw1/negate"))

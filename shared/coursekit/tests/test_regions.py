@@ -7,8 +7,8 @@ import json
 from textwrap import dedent
 
 import pytest
-from coursekit import regions
-from coursekit.errors import CourseError
+from coursekit.core.errors import CourseError
+from coursekit.staff import regions
 
 STAGES = ("hw0", "hw1", "hw2")
 IDS = frozenset({"hw0/add", "hw1/neg", "hw1/mul"})

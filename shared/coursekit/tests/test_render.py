@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from coursekit import check, render, tree
-from coursekit.errors import CourseError
+from coursekit.core.errors import CourseError
+from coursekit.staff import check, render
+from coursekit.student.handouts import pristine
 
 
 def faults(world) -> str:
@@ -109,6 +110,40 @@ def test_a_grammar_fault_writes_nothing_at_all(world, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_pristine_is_the_handout(world):
-    files = tree.pristine(world.course(), "hw0")
-    assert files["python/minilib/box.py"] == (world.root / "hw0/python/minilib/box.py").read_bytes()
+BOX = "python/minilib/box.py"
+
+
+def test_pristine_is_the_handout_whatever_stands_in_its_folder(world):
+    handout = world.read(f"hw0/{BOX}")
+    world.write(f"hw0/{BOX}", "mine\n")
+    assert pristine(world.course(), "hw0")[BOX].decode() == handout
+
+
+def test_pristine_follows_the_reference_and_is_not_rendered_in_vain(world, monkeypatch):
+    world.course()
+    monkeypatch.setattr(render, "render_code", None)
+    world.course()
+    monkeypatch.undo()
+    world.edit(f"shared/reference/{BOX}", "Boxes of numbers.", "Boxes.")
+    assert b'"""Boxes."""' in pristine(world.course(), "hw0")[BOX]
+    world.write(f"shared/reference/{BOX}", "")
+    assert pristine(world.course(), "hw1")[BOX] == b""
+
+
+def test_missing_facts_are_named(world):
+    assert check.missing_facts(world.course()) == []
+    (world.root / "shared/reference/python/minilib/more.py").unlink()
+    world.edit("hw0/tests/test_numbers.py", "def submit_add", "def submitted_add")
+    (world.root / "hw1/tests/test_more.py").unlink()
+    world.edit("shared/problems/hw0/scale.toml", "points = 60", "points = 55")
+    world.write("shared/problems/hw7/late.toml", "")
+    assert [str(fault) for fault in check.missing_facts(world.course())] == [
+        "shared/problems/hw0: the points of hw0 add up to 95, expected 100; change those of one of "
+        "its problems",
+        "shared/problems/hw0/add.toml:3: hw0/tests/test_numbers.py has no submission hook "
+        "submit_add()",
+        "course.toml:15: hw1: file 'python/minilib/more.py' does not exist in shared/reference; "
+        "write it or take it off the list",
+        "shared/problems/hw1/negate.toml:3: its test file hw1/tests/test_more.py does not exist",
+        "shared/problems/hw7: no homework of course.toml has this id; there are hw0, hw1",
+    ]

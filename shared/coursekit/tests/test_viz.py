@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 from coursekit import viz
-from coursekit.errors import CourseError
+from coursekit.core.errors import CourseError
 
 
 class Value:

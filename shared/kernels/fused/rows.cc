@@ -98,6 +98,7 @@ void SoftmaxLoss(const float* logits, const float* classes, float* loss, float* 
       const float* row = logits + i * columns;
       float peak = row[0];
       for (size_t j = 1; j < columns; ++j) peak = row[j] > peak ? row[j] : peak;
+      peak = simd::finite(peak);
       Vec lanes = simd::splat(0.0f);
       size_t j = 0;
       for (; j + kWidth <= columns; j += kWidth) lanes += simd::exp(simd::load(row + j) - peak);
@@ -121,10 +122,12 @@ void SoftmaxLossBackward(const float* logits, const float* classes, const float*
     for (size_t i = begin; i < end; ++i) {
       const float* row = logits + i * columns;
       float* out = dlogits + i * columns;
+      const float shift = simd::finite(lse[i]);
+      const Vec zero = simd::splat(0.0f);
       size_t j = 0;
       for (; j + kWidth <= columns; j += kWidth)
-        simd::store(out + j, simd::exp(simd::load(row + j) - lse[i]) * scale);
-      for (; j < columns; ++j) out[j] = std::exp(row[j] - lse[i]) * scale;
+        simd::store(out + j, simd::exp(simd::minimum(simd::load(row + j) - shift, zero)) * scale);
+      for (; j < columns; ++j) out[j] = std::exp(std::min(row[j] - shift, 0.0f)) * scale;
       out[static_cast<size_t>(classes[i])] -= scale;
     }
   });

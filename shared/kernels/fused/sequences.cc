@@ -148,13 +148,14 @@ void Attention(const float* q, const float* k, const float* v, float* out, float
         const bool none = s.causal && i + s.S + 1 <= s.T;
         float peak = -std::numeric_limits<float>::infinity();
         for (size_t j = 0; j < seen; ++j) peak = row[j] > peak ? row[j] : peak;
-        float total = 0;
+        peak = simd::finite(peak);
         const float factor = none ? 0.0f : scale;
         for_lanes<1, 1>(seen, {row}, {row}, [&](const Vec* in, Vec* result) {
-          result[0] = simd::exp((in[0] - peak) * factor);
+          result[0] = simd::exp(simd::minimum(in[0] - peak, simd::splat(0.0f)) * factor);
         });
-        total = sum_over(seen, Sum{row});
-        for (size_t j = 0; j < seen; ++j) row[j] /= total;
+        const float total = sum_over(seen, Sum{row});
+        // Scores that are all -inf look at nothing: zeros, and not 0 / 0.
+        for (size_t j = 0; j < seen && total > 0; ++j) row[j] /= total;
         std::fill(row + seen, row + s.S, 0.0f);
       }
       MatmulViews(RowMajor(p, s.S), RowMajor(v + head * s.S * s.D, s.D), out + head * s.T * s.D,

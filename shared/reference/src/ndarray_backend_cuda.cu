@@ -526,7 +526,11 @@ __global__ void MatmulSharedTilesKernel(const scalar_t* a, const scalar_t* b, sc
     tile_a[threadIdx.y][threadIdx.x] = row < m && k_a < n ? a[row * n + k_a] : 0;
     tile_b[threadIdx.y][threadIdx.x] = k_b < n && column < p ? b[k_b * p + column] : 0;
     __syncthreads();  // the tiles are complete
-    for (int k = 0; k < SIDE; k++) sum += tile_a[threadIdx.y][k] * tile_b[k][threadIdx.x];
+    // The products of a tile are added up first, then to the others: rounding errors grow with the
+    // number of tiles, not of products.
+    scalar_t part = 0;
+    for (int k = 0; k < SIDE; k++) part += tile_a[threadIdx.y][k] * tile_b[k][threadIdx.x];
+    sum += part;
     __syncthreads();  // nobody reads them any more: they may be overwritten
   }
   if (row < m && column < p) out[row * p + column] = sum;
@@ -588,13 +592,17 @@ __global__ void MatmulRegisterTilesKernel(const scalar_t* a, const scalar_t* b, 
       }
     }
     __syncthreads();
+    scalar_t parts[TILE][TILE] = {};  // of these tiles only, as in rung 2
     for (int k = 0; k < DEPTH; k++) {
       scalar_t left[TILE], right[TILE];
       for (int i = 0; i < TILE; i++) left[i] = tile_a[k][threadIdx.y * TILE + i];
       for (int j = 0; j < TILE; j++) right[j] = tile_b[k][threadIdx.x * TILE + j];
       for (int i = 0; i < TILE; i++) {
-        for (int j = 0; j < TILE; j++) sums[i][j] += left[i] * right[j];
+        for (int j = 0; j < TILE; j++) parts[i][j] += left[i] * right[j];
       }
+    }
+    for (int i = 0; i < TILE; i++) {
+      for (int j = 0; j < TILE; j++) sums[i][j] += parts[i][j];
     }
     __syncthreads();
   }

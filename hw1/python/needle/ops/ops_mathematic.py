@@ -20,7 +20,19 @@ class ScalarOp(TensorOp):
     turn float32 arrays into float64."""
 
     def __init__(self, scalar):
-        self.scalar = scalar.item() if isinstance(scalar, numpy.generic) else scalar
+        if type(scalar) not in (float, int):
+            scalar = self._as_number(scalar)
+        self.scalar = scalar
+
+    def _as_number(self, scalar):
+        if getattr(scalar, "ndim", 0) == 0 and hasattr(scalar, "item"):
+            scalar = scalar.item()
+        if not isinstance(scalar, Number):
+            kind = type(scalar).__name__
+            raise TypeError(
+                f"{type(self).__name__} takes a Tensor and a number, got {kind}: wrap arrays in Tensor(...)"
+            )
+        return scalar
 
     def __repr__(self):
         return f"{type(self).__name__}({self.scalar})"
@@ -326,6 +338,23 @@ class Exp(TensorOp):
 
 def exp(a):
     return Exp()(a)
+
+
+class ToDevice(TensorOp):
+    """The same values on another device; the gradient goes the way back."""
+
+    def __init__(self, device):
+        self.device = device
+
+    def compute(self, a):
+        return a.to(self.device)
+
+    def gradient(self, out_grad, node):
+        return to_device(out_grad, node.inputs[0].device)
+
+
+def to_device(a, device):
+    return ToDevice(device)(a)
 
 
 class ReLU(TensorOp):

@@ -9,6 +9,7 @@ import os
 
 import numpy as np
 
+from ..backend_numpy import CPUDevice
 from . import ndarray_backend_numpy
 
 
@@ -87,8 +88,8 @@ class BackendDevice:
         return self._array(np.random.rand(*shape), dtype)
 
     def one_hot(self, n, i, dtype="float32"):
-        """Rows i of the n x n identity: shape i.shape + (n,)."""
-        return self._array(np.eye(n, dtype="float32")[i], dtype)
+        """Class ids `i` (ints, any shape) -> (*i.shape, n): 1 at place i[...] of each row, else 0."""
+        return self._array(CPUDevice().one_hot(n, i), dtype)
 
     def empty(self, shape, dtype="float32"):
         """An array of this shape, not initialized."""

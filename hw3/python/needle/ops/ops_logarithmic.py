@@ -6,6 +6,26 @@ from ..backend_selection import array_api
 from .ops_mathematic import *
 
 
+LARGEST = 3.4028234e38  # of all float32 numbers
+
+
+class Finite(TensorOp):
+    """`a`, with the largest and the smallest float32 number in place of inf and -inf.
+
+    exp(a - max(a)) overflows for no a, but inf - inf is NaN: what is subtracted must be finite.
+    """
+
+    def compute(self, a):
+        return -array_api.maximum(-array_api.maximum(a, -LARGEST), -LARGEST)
+
+    def gradient(self, out_grad, node):
+        return out_grad
+
+
+def finite(a):
+    return Finite()(a)
+
+
 class LogSoftmax(TensorOp):
     """a - log(sum(exp(a))) over axis 1 of a matrix: (n, k) -> (n, k)."""
 
@@ -25,7 +45,10 @@ def logsoftmax(a):
 
 
 class LogSumExp(AxesOp):
-    """log(sum(exp(a))) over `axes` (None: all), which the result no longer has."""
+    """log(sum(exp(a))) over `axes` (None: all), which the result no longer has.
+
+    -inf if all elements are -inf, inf if one of them is inf.
+    """
 
     def compute(self, a):
         ### BEGIN YOUR SOLUTION hw2/op_logsumexp
@@ -40,3 +63,9 @@ class LogSumExp(AxesOp):
 
 def logsumexp(a, axes=None):
     return LogSumExp(axes)(a)
+
+
+def softmax_of(a, total, axes):
+    """exp(a - total), where `total` is logsumexp(a, axes), which is nowhere less than `a`."""
+    # -relu(total - a) is a - total, but at most 0 also where `a` is inf, and `total` made finite.
+    return exp(-relu(spread_to_shape(finite(total), a.shape, axes) - a))

@@ -1,7 +1,8 @@
 """Operators that make and take apart TensorTuples."""
 
 from ..autograd import TensorOp, TensorTuple, TensorTupleOp
-from ..init import zeros_like
+from ..backend_selection import array_api
+from ..init import zeros
 
 
 class MakeTensorTuple(TensorTupleOp):
@@ -18,6 +19,51 @@ def make_tuple(*args):
     return MakeTensorTuple()(*args)
 
 
+class MostlyZero(tuple):
+    """Arrays of which only those at `places` may differ from zero.
+
+    The adjoint of one part of a TensorTuple of T parts is a TensorTuple with T - 1 zeros. Written out
+    for each of the T parts, that would be T * T arrays to make and to add. Here all zeros of one
+    shape are views of one number, and `AddTuples` leaves them out.
+    """
+
+    def __new__(cls, arrays, places):
+        self = super().__new__(cls, arrays)
+        self.places = frozenset(places)
+        return self
+
+
+class OnePart(TensorTupleOp):
+    """A Tensor -> a TensorTuple with it at place `index`, and at the other places what `zeros` has."""
+
+    def __init__(self, index, zeros):
+        self.index, self.zeros = range(len(zeros))[index], zeros
+
+    def compute(self, a):
+        parts = list(self.zeros)
+        parts[self.index] = a
+        return MostlyZero(parts, [self.index])
+
+    def gradient(self, out_grad, node):
+        return out_grad[self.index]
+
+
+class AddTuples(TensorTupleOp):
+    """a + b, part by part."""
+
+    def compute(self, a, b):
+        everywhere = frozenset(range(len(a)))
+        in_a, in_b = (getattr(arrays, "places", everywhere) for arrays in (a, b))
+        both = in_a & in_b
+        parts = [
+            x + y if k in both else y if k in in_b else x for k, (x, y) in enumerate(zip(a, b))
+        ]
+        return MostlyZero(parts, in_a | in_b)
+
+    def gradient(self, out_grad, node):
+        return out_grad, out_grad
+
+
 class TupleGetItem(TensorOp):
     """One Tensor of a TensorTuple."""
 
@@ -29,7 +75,7 @@ class TupleGetItem(TensorOp):
         if not isinstance(a, TensorTuple):
             raise TypeError(f"TupleGetItem takes a TensorTuple, got {type(a).__name__}")
         if fold_const and isinstance(a.op, MakeTensorTuple):
-            return a.inputs[self.index]
+            return a.op.part(a, self.index)
         return super().__call__(a)
 
     def compute(self, a):
@@ -37,9 +83,10 @@ class TupleGetItem(TensorOp):
 
     def gradient(self, out_grad, node):
         (parts,) = node.inputs
-        adjoints = [zeros_like(part) for part in parts]
-        adjoints[self.index] = out_grad
-        return make_tuple(*adjoints)
+        shapes = [part.shape for part in parts.realize_cached_data()]
+        zero = zeros(device=out_grad.device, dtype=out_grad.dtype).realize_cached_data()
+        views = {shape: array_api.broadcast_to(zero, shape) for shape in set(shapes)}
+        return OnePart(self.index, [views[shape] for shape in shapes])(out_grad)
 
 
 def tuple_get_item(value, index):

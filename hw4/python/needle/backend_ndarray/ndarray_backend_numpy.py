@@ -80,7 +80,8 @@ ewise_log, ewise_exp, ewise_tanh = _kernel(np.log), _kernel(np.exp), _kernel(np.
 
 
 def matmul(a, b, out, m, n, p):
-    out.array[:] = (a.array.reshape(m, n) @ b.array.reshape(n, p)).reshape(-1)
+    with np.errstate(all="ignore"):
+        out.array[:] = (a.array.reshape(m, n) @ b.array.reshape(n, p)).reshape(-1)
 
 
 def reduce_max(a, out, reduce_size):
@@ -88,4 +89,5 @@ def reduce_max(a, out, reduce_size):
 
 
 def reduce_sum(a, out, reduce_size):
-    out.array[:] = a.array.reshape(out.size, reduce_size).sum(axis=-1)
+    with np.errstate(all="ignore"):
+        out.array[:] = a.array.reshape(out.size, reduce_size).sum(axis=-1)

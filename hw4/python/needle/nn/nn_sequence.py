@@ -10,7 +10,7 @@ from .nn_basic import Module, Parameter
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)), also where exp(-x) is too large for a float32."""
 
     def forward(self, x):
         ### BEGIN YOUR SOLUTION hw4/lstm

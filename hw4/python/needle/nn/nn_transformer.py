@@ -44,8 +44,7 @@ class MultiHeadAttention(Module):
 
     def softmax(self, logit):
         """(B, H, T, S), softmax over S."""
-        total = ops.logsumexp(logit, axes=(3,)).reshape((*logit.shape[:3], 1))
-        return ops.exp(logit - total.broadcast_to(logit.shape))
+        return ops.softmax_of(logit, ops.logsumexp(logit, axes=(3,)), (3,))
 
     def forward(self, q, k, v):
         """q (B, H, T, D), k and v (B, H, S, D).

@@ -50,8 +50,14 @@ class CPUDevice(Device):
         return numpy.random.rand(*shape)
 
     def one_hot(self, n, i, dtype="float32"):
-        """Rows of the n x n identity matrix: `i` (an int array) of any shape -> (*i.shape, n)."""
-        return numpy.eye(n, dtype=dtype)[i]
+        """Class ids `i` (ints, any shape) -> (*i.shape, n): 1 at place i[...] of each row, else 0.
+
+        Raises:
+            IndexError: an id is not in [-n, n).
+        """
+        rows = numpy.zeros((numpy.size(i), n), dtype=dtype)
+        rows[numpy.arange(numpy.size(i)), numpy.ravel(i)] = 1
+        return rows.reshape((*numpy.shape(i), n))
 
     def empty(self, shape, dtype="float32"):
         return numpy.empty(shape, dtype=dtype)

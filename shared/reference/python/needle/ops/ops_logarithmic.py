@@ -6,12 +6,32 @@ from ..backend_selection import array_api
 from .ops_mathematic import *
 
 
+LARGEST = 3.4028234e38  # of all float32 numbers
+
+
+class Finite(TensorOp):
+    """`a`, with the largest and the smallest float32 number in place of inf and -inf.
+
+    exp(a - max(a)) overflows for no a, but inf - inf is NaN: what is subtracted must be finite.
+    """
+
+    def compute(self, a):
+        return -array_api.maximum(-array_api.maximum(a, -LARGEST), -LARGEST)
+
+    def gradient(self, out_grad, node):
+        return out_grad
+
+
+def finite(a):
+    return Finite()(a)
+
+
 class LogSoftmax(TensorOp):
     """a - log(sum(exp(a))) over axis 1 of a matrix: (n, k) -> (n, k)."""
 
     def compute(self, a):
         ### BEGIN SOLUTION hw2/op_logsoftmax
-        peak = a.max(axis=1, keepdims=True)
+        peak = Finite().compute(a.max(axis=1, keepdims=True))
         shifted = a - array_api.broadcast_to(peak, a.shape)
         total = array_api.exp(shifted).sum(axis=1, keepdims=True)
         return shifted - array_api.broadcast_to(array_api.log(total), a.shape)
@@ -29,11 +49,14 @@ def logsoftmax(a):
 
 
 class LogSumExp(AxesOp):
-    """log(sum(exp(a))) over `axes` (None: all), which the result no longer has."""
+    """log(sum(exp(a))) over `axes` (None: all), which the result no longer has.
+
+    -inf if all elements are -inf, inf if one of them is inf.
+    """
 
     def compute(self, a):
         ### BEGIN SOLUTION hw2/op_logsumexp
-        peak = a.max(axis=self.axes, keepdims=True)
+        peak = Finite().compute(a.max(axis=self.axes, keepdims=True))
         total = array_api.exp(a - array_api.broadcast_to(peak, a.shape)).sum(axis=self.axes)
         return array_api.log(total) + array_api.reshape(peak, total.shape)
         ### END SOLUTION
@@ -41,10 +64,16 @@ class LogSumExp(AxesOp):
     def gradient(self, out_grad, node):
         ### BEGIN SOLUTION hw2/op_logsumexp
         (a,) = node.inputs
-        softmax = exp(a - spread_to_shape(node, a.shape, self.axes))
+        softmax = softmax_of(a, node, self.axes)
         return spread_to_shape(out_grad, a.shape, self.axes) * softmax
         ### END SOLUTION
 
 
 def logsumexp(a, axes=None):
     return LogSumExp(axes)(a)
+
+
+def softmax_of(a, total, axes):
+    """exp(a - total), where `total` is logsumexp(a, axes), which is nowhere less than `a`."""
+    # -relu(total - a) is a - total, but at most 0 also where `a` is inf, and `total` made finite.
+    return exp(-relu(spread_to_shape(finite(total), a.shape, axes) - a))

@@ -1,0 +1,134 @@
+"""What a Tensor promises to a program: shapes of gradients, devices, NumPy's numbers, copies."""
+
+import copy
+import pickle
+
+import needle as ndl
+import numpy as np
+import pytest
+from needle import nn, optim
+from needle.autograd import TensorOp
+
+DEVICES = [device for device in ndl.all_devices() if device.enabled()]
+on_devices = pytest.mark.parametrize("device", DEVICES, ids=repr)
+
+
+class GradientOfShape(TensorOp):
+    """The identity, with a gradient of any shape that one wants."""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def compute(self, a):
+        return a + 0
+
+    def gradient(self, out_grad, node):
+        return ndl.init.ones(*self.shape, device=node.device)
+
+
+@pytest.mark.parametrize(
+    "given, wanted, explained",
+    [
+        ((3, 1), (1, 3), False),
+        ((3,), (1, 3), False),
+        ((2, 6), (2, 5), False),
+        ((1, 3), (2, 3), False),
+        ((2, 3), (1, 3), True),
+        ((4, 2, 3), (2, 3), True),
+        ((2, 3), (), True),
+    ],
+)
+def test_a_gradient_of_another_shape_is_refused(given, wanted, explained):
+    x = ndl.Tensor(np.ones(wanted), dtype="float32")
+    y = GradientOfShape(given)(x)
+    with pytest.raises(ValueError) as refusal:
+        y.backward()
+    told = str(refusal.value)
+    assert f"returned shape {given} for an input of shape {wanted}" in told
+    assert ("sum back what was broadcast" in told) == explained
+
+
+@on_devices
+def test_a_tensor_moves_to_another_device_and_its_gradient_back(device):
+    x = ndl.Tensor([1.0, 2.0, 3.0], device=ndl.cpu_numpy(), dtype="float32")
+    y = x.to(device)
+    assert y.device == device and (y is x) == (device == ndl.cpu_numpy())
+    (y * y).sum().backward()
+    assert x.grad.device == ndl.cpu_numpy()
+    np.testing.assert_array_equal(x.grad.numpy(), [2, 4, 6])
+
+
+@pytest.mark.parametrize("two", [2, np.float32(2), np.float64(2), np.int64(2), np.array(2.0)])
+def test_numbers_of_numpy_are_numbers_on_both_sides(two):
+    x = ndl.Tensor([1.0, 4.0], dtype="float32")
+    for result, expected in [
+        (two * x, [2, 8]),
+        (x * two, [2, 8]),
+        (two + x, [3, 6]),
+        (two - x, [1, -2]),
+        (x - two, [-1, 2]),
+        (two / x, [2, 0.5]),
+        (x / two, [0.5, 2]),
+        (x**two, [1, 16]),
+        (two**x, [2, 16]),
+    ]:
+        assert isinstance(result, ndl.Tensor) and result.dtype == "float32"
+        np.testing.assert_allclose(result.numpy(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda x: np.power(x, 2),
+        lambda x: np.exp(x),
+        lambda x: np.ones((2, 2)) @ x,
+        lambda x: np.ones(2) * x,
+        lambda x: x * np.ones(2),
+        lambda x: x + [1.0, 2.0],
+    ],
+)
+def test_arrays_and_functions_of_numpy_are_refused_in_one_sentence(mistake):
+    with pytest.raises(TypeError, match=r"use needle's operators|wrap arrays in Tensor"):
+        mistake(ndl.Tensor([1.0, 4.0], dtype="float32"))
+
+
+@on_devices
+def test_a_tensor_gives_its_number_and_its_array(device):
+    x = ndl.Tensor([[3.0]], device=device, dtype="float32")
+    assert x.item() == 3.0 and float(x.sum()) == 3.0
+    assert np.asarray(x).shape == (1, 1)
+    with pytest.raises(ValueError):
+        ndl.Tensor([1.0, 2.0], device=device).item()
+
+
+@on_devices
+@pytest.mark.parametrize("optimizer", [optim.SGD, optim.Adam])
+def test_every_optimizer_clips(device, optimizer):
+    p = nn.Parameter(ndl.Tensor([0.0, 0.0], device=device, dtype="float32"))
+    p.grad = ndl.Tensor([3.0, 4.0], device=device, dtype="float32")
+    optimizer([p]).clip_grad_norm(1.0)
+    np.testing.assert_allclose(p.grad.numpy(), [0.6, 0.8], rtol=1e-6)
+
+
+@on_devices
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_models_and_optimizers_are_copied_whole_and_apart(device, copied):
+    model = nn.Sequential(nn.Linear(2, 3, device=device), nn.BatchNorm1d(3, device=device))
+    adam = optim.Adam(model.parameters(), lr=0.1)
+
+    def step(model, adam):
+        x = ndl.Tensor(np.arange(8.0).reshape(4, 2), device=device, dtype="float32")
+        adam.reset_grad()
+        (model(x) * model(x)).sum().backward()
+        adam.step()
+        return [p.numpy() for p in model.parameters()]
+
+    step(model, adam)
+    before = [p.numpy() for p in model.parameters()]
+    other_model, other_adam = copied((model, adam))
+    moved = step(other_model, other_adam)
+    for p, same in zip(model.parameters(), before):
+        np.testing.assert_array_equal(p.numpy(), same)
+    for one, other in zip(step(model, adam), moved):
+        np.testing.assert_array_equal(one, other)
+    assert all(isinstance(p, nn.Parameter) for p in other_model.parameters())

@@ -1,0 +1,5 @@
+"""The `hw` command."""
+
+from coursekit.cli.app import main
+
+__all__ = ["main"]

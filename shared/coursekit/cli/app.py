@@ -1,0 +1,335 @@
+"""The `hw` command: reads arguments, calls the module that does the work, prints."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+
+import coursekit
+from coursekit.cli import show
+from coursekit.core import build as building
+from coursekit.core import syllabus, terminal
+from coursekit.core.errors import CourseError
+from coursekit.core.syllabus import Course, Homework
+from coursekit.datasets import data as datasets
+from coursekit.student import carry, progress, work
+from coursekit.student import doctor as examination
+from coursekit.student import reset as resetting
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+UsageError = typer.BadParameter.__bases__[0]  # click's own, or the copy that Typer brings
+Stage = Annotated[str, typer.Argument(metavar="hwN", help="the homework, such as hw1")]
+ProblemId = Annotated[
+    str, typer.Argument(metavar="hwN/problem", help="the problem, such as hw0/add")
+]
+Target = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="hwN[/problem]",
+        help="a homework or a problem; without it the homework of this folder, or the last begun",
+    ),
+]
+
+
+def staff_room() -> ModuleType | None:
+    """The staff's verbs; None in a release, which does not carry the staff's folder."""
+    if "staff" not in {room.name for room in pkgutil.iter_modules(coursekit.__path__)}:
+        return None
+    return importlib.import_module("coursekit.staff.verbs")
+
+
+STAFF = staff_room()
+
+
+def staff_of(course: Course) -> ModuleType | None:
+    """The staff's room, where there is one and the course holds its reference."""
+    return STAFF if STAFF is not None and STAFF.holds_reference(course) else None
+
+
+def load(root: Path | None = None) -> Course:
+    """The course around the current folder, with its kept handouts up to date."""
+    course = syllabus.load(root)
+    if staff := staff_of(course):
+        staff.prepare(course)
+    return course
+
+
+def extra_for(program: str):
+    """Arguments after `--`, which another program reads."""
+    note = f"passed on to {program}"
+    return Annotated[list[str] | None, typer.Argument(metavar="-- MORE", help=note)]
+
+
+@app.callback(invoke_without_command=True)
+def dashboard(
+    context: typer.Context,
+    everything: Annotated[bool, typer.Option("--all", help="every homework's problems")] = False,
+) -> None:
+    """The course's own command; alone it shows where you stand and what is next."""
+    if context.invoked_subcommand is None:
+        show.dashboard(load(), everything)
+
+
+@app.command()
+def doctor() -> None:
+    """Check the machine; print the command that mends each fault.
+
+    Looks at Python, its packages and headers, the compiler, cmake, git, CUDA and the data.
+    """
+    findings = list(examination.examine(load()))
+    show.findings(findings)
+    if examination.faults(findings):
+        raise typer.Exit(1)
+    typer.echo("everything is here; next: hw")
+
+
+@app.command()
+def start(stage: Stage) -> None:
+    """Begin a homework: carry your work over, and build it.
+
+    Merges what you wrote in the homework before into hwN, puts the offline data in place and
+    compiles what must be compiled. Running it again is harmless: it brings what is new since. Files
+    that change are kept under .hw/backups.
+    """
+    course = load()
+    homework = course.homework(stage)
+    work.folder_of(course, stage)
+    outcome = carry.start(course, stage)
+    show.outcome(outcome, f"{stage}: nothing new to carry over")
+    for problem in outcome.unsolved:
+        typer.echo(f"note: {problem} is not written yet; {stage}'s tests may stumble over its stub")
+    datasets.fill_homework(course.root, course.root / stage)
+    if outcome.conflicts:
+        typer.echo(f"settle the conflicts in your editor, then: hw start {stage}")
+        raise typer.Exit(1)
+    if building.is_stale(course.root / stage, homework):
+        _build(course, homework)
+    if (course.root / stage / "README.md").is_file():
+        typer.echo(f"the text is {stage}/README.md")
+    typer.echo(f"next: {progress.next_step(course)}")
+
+
+@app.command()
+def test(target: Target = None, extra: extra_for("pytest") = None) -> None:
+    """Run the local tests on your own files."""
+    course = load()
+    problems = course.select(target or work.current(course))
+    homework = course.homework(problems[0].homework)
+    work.folder_of(course, homework.id)
+    if work.needs_build(course, problems):
+        try:
+            _build(course, homework)
+        except building.BuildError:
+            raise
+        except CourseError as error:  # no compiler: the Python problems can still be tested
+            if all(problem.build for problem in problems):
+                raise
+            terminal.warn(str(error))
+    status, report = work.run_tests(course, problems, extra or [])
+    if report.crashed:
+        raise CourseError(report.crashed)
+    if not report.tests and status not in (1, 5):  # pytest has said what is wrong
+        raise typer.Exit(2)
+    show.verdicts(problems, report)
+    typer.echo(f"next: {progress.next_step(course)}")
+    if status:
+        raise typer.Exit(1)
+
+
+@app.command()
+def build(
+    target: Annotated[str | None, typer.Argument(metavar="hwN", help="the homework")] = None,
+) -> None:
+    """Compile the homework's C++ (and CUDA)."""
+    course = load()
+    homework = course.homework(target or work.current(course))
+    work.folder_of(course, homework.id)
+    if homework.build is None:
+        typer.echo(f"{homework.id} has nothing to compile")
+        return
+    _build(course, homework)
+    typer.echo(f"next: hw test {homework.id}")
+
+
+def _build(course: Course, homework: Homework) -> None:
+    with terminal.status(f"building {homework.id}") as say:
+        built = building.build(course.root / homework.id, homework, say)
+    for path in built:
+        typer.echo(f"built {path.relative_to(course.root).as_posix()}")
+
+
+@app.command()
+def submit(target: Target = None, extra: extra_for("mugrade submit") = None) -> None:
+    """Send your values to the autograder."""
+    course = load()
+    problems = course.select(target or work.current(course))
+    homework = course.homework(problems[0].homework)
+    if work.needs_build(course, problems):
+        _build(course, homework)
+    status = work.submit(course, homework, problems, extra or [])
+    if status == 0:
+        typer.echo(f"next: {progress.next_step(course)}")
+    elif status in (3, 4):  # mugrade found no key, or no server
+        typer.echo("next: with a course, mugrade login; learning alone, see README.md for a server")
+    raise typer.Exit(status)
+
+
+@app.command()
+def data(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="mnist, cifar10, ptb; without it all")
+    ] = None,
+    samples: Annotated[bool, typer.Option("--samples", help="back to the offline digits")] = False,
+    look: Annotated[bool, typer.Option("--show", help="only say what lies there")] = False,
+) -> None:
+    """Download the full MNIST, CIFAR-10 and Penn Treebank.
+
+    A download that breaks off is continued by the next call; a set counts only with the published
+    SHA-256. The homeworks work offline with the samples; this is for full-size results.
+    """
+    course = load()
+    if samples:
+        datasets.install_samples(course.root)
+    elif not look:
+        chosen = datasets.choose(names or [], datasets.catalog(course.root))
+        for entry in chosen.values():
+            typer.echo(f"{entry['title']}: licence {entry['licence']}")
+        with show.downloads() as arrived:
+            datasets.download(list(chosen), course.root, chosen, arrived)
+    for stage, source in datasets.in_use(course.root):
+        typer.echo(f"{stage}: {source.use}: {source.name}, {source.size}")
+
+
+@app.command()
+def reset(problem: ProblemId) -> None:
+    """Put a problem's stub back; yours is kept in .hw/backups."""
+    course = load()
+    changed, backup = resetting.reset(course, course.problem(problem))
+    for name in changed:
+        typer.echo(f"{name}: stub of {problem} put back")
+    typer.echo(f"your version is in {backup}" if backup else f"{problem} is a stub already")
+    typer.echo(f"next: {progress.next_step(course)}")
+
+
+@app.command()
+def hint(
+    problem: ProblemId,
+    level: Annotated[
+        int | None, typer.Option(min=1, max=3, help="1 nudge, 2 idea, 3 outline")
+    ] = None,
+) -> None:
+    """The next of three hints: a nudge, the idea, an outline."""
+    course = load()
+    number, text = work.next_hint(course, course.problem(problem), level)
+    typer.echo(f"{problem}, hint {number} of 3 ({('nudge', 'idea', 'outline')[number - 1]}):\n")
+    typer.echo(text)
+    plainer = f"hw hint {problem} says more, " if number < 3 else ""
+    typer.echo(f"\nnext: {plainer}hw test {problem} tries what you have")
+
+
+@app.command()
+def update(
+    release: Annotated[
+        Path, typer.Argument(metavar="RELEASE", help="folder or archive of the new release")
+    ],
+) -> None:
+    """Bring corrected handouts in; your work stays, with backups."""
+    course = load()
+    if staff_of(course):
+        raise CourseError("this tree holds the reference; update it with: git pull")
+    with carry.unpacked(release) as folder:
+        outcome, news = carry.update(course, folder)
+    if news:
+        typer.echo(news + "\n")
+    show.outcome(outcome, "nothing new in this release")
+    if outcome.conflicts:
+        raise typer.Exit(1)
+    typer.echo(f"next: {progress.next_step(course)}")
+
+
+@app.command(
+    add_help_option=False,  # its own parser answers --help
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def viz(context: typer.Context) -> None:
+    """Draw a computational graph or a training curve."""
+    try:
+        from coursekit import viz as drawing
+    except ImportError as error:
+        raise CourseError(
+            f"drawing needs a package that is missing ({error.name}); install it with: "
+            f"{sys.executable} -m pip install matplotlib"
+        ) from None
+    raise typer.Exit(drawing.main(context.args) or 0)
+
+
+@app.command()
+def bench(stage: Stage, extra: extra_for("the benchmark") = None) -> None:
+    """Measure your homework against NumPy (and PyTorch).
+
+    PyTorch takes part where it is installed. In the course's own repository the solved homework is
+    measured.
+    """
+    course = load()
+    homework = course.homework(stage)
+    scripts = work.benchmarks(course, homework)
+    with tree_to_measure(course, homework) as place:
+        with terminal.status(f"building {homework.id}") as say:
+            building.build_tree(place, homework, say)
+        status = work.bench(course, homework, scripts, place, extra or [])
+    raise typer.Exit(status)
+
+
+@contextlib.contextmanager
+def tree_to_measure(course: Course, homework: Homework) -> Iterator[Path]:
+    """The student's own homework, which must be written; for staff the solved one."""
+    if staff := staff_of(course):
+        with staff.solved_tree(course, homework) as place:
+            yield place
+        return
+    for row in progress.standings(course, homework.id):
+        if row.stub in ("stub", "begun", "missing"):
+            raise CourseError(
+                f"{row.problem.id} is not written yet; a benchmark measures a finished homework"
+            )
+    datasets.fill_homework(course.root, course.root / homework.id)
+    yield course.root / homework.id
+
+
+if STAFF is not None:
+    STAFF.add_to(app)
+
+
+def main() -> None:
+    """Run the command; bad input is one sentence and status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        sys.exit(app(prog_name="hw", standalone_mode=False))
+    except CourseError as error:
+        sentence = str(error)
+    except UsageError as error:
+        sentence = f"{error.format_message().rstrip('.')}; see: {_path(error)} --help"
+    except typer.Abort:  # Ctrl-C
+        sys.exit(130)
+    typer.echo(f"hw: {sentence}", err=True)
+    sys.exit(2)
+
+
+def _path(error) -> str:
+    return error.ctx.command_path if error.ctx else "hw"

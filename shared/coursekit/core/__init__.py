@@ -1,0 +1,1 @@
+"""What every room stands on: the syllabus, trees of files, builds, running programs."""

@@ -1,0 +1,215 @@
+"""`course.toml` as typed, checked objects, with the problems that stand in files of their own.
+
+Knows nothing of rendering, tests or terminals.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from coursekit.core import problems
+from coursekit.core.errors import CourseError
+from coursekit.core.problems import Problem
+from coursekit.core.tables import TomlFile
+
+FILE = "course.toml"
+FULL = 100
+"""Points of a whole homework."""
+
+_TOP_KEYS = {"course": dict, "certificate": dict, "late": dict, "homework": list}
+_COURSE_KEYS = {"id": str, "title": str, "python": str}
+_CERTIFICATE_KEYS = {"average": int, "project": bool}
+_LATE_KEYS = {"percent_per_day": int, "pooled_days": int, "cutoff_days": int, "grace_minutes": int}
+_HOMEWORK_KEYS = {
+    "id": str,
+    "title": str,
+    "path": list,
+    "build": str,
+    "modules": list,
+    "env": dict,
+    "files": list,
+}
+_BUILDS = ("make", "cmake")
+
+
+@dataclass(frozen=True)
+class Homework:
+    """One stage: `files` are those that *enter* here."""
+
+    id: str
+    title: str
+    path: tuple[str, ...]
+    files: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    modules: tuple[str, ...] = ()
+    build: str | None = None
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def points(self) -> int:
+        return sum(p.points for p in self.problems)
+
+
+@dataclass(frozen=True)
+class Course:
+    """The whole syllabus and the folder it governs."""
+
+    root: Path
+    id: str
+    title: str
+    python: str
+    homeworks: tuple[Homework, ...]
+    certificate: dict[str, Any] = field(default_factory=dict)
+    late: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        return tuple(h.id for h in self.homeworks)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return tuple(p for h in self.homeworks for p in h.problems)
+
+    @property
+    def reference(self) -> Path:
+        return self.root / "shared" / "reference"
+
+    def homework(self, stage: str) -> Homework:
+        for homework in self.homeworks:
+            if homework.id == stage:
+                return homework
+        raise CourseError(
+            f"there is no homework {stage!r}; the homeworks are {', '.join(self.stages)}"
+        )
+
+    def problem(self, problem_id: str) -> Problem:
+        for problem in self.problems:
+            if problem.id == problem_id:
+                return problem
+        stage = problem_id.split("/")[0]
+        mine = [p.id for p in self.problems if p.homework == stage]
+        near = difflib.get_close_matches(problem_id, mine or [p.id for p in self.problems], n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "`hw` lists them all"
+        raise CourseError(f"there is no problem {problem_id!r}; {hint}")
+
+    def index(self, stage: str) -> int:
+        return self.stages.index(self.homework(stage).id)
+
+    def previous(self, stage: str) -> Homework | None:
+        at = self.index(stage)
+        return self.homeworks[at - 1] if at else None
+
+    def next(self, stage: str) -> Homework | None:
+        at = self.index(stage) + 1
+        return self.homeworks[at] if at < len(self.homeworks) else None
+
+    def select(self, target: str | None) -> list[Problem]:
+        """Problems of `None` (all), `hw1`, or `hw1/backward`."""
+        if target is None:
+            return list(self.problems)
+        target = target.rstrip("/")
+        if "/" in target:
+            return [self.problem(target)]
+        return list(self.homework(target).problems)
+
+    def files(self, stage: str) -> list[str]:
+        """Every path of the stage's tree, in order of entering."""
+        upto = self.homeworks[: self.index(stage) + 1]
+        return [name for homework in upto for name in homework.files]
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The nearest folder upwards with a course.toml, else the one this package lies in."""
+    start = (start or Path.cwd()).resolve()
+    package_root = Path(__file__).resolve().parents[3]
+    for folder in (start, *start.parents, package_root):
+        if (folder / FILE).is_file():
+            return folder
+    raise CourseError(f"no {FILE} in {start} or above it; run this inside the course's folder")
+
+
+def load(root: Path | None = None) -> Course:
+    """Read and check the syllabus of `root` (found upwards from the current folder by default).
+
+    Raises:
+        CourseError: naming file and line of the first fault.
+    """
+    root = find_root() if root is None else Path(root).resolve()
+    try:
+        text = (root / FILE).read_text(encoding="utf-8")
+    except OSError as error:
+        raise CourseError(f"cannot be read: {error.strerror}", FILE) from None
+    file = TomlFile(FILE, text)
+    file.check(file.data, _TOP_KEYS, (), FILE, ("course", "homework"))
+    head = file.data["course"]
+    file.check(head, _COURSE_KEYS, ("course",), "[course]", ("id", "title"))
+    certificate, late = file.data.get("certificate", {}), file.data.get("late", {})
+    file.check(certificate, _CERTIFICATE_KEYS, ("certificate",), "[certificate]")
+    file.check(late, _LATE_KEYS, ("late",), "[late]")
+    homeworks: list[Homework] = []
+    for number, table in enumerate(file.data["homework"]):
+        homeworks.append(_homework(file, number, table, homeworks, root))
+    return Course(
+        root=root,
+        id=head["id"],
+        title=head["title"],
+        python=head.get("python", ">=3.10"),
+        homeworks=tuple(homeworks),
+        certificate=certificate,
+        late=late,
+    )
+
+
+def _homework(
+    file: TomlFile, number: int, table: dict[str, Any], before: list[Homework], root: Path
+) -> Homework:
+    """The checked table with its problems; `before` are the homeworks read so far."""
+    where = ("homework", number)
+    label = f"homework {table.get('id', number + 1)!r}"
+    file.check(table, _HOMEWORK_KEYS, where, label, ("id", "title", "path", "files"))
+    stage = table["id"]
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", stage):
+        file.fail(f"homework id {stage!r} must be lower-case letters and digits", where, "id")
+    if any(h.id == stage for h in before):
+        file.fail(f"homework {stage!r} stands twice", where, "id")
+    for key in ("path", "files", "modules"):
+        file.check_strings(table, key, where, label)
+    _check_files(file, where, label, table["files"], {n: h.id for h in before for n in h.files})
+    if table.get("build", _BUILDS[0]) not in _BUILDS:
+        file.fail(f"{label}: build must be one of {', '.join(_BUILDS)}", where, "build")
+    for key, value in table.get("env", {}).items():
+        if not isinstance(value, str):
+            file.fail(f"{label}: env {key} must be a string", where, "env")
+    return Homework(
+        id=stage,
+        title=table["title"],
+        path=tuple(table["path"]),
+        files=tuple(table["files"]),
+        problems=problems.read(root, stage, {p.id for h in before for p in h.problems}),
+        modules=tuple(table.get("modules", [])),
+        build=table.get("build"),
+        env=dict(table.get("env", {})),
+    )
+
+
+def _check_files(
+    file: TomlFile, where: tuple[str, int], label: str, names: list[str], entered: dict[str, str]
+) -> None:
+    """A file enters once, at one homework, and inside its folder; `entered`: name -> homework."""
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            file.fail(f"{label}: file {name!r} stands twice", where, "files", name)
+        if name in entered:
+            file.fail(
+                f"{label}: file {name!r} already enters at {entered[name]}; list a file where "
+                "it enters only",
+                where,
+                "files",
+                name,
+            )
+        if name.startswith("/") or ".." in Path(name).parts:
+            file.fail(f"{label}: file {name!r} leaves the homework's folder", where, "files", name)

@@ -1,0 +1,1 @@
+"""What the homeworks read: offline samples, and downloads of the full sets."""

@@ -1,0 +1,174 @@
+"""What staff prepare for the autograder: its course file, published answers, sealed answers.
+
+Everything goes through the `mugrade` command; nothing of the grader is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from coursekit.core import build, run
+from coursekit.core.errors import CourseError
+from coursekit.core.syllabus import Course, Homework, Problem
+from coursekit.staff import mutants, render, sandbox, solved
+
+ANSWERS = "answers.json.gz"
+"""The sealed answers in the course's folder, which a release carries along."""
+
+POOL = 16
+"""Variants of each problem; every hook is cheap enough for that many."""
+
+_STAFF = "staff@localhost"
+_PERSON = f'\n[[person]]\nemail = "{_STAFF}"\nname = "Staff"\nrole = "instructor"\n'
+
+
+def course_file(course: Course) -> str:
+    """The course as the file that `mugrade init` reads. Staff add due times, a rubric and people."""
+    parts = ["# Made by `hw course-file`; due times, rubric and people are yours to add.\n"]
+    parts.append(_table("[course]", {"id": course.id, "title": course.title}))
+    parts.append(_table("[certificate]", course.certificate))
+    parts.append(_table("[late]", course.late))
+    for homework in course.homeworks:
+        parts.append(_table("[[assignment]]", {"id": homework.id, "title": homework.title}))
+        for problem in homework.problems:
+            facts = {
+                "id": problem.hook,
+                "title": problem.title,
+                "points": problem.points,
+                "pool": POOL,
+                "tolerance.dtype": True,
+            }
+            if problem.ascale is not None:
+                facts["tolerance.ascale"] = problem.ascale
+            parts.append(_table("[[assignment.problem]]", facts))
+    return "\n".join(parts)
+
+
+def _table(head: str, facts: dict[str, object]) -> str:
+    """A TOML table; text, numbers and truth values stand in it as in JSON."""
+    rows = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in facts.items()]
+    return "\n".join([head, *rows, ""])
+
+
+# -------------------------------------------------------------------------------------- publishing
+
+
+def publish(
+    course: Course,
+    homework: Homework,
+    problems: list[Problem],
+    extra: list[str],
+    say: Callable[[str], None],
+    checked: bool = True,
+) -> int:
+    """Run the hooks on the solved tree and publish, after the self-check; the client's status.
+
+    The self-check: no case may match on the empty handout, and each mutant must differ, but for
+    those that are marked with `hook = false`.
+    """
+    with tempfile.TemporaryDirectory(prefix="needle-publish-") as scratch:
+        folder = Path(scratch)
+        tree = solved.write(course, folder, [homework.id]) / homework.id
+        wrong = wrong_trees(course, homework, problems, folder, say) if checked else []
+        if checked and homework.env.get("NEEDLE_BACKEND") == "nd":
+            wrong += ["--vary", "NEEDLE_BACKEND=np"]  # the same values on another array library
+        hooks = [problem.hook for problem in problems]
+        words = ["publish", homework.id, *hooks, *wrong, *extra]
+        return run.mugrade(course, homework, words, tree)
+
+
+def wrong_trees(
+    course: Course,
+    homework: Homework,
+    problems: list[Problem],
+    folder: Path,
+    say: Callable[[str], None],
+) -> list[str]:
+    """Write the empty handout and the problems' mutants; returns mugrade's options for them."""
+    # Of cuda()'s builds the hooks use the emulated one; the proof keeps the same in its cache.
+    os.environ.setdefault("NEEDLE_CMAKE_ARGS", "-DNEEDLE_CUDA_BUILDS=emulated")
+    place = folder / "build" / homework.id
+    hooks = {problem.id: problem.hook for problem in problems}
+    mine = [m for problem in problems for m in mutants.of(course, problem) if m.hook]
+    right = render.whole_tree(course, homework.id, render.everything, lambda sentence: None)
+    trees = [("empty", render.whole_tree(course, homework.id, warn=lambda sentence: None))]
+    trees += [(f"{m.problem.split('/')[1]}-{m.name}", m.apply(right)) for m in mine]
+    for number, (name, files) in enumerate(trees, 1):
+        say(f"preparing wrong trees ({number} of {len(trees)})")
+        place.mkdir(parents=True, exist_ok=True)
+        sandbox.sync(files, place)
+        build.build_tree(place, homework)
+        target = folder / name
+        shutil.copytree(place, target, ignore=shutil.ignore_patterns("build", "__pycache__"))
+        (target / "data").symlink_to(folder / homework.id / "data", target_is_directory=True)
+    options = ["--empty", str(folder / "empty")]
+    for mutant, (name, _) in zip(mine, trees[1:]):
+        options += ["--must-differ", f"{hooks[mutant.problem]}={folder / name}"]
+    return options
+
+
+# ---------------------------------------------------------------------------------- sealed answers
+
+
+def seal(course: Course, out: Path, say: Callable[[str], None]) -> None:
+    """Publish every homework to a grader of our own and seal its answers into `out`.
+
+    Raises:
+        CourseError: a homework could not be published.
+    """
+    with tempfile.TemporaryDirectory(prefix="needle-answers-") as scratch:
+        folder = Path(scratch)
+        (folder / "course.toml").write_text(course_file(course) + _PERSON, encoding="utf-8")
+        with _grader(folder):
+            for homework in course.homeworks:
+                say(f"sealing {homework.id}")
+                words = ["--solo", "--unchecked"]
+                problems = list(homework.problems)
+                if publish(course, homework, problems, words, say, checked=False):
+                    raise CourseError(f"{homework.id} could not be published; see above")
+        _mugrade("seal", str(out), "--data", str(folder / "data"))
+
+
+@contextlib.contextmanager
+def _grader(folder: Path) -> Iterator[None]:
+    """`mugrade serve` on a free port, with address and staff key in the environment."""
+    data = str(folder / "data")
+    made = json.loads(
+        _mugrade("init", str(folder / "course.toml"), "--data", data, "--token", _STAFF, "--json")
+    )
+    before = dict(os.environ)
+    command = [sys.executable, "-m", "mugrade", "serve", "--data", data, "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+        try:
+            line = server.stdout.readline()
+            if not line:
+                raise CourseError("the grader did not start; `mugrade serve` tells why")
+            threading.Thread(target=server.stdout.read, daemon=True).start()
+            os.environ |= {
+                "MUGRADE_SERVER": json.loads(line)["address"],
+                "MUGRADE_KEY": made["key"],
+                "MUGRADE_HOME": str(folder / "home"),
+            }
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+            server.terminate()
+
+
+def _mugrade(*words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "mugrade", *words], stdout=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        raise CourseError(f"`mugrade {words[0]}` failed; the reason stands above")
+    return done.stdout

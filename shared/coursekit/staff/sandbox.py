@@ -1,0 +1,197 @@
+"""Running a homework's tests in a forked child, in a folder that is reused from run to run.
+
+Importing NumPy, SciPy and pytest costs more than most of a problem's tests. The parent imports
+them once; each run is a fork of it (on systems without fork, a fresh process). A folder (`Slot`)
+keeps its compiled objects, so that a run recompiles only what its sources changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from coursekit.core import build
+from coursekit.core.recorder import Recorder, Report
+from coursekit.core.syllabus import Homework, Problem
+from coursekit.core.tree import Files
+
+_QUIET = ["-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:randomly"]
+
+
+@dataclass
+class Run:
+    """One tree to build and the problems whose tests run in it."""
+
+    label: str
+    homework: Homework
+    tree: Files
+    problems: list[Problem]
+    timeout: float
+    stop_at_first: bool = False
+
+
+def warm_up() -> None:
+    """Import what every test session imports, once, before the forks."""
+    # Of cuda()'s three builds the proof runs one; nvcc and the checked build take most of the time.
+    os.environ.setdefault("NEEDLE_CMAKE_ARGS", "-DNEEDLE_CUDA_BUILDS=emulated")
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")  # the runs themselves are what goes in parallel
+    for name in ("numpy", "pytest", "hypothesis", "numdifftools", "scipy.stats"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
+def run_all(
+    runs: Iterable[Run], folder: Path, data: Callable[[Path], None], jobs: int
+) -> Iterator[tuple[Run, Report]]:
+    """Do the runs, `jobs` at a time, and yield each with its report as it ends.
+
+    Args:
+        folder: an empty or reused working folder.
+        data: called with each new tree, puts data/ into it.
+    """
+    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    queue = list(runs)[::-1]
+    free = list(range(jobs))
+    active: dict[Any, tuple] = {}
+    try:
+        while queue or active:
+            while queue and free:
+                run, slot = queue.pop(), free.pop()
+                place = folder / f"slot{slot}" / run.homework.id
+                if not place.is_dir():
+                    place.mkdir(parents=True)
+                    data(place)
+                receiver, sender = context.Pipe(duplex=False)
+                child = context.Process(target=_child, args=(run, place, sender), daemon=True)
+                child.start()
+                sender.close()
+                active[receiver] = (run, slot, child, time.monotonic() + run.timeout)
+            patience = max(0.0, min(entry[3] for entry in active.values()) - time.monotonic())
+            ready = wait(list(active), timeout=patience)
+            late = [c for c in active if c not in ready and active[c][3] <= time.monotonic()]
+            for receiver in [*ready, *late]:
+                run, slot, child, _ = active.pop(receiver)
+                yield run, _collect(receiver, child, receiver in late)
+                free.append(slot)
+    finally:
+        for _, _, child, _ in active.values():
+            _kill(child)
+
+
+def _collect(receiver, child, is_late: bool) -> Report:
+    if is_late:
+        _kill(child)
+        return Report(timed_out=True)
+    try:
+        answer = receiver.recv()
+        report = Report.from_dict(answer)
+    except EOFError:
+        child.join(5)
+        code = child.exitcode
+        reason = f"signal {-code}" if code is not None and code < 0 else f"status {code}"
+        report = Report(crashed=f"the test process died ({reason})")
+    child.join(5)
+    _kill(child)
+    return report
+
+
+def _kill(child) -> None:
+    """End the run with everything it started."""
+    if hasattr(os, "killpg") and child.pid is not None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getpgid(child.pid) != os.getpgid(0):
+                os.killpg(child.pid, signal.SIGKILL)
+    if child.is_alive():
+        child.kill()
+    child.join()
+
+
+def _child(run: Run, place: Path, sender) -> None:
+    if hasattr(os, "setsid"):
+        os.setsid()
+    with open(place.parent / f"{run.homework.id}.log", "w", encoding="utf-8") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        try:
+            sync(run.tree, place)
+            if any(problem.build for problem in run.problems):
+                build.build_tree(place, run.homework)
+            report = asdict(run_tests(run, place))
+        except Exception as error:
+            report = asdict(Report(crashed=f"{type(error).__name__}: {error}"))
+        sender.send(report)
+        sender.close()
+    os._exit(0)
+
+
+def run_tests(run: Run, place: Path) -> Report:
+    """pytest in this process, from inside the tree, on the problems' tests only."""
+    import pytest
+
+    os.chdir(place)
+    os.environ.update(run.homework.env)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os.environ.pop("PYTHONPATH", None)  # subprocesses of tests shall see the tree and no more
+    sys.path[:] = [str(place), *(p for p in sys.path if p not in ("", os.getcwd()))]
+    _calm_hypothesis()
+    recorder = Recorder([(p.id, p.tests, p.select) for p in run.problems], place)
+    files = sorted({p.tests for p in run.problems if (place / p.tests).is_file()})
+    flags = ["-x"] if run.stop_at_first else []
+    status = pytest.main([*_QUIET, *flags, "--rootdir", str(place), *files], plugins=[recorder])
+    recorder.report.status = int(status)
+    return recorder.report
+
+
+def _calm_hypothesis() -> None:
+    """The same examples every time, and no search for the smallest: any failure will do."""
+    try:
+        from hypothesis import HealthCheck, Phase, settings
+    except ImportError:
+        return
+    settings.register_profile(
+        "prove",
+        derandomize=True,
+        database=None,
+        deadline=None,
+        print_blob=False,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    settings.load_profile("prove")
+
+
+def sync(tree: Files, place: Path) -> None:
+    """Make the folder hold exactly the tree; data, compiled files and unchanged files stay."""
+    keep = {"data", "build"}
+    for path in sorted(place.rglob("*"), reverse=True):
+        inside = path.relative_to(place)
+        if inside.parts[0] in keep or "__pycache__" in inside.parts or path.is_dir():
+            continue
+        if inside.as_posix() not in tree and path.suffix not in (".so", ".pyd", ".dylib"):
+            _forget(path)
+            path.unlink()
+    for name, content in tree.items():
+        path = place / name
+        if path.is_file() and path.read_bytes() == content:
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        _forget(path)
+
+
+def _forget(path: Path) -> None:
+    """Delete a module's bytecode: two versions of one second and size would look the same."""
+    for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+        compiled.unlink()

@@ -1,0 +1,40 @@
+"""The solved homeworks as folders that can be run: the one place where such trees are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from coursekit.core import build
+from coursekit.core.syllabus import Course
+from coursekit.staff import render
+
+
+def _quiet(_: str) -> None:
+    pass
+
+
+def write(
+    course: Course,
+    out: Path,
+    stages: Iterable[str] | None = None,
+    built: bool = True,
+    say: Callable[[str], None] = _quiet,
+) -> Path:
+    """Write OUT/hwN with data samples, compiled; what is there and up to date stays. Returns OUT.
+
+    Args:
+        stages: the homeworks wanted; all, unless given.
+        built: compile what must be compiled.
+        say: called with a sentence for each homework.
+
+    Raises:
+        CourseError: a homework does not render or compile.
+    """
+    homeworks = [course.homework(s) for s in (course.stages if stages is None else stages)]
+    render.render_out(course, out, [h.id for h in homeworks], render.everything, _quiet)
+    for homework in homeworks:
+        if built and homework.build is not None:
+            cached = build.build_tree(out / homework.id, homework)
+            say(f"{homework.id}: {'built before' if cached else 'built'}")
+    return out

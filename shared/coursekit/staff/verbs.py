@@ -1,0 +1,254 @@
+"""The staff's verbs of `hw`: reads arguments, calls the module that does the work, prints.
+
+This is the staff's room as the cli sees it: `add_to`, `holds_reference`, `prepare`, `solved_tree`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coursekit.core import syllabus, terminal
+from coursekit.core.errors import CourseError
+from coursekit.core.syllabus import Course, Homework
+from coursekit.staff import handouts, solved
+from coursekit.staff import render as rendering
+from coursekit.staff.prove import Verdict
+
+PANEL = "Staff"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the verbs."""
+    for verb in (render, check, prove, release, publish, course_file, answers, count, demo):
+        app.command(rich_help_panel=PANEL)(verb)
+
+
+def holds_reference(course: Course) -> bool:
+    """Is this a course with its solved library, and not a students' tree?"""
+    return course.reference.is_dir()
+
+
+def prepare(course: Course) -> None:
+    """Before a student's verb: let the kept handouts be what the reference renders to."""
+    handouts.refresh(course)
+
+
+@contextlib.contextmanager
+def solved_tree(course: Course, homework: Homework) -> Iterator[Path]:
+    """The solved homework, not built, in a folder of its own for the time being."""
+    with tempfile.TemporaryDirectory(prefix="needle-solved-") as folder:
+        yield solved.write(course, Path(folder), [homework.id], built=False) / homework.id
+
+
+def _load() -> Course:
+    course = syllabus.load()
+    if not holds_reference(course):
+        raise CourseError(f"this is a staff's verb: {course.root} holds no shared/reference")
+    return course
+
+
+def render(
+    with_solutions: Annotated[bool, typer.Option("--solved", help="with the solutions")] = False,
+    built: Annotated[bool, typer.Option("--build", help="compile what is solved")] = False,
+    stage: Annotated[str | None, typer.Option(help="one homework only, such as hw1")] = None,
+    out: Annotated[Path | None, typer.Option(help="write complete trees here")] = None,
+) -> None:
+    """Render the handouts from shared/reference, or solved trees."""
+    course = _load()
+    stages = [course.homework(stage).id] if stage else list(course.stages)
+    if built and not (with_solutions and out):
+        raise CourseError("--build compiles solved trees; give --solved and --out DIR too")
+    shown = rendering.everything if with_solutions else rendering.nothing
+    warned = _Once(terminal.warn)
+    if out is not None:
+        for name, count in rendering.render_out(course, out, stages, shown, warned).items():
+            typer.echo(f"{out / name}: {count} files")
+        if built:
+            solved.write(course, out, stages, say=typer.echo)
+    elif with_solutions:
+        raise CourseError("--solved needs --out DIR; hwN itself only ever holds the handout")
+    else:
+        for name, count in rendering.render_in_place(course, stages, warned).items():
+            typer.echo(f"{name}: {count} files changed" if count else f"{name}: up to date")
+
+
+def check(
+    stage: Annotated[str | None, typer.Argument(help="one homework only")] = None,
+) -> None:
+    """Is every handout what the reference renders to?
+
+    Shows the difference; writes nothing.
+    """
+    from coursekit.staff import check as checking
+
+    course = _load()
+    stages = [course.homework(stage).id] if stage else list(course.stages)
+    found = list(checking.faults(course, stages))
+    for text in found:
+        typer.echo(text)
+    if found:
+        typer.echo(f"{len(found)} faults; `hw render` writes the handouts anew")
+        raise typer.Exit(1)
+    typer.echo(f"{', '.join(stages)}: as rendered")
+
+
+def prove(
+    targets: Annotated[
+        list[str] | None, typer.Argument(metavar="[hwN[/problem]]...", help="all, unless named")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="runs at a time")] = 2,
+    kills: Annotated[bool, typer.Option("--kills", help="show which test kills a mutant")] = False,
+) -> None:
+    """Prove that the tests tell right from wrong.
+
+    For each problem they must fail on the stub, pass on the solution with nothing solved after it,
+    and fail on each of its mutants. A hole in that ends the command with status 1.
+    """
+    from coursekit.staff import prove as proving
+
+    course = _load()
+    for target in targets or ():
+        course.select(target)  # a wrong name is told before the work begins
+    with terminal.status("proving") as say:
+        verdicts = [
+            verdict
+            for target in targets or [None]
+            for verdict in proving.prove(course, target, jobs, say)
+        ]
+    _show_proof(verdicts, as_json, kills)
+    if not all(verdict.ok for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+def _show_proof(verdicts: list[Verdict], as_json: bool, kills: bool) -> None:
+    """The proof's table, the holes under it, and a closing line."""
+    if as_json:
+        rows = [{**asdict(verdict), "ok": verdict.ok} for verdict in verdicts]
+        print(json.dumps({"ok": all(v.ok for v in verdicts), "problems": rows}, indent=1))
+        return
+    out = terminal.console()
+    made = terminal.table(
+        "!problem", "empty", "solved", "prefix", ">mutants killed", ">skipped", "verdict"
+    )
+    for v in verdicts:
+        made.add_row(
+            v.problem,
+            v.empty,
+            v.solved,
+            v.prefix,
+            f"{v.killed}/{v.mutants}",
+            str(v.skipped or ""),
+            "ok" if v.ok else "HOLE",
+        )
+    out.print(made)
+    for v in verdicts:
+        for hole in v.holes:
+            out.print(f"HOLE {v.problem}: {hole}", markup=False, soft_wrap=True)
+        if kills:
+            for name, test in v.kills.items():
+                out.print(f"{v.problem}: {name} killed by {test}", markup=False, soft_wrap=True)
+    holes = sum(not v.ok for v in verdicts)
+    killed, total = sum(v.killed for v in verdicts), sum(v.mutants for v in verdicts)
+    out.print(f"{len(verdicts)} problems, {holes} with holes, {killed} of {total} mutants killed")
+
+
+def release(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a new or empty folder")],
+) -> None:
+    """Write the students' tree, without any solution.
+
+    No reference, no answers, no staff tools; a solution line in any file is an error.
+    """
+    from coursekit.staff import release as releasing
+
+    course = _load()
+    leaks = releasing.release(course, folder)
+    for leak in leaks:
+        typer.echo(str(leak))
+    if leaks:
+        typer.echo(f"{len(leaks)} leaks; nothing was written")
+        raise typer.Exit(1)
+    typer.echo(f"{folder}: the students' tree, no solution line in it")
+
+
+def publish(
+    target: Annotated[str, typer.Argument(metavar="hwN[/problem]", help="what to publish")],
+    extra: Annotated[list[str] | None, typer.Argument(help="passed on to mugrade")] = None,
+    unchecked: Annotated[
+        bool, typer.Option("--unchecked", help="without the empty handout and the mutants")
+    ] = False,
+) -> None:
+    """Publish the values of the solved tree, once stubs and mutants are shown to fail."""
+    from coursekit.staff import grading
+
+    course = _load()
+    problems = course.select(target)
+    homework = course.homework(problems[0].homework)
+    with terminal.status(homework.id) as say:
+        status = grading.publish(course, homework, problems, extra or [], say, not unchecked)
+    raise typer.Exit(status)
+
+
+def course_file() -> None:
+    """Print the file that `mugrade init` reads; due times and people are yours to add."""
+    from coursekit.staff import grading
+
+    typer.echo(grading.course_file(syllabus.load()), nl=False)
+
+
+def answers() -> None:
+    """Seal every answer anew into answers.json.gz, for those who learn alone."""
+    from coursekit.staff import grading
+
+    course = _load()
+    with terminal.status("answers") as say:
+        grading.seal(course, course.root / grading.ANSWERS, say)
+
+
+def count() -> None:
+    """needle's lines of code against the course's budget."""
+    from coursekit.staff import count as counting
+
+    course = _load()
+    lines = counting.counts(course)
+    total = sum(lines.values())
+    made = terminal.table("file", ">lines of code")
+    for name, number in lines.items():
+        made.add_row(name, str(number))
+    terminal.console().print(made)
+    word = "within" if total <= counting.BUDGET else "OVER"
+    typer.echo(f"needle: {total} lines of code, {word} the budget of {counting.BUDGET}")
+    if total > counting.BUDGET:
+        raise typer.Exit(1)
+
+
+def demo(
+    short: Annotated[bool, typer.Option("--short", help="about a minute")] = False,
+) -> None:
+    """Show the course at work: homeworks, training, grader, a table."""
+    from coursekit.staff import demo as demonstration
+
+    course = _load()
+    raise typer.Exit(demonstration.run(course, short))
+
+
+class _Once:
+    """Says each sentence once."""
+
+    def __init__(self, say: Callable[[str], None]):
+        self.say = say
+        self.said: set[str] = set()
+
+    def __call__(self, sentence: str) -> None:
+        if sentence not in self.said:
+            self.said.add(sentence)
+            self.say(sentence)

@@ -1,0 +1,1 @@
+"""What a student does: start, test, submit, reset, see how far one is."""

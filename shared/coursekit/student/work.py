@@ -1,0 +1,126 @@
+"""What the student's verbs do: test, build, submit, measure, hint. Printing is the caller's."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from coursekit.core import build, recorder, run
+from coursekit.core.errors import CourseError
+from coursekit.core.recorder import Report
+from coursekit.core.syllabus import Course, Homework, Problem
+from coursekit.datasets import data
+from coursekit.student import progress
+
+
+def current(course: Course) -> str:
+    """The homework of the current folder, else the first one that is not finished."""
+    here = Path.cwd().resolve()
+    for stage in course.stages:
+        folder = (course.root / stage).resolve()
+        if here == folder or folder in here.parents:
+            return stage
+    started = [s for s in course.stages if progress.is_started(course, s)]
+    return started[-1] if started else course.stages[0]
+
+
+def folder_of(course: Course, stage: str) -> Path:
+    folder = course.root / stage
+    if not folder.is_dir():
+        raise CourseError(f"the folder {stage} is missing; take it from the course's repository")
+    return folder
+
+
+def run_tests(course: Course, problems: list[Problem], extra: list[str]) -> tuple[int, Report]:
+    """The problems' tests of one homework on the student's own files, live on the terminal.
+
+    Returns:
+        pytest's status and what became of each test.
+    """
+    homework = course.homework(problems[0].homework)
+    folder = folder_of(course, homework.id)
+    data.fill_homework(course.root, folder)
+    files = sorted({p.tests for p in problems})
+    for name in files:
+        if not (folder / name).is_file():
+            raise CourseError(
+                f"{homework.id}/{name} is missing; take it from the course's repository"
+            )
+    with tempfile.TemporaryDirectory(prefix="needle-test-") as scratch:
+        out = Path(scratch) / "report.json"
+        wish = {
+            "problems": [(p.id, p.tests, p.select) for p in problems],
+            "root": str(folder),
+            "out": str(out),
+        }
+        command = [
+            *[sys.executable, "-m", "pytest", "-p", recorder.__name__, "-p", "no:randomly"],
+            "--tb=short",
+            "--rootdir",
+            str(folder),
+            *files,
+            *extra,
+        ]
+        env = {**os.environ, **homework.env, recorder.VARIABLE: json.dumps(wish)}
+        status = subprocess.run(command, cwd=folder, env=env).returncode
+        if out.is_file():
+            report = Report.from_dict(json.loads(out.read_text(encoding="utf-8")))
+        else:
+            report = Report(crashed=f"the test session ended with status {status}")
+    if report.tests:
+        progress.record(course, problems, report)
+    return status, report
+
+
+def needs_build(course: Course, problems: list[Problem]) -> bool:
+    homework = course.homework(problems[0].homework)
+    wanted = any(problem.build for problem in problems)
+    return wanted and build.is_stale(course.root / homework.id, homework)
+
+
+def submit(course: Course, homework: Homework, problems: list[Problem], extra: list[str]) -> int:
+    """Send the problems' values; returns the client's exit status."""
+    folder = folder_of(course, homework.id)
+    hooks = [] if len(problems) == len(homework.problems) else [p.hook for p in problems]
+    data.fill_homework(course.root, folder)
+    status = run.mugrade(course, homework, ["submit", homework.id, *hooks, *extra], folder)
+    if status in (0, 1):
+        progress.record_submission(course, problems, "yes" if status == 0 else "some wrong")
+    return status
+
+
+def benchmarks(course: Course, homework: Homework) -> list[Path]:
+    """The homework's scripts in shared/bench."""
+    scripts = sorted((course.root / "shared" / "bench").glob(f"{homework.id}*.py"))
+    if not scripts:
+        raise CourseError(f"there is no benchmark for {homework.id} in shared/bench")
+    return scripts
+
+
+def bench(
+    course: Course, homework: Homework, scripts: list[Path], place: Path, extra: list[str]
+) -> int:
+    """Run the scripts inside a built tree; returns the first status that is not 0."""
+    env = {**run.environment(course, homework), "NEEDLE_TREE": str(place)}
+    status = 0
+    for script in scripts:
+        done = subprocess.run([sys.executable, str(script), *extra], cwd=place, env=env)
+        status = status or done.returncode
+    return status
+
+
+def next_hint(course: Course, problem: Problem, level: int | None = None) -> tuple[int, str]:
+    """The hint after the last one asked for (or `level`); counts it."""
+    texts = problem.hints
+    if not texts:
+        raise CourseError(f"there are no hints for {problem.id} yet")
+    data = progress.state(course)
+    seen = int(data["hints"].get(problem.id, 0))
+    chosen = min(seen + 1, len(texts)) if level is None else level
+    data["hints"][problem.id] = max(seen, chosen)
+    progress.save(course, data)
+    return chosen, texts[chosen - 1]

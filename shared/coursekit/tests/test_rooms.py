@@ -1,0 +1,69 @@
+"""The rooms of coursekit: who may import whom, read from the imports themselves."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import coursekit
+import pytest
+
+HERE = Path(coursekit.__file__).parent
+ROOMS = ("core", "datasets", "student", "staff", "cli")
+MAY = {
+    "core": set(),
+    "datasets": {"core"},
+    "student": {"core", "datasets"},
+    "staff": {"core", "datasets"},
+    "cli": {"core", "datasets", "student", "staff", "viz"},
+    "viz": {"core"},
+    "project": set(),
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+MODULES = {
+    ".".join(["coursekit", *path.relative_to(HERE).with_suffix("").parts]): path
+    for path in sorted(HERE.rglob("*.py"))
+    if path.relative_to(HERE).parts[0] != "tests"
+}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module of coursekit that the file imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if name.name.startswith("coursekit."))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("coursekit"):
+            for name in node.names:
+                whole = f"{node.module}.{name.name}"
+                yield whole if whole in MODULES else node.module
+
+
+def room(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_every_module_stands_in_a_room():
+    assert {room(name) for name in MODULES} == MAY.keys()
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_imports_its_own_room_and_those_below(name):
+    for other in imports(MODULES[name]):
+        allowed = MAY[room(name)] | {room(name)}
+        assert room(other) in allowed, f"{name} imports {other}; it may import {sorted(allowed)}"
+
+
+def test_no_import_goes_in_a_circle():
+    waiting = {name: set(imports(path)) & MODULES.keys() for name, path in MODULES.items()}
+    while free := {name for name, needs in waiting.items() if not needs & waiting.keys()}:
+        waiting = {name: needs for name, needs in waiting.items() if name not in free}
+    assert waiting == {}
+
+
+def test_the_cli_names_no_module_of_the_staffs_room():
+    """A release has none: the one door is `staff_room` of cli.app."""
+    for name, path in MODULES.items():
+        if room(name) == "cli":
+            assert not [other for other in imports(path) if room(other) == "staff"], name
