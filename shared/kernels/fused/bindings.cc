@@ -457,20 +457,24 @@ struct Kernel {
   Function forward, backward;
   size_t arrays;       // how many, if all are given; 0: any number
   Names settings;      // in the order in which the kernel reads them
-  size_t results = 1;  // that a gradient flows from
-  size_t constants = 0;  // how many of the arrays, the last ones, no gradient flows to
+  size_t results = 1;  // that have a gradient
+  size_t rest = 0;     // how many behind them have none
+  size_t constants = 0;  // how many of the arrays, the last ones, have none
   const char* always = nullptr;  // a setting without which the kernel does not compute this
 };
+
+const Kernel kBatchNorm = {
+    batch_norm, batch_norm_backward, 5, {"eps", "momentum", "training"}, 1, 2, 2, "training"};
 
 const std::map<std::string, Kernel> kernels = {
     {"linear", {linear, linear_backward, 3, {}}},
     {"linears", {linear, linear_backward, 0, {"relus"}}},
     {"relu", {relu, relu_backward, 1, {}}},
-    {"softmax_loss", {softmax_loss, softmax_loss_backward, 2, {}, 1, 1}},
-    {"embedding", {embedding, embedding_backward, 2, {}, 1, 1}},
+    {"softmax_loss", {softmax_loss, softmax_loss_backward, 2, {}, 1, 0, 1}},
+    {"embedding", {embedding, embedding_backward, 2, {}, 1, 0, 1}},
     {"layer_norm", {layer_norm, layer_norm_backward, 3, {"eps"}}},
-    {"batch_norm",
-     {batch_norm, batch_norm_backward, 5, {"eps", "momentum", "training"}, 1, 2, "training"}},
+    {"batch_norm", kBatchNorm},
+    {"batch_norm2d", kBatchNorm},
     {"conv2d", {conv, conv_backward, 3, {"stride", "padding"}}},
     {"lstm", {lstm, lstm_backward, 7, {}, 3}},
     {"attention", {attention, attention_backward, 3, {"causal", "dropout"}, 2}},
@@ -484,6 +488,7 @@ class LayerCall {
       : kernel_(kernel), given_(std::move(given)), settings_(std::move(settings)) {}
 
   size_t results() const { return kernel_.results; }
+  size_t rest() const { return kernel_.rest; }
   size_t constants() const { return kernel_.constants; }
 
   // Takes the arrays that are given; returns the results, and constants behind them.
@@ -609,6 +614,7 @@ py::list adam(const std::vector<py::list>& columns, double lr, double beta1, dou
 void bind(py::module_& m) {
   py::class_<LayerCall>(m, "LayerCall")
       .def_property_readonly("results", &LayerCall::results)
+      .def_property_readonly("rest", &LayerCall::rest)
       .def_property_readonly("constants", &LayerCall::constants)
       .def("forward", &LayerCall::forward)
       .def("backward", &LayerCall::backward);
