@@ -11,6 +11,7 @@ try:
         equal_random_numbers,
         judge,
         pytest_configure,
+        pytest_report_collectionfinish,
         pytest_report_header,
     )
 except ModuleNotFoundError:
@@ -34,4 +35,9 @@ BACKEND = "np"
 ### FROM hw3
 BACKEND = "nd"
 ### END
+### UNTIL hw3
 judge(__file__, FOLDERS, BACKEND)
+### END
+### FROM hw4
+judge(__file__, FOLDERS, BACKEND, own_form=True)
+### END
