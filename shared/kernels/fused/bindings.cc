@@ -89,8 +89,9 @@ Arrays from_python(const py::list& items) {
     for (size_t i = 0; i < shape.size(); ++i)
       shape[i] = static_cast<size_t>(PyLong_AsSsize_t(PyTuple_GET_ITEM(lengths.ptr(), i)));
     py::object buffer = attribute(item, kHandle);
-    require(Py_TYPE(buffer.ptr()) == &Object::type,
-            "it lives on " + py::str(item.attr("device")).cast<std::string>() + ", not on cpu()");
+    if (Py_TYPE(buffer.ptr()) != &Object::type)  // only now: the text takes a call of Python
+      require(false, "it lives on " + py::str(item.attr("device")).cast<std::string>() +
+                         ", not on cpu()");
     auto data = [&] { return &reinterpret_cast<Object*>(buffer.ptr())->array; };
     if (data()->size != product(shape) || !row_major(shape, strides.ptr()))
       buffer = attribute(item.attr("compact")(), kHandle);

@@ -120,23 +120,21 @@ class _Kernel(TensorOp):
 
     Attributes:
         call: what keeps the numbers that the gradient needs.
-        own: the function, from the Tensors that have a gradient to a tuple of results.
-        constants: Tensors that have none. The operator must keep no others alive: their .grad leads
-            back to it.
+        own: the function, from the Tensors that have a gradient to a tuple of results. It must not
+            keep Tensors alive whose .grad leads back to here.
+        constants: arrays of the Tensors that have none.
     """
 
     def __init__(self, name, call, own, constants):
-        self.name, self.call, self.own, self.constants = name, call, own, constants
+        self.name, self.call, self.own = name, call, own
+        self.constants = [value.cached_data for value in constants] if constants else []
 
     def __repr__(self):
         return f"kernel {self.name}"
 
-    def arrays(self, arrays):
-        return [*arrays, *[value.cached_data for value in self.constants]]
-
     def compute(self, *arrays):
-        first, *self.rest = self.call.forward(self.arrays(arrays))
-        return _array(first, library.device_of(arrays[0]))
+        (buffer, shape), *self.rest = self.call.forward([*arrays, *self.constants])
+        return NDArray.make(shape, None, library.device_of(arrays[0]), buffer)
 
     def rest_of(self, result):
         """The results that have no gradient; a lazy graph computes them now."""
@@ -156,7 +154,7 @@ class _KernelOfTuple(TensorTupleOp, _Kernel):
 
     def compute(self, *arrays):
         device = library.device_of(arrays[0])
-        return tuple(_array(pair, device) for pair in self.call.forward(self.arrays(arrays)))
+        return tuple(_array(pair, device) for pair in self.call.forward([*arrays, *self.constants]))
 
 
 class _Gradient(TensorTupleOp):
@@ -170,7 +168,8 @@ class _Gradient(TensorTupleOp):
 
     def compute(self, *arrays):
         device = library.device_of(arrays[0])
-        grads = self.kernel.call.backward(self.kernel.arrays(arrays), self.needed)
+        given = [*arrays, *self.kernel.constants]
+        grads = self.kernel.call.backward(given, self.needed)
         return tuple(_array(pair, device) for pair in grads)
 
     def gradient(self, out_grad, node):
