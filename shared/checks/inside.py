@@ -53,7 +53,7 @@ def enter(stage):
     if IN_OWN_PROCESS not in os.environ:
         for name in ("PYTHONPATH", "NEEDLE_CUDA", "NEEDLE_CUDA_ORDER", "NEEDLE_NUM_THREADS"):
             os.environ.pop(name, None)
-    sys.path[:0] = [str(place / folder) for folder in (*homework.path, "tests")]
+    sys.path[:0] = [str(place / folder) for folder in homework.path]
 
 
 def run_in_own_process(test, environment):

@@ -55,9 +55,10 @@ def use_needle(anchor: str | os.PathLike) -> Path:
             sys.path.remove(str(entry))
         sys.path.insert(0, str(entry))
     already = sys.modules.get("needle")
-    if already is not None and home not in Path(already.__file__).resolve().parents:
+    place = Path(already.__file__ or "") if already is not None else home / "needle"
+    if home not in place.resolve().parents:
         raise NeedleNotFound(
-            f"needle was already imported from {already.__file__}, but this project uses {home}: "
+            f"needle was already imported from {place}, but this project uses {home}: "
             "call use_needle before the first `import needle`."
         )
     return home

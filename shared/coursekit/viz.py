@@ -13,6 +13,7 @@ import math
 import os
 import runpy
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from html import escape
@@ -268,7 +269,7 @@ def main(arguments: list[str]) -> int:
     if options.kind == "curve":
         values, label = read_curve(options.file)
         print(curve_text(values, label=label))
-        draw = lambda: curve_png(values, options.out, label)
+        draw: Callable[[], object] = lambda: curve_png(values, options.out, label)
     else:
         output, names = run_file(options.tensor)
         print(text(output, names))

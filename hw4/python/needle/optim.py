@@ -8,8 +8,7 @@ import math
 
 import numpy
 
-from . import ops
-
+from . import init, ops
 
 
 class Optimizer:
@@ -26,6 +25,18 @@ class Optimizer:
         """The parameters that have a gradient, as a list."""
         return [p for p in self.params if p.grad is not None]
 
+    def update(self, step, *averages, **settings):
+        """Change every parameter that has a gradient, and its averages, by what `step` returns.
+
+        Args:
+            step: a function of constants, (p, grad, *averages, **settings) -> (p, *averages).
+            averages: dicts from Parameter to Tensor; zeros where a Parameter is missing.
+        """
+        params = self.with_grad()
+        for average in averages:
+            average.update((p, init.zeros_like(p)) for p in params if p not in average)
+        ops.step_all(step, params, averages, settings)
+
     def reset_grad(self):
         """Forget all gradients."""
         for p in self.params:
@@ -39,6 +50,13 @@ class Optimizer:
         ### BEGIN YOUR SOLUTION hw2/optim_sgd
         raise NotImplementedError("hw2/optim_sgd: Optimizer.clip_grad_norm is yours to write")
         ### END YOUR SOLUTION
+
+
+def sgd_step(p, grad, u, *, lr, momentum, weight_decay):
+    """A step of SGD on one parameter -> (p, u)."""
+    ### BEGIN YOUR SOLUTION hw2/optim_sgd
+    raise NotImplementedError("hw2/optim_sgd: sgd_step is yours to write")
+    ### END YOUR SOLUTION
 
 
 class SGD(Optimizer):
@@ -60,6 +78,13 @@ class SGD(Optimizer):
         ### BEGIN YOUR SOLUTION hw2/optim_sgd
         raise NotImplementedError("hw2/optim_sgd: SGD.step is yours to write")
         ### END YOUR SOLUTION
+
+
+def adam_step(p, grad, m, v, *, lr, beta1, beta2, eps, weight_decay, t):
+    """Step number t, 1 for the first, of Adam on one parameter -> (p, m, v)."""
+    ### BEGIN YOUR SOLUTION hw2/optim_adam
+    raise NotImplementedError("hw2/optim_adam: adam_step is yours to write")
+    ### END YOUR SOLUTION
 
 
 class Adam(Optimizer):

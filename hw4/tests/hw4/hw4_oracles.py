@@ -14,6 +14,7 @@ sys.path.append("./python")
 sys.path.append("./apps")
 import needle as ndl
 from course_testing import assert_close, assert_directional_gradient, assert_like
+from hypothesis import settings
 
 if ndl.BACKEND == "np":
     DEVICES = [pytest.param(ndl.cpu(), id="numpy")]
@@ -27,6 +28,8 @@ else:
         pytest.param(ndl.cpu_numpy(), id="cpu_numpy"),
     ]
 every_device = pytest.mark.parametrize("device", DEVICES)
+one_device = pytest.mark.parametrize("device", DEVICES[:1])
+sweep = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 
 # Submitted values are computed where every student's are the same, whatever their C++ can do.
 GRADED_DEVICE = ndl.cpu() if ndl.BACKEND == "np" else ndl.cpu_numpy()

@@ -120,7 +120,8 @@ def circles(graph):
     """Sets of modules that reach each other."""
 
     def reached(start):
-        seen, todo = set(), [start]
+        seen: set[str] = set()
+        todo = [start]
         while todo:
             new = graph[todo.pop()] - seen
             seen |= new

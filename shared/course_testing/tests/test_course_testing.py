@@ -172,6 +172,19 @@ def test_empty_arrays_are_compared():
     assert "wrong shape" in failure(np.zeros((0, 3)), WANTED)
 
 
+@pytest.mark.parametrize(
+    "named, head",
+    [
+        ({}, "result: wrong values"),
+        ({"op": "exp"}, "exp: wrong values"),
+        ({"problem": "hw0/softmax_loss"}, "hw0/softmax_loss: wrong values"),
+        ({"problem": "hw1/forward", "op": "exp"}, "hw1/forward: exp: wrong values"),
+    ],
+)
+def test_a_failure_is_headed_by_problem_and_operator(named, head):
+    assert failure(WANTED + 1, WANTED, **named).splitlines()[0] == head
+
+
 def test_objects_with_a_numpy_method_are_asked_for_it():
     class Tensor:
         def numpy(self):

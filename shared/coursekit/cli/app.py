@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,7 +31,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-UsageError = typer.BadParameter.__bases__[0]  # click's own, or the copy that Typer brings
+UsageError: type[Any] = typer.BadParameter.__bases__[
+    0
+]  # click's own, or the copy that Typer brings
 Stage = Annotated[str, typer.Argument(metavar="hwN", help="the homework, such as hw1")]
 ProblemId = Annotated[
     str, typer.Argument(metavar="hwN/problem", help="the problem, such as hw0/add")
@@ -42,6 +44,17 @@ Target = Annotated[
         metavar="hwN[/problem]",
         help="a homework or a problem; without it the homework of this folder, or the last begun",
     ),
+]
+
+
+# Arguments after `--`, which another program reads.
+_MORE = "-- MORE"
+ForPytest = Annotated[list[str] | None, typer.Argument(metavar=_MORE, help="passed on to pytest")]
+ForMugrade = Annotated[
+    list[str] | None, typer.Argument(metavar=_MORE, help="passed on to mugrade submit")
+]
+ForBenchmark = Annotated[
+    list[str] | None, typer.Argument(metavar=_MORE, help="passed on to the benchmark")
 ]
 
 
@@ -66,12 +79,6 @@ def load(root: Path | None = None) -> Course:
     if staff := staff_of(course):
         staff.prepare(course)
     return course
-
-
-def extra_for(program: str):
-    """Arguments after `--`, which another program reads."""
-    note = f"passed on to {program}"
-    return Annotated[list[str] | None, typer.Argument(metavar="-- MORE", help=note)]
 
 
 @app.callback(invoke_without_command=True)
@@ -124,7 +131,7 @@ def start(stage: Stage) -> None:
 
 
 @app.command()
-def test(target: Target = None, extra: extra_for("pytest") = None) -> None:
+def test(target: Target = None, extra: ForPytest = None) -> None:
     """Run the local tests on your own files."""
     course = load()
     problems = course.select(target or work.current(course))
@@ -173,7 +180,7 @@ def _build(course: Course, homework: Homework) -> None:
 
 
 @app.command()
-def submit(target: Target = None, extra: extra_for("mugrade submit") = None) -> None:
+def submit(target: Target = None, extra: ForMugrade = None) -> None:
     """Send your values to the autograder."""
     course = load()
     problems = course.select(target or work.current(course))
@@ -278,7 +285,7 @@ def viz(context: typer.Context) -> None:
 
 
 @app.command()
-def bench(stage: Stage, extra: extra_for("the benchmark") = None) -> None:
+def bench(stage: Stage, extra: ForBenchmark = None) -> None:
     """Measure your homework against NumPy (and PyTorch).
 
     PyTorch takes part where it is installed. In the course's own repository the solved homework is

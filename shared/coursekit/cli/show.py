@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 
 from rich import progress as bars
 
+from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
-from coursekit.core.syllabus import Course, Problem
+from coursekit.core.syllabus import Course
 from coursekit.core.terminal import console, is_live, status, table
 from coursekit.student import progress
 from coursekit.student.carry import Outcome

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from coursekit.core.errors import CourseError
@@ -19,6 +19,10 @@ from coursekit.core.syllabus import Homework
 
 _SUFFIXES = (".so", ".pyd", ".dylib")
 _NOT_INPUT = {"python", "apps", "tests", "data", "figures", "build", ".hw", "__pycache__"}
+
+
+Echo = Callable[[str], None] | None
+"""Called with each line that a build prints as it comes; None keeps it quiet."""
 
 
 class BuildError(CourseError):
@@ -59,12 +63,12 @@ def compiler_hint() -> str:
     return "install g++ or clang++ with your system's package manager"
 
 
-def build(tree: Path, homework: Homework, echo=None) -> list[Path]:
+def build(tree: Path, homework: Homework, echo: Echo = None) -> list[Path]:
     """Compile what `homework.build` says, in place. Returns the modules built.
 
     Args:
         tree: the homework's folder.
-        echo: called with each line the build prints as it comes; None keeps it quiet.
+        echo: see `Echo`.
 
     Raises:
         CourseError: no compiler.
@@ -108,11 +112,11 @@ def is_stale(tree: Path, homework: Homework) -> bool:
 
 def shared_folder(tree: Path) -> Path:
     """The course's shared/, with what is given, as the tree's CMakeLists.txt finds it."""
-    places = [os.environ.get("NEEDLE_SHARED"), tree.parent / "shared"]
-    for place in filter(None, places):
-        if Path(place, "kernels", "kernels.cmake").is_file():
-            return Path(place)
-    return Path(__file__).resolve().parents[1]
+    named = os.environ.get("NEEDLE_SHARED")
+    for place in (*([Path(named)] if named else []), tree.parent / "shared"):
+        if (place / "kernels" / "kernels.cmake").is_file():
+            return place
+    return Path(__file__).resolve().parents[2]
 
 
 def given_inputs(tree: Path, homework: Homework) -> list[Path]:
@@ -151,7 +155,7 @@ def build_inputs(tree: Path, homework: Homework) -> list[Path]:
     return found
 
 
-def _build_extension(tree: Path, echo) -> list[Path]:
+def _build_extension(tree: Path, echo: Echo) -> list[Path]:
     """hw0: src/*_ext.cpp to src/*_ext.so by one call of the compiler, as its Makefile does."""
     sources = sorted((tree / "src").glob("*_ext.cpp"))
     if not sources:
@@ -224,7 +228,7 @@ def tool(name: str) -> str:
     return found
 
 
-def _build_cmake(tree: Path, echo) -> list[Path]:
+def _build_cmake(tree: Path, echo: Echo) -> list[Path]:
     if not (tree / "CMakeLists.txt").is_file():
         raise CourseError(f"{tree.name} has no CMakeLists.txt; `hw reset` brings it back")
     cmake, ninja = tool("cmake"), tool("ninja")
@@ -260,7 +264,7 @@ def _parallel() -> list[str]:
     return ["-j", jobs] if jobs else []
 
 
-def _run(command: list[str], tree: Path, echo) -> None:
+def _run(command: list[str], tree: Path, echo: Echo) -> None:
     """Run a build step, pass its lines on, and turn a failure into a readable error."""
     rows: list[str] = []
     env = {**os.environ, "LC_ALL": "C"}
@@ -273,7 +277,7 @@ def _run(command: list[str], tree: Path, echo) -> None:
         text=True,
         errors="replace",
     ) as process:
-        for row in process.stdout:
+        for row in process.stdout or ():
             rows.append(row.rstrip())
             if echo is not None:
                 echo(rows[-1])
@@ -325,7 +329,7 @@ def build_key(tree: Path, homework: Homework) -> str:
     return digest.hexdigest()[:32]
 
 
-def build_tree(tree: Path, homework: Homework, echo=None) -> bool:
+def build_tree(tree: Path, homework: Homework, echo: Echo = None) -> bool:
     """Like `build`, but takes the modules from this machine's cache when the same sources were
     built before. Returns True when the cache had them. For staff: proofs, solved trees, CI.
     """

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from _pytest.mark import KeywordMatcher
@@ -44,7 +46,7 @@ class Report:
         return [test for test in self.tests if problem in test.problems]
 
     @classmethod
-    def from_dict(cls, data: dict) -> Report:
+    def from_dict(cls, data: dict[str, Any]) -> Report:
         return cls(**{**data, "tests": [Outcome(**row) for row in data["tests"]]})
 
 
@@ -64,8 +66,11 @@ class Recorder:
         self.report = Report()
         self.by_node: dict[str, Outcome] = {}
 
-    def pytest_collection_modifyitems(self, config, items):
-        kept, dropped = [], []
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        kept: list[pytest.Item] = []
+        dropped: list[pytest.Item] = []
         for item in items:
             matcher = KeywordMatcher.from_item(item)
             mine = [
@@ -81,12 +86,14 @@ class Recorder:
             config.hook.pytest_deselected(items=dropped)
         items[:] = kept
 
-    def pytest_collectreport(self, report):
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.report.broken.append(f"{report.nodeid}: {_last_line(str(report.longrepr))}")
 
     @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_makereport(self, item, call):
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, Any, None]:
         result = yield
         report, mine = result.get_result(), self.by_node.get(item.nodeid)
         if mine is None:
@@ -102,7 +109,7 @@ class Recorder:
         elif report.when == "call" and mine.outcome == "not run":
             mine.outcome = "passed"
 
-    def pytest_sessionfinish(self, session, exitstatus):
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self.report.status = int(exitstatus)
 
 
@@ -112,7 +119,7 @@ def _last_line(text: str) -> str:
     return (marked or rows or ["no reason given"])[-1]
 
 
-def pytest_configure(config):
+def pytest_configure(config: pytest.Config) -> None:
     """As a plugin module: record to the file that the environment names."""
     wish = os.environ.get(VARIABLE)
     if not wish:
@@ -120,6 +127,8 @@ def pytest_configure(config):
     data = json.loads(wish)
     recorder = Recorder([tuple(row) for row in data["problems"]], Path(data["root"]))
     config.pluginmanager.register(recorder, "coursekit-recorder-object")
-    config.add_cleanup(
-        lambda: Path(data["out"]).write_text(json.dumps(asdict(recorder.report)), encoding="utf-8")
-    )
+
+    def write() -> None:
+        Path(data["out"]).write_text(json.dumps(asdict(recorder.report)), encoding="utf-8")
+
+    config.add_cleanup(write)

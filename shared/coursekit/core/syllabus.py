@@ -103,10 +103,6 @@ class Course:
         at = self.index(stage)
         return self.homeworks[at - 1] if at else None
 
-    def next(self, stage: str) -> Homework | None:
-        at = self.index(stage) + 1
-        return self.homeworks[at] if at < len(self.homeworks) else None
-
     def select(self, target: str | None) -> list[Problem]:
         """Problems of `None` (all), `hw1`, or `hw1/backward`."""
         if target is None:

@@ -208,8 +208,9 @@ def _archived(path: Path, folder: str):
     with tarfile.open(path) as archive:
         for member in archive:
             parent, _, name = member.name.rpartition("/")
-            if member.isfile() and parent == folder and name:
-                yield name, archive.extractfile(member).read()
+            content = archive.extractfile(member) if member.isfile() else None
+            if content is not None and parent == folder and name:
+                yield name, content.read()
 
 
 def install_samples(root: Path = ROOT) -> None:

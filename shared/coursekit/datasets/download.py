@@ -227,7 +227,7 @@ def reason(error: Exception) -> str:
     """What went wrong with a mirror, in a few words."""
     import requests
 
-    if isinstance(error, requests.HTTPError):
+    if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"answered {error.response.status_code}"
     if isinstance(error, (requests.Timeout, TimeoutError)):
         return "too slow"

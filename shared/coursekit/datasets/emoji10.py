@@ -11,7 +11,9 @@ import io
 import json
 import pickle
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from PIL import Image
@@ -113,7 +115,8 @@ def gradient(random) -> np.ndarray:
 class _Python2Pickler(pickle._Pickler):
     """Writes what Python 2 wrote in CIFAR-10's files: byte strings, numpy.core names."""
 
-    dispatch = dict(pickle._Pickler.dispatch)
+    dispatch: ClassVar[dict[type, Callable[..., None]]] = dict(pickle._Pickler.dispatch)
+    write: Callable[[bytes], object]
 
     def save_string(self, value):
         value = value.encode("ascii") if isinstance(value, str) else value

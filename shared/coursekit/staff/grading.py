@@ -18,7 +18,8 @@ from pathlib import Path
 
 from coursekit.core import build, run
 from coursekit.core.errors import CourseError
-from coursekit.core.syllabus import Course, Homework, Problem
+from coursekit.core.problems import Problem
+from coursekit.core.syllabus import Course, Homework
 from coursekit.staff import mutants, render, sandbox, solved
 
 ANSWERS = "answers.json.gz"
@@ -148,6 +149,7 @@ def _grader(folder: Path) -> Iterator[None]:
     before = dict(os.environ)
     command = [sys.executable, "-m", "mugrade", "serve", "--data", data, "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+        assert server.stdout is not None
         try:
             line = server.stdout.readline()
             if not line:

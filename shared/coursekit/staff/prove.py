@@ -23,8 +23,9 @@ from pathlib import Path
 
 from coursekit.core import tree
 from coursekit.core.errors import CourseError
+from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
-from coursekit.core.syllabus import Course, Homework, Problem
+from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data
 from coursekit.staff import mutants as mutation
 from coursekit.staff import render, sandbox
@@ -189,7 +190,7 @@ class _Prover:
 
     def judge_prefix(self, before: Problem | None, after: Problem):
         def judge(report: Report) -> None:
-            if before in self.problems:
+            if before is not None and before in self.problems:
                 failed = [t for t in report.of(before.id) if t.outcome == "failed"]
                 fault = _fault(report)
                 if not fault and failed:

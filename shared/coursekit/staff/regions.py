@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import NoReturn
 
 from coursekit.core.errors import CourseError
 from coursekit.core.tree import YOURS
@@ -135,65 +136,114 @@ def _render_text(text: str, path: str, language: str, scope: Scope) -> str:
     return rendered
 
 
-def _parse(text, path, language, scope) -> tuple[list[Line], list[Region]]:
+def _parse(text: str, path: str, language: str, scope: Scope) -> tuple[list[Line], list[Region]]:
     """Resolve the guards and find the regions of what is left."""
-    kept: list[Line] = []
-    regions: list[Region] = []
-    opened: tuple[str, int, int] | None = None  # problem, index in kept, line
-    guard: tuple[int, bool, bool] | None = None  # line, is kept, opened inside a region
-    swallow = 0  # blank lines to leave out
+    parser = _Parser(path, scope)
     for number, row in enumerate(text.split("\n")[: -1 if text.endswith("\n") else None], 1):
         mark = _read_mark(row, path, number, language, scope)
-        shown = guard is None or guard[1]
         if mark is None:
-            if shown and swallow and not row.strip():
-                swallow -= 1
-            elif shown:
-                kept.append(Line(row, number))
-                swallow = 0
-            continue
-        word, argument = mark
-        if word in ("FROM", "UNTIL"):
-            if guard is not None and guard[2] != (opened is not None):
-                raise CourseError(
-                    f"{word} {argument} stands across a region's border", path, number
-                )
-            guard = (number, scope.holds(word, argument), opened is not None)
-        elif word == "END":
-            if guard is None:
-                raise CourseError("END without FROM or UNTIL before it", path, number)
-            if guard[2] != (opened is not None):
-                raise CourseError("END stands across a region's border", path, number)
-            # Blank lines around a block that is left out: those before it are enough.
-            swallow = 0 if guard[1] else _blank_tail(kept)
-            guard = None
-        elif word == "BEGIN SOLUTION":
-            if opened is not None:
-                raise CourseError(
-                    f"region {argument} begins inside region {opened[0]} of line {opened[2]}; "
-                    "regions cannot be nested",
-                    path,
-                    number,
-                )
-            opened = (argument, len(kept), number)
-            kept.append(Line(row, number))
+            parser.plain(Line(row, number))
         else:
-            if opened is None:
-                raise CourseError("END SOLUTION without BEGIN SOLUTION before it", path, number)
-            if guard is not None and guard[2]:
-                raise CourseError(f"the guard of line {guard[0]} is not closed", path, number)
-            kept.append(Line(row, number))
-            if shown:
-                _check_stage(opened[0], path, opened[2], scope)
-                regions.append(Region(opened[0], opened[1], len(kept) - 1))
-            else:
-                del kept[opened[1] :]
-            opened = None
-    if opened is not None:
-        raise CourseError(f"region {opened[0]} is never closed (END SOLUTION)", path, opened[2])
-    if guard is not None:
-        raise CourseError("guard is never closed (END)", path, guard[0])
-    return kept, regions
+            parser.mark(*mark, Line(row, number))
+    return parser.end()
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A region that is not closed yet; `start` is the mark's index among the kept lines."""
+
+    problem: str
+    start: int
+    number: int
+
+
+@dataclass(frozen=True)
+class _Guard:
+    """A FROM or UNTIL that is not ended yet."""
+
+    number: int
+    shown: bool
+    in_region: bool
+
+
+class _Parser:
+    """Takes a text line by line; keeps the lines that the stage gets, and their regions."""
+
+    def __init__(self, path: str, scope: Scope):
+        self.path, self.scope = path, scope
+        self.kept: list[Line] = []
+        self.regions: list[Region] = []
+        self.opened: _Opened | None = None
+        self.guard: _Guard | None = None
+        self.swallow = 0  # blank lines to leave out
+
+    @property
+    def shown(self) -> bool:
+        return self.guard is None or self.guard.shown
+
+    def fail(self, message: str, number: int) -> NoReturn:
+        raise CourseError(message, self.path, number)
+
+    def plain(self, line: Line) -> None:
+        if self.shown and self.swallow and not line.text.strip():
+            self.swallow -= 1
+        elif self.shown:
+            self.kept.append(line)
+            self.swallow = 0
+
+    def mark(self, word: str, argument: str, line: Line) -> None:
+        if word in ("FROM", "UNTIL"):
+            self.check_border(f"{word} {argument}", line.number)
+            shown = self.scope.holds(word, argument)
+            self.guard = _Guard(line.number, shown, self.opened is not None)
+        elif word == "END":
+            if self.guard is None:
+                self.fail("END without FROM or UNTIL before it", line.number)
+            self.check_border("END", line.number)
+            # Blank lines around a block that is left out: those before it are enough.
+            self.swallow = 0 if self.guard.shown else _blank_tail(self.kept)
+            self.guard = None
+        elif word == "BEGIN SOLUTION":
+            self.begin(argument, line)
+        else:
+            self.close(line)
+
+    def check_border(self, word: str, number: int) -> None:
+        """A guard lies inside a region or outside, as a whole."""
+        if self.guard is not None and self.guard.in_region != (self.opened is not None):
+            self.fail(f"{word} stands across a region's border", number)
+
+    def begin(self, problem: str, line: Line) -> None:
+        if self.opened is not None:
+            self.fail(
+                f"region {problem} begins inside region {self.opened.problem} of line "
+                f"{self.opened.number}; regions cannot be nested",
+                line.number,
+            )
+        self.opened = _Opened(problem, len(self.kept), line.number)
+        self.kept.append(line)
+
+    def close(self, line: Line) -> None:
+        opened, guard = self.opened, self.guard
+        if opened is None:
+            self.fail("END SOLUTION without BEGIN SOLUTION before it", line.number)
+        if guard is not None and guard.in_region:
+            self.fail(f"the guard of line {guard.number} is not closed", line.number)
+        self.kept.append(line)
+        if self.shown:
+            _check_stage(opened.problem, self.path, opened.number, self.scope)
+            self.regions.append(Region(opened.problem, opened.start, len(self.kept) - 1))
+        else:
+            del self.kept[opened.start :]
+        self.opened = None
+
+    def end(self) -> tuple[list[Line], list[Region]]:
+        if self.opened is not None:
+            sentence = f"region {self.opened.problem} is never closed (END SOLUTION)"
+            self.fail(sentence, self.opened.number)
+        if self.guard is not None:
+            self.fail("guard is never closed (END)", self.guard.number)
+        return self.kept, self.regions
 
 
 def _blank_tail(lines: list[Line]) -> int:

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from coursekit.core import build
+from coursekit.core.problems import Problem
 from coursekit.core.recorder import Recorder, Report
-from coursekit.core.syllabus import Homework, Problem
+from coursekit.core.syllabus import Homework
 from coursekit.core.tree import Files
 
 _QUIET = ["-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:randomly"]
@@ -60,8 +61,8 @@ def run_all(
         folder: an empty or reused working folder.
         data: called with each new tree, puts data/ into it.
     """
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
+    forks = "fork" in multiprocessing.get_all_start_methods()
+    context: Any = multiprocessing.get_context("fork" if forks else "spawn")
     queue = list(runs)[::-1]
     free = list(range(jobs))
     active: dict[Any, tuple] = {}

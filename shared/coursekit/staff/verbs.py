@@ -27,7 +27,7 @@ PANEL = "Staff"
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
-    for verb in (render, check, prove, release, publish, course_file, answers, count, demo):
+    for verb in (new, render, check, prove, release, publish, course_file, answers, count, demo):
         app.command(rich_help_panel=PANEL)(verb)
 
 
@@ -80,6 +80,20 @@ def render(
             typer.echo(f"{name}: {count} files changed" if count else f"{name}: up to date")
 
 
+def new(
+    problem: Annotated[str, typer.Argument(metavar="hwN/problem", help="the new problem's id")],
+) -> None:
+    """Begin a new problem: write its skeletons, tell its four places."""
+    from coursekit.staff import new as beginning
+
+    places = beginning.write(_load(), problem)
+    typer.echo(f"1. the solution, in a function of shared/reference:\n{places.region}")
+    typer.echo(f"2. its tests and submission hook: {places.tests}")
+    typer.echo(f"3. its own file, with points, hints and mutants: {places.problem}")
+    typer.echo(f"4. its part of the text: {places.text}")
+    typer.echo(f"then: hw render, hw check, hw prove {problem}")
+
+
 def check(
     stage: Annotated[str | None, typer.Argument(help="one homework only")] = None,
 ) -> None:
@@ -121,7 +135,7 @@ def prove(
     with terminal.status("proving") as say:
         verdicts = [
             verdict
-            for target in targets or [None]
+            for target in targets or (None,)
             for verdict in proving.prove(course, target, jobs, say)
         ]
     _show_proof(verdicts, as_json, kills)

@@ -9,8 +9,9 @@ import re
 from dataclasses import dataclass
 
 from coursekit.core import tree
+from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
-from coursekit.core.syllabus import Course, Problem
+from coursekit.core.syllabus import Course
 from coursekit.core.tree import YOURS
 from coursekit.student.handouts import pristine
 
@@ -153,7 +154,8 @@ def next_step(course: Course) -> str:
 
     What is not submitted yet is told, but keeps nobody from a homework that was begun after it.
     """
-    unsent, before = [], ""
+    unsent: list[str] = []
+    before = ""
     for homework in course.homeworks:
         told = f" (not submitted yet: {', '.join(unsent)})" if unsent else ""
         if not is_started(course, homework.id):

@@ -6,7 +6,8 @@ import re
 
 from coursekit.core import tree
 from coursekit.core.errors import CourseError
-from coursekit.core.syllabus import Course, Problem
+from coursekit.core.problems import Problem
+from coursekit.core.syllabus import Course
 from coursekit.student.handouts import pristine
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from coursekit.core import build, recorder, run
 from coursekit.core.errors import CourseError
+from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
-from coursekit.core.syllabus import Course, Homework, Problem
+from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data
 from coursekit.student import progress
 

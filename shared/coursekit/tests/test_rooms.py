@@ -34,7 +34,7 @@ def imports(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names if name.name.startswith("coursekit."))
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("coursekit"):
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module[:9] == "coursekit":
             for name in node.names:
                 whole = f"{node.module}.{name.name}"
                 yield whole if whole in MODULES else node.module

@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from coursekit.core import build, syllabus
+from coursekit.core import syllabus
 from coursekit.core.errors import CourseError
 from coursekit.staff import count
 from coursekit.student import doctor, progress, reset, work
@@ -221,71 +221,6 @@ def test_doctor_names_the_mending_command(world, monkeypatch):
     assert found["git"].word == "MISSING" and "git-scm.com" in found["git"].mend
     done = world.hw("doctor")
     assert done.returncode == 1 and "git-scm.com" in done.stdout
-
-
-# ------------------------------------------------------------------------------------- building
-
-
-CXX = """\
-#include <pybind11/pybind11.h>
-PYBIND11_MODULE(tiny_ext, m) {
-  m.def("twice", [](int x) { return 2 * x; });
-}
-"""
-
-
-@pytest.fixture
-def extension(world):
-    world.edit("course.toml", 'title = "Numbers"', 'title = "Numbers"\nbuild = "make"')
-    world.write("hw0/src/tiny_ext.cpp", CXX)
-    return world
-
-
-def test_a_missing_compiler_is_one_sentence(extension, monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    monkeypatch.delenv("CXX", raising=False)
-    done = extension.hw("build", "hw0")
-    assert done.returncode == 2 and "no C++ compiler found" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-
-
-def test_a_compile_error_names_file_and_line_and_keeps_the_old_module(extension):
-    extension.write("hw0/src/tiny_ext.so", "old")
-    extension.write("hw0/src/tiny_ext.cpp", "int f() { return missing_name; }\n")
-    done = extension.hw("build", "hw0")
-    assert done.returncode == 2 and "src/tiny_ext.cpp:1:" in done.stderr
-    assert "missing_name" in done.stderr and "Traceback" not in done.stderr
-    assert extension.read("hw0/src/tiny_ext.so") == "old"
-
-
-@pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler")
-def test_building_and_the_cache(extension, monkeypatch, tmp_path):
-    monkeypatch.setenv("NEEDLE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("CXXFLAGS", "-O0")
-    homework = extension.course().homework("hw0")
-    folder = extension.root / "hw0"
-    assert build.is_stale(folder, homework)
-    assert build.build_tree(folder, homework) is False
-    assert not build.is_stale(folder, homework)
-    content = (folder / "src/tiny_ext.so").read_bytes()
-    (folder / "src/tiny_ext.so").unlink()
-    monkeypatch.setattr(build, "build", None)  # the cache must do
-    assert build.build_tree(folder, homework) is True
-    assert (folder / "src/tiny_ext.so").read_bytes() == content
-    extension.edit("hw0/src/tiny_ext.cpp", "2 * x", "3 * x")
-    assert build.build_key(folder, homework) not in {
-        p.name for p in (tmp_path / "cache/builds").iterdir()
-    }
-
-
-def test_the_summary_of_a_long_log_is_its_errors():
-    rows = [
-        "In file included from x",
-        *[f"a.cc:{n}:1: error: wrong {n}" for n in range(9)],
-        "note: y",
-    ]
-    text = build.summary(rows)
-    assert text.count("error:") == 5 and "and 4 more" in text and "note" not in text
 
 
 # ------------------------------------------------------------------------------------- counting

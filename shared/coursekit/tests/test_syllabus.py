@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from coursekit.core import syllabus
 from coursekit.core.errors import CourseError
 
 
@@ -133,3 +134,16 @@ def test_broken_toml_names_its_line(world):
 def test_an_unknown_problem_suggests_the_nearest(world):
     with pytest.raises(CourseError, match="did you mean 'hw1/negate'"):
         world.course().problem("hw1/negat")
+
+
+def test_a_folder_without_a_course_is_told(tmp_path):
+    with pytest.raises(CourseError, match=r"^course.toml: cannot be read: No such file"):
+        syllabus.load(tmp_path)
+
+
+def test_targets_are_all_a_homework_or_a_problem(world):
+    course = world.course()
+    assert [p.id for p in course.select(None)] == ["hw0/add", "hw0/scale", "hw1/negate"]
+    assert [p.id for p in course.select("hw0/")] == ["hw0/add", "hw0/scale"]
+    assert [p.id for p in course.select("hw1/negate")] == ["hw1/negate"]
+    assert course.previous("hw0") is None and course.previous("hw1").id == "hw0"

@@ -78,7 +78,8 @@ def prepare(settings: Settings, students: int, cases: list[object]) -> list[str]
         text, _ = accounts.issue_token(session, now, staff, name="load")
         actor = accounts.authenticate(session, text, now)
         variant = VariantIn(variant=0, seed=0, values=[encode(v) for v in cases])
-        publishing.publish(session, now, actor, "hw", "p", RevisionIn(variants=[variant]))
+        given = RevisionIn(variants=[variant])
+        publishing.commit(session, now, actor, publishing.prepare(session, actor, "hw", "p", given))
         row = session.get_one(Course, course.pk)
         for i in range(students):
             account = Account(

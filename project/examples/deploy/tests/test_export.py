@@ -66,7 +66,7 @@ def test_the_batch_size_stays_free(tmp_path):
     assert run(tmp_path / "m.onnx", np.zeros((9, 12))).shape == (9, 3)
 
 
-def test_quantisation_error_is_at_most_half_a_step():
+def test_quantization_error_is_at_most_half_a_step():
     w = np.random.RandomState(0).randn(6, 5).astype("float32")
     w[:, 2] = 0
     q, scale = quantize(w, axis=1)

@@ -44,7 +44,7 @@ def assert_close(
     __tracebackhide__ = True
     actual, desired = as_array(actual), as_array(desired)
     rtol, atol = tolerances(actual, desired, rtol, atol, terms)
-    name = " ".join(str(part) for part in (problem and f"{problem}:", op) if part) or "result"
+    name = ": ".join(str(part) for part in (problem, op) if part) or "result"
     if actual.dtype.kind not in "biuf":
         fault, hints = "not numbers", nothing_hints(actual)
     elif actual.shape != desired.shape:

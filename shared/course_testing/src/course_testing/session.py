@@ -7,6 +7,7 @@ same name from somewhere else (an older homework, an installed package): passing
 somebody else's code teaches nothing.
 """
 
+import gc
 import importlib.util
 import os
 import sys
@@ -15,18 +16,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from course_testing import names
+
 __all__ = [
     "equal_random_numbers",
     "judge",
+    "no_collector",
     "pytest_configure",
+    "pytest_pycollect_makemodule",
     "pytest_report_collectionfinish",
     "pytest_report_header",
+    "pytest_terminal_summary",
 ]
 
 TREE = Path.cwd()
 _folders: list[str] = []
 _notes: list[str] = []
 _home = TREE
+_missing: list[str] = []
 
 
 def judge(conftest, folders, backend, own_form=False):
@@ -113,6 +120,19 @@ def pytest_report_collectionfinish(config):
     return _notes
 
 
+def pytest_pycollect_makemodule(module_path):
+    """A name that the tests look for in vain fails those tests that use it, not their whole file."""
+    mine = modules_under_test()
+    _missing.extend(names.provide(module_path, mine.__contains__))
+
+
+def pytest_terminal_summary(terminalreporter):
+    if _missing:
+        terminalreporter.section("names that the tests look for and do not find")
+        for name in dict.fromkeys(_missing):
+            terminalreporter.line(name)
+
+
 @pytest.fixture(autouse=True)
 def equal_random_numbers():
     """Every test starts from the same NumPy seed, so that no verdict depends on the order.
@@ -120,3 +140,12 @@ def equal_random_numbers():
     A fixture of the outermost conftest comes before all others: a test file may seed in its own.
     """
     np.random.seed(0)
+
+
+@pytest.fixture
+def no_collector():
+    """Python's cyclic garbage collector is off: only reference counts free memory."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()

@@ -44,12 +44,17 @@ def _digest(text: str) -> int:
 
 @dataclass
 class Case:
-    """One call of `mugrade.submit`: the encoded value, its label, and where the call stands."""
+    """One call of `mugrade.submit`: the encoded value, its label, and where the call stands.
+
+    `inputs` is a digest of the seed and of all that the hook has drawn from `mugrade.rng()` so far:
+    values with another digest were computed from other inputs, and are no answer to this case.
+    """
 
     label: str
     value: Any
     file: str
     line: int
+    inputs: str
 
 
 class Recording:
@@ -62,6 +67,7 @@ class Recording:
         self.cases: list[Case] = []
         self._on_case = on_case
         self._rng: numpy.random.RandomState | None = None
+        self._drawn = hashlib.sha256(f"seed {seed}".encode())
 
     def submit(self, value: Any, label: str | None, frame: FrameType) -> None:
         index = len(self.cases)
@@ -71,16 +77,19 @@ class Recording:
                 "a loop that never ends? Submit arrays instead of single numbers."
             )
         label = f"case {index + 1}" if label is None else str(label)
-        self.cases.append(Case(label, encode(value), frame.f_code.co_filename, frame.f_lineno))
+        place = frame.f_code.co_filename, frame.f_lineno
+        self.cases.append(Case(label, encode(value), *place, self._drawn.hexdigest()[:32]))
         self.begin_case()
         if self._on_case is not None:  # last: a debugger that it starts goes on in the hook
             self._on_case(index, value, label, frame)
 
     def rng(self) -> numpy.random.RandomState:
         if self._rng is None:
-            import numpy
+            from mugrade.draws import WatchedStream
 
-            self._rng = numpy.random.RandomState(case_seed(self.seed, len(self.cases)))
+            index = len(self.cases)
+            self._rng = WatchedStream(case_seed(self.seed, index))
+            self._rng.watch(lambda drawn: self._drawn.update(f"{index} {drawn}\n".encode()))
         return self._rng
 
     def begin_case(self) -> None:

@@ -46,6 +46,12 @@ def count(many: int, thing: str) -> str:
     return f"{many} {thing}{'' if many == 1 else 's'}"
 
 
+def seconds_in_words(seconds: float) -> str:
+    """`about 40 seconds`, `about 3 minutes`."""
+    whole = max(1, round(seconds))
+    return f"about {count(whole, 'second') if whole < 90 else count(round(whole / 60), 'minute')}"
+
+
 def distance(moment: dt.datetime, now: dt.datetime) -> str:
     """`in 3 days`, `20 minutes ago`."""
     seconds = (moment - now).total_seconds()

@@ -24,6 +24,7 @@ JUDGING = (
     "/device/token",
     "/attempts",
     "/revision",
+    "/rollback",
     "/roster",
     "/extensions",
     "/overrides",

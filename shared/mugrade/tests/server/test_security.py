@@ -29,6 +29,7 @@ BODIES = {
         "variants": [{"variant": 0, "seed": 0, "values": [1]}]
     },
     "/api/v1/assignments/{assignment}/problems/{problem}/regrade": {},
+    "/api/v1/assignments/{assignment}/problems/{problem}/rollback": {"revision": 1},
     "/api/v1/roster": {"csv": "email,name\n"},
     "/api/v1/extensions": {"student": "s@example.org", "assignment": "hw0", "days": 1},
     "/api/v1/overrides": {
@@ -69,6 +70,8 @@ def objects(request, tmp_path_factory):
     lite.staff.publish("hw0/add", [1])
     lite.staff.publish("hw0/softmax", [1])
     attempt = lite.student.attempt("hw0/add", 1).json()["id"]
+    regrade = {"dry_run": False}
+    job = lite.staff.post("/assignments/hw0/problems/add/regrade", regrade).json()["job"]
     lite.student.post("/project/group")
     group = lite.student.post("/project/invitations", {"email": lite.person("mate").account.email})
     yield (
@@ -77,6 +80,7 @@ def objects(request, tmp_path_factory):
             "assignment": "hw0",
             "problem": "add",
             "attempt": attempt,
+            "job": job,
             "group": group.json()["id"],
             "certificate": "c_0000000000000000",
         },

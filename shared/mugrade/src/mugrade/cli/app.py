@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 import mugrade
-from mugrade.cli import staff, submit
+from mugrade.cli import regrade, staff, submit
 from mugrade.cli.common import Json, Server, screen
 from mugrade.client.errors import AuthFault, ClientError, Exit, NetworkFault, UsageFault
 from mugrade.client.grader import Connection, Grader
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 submit.register(app)
 staff.register(app)
+regrade.register(app)
 
 
 @app.command()

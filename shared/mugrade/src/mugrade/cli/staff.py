@@ -1,4 +1,4 @@
-"""The staff's commands: publish, check, roster, grades, extend, override, regrade, serve, init."""
+"""The staff's commands: publish, check, roster, grades, extend, override; and the server's own."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Annotated, Any
 import typer
 
 from mugrade.cli.common import PASS_ON, Json, Select, Server, homework_folder, screen, split_words
+from mugrade.cli.display import Screen
+from mugrade.cli.regrade import DryRun, Dtype, Yes, changed_tolerance, consent, staff_view, watch
 from mugrade.cli.submit import Words, warn_of_key
 from mugrade.client.check import Checker, Runs, WrongTree, constant_cases
 from mugrade.client.errors import Exit, UsageFault
+from mugrade.client.grader import Grader
 from mugrade.client.run import HookResult
-from mugrade.client.session import Session, open_session
-from mugrade.compare import Tolerance
+from mugrade.client.session import open_session
 from mugrade.plugin import Plan
 from mugrade.recorder import variant_seed
 from mugrade.words import count, number
@@ -45,8 +47,6 @@ Pool = Annotated[
     int | None,
     typer.Option(min=1, max=64, help="How many variants; default: what the course says."),
 ]
-Dtype = Annotated[bool | None, typer.Option("--dtype/--no-dtype", help="Compare dtypes too.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")]
 Reason = Annotated[str, typer.Option(help="For the audit log.")]
 
 SERVER_COMMANDS = {
@@ -61,7 +61,7 @@ SERVER_COMMANDS = {
 def register(app: typer.Typer) -> None:
     app.command(context_settings=PASS_ON)(publish)
     app.command(context_settings=PASS_ON)(check)
-    for command in (roster, grades, extend, override, regrade):
+    for command in (roster, grades, extend, override):
         app.command()(command)
     register_server(app)
 
@@ -84,6 +84,7 @@ def publish(
     must_differ: MustDiffer = None,
     vary: Vary = None,
     dry_run: DryRun = False,
+    yes: Yes = False,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
@@ -95,7 +96,9 @@ def publish(
         warn_of_key(show, key)
     session = open_session(server, key)
     known = staff_view(session, assignment)
-    tolerances = {p: _tolerance(info, rtol, ascale, atol, dtype) for p, info in known.items()}
+    tolerances = {
+        p: changed_tolerance(info, rtol, ascale, atol, dtype) for p, info in known.items()
+    }
     plan = Plan(assignment, out="", only=problems or None, pool=variants or 1, solo=solo)
     if variants is None and not solo and session.grader.dialect == "v1":
         plan.variants = {
@@ -110,25 +113,56 @@ def publish(
     if not unchecked:
         findings = _examine(checker, reference, empty, must_differ, vary, allow_constant)
     given = any(value is not None for value in (rtol, ascale, atol, dtype))
-    rows, worst = [], Exit.OK
+    rows: dict[str, list[str]] = {}
+    bodies: dict[str, dict[str, Any]] = {}
     for problem, results in reference.items():
         if results[0].outcome == "skipped":
-            rows.append([problem, "SKIP", results[0].message])
+            rows[problem] = [problem, "SKIP", results[0].message]
         elif findings.get(problem):
-            rows.append([problem, "FAIL", "; ".join(findings[problem])])
-            worst = Exit.WRONG
+            rows[problem] = [problem, "FAIL", "; ".join(findings[problem])]
         else:
-            body = publication(results, note, dry_run)
+            bodies[problem] = publication(results, note, dry_run)
             if given:
-                base = tolerances.get(problem) or _tolerance({}, rtol, ascale, atol, dtype)
-                body["tolerance"] = vars(base)
-            answer = session.grader.publish(assignment, problem, body)
-            rows.append([problem, "ok", _publish_words(answer, len(results[0].cases))])
+                base = tolerances.get(problem) or changed_tolerance({}, rtol, ascale, atol, dtype)
+                bodies[problem]["tolerance"] = vars(base)
+    worst = Exit.WRONG if any(findings.values()) else Exit.OK
+    if session.grader.dialect == "v1" and not dry_run:
+        foresee(session.v1(), show, assignment, bodies, known, yes)
+    for problem, body in bodies.items():
+        answer = session.grader.publish(assignment, problem, body)
+        if answer.get("job"):
+            answer |= {"regraded": watch(session.v1(), show, answer["regraded"] | answer)}
+        rows[problem] = [problem, "ok", _publish_words(answer, len(body["labels"]))]
+        if dry_run and (moves := answer.get("moves")):
+            rows[problem][2] += f"; {moves['up']} attempts up, {moves['down']} down"
+    shown = [rows[problem] for problem in reference]
     if as_json:
-        show.json([dict(zip(("problem", "word", "message"), row)) for row in rows])
+        show.json([dict(zip(("problem", "word", "message"), row)) for row in shown])
     else:
-        show.table(["problem", "", ""], rows)
+        show.table(["problem", "", ""], shown)
     raise typer.Exit(worst)
+
+
+def foresee(
+    grader: Grader,
+    show: Screen,
+    assignment: str,
+    bodies: dict[str, dict[str, Any]],
+    known: dict[str, dict[str, Any]],
+    yes: bool,
+) -> None:
+    """Ask before scores move: whose would, by a dry run of what was published before. Each body then
+    names the revision that was looked at, and is refused when another one stands by then."""
+    moved = {}
+    for problem, body in bodies.items():
+        info = known.get(problem, {})
+        if not info.get("published"):
+            continue
+        body["base"] = info.get("revision")
+        show.tell(f"Looking whose scores {assignment}/{problem} would move ...")
+        foreseen = grader.publish(assignment, problem, {**body, "dry_run": True})
+        moved[problem] = (foreseen.get("moves") or {}).get("students", [])
+    consent(show, moved, yes=yes, what="published")
 
 
 def publication(results: list[HookResult], note: str = "", dry_run: bool = False) -> dict[str, Any]:
@@ -140,7 +174,12 @@ def publication(results: list[HookResult], note: str = "", dry_run: bool = False
         "labels": [case["label"] for case in results[0].cases],
         "constant_cases": constant if len(constant) < len(results[0].cases) else [],
         "variants": [
-            {"variant": r.variant, "seed": r.seed, "values": [case["value"] for case in r.cases]}
+            {
+                "variant": r.variant,
+                "seed": r.seed,
+                "values": [case["value"] for case in r.cases],
+                "inputs": [case["inputs"] for case in r.cases],
+            }
             for r in results
         ],
     }
@@ -157,23 +196,6 @@ def _publish_words(answer: dict[str, Any], cases: int) -> str:
         again_words = f"{count(again['attempts'], 'attempt')} compared again"
         words += f"; {again_words}, {again.get('changed', 0)} changed"
     return "; ".join([words, *answer.get("warnings", [])])
-
-
-def staff_view(session: Session, assignment: str) -> dict[str, dict[str, Any]]:
-    """The problems as the grader knows them; none for a new assignment or the public dialect."""
-    try:
-        plan, _ = session.plan(assignment)
-    except UsageFault as fault:
-        if fault.code == "not_found":
-            return {}
-        raise
-    return {problem["id"]: problem for problem in plan.get("problems") or []}
-
-
-def _tolerance(info: dict, rtol: Any, ascale: Any, atol: Any, dtype: Any) -> Tolerance:
-    given = {"rtol": rtol, "ascale": ascale, "atol": atol, "dtype": dtype}
-    base = Tolerance().override(info.get("tolerance"))
-    return base.override({name: value for name, value in given.items() if value is not None})
 
 
 def _pairs(assignment: str, problem: str, pool: int) -> list[list[int]]:
@@ -364,46 +386,6 @@ def override(
     }
     answer = open_session(server).v1().call("POST", "overrides", json=body)
     screen().say(f"{student} has {number(answer.get('score'))} points for {homework}/{problem}.")
-
-
-def regrade(
-    homework: str,
-    problem: str,
-    dry_run: DryRun = False,
-    rtol: float | None = None,
-    ascale: float | None = None,
-    atol: float | None = None,
-    dtype: Dtype = None,
-    server: Server = None,
-    as_json: Json = False,
-) -> None:
-    """Compare all stored attempts of a problem again; nobody has to resubmit."""
-    session = open_session(server)
-    tolerance = None
-    if any(x is not None for x in (rtol, ascale, atol, dtype)):
-        info = staff_view(session, homework).get(problem, {})
-        tolerance = vars(_tolerance(info, rtol, ascale, atol, dtype))
-    answer = session.v1().call(
-        "POST",
-        f"assignments/{homework}/problems/{problem}/regrade",
-        json={"dry_run": dry_run, "tolerance": tolerance},
-    )
-    show = screen(as_json)
-    if as_json:
-        show.json(answer)
-        return
-    words = "would change" if dry_run else "changed"
-    show.say(
-        f"{count(answer['attempts'], 'attempt')} compared, {answer['changed']} {words}: {answer['up']} up, "
-        f"{answer['down']} down"
-    )
-    if answer.get("skipped"):
-        show.say(
-            f"{count(answer['skipped'], 'attempt')} of other variants or cases kept as judged."
-        )
-    if answer.get("students"):
-        rows = [[s["name"], number(s["before"]), number(s["after"])] for s in answer["students"]]
-        show.table(["student", "before", "after"], rows, right=[1, 2])
 
 
 def register_server(app: typer.Typer) -> None:

@@ -25,6 +25,8 @@ from mugrade.client.errors import (
 )
 
 TIMEOUT = 30
+COMMAND_TIMEOUT = 900
+"""Seconds that a command of staff may take; it is sent once, whatever happens."""
 RETRIES = 3
 LONGEST_WAIT = 20.0
 """Seconds a `Retry-After` may ask for and still be waited out; longer ones are reported."""
@@ -90,6 +92,7 @@ class Connection:
         *,
         repeatable: bool = True,
         bearer: bool = True,
+        timeout: float = TIMEOUT,
         **arguments: Any,
     ) -> requests.Response:
         """Send until there is an answer that is worth reading.
@@ -111,14 +114,14 @@ class Connection:
                 answer = self._session.request(
                     method,
                     self.server + path,
-                    timeout=TIMEOUT,
+                    timeout=(TIMEOUT, timeout),
                     allow_redirects=False,
                     auth=self._auth if bearer else _Bearer(None),
                     **arguments,
                 )
             except requests.RequestException as error:
                 if last or not _worth_repeating(error):
-                    raise _connection_fault(self.server, error) from error
+                    raise _connection_fault(self.server, error, repeatable) from error
                 continue
             if last or not _worth_waiting(answer):
                 return answer
@@ -165,8 +168,25 @@ class Grader:
             headers={"Idempotency-Key": idempotency_key},
         )
 
+    def command(self, method: str, path: str, **arguments: Any) -> Any:
+        """A command of staff: sent once, with patience; whether it arrived is for them to look at."""
+        return self.call(method, path, repeatable=False, timeout=COMMAND_TIMEOUT, **arguments)
+
     def publish(self, assignment: str, problem: str, body: dict[str, Any]) -> dict[str, Any]:
-        return self.call("PUT", f"assignments/{assignment}/problems/{problem}/revision", json=body)
+        return self.command("PUT", f"{_path(assignment, problem)}/revision", json=body)
+
+    def regrade(self, assignment: str, problem: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self.command("POST", f"{_path(assignment, problem)}/regrade", json=body)
+
+    def rollback(self, assignment: str, problem: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self.command("POST", f"{_path(assignment, problem)}/rollback", json=body)
+
+    def revisions(self, assignment: str, problem: str) -> dict[str, Any]:
+        return self.call("GET", f"{_path(assignment, problem)}/revisions")
+
+
+def _path(assignment: str, problem: str) -> str:
+    return f"assignments/{assignment}/problems/{problem}"
 
 
 # ------------------------------------------------------------------------- answers and failures
@@ -234,7 +254,15 @@ def _problem_document(response: requests.Response) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _connection_fault(server: str, error: requests.RequestException) -> NetworkFault:
+def _connection_fault(
+    server: str, error: requests.RequestException, repeatable: bool
+) -> NetworkFault:
+    if not repeatable and _went_out(error):
+        return NetworkFault(
+            f"The connection to {server} ended before the answer came, and what was asked for may "
+            "be under way; it is not sent again by itself. `mugrade jobs` shows what the server does.",
+            code="unanswered",
+        )
     if isinstance(error, requests.exceptions.SSLError):
         return NetworkFault(
             f"The certificate of {server} cannot be trusted, so nothing was sent; check the address and this machine's clock "
@@ -269,6 +297,17 @@ def _connection_fault(server: str, error: requests.RequestException) -> NetworkF
         "again, it will count once.",
         code="cut",
     )
+
+
+def _went_out(error: requests.RequestException) -> bool:
+    """Whether the request may have reached the server."""
+    if isinstance(error, requests.exceptions.ReadTimeout):
+        return True
+    faults = requests.exceptions
+    never = (faults.SSLError, faults.ProxyError, faults.ConnectTimeout)
+    if not isinstance(error, faults.ConnectionError) or isinstance(error, never):
+        return False
+    return not any(word in str(error).lower() for word in ("refused", "resolve", "name or service"))
 
 
 def _worth_repeating(error: requests.RequestException) -> bool:

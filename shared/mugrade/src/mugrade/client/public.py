@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from mugrade.client.errors import UsageFault
-from mugrade.client.grader import Connection, answer_fault, read_body
+from mugrade.client.grader import COMMAND_TIMEOUT, TIMEOUT, Connection, answer_fault, read_body
 from mugrade.encoding import TAG, decode, encode
 
 
@@ -66,8 +66,14 @@ class PublicGrader:
         }
 
     def publish(self, assignment: str, problem: str, body: dict[str, Any]) -> dict[str, Any]:
+        if body.get("dry_run"):
+            raise UsageFault(
+                f"{self.connection.server} speaks only the public dialect, which has no dry run."
+            )
         values = [to_public(value) for value in body["variants"][0]["values"]]
-        answer = self._post("publish", values, assignment=assignment, problem=problem)
+        answer = self._post(
+            "publish", values, repeatable=False, assignment=assignment, problem=problem
+        )
         return {"cases": len(values), "variants": 1, "answer": answer}
 
     def _post(self, path: str, value: Any, *, repeatable: bool = True, **query: Any) -> Any:
@@ -79,6 +85,7 @@ class PublicGrader:
         response = self.connection.send(
             "POST",
             path,
+            timeout=COMMAND_TIMEOUT if path == "publish" else TIMEOUT,
             params={"user_key": self._key, **query},
             bearer=False,
             repeatable=repeatable,

@@ -220,7 +220,9 @@ class Submission:
             "revision": problem.get("revision"),
             "variant": result.variant,
             "accept_late": self.request.accept_late,
-            "cases": [{"label": c["label"], "value": c["value"]} for c in result.cases],
+            "cases": [
+                {name: c[name] for name in ("label", "value", "inputs")} for c in result.cases
+            ],
             "error": result.error,
             "client": {"name": "mugrade", "version": mugrade.__version__},
             "environment": environment(),

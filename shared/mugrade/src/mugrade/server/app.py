@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
 
 import mugrade
 from mugrade.server import dialect, errors, pages
 from mugrade.server.api import open as open_routes
 from mugrade.server.api import project, staff, student
 from mugrade.server.db import Database
+from mugrade.server.lane import Lane
 from mugrade.server.limits import AddressLimit
 from mugrade.server.observe import Metrics, Observer
 from mugrade.server.services import signing
@@ -29,7 +31,8 @@ def utc_now() -> dt.datetime:
 def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> FastAPI:
     """Build the application; the schema is brought up to date at once.
 
-    `app.state` carries `settings`, `database`, `clock`, `metrics` and `address_limit` for routes.
+    `app.state` carries `settings`, `database`, `clock`, `lane`, `metrics` and `address_limit` for
+    routes.
 
     Args:
         settings: read from the environment when None.
@@ -41,9 +44,13 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
     with database.write() as session:
         signing.ensure(session, clock())
 
+    lane = Lane(database, clock)
+
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        lane.start()
         yield
+        await run_in_threadpool(lane.stop)
         database.close()
 
     app = FastAPI(
@@ -55,6 +62,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
         redoc_url=None,
     )
     app.state.settings, app.state.database, app.state.clock = settings, database, clock
+    app.state.lane = lane
     app.state.metrics = Metrics()
     app.state.address_limit = AddressLimit(settings)
     app.add_middleware(Observer, metrics=app.state.metrics)

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
 from mugrade.encoding import check_limits
-from mugrade.server import routing
+from mugrade.server import lane, routing
 from mugrade.server.errors import Refusal, gone, invalid, not_found
 from mugrade.server.schemas import RevisionIn, VariantIn
 from mugrade.server.services import accounts, public, publishing
@@ -30,10 +30,15 @@ async def submit(request: Request) -> JSONResponse:
     _refuse_pickles(request)
     assignment, problem = _argument(request, "assignment"), _argument(request, "problem")
 
+    state = request.app.state
+    arrived = state.clock()
+
     def work() -> str:
-        state = request.app.state
         with state.database.write() as session:
-            return public.open_submission(session, state.clock(), actor, assignment, problem)
+            now = state.clock()
+            return public.open_submission(
+                session, arrived, actor, assignment, problem, decided_at=now
+            )
 
     return JSONResponse({"submission_id": await run_in_threadpool(work)})
 
@@ -48,13 +53,19 @@ async def submit_test(request: Request) -> JSONResponse:
         raise invalid(f"test_case_index is {index!r:.40}; expected a number from 0.")
     state = request.app.state
     body = await routing.read_capped(request, state.settings.max_case_bytes)
+    arrived = state.clock()
 
     def work() -> bool:
         data = routing.parse_json(body)
         check_limits(data)
         _refuse_pickled(data)
-        with state.database.write() as session:
-            return public.submit_case(session, state.clock(), actor, submission, int(index), data)
+        while True:
+            with state.database.read() as session:
+                compared = public.compare_case(session, actor, submission, int(index), data)
+            with state.database.write() as session:
+                correct = public.keep_case(session, arrived, actor, compared)
+            if correct is not None:
+                return correct
 
     return JSONResponse({"correct": await run_in_threadpool(work)})
 
@@ -76,8 +87,11 @@ async def publish(request: Request) -> JSONResponse:
         if len(values) > 1000:
             raise invalid(f"The list has {len(values)} values; a problem has at most 1000 cases.")
         given = RevisionIn(variants=[VariantIn(variant=0, seed=0, values=values)])
+        with state.database.read() as session:
+            publication = publishing.prepare(session, actor, assignment, problem, given)
         with state.database.write() as session:
-            done = publishing.publish(session, state.clock(), actor, assignment, problem, given)
+            done = publishing.commit(session, state.clock(), actor, publication)
+        lane.work_a_while(state, done.job_pk)
         return {"problem": problem, "cases": done.cases, "revision": done.revision}
 
     return JSONResponse(await run_in_threadpool(work))

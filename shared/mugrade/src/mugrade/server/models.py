@@ -172,6 +172,16 @@ class ServerSecret(Base):
     created_at: Mapped[dt.datetime]
 
 
+class ServerFact(Base):
+    """What the running server tells its commands: `web`, the address people use."""
+
+    __tablename__ = "server_fact"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+    changed_at: Mapped[dt.datetime]
+
+
 # ----------------------------------------------------------------------- assignments and answers
 
 
@@ -233,6 +243,7 @@ class Expected(Base):
     revision_pk: Mapped[int] = mapped_column(ForeignKey("revision.pk"), primary_key=True)
     variant: Mapped[int] = mapped_column(primary_key=True)
     seed: Mapped[int] = mapped_column(BigInteger)
+    inputs: Mapped[list[Any] | None]  # a digest of each case's inputs; None from older clients
     body: Mapped[bytes]
 
 
@@ -267,6 +278,8 @@ class Attempt(Base):
     client: Mapped[dict[str, Any] | None]
     environment: Mapped[dict[str, Any] | None]
     receipt: Mapped[str | None] = mapped_column(Text)
+    inputs: Mapped[list[Any] | None]  # a digest of each case's inputs; None from older clients
+    stored_bytes: Mapped[int] = mapped_column(default=0)  # of its claims and sources, compressed
 
 
 class Claim(Base):
@@ -303,6 +316,58 @@ class Timing(Base):
     seconds: Mapped[float]
     device: Mapped[str] = mapped_column(String(80))
     at: Mapped[dt.datetime]
+
+
+# ------------------------------------------------------------------------------------------ jobs
+
+
+class Job(Base):
+    """Stored attempts compared again with one revision, batch by batch (services/jobs.py).
+
+    All of its state is here, so that any worker goes on where another one was killed.
+    """
+
+    __tablename__ = "job"
+    __table_args__ = (Index("ix_job_state", "state"),)
+
+    pk: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str] = mapped_column(String(24), unique=True, default=lambda: new_id("j"))
+    course_pk: Mapped[int] = mapped_column(ForeignKey("course.pk"), index=True)
+    problem_pk: Mapped[int] = mapped_column(ForeignKey("problem.pk"))
+    revision_pk: Mapped[int] = mapped_column(ForeignKey("revision.pk"))  # compared with
+    kind: Mapped[str] = mapped_column(String(10))  # regrade, publish, rollback
+    actor: Mapped[str] = mapped_column(String(254))
+    # waiting, running, stopped, done, failed, superseded
+    state: Mapped[str] = mapped_column(String(10), default="waiting")
+    error: Mapped[str] = mapped_column(Text, default="")
+    cursor: Mapped[int] = mapped_column(BigInteger, default=0)  # last attempt done
+    last_pk: Mapped[int] = mapped_column(BigInteger)  # last attempt when the job was made
+    total: Mapped[int] = mapped_column(default=0)
+    compared: Mapped[int] = mapped_column(default=0)
+    skipped: Mapped[int] = mapped_column(default=0)
+    changed: Mapped[int] = mapped_column(default=0)
+    up: Mapped[int] = mapped_column(default=0)
+    down: Mapped[int] = mapped_column(default=0)
+    busy_seconds: Mapped[float] = mapped_column(default=0.0)  # by a clock that nobody sets
+    worker: Mapped[str | None] = mapped_column(String(40))
+    lease_until: Mapped[dt.datetime | None]
+    created_at: Mapped[dt.datetime]
+    finished_at: Mapped[dt.datetime | None]
+
+    @property
+    def active(self) -> bool:
+        return self.state in ("waiting", "running")
+
+
+class JobChange(Base):
+    """One attempt whose right cases a job has changed in number; written with the change itself."""
+
+    __tablename__ = "job_change"
+
+    job_pk: Mapped[int] = mapped_column(ForeignKey("job.pk"), primary_key=True)
+    attempt_pk: Mapped[int] = mapped_column(BigId, ForeignKey("attempt.pk"), primary_key=True)
+    before: Mapped[int]
+    after: Mapped[int]
 
 
 # ------------------------------------------------------------------------------ staff's decisions

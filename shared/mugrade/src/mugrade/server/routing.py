@@ -58,7 +58,11 @@ def body_limit(setting: str, nodes: int = MAX_NODES) -> Callable[[F], F]:
 
 
 class StrictRequest(Request):
-    """A request whose body is capped while being read and whose JSON is strict."""
+    """A request whose body is capped while being read and whose JSON is strict.
+
+    `state.arrived` is when its last byte came: what an attempt's lateness is judged by, however
+    long it waits for a thread or a lock afterwards.
+    """
 
     max_bytes: int
     max_nodes: int
@@ -66,6 +70,7 @@ class StrictRequest(Request):
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
             self._body = await read_capped(self, self.max_bytes)
+            self.state.arrived = self.app.state.clock()
         return self._body
 
     async def json(self) -> Any:

@@ -28,6 +28,7 @@ UtcText = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
 State = Literal["not_open", "open", "late", "closed"]
+JobState = Literal["waiting", "running", "stopped", "done", "failed", "superseded"]
 
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
@@ -185,9 +186,18 @@ class Assignments(Out):
 # --------------------------------------------------------------------------------------- attempts
 
 
+Inputs = Annotated[str, Field(pattern=r"^[0-9a-f]{16,64}$")]
+"""A digest of what a case's value was computed from; equal inputs have equal digests."""
+
+
 class CaseIn(In):
     label: Label | None = None
     value: Any = None
+    inputs: Inputs | None = None
+
+    def as_sent(self) -> dict[str, Any]:
+        """What the receipt's digest covers; without `inputs` where an older client sent none."""
+        return self.model_dump(exclude={"inputs"} if self.inputs is None else None)
 
 
 class ErrorIn(In):
@@ -308,6 +318,7 @@ class VariantIn(In):
     variant: Annotated[int, Field(ge=0, lt=1000)]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     values: Annotated[list[Any], Field(max_length=1000)]
+    inputs: Annotated[list[Inputs | None], Field(max_length=1000)] | None = None
 
 
 class RevisionIn(In):
@@ -315,6 +326,7 @@ class RevisionIn(In):
     points: PointsIn | None = None
     note: Annotated[Text, Field(max_length=2000)] = ""
     dry_run: bool = False
+    base: Annotated[int, Field(ge=0)] | None = None
     labels: Annotated[list[Label], Field(max_length=1000)] | None = None
     tolerance: ToleranceIn | None = None
     case_tolerances: CaseTolerances = {}
@@ -329,6 +341,22 @@ class Regraded(Out):
     changed: int
 
 
+class MovedStudent(Out):
+    id: str
+    name: str
+    before: DecimalText
+    after: DecimalText
+
+
+class Moves(Out):
+    """Whose attempts and scores a comparison moves, up and down."""
+
+    up: int
+    down: int
+    skipped: int
+    students: list[MovedStudent]
+
+
 class RevisionOut(Out):
     revision: int
     cases: int
@@ -336,6 +364,32 @@ class RevisionOut(Out):
     unchanged: bool
     warnings: list[str]
     regraded: Regraded
+    moves: Moves
+    job: str | None = None
+    state: JobState | None = None
+
+
+class RevisionLine(Out):
+    revision: int
+    current: bool
+    created_at: UtcText
+    author: str | None
+    cases: int
+    variants: int
+    note: str
+
+
+class Revisions(Out):
+    """A problem's revisions, newest first, and how many attempts a regrade would compare."""
+
+    attempts: int
+    revisions: list[RevisionLine]
+
+
+class RollbackIn(In):
+    revision: Annotated[int, Field(ge=1)] | None = None
+    dry_run: bool = True
+    base: Annotated[int, Field(ge=0)] | None = None
 
 
 class RegradeIn(In):
@@ -344,20 +398,36 @@ class RegradeIn(In):
     case_tolerances: CaseTolerances | None = None
 
 
-class RegradedStudent(Out):
-    id: str
-    name: str
-    before: DecimalText
-    after: DecimalText
-
-
 class RegradeOut(Out):
     attempts: int
     changed: int
     up: int
     down: int
     skipped: int
-    students: list[RegradedStudent]
+    students: list[MovedStudent]
+    job: str | None = None
+    state: JobState | None = None
+
+
+class JobOut(RegradeOut):
+    """A regrade in the background; `attempts` and what follows it are counts so far."""
+
+    id: str
+    kind: Literal["regrade", "publish", "rollback"]
+    assignment: str
+    problem: str
+    revision: int
+    actor: str
+    total: int
+    done: int
+    seconds_left: int | None
+    error: str
+    created_at: UtcText
+    finished_at: UtcText | None
+
+
+class Jobs(Out):
+    jobs: list[JobOut]
 
 
 class GradeAssignment(Out):

@@ -52,6 +52,21 @@ class Settings(BaseSettings):
     max_body_bytes: int = 1 << 20
     """For every other route."""
 
+    values_factor: int = 4
+    """An attempt's values may have so many times the bytes of the published ones ..."""
+    min_values_bytes: int = 256 << 10
+    """... and at least so many."""
+    max_source_bytes: int = 512 << 10
+    max_bytes_per_day: int = 64 << 20
+    """What one account's attempts may store in 24 hours, compressed."""
+
+    job_batch: int = 200
+    """Attempts that a regrade compares between two locks."""
+    job_seconds_in_request: float = 2.0
+    """How long publishing or a regrade works itself before it leaves the rest to the lane."""
+    job_lease_seconds: float = 30.0
+    """After so long without a sign of its worker a job is another's."""
+
     pool_size: int = 10
     sqlite_busy_seconds: float = 30.0
     sqlite_synchronous: str = Field(default="FULL", pattern="^(FULL|NORMAL)$")

@@ -207,8 +207,11 @@ def make_attempt(
             raise
         report = replay
     else:
+        arrived = request.state.arrived
         with state.database.write() as session:
-            report = attempts.store(session, state.clock(), actor, graded, body, idempotency_key)
+            report = attempts.store(
+                session, arrived, actor, graded, body, idempotency_key, decided_at=state.clock()
+            )
     if report.replayed:
         response.status_code = 200
         response.headers["Idempotency-Replayed"] = "true"

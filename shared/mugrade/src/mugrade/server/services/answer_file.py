@@ -116,7 +116,7 @@ def import_(session: Session, now: dt.datetime, course_pk: int, data: dict[str, 
             now,
             None,
             problem,
-            variants=[VariantIn(**v) for v in entry["variants"]],
+            expected=revisions.packed([VariantIn(**v) for v in entry["variants"]]),
             labels=entry["labels"],
             tolerance=entry["tolerance"],
             note="sealed answers",
@@ -124,7 +124,6 @@ def import_(session: Session, now: dt.datetime, course_pk: int, data: dict[str, 
             digest=digest,
             is_sealed=True,
         )
-        problem.tolerance = entry["tolerance"]
         count += 1
     courses.changed(session, course_pk)
     return count

@@ -1,9 +1,11 @@
-"""Published values in and out of the database."""
+"""Published and submitted values in and out of the database, and whether two are comparable."""
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
@@ -28,20 +30,58 @@ def unpack(body: bytes) -> Any:
     return _DECODER.decode(zlib.decompress(body))
 
 
-def expected(session: Session, revision: RevisionView, variant: int) -> list[Any]:
-    """The decoded values of one variant; kept per process, a revision never changes."""
+@dataclass(frozen=True)
+class Answers:
+    """What the claims of one variant are compared with.
 
-    def load() -> list[Any] | None:
-        query = select(Expected.body).where(
+    Attributes:
+        values: decoded (or sealed), one a case.
+        inputs: a digest of each case's inputs; None where an older client has published.
+        size: bytes of the values as canonical JSON.
+    """
+
+    seed: int
+    values: list[Any]
+    inputs: tuple[str | None, ...] | None
+    size: int
+
+
+def of_variant(session: Session, revision: RevisionView, variant: int) -> Answers | None:
+    """One variant's answers, None where the revision lacks it; kept per process, since a revision
+    never changes."""
+
+    def load() -> Answers | None:
+        query = select(Expected).where(
             Expected.revision_pk == revision.pk, Expected.variant == variant
         )
-        body = session.scalar(query)
-        if body is None:
+        row = session.scalar(query)
+        if row is None:
             return None
         make = sealed.unseal_tree if revision.sealed else decode
-        return [make(value) for value in unpack(body)]
+        text = zlib.decompress(row.body)
+        values = [make(value) for value in _DECODER.decode(text)]
+        return Answers(row.seed, values, tuple(row.inputs) if row.inputs else None, len(text))
 
     return session.info["cache"].get(("expected", revision.pk, variant), load)
+
+
+def other_inputs(
+    now: Answers, index: int, own: Sequence[str | None] | None, then: Answers | None = None
+) -> bool:
+    """Whether a claim was computed from other inputs than the answer now, so that the two must not
+    be compared.
+
+    Args:
+        own: the digests that came with the attempt.
+        then: the answers that the attempt was made for: its inputs were theirs where it came with
+            no digests, and where those have none either, the seed has to do.
+    """
+    digest = own[index] if own and index < len(own) else None
+    if digest is None and then is not None and then.inputs:
+        digest = then.inputs[index] if index < len(then.inputs) else None
+    if digest is not None and now.inputs and now.inputs[index] is not None:
+        return digest != now.inputs[index]
+    return then is not None and then.seed != now.seed
 
 
 def judge(expected_values: list[Any], claims: list[Any], revision: RevisionView) -> list[Verdict]:
@@ -64,13 +104,24 @@ def judge(expected_values: list[Any], claims: list[Any], revision: RevisionView)
         return list(pool.map(verdict, cases))
 
 
-def claims(session: Session, attempt_pk: int, total: int) -> list[Any]:
+def claims(session: Session, attempt_pks: Sequence[int]) -> dict[int, list[tuple[int, bytes]]]:
+    """The stored rows (first case, body) of these attempts; those without any are left out."""
+    found: dict[int, list[tuple[int, bytes]]] = {}
+    query = select(Claim.attempt_pk, Claim.first, Claim.body).where(
+        Claim.attempt_pk.in_(attempt_pks)
+    )
+    for attempt_pk, first, body in session.execute(query):
+        found.setdefault(attempt_pk, []).append((first, body))
+    return found
+
+
+def decoded_claims(rows: Sequence[tuple[int, bytes]], total: int) -> list[Any]:
     """What an attempt submitted, decoded; `MISSING` where nothing was."""
     found: list[Any] = [MISSING] * total
-    for row in session.scalars(select(Claim).where(Claim.attempt_pk == attempt_pk)):
-        for offset, value in enumerate(unpack(row.body)):
-            if row.first + offset < total:
-                found[row.first + offset] = decode(value)
+    for first, body in rows:
+        for offset, value in enumerate(unpack(body)):
+            if first + offset < total:
+                found[first + offset] = decode(value)
     return found
 
 

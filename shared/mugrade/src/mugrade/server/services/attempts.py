@@ -34,6 +34,7 @@ from mugrade.server.schemas import AttemptIn
 from mugrade.server.services import answers, courses, policies, signing, standing
 from mugrade.server.services.accounts import Actor
 from mugrade.server.services.courses import AssignmentView, CourseView, ProblemView, RevisionView
+from mugrade.server.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -57,18 +58,24 @@ class Place:
 
 @dataclass(frozen=True)
 class Graded:
-    """A compared attempt that is not stored yet."""
+    """A compared attempt that is not stored yet; `claims` and `source` are packed already."""
 
     place: Place
     variant: int
     verdicts: list[Verdict]
-    body: bytes
+    inputs: list[str | None] | None
+    claims: bytes
+    source: bytes | None
     digest: str
     request_digest: str
 
     @property
     def correct(self) -> int:
         return sum(verdict.correct for verdict in self.verdicts)
+
+    @property
+    def stored_bytes(self) -> int:
+        return len(self.claims) + len(self.source or b"")
 
 
 @dataclass(frozen=True)
@@ -133,18 +140,65 @@ def grade(session: Session, actor: Actor, place: Place, given: AttemptIn) -> Gra
             claims.append(decode(case.value))
         except EncodingError as error:
             raise invalid(f"Case {index}: {error}") from None
-    cases = [case.model_dump() for case in given.cases]
+    cases = [case.as_sent() for case in given.cases]
     body = canonical_json([case["value"] for case in cases])
     if len(body) > limit:
         for index, sent in enumerate(cases):
             if len(canonical_json(sent["value"])) > limit:
                 raise Refusal(413, "too_large", f"Case {index} has more than {limit} bytes.")
-    expected = answers.expected(session, revision, variant)
-    verdicts = answers.judge(expected, claims, revision)
+    expected = answers.of_variant(session, revision, variant)
+    assert expected is not None  # variant_for names one that there is
+    _check_inputs(place, expected, given)
+    check_values_size(session.info["settings"], expected, len(body))
+    _check_source_size(session.info["settings"], given)
+    verdicts = answers.judge(expected.values, claims, revision)
     digest = hashlib.sha256(canonical_json(cases)).hexdigest()
+    inputs = [case.inputs for case in given.cases]
+    source = [file.model_dump() for file in given.source or ()]
     return Graded(
-        place, variant, verdicts, body, digest, _request_digest(place.problem.pk, given, digest)
+        place=place,
+        variant=variant,
+        verdicts=verdicts,
+        inputs=inputs if any(inputs) else None,
+        claims=zlib.compress(body, 1),
+        source=answers.pack(source) if source else None,
+        digest=digest,
+        request_digest=_request_digest(place.problem.pk, given, digest),
     )
+
+
+def _check_inputs(place: Place, expected: answers.Answers, given: AttemptIn) -> None:
+    """A hook that drew other inputs computed other values: refused, which costs no try."""
+    own = [case.inputs for case in given.cases]
+    for index in range(len(own)):
+        if answers.other_inputs(expected, index, own):
+            raise Refusal(
+                409,
+                "other_inputs",
+                f"Case {index} ({place.revision.labels[index]}) was computed from other inputs than "
+                f"the published answer of {place.problem.id}; take the homework's tests as the "
+                "course handed them out, or tell its staff.",
+            )
+
+
+def check_values_size(settings: Settings, expected: answers.Answers, size: int) -> None:
+    """What is stored of an attempt stays near the size of the answers."""
+    limit = max(settings.min_values_bytes, settings.values_factor * expected.size)
+    if size > limit and not settings.solo:
+        raise Refusal(
+            413,
+            "too_large",
+            f"The values have {size} bytes; the published ones have {expected.size}, and at most "
+            f"{limit} are taken. Is a result of another shape than it should be?",
+        )
+
+
+def _check_source_size(settings: Settings, given: AttemptIn) -> None:
+    size, limit = (sum(len(f.text.encode()) for f in given.source or ()), settings.max_source_bytes)
+    if size > limit:
+        raise Refusal(
+            413, "too_large", f"The source files have {size} bytes; at most {limit} are taken."
+        )
 
 
 def _request_digest(problem_pk: int, given: AttemptIn, digest: str) -> str:
@@ -171,8 +225,15 @@ def store(
     graded: Graded,
     given: AttemptIn,
     key: str | None,
+    *,
+    decided_at: dt.datetime | None = None,
 ) -> AttemptReport:
-    """Decide and write; call it in a write transaction."""
+    """Decide and write; call it in a write transaction.
+
+    Args:
+        now: when the attempt arrived, which is what lateness and receipt go by.
+        decided_at: the time by now, after the wait for the lock, which is what limits go by.
+    """
     place, decided = _lock(session, actor, graded.place)
     rows = standing.attempt_rows(session, actor.pk)
     replay = _repeated(rows, key, graded.request_digest)
@@ -182,45 +243,23 @@ def store(
     tries = standing.tries(place.course, rows)
     before = standing.derive(place.course, tries, *decisions)
     _check_window(before, place, now, accept_late=given.accept_late)
-    allowed = check_limits(session, rows, place.problem, now)
+    allowed = check_limits(session, rows, place.problem, max(now, decided_at or now))
+    check_quota(session, rows, graded.stored_bytes, now)
     left = None if allowed.tries_left is None else max(0, allowed.tries_left - 1)
 
-    attempt_id = new_id("a")
-    new = policies.Try(attempt_id, place.problem.id, now, graded.correct, len(graded.verdicts))
+    new = policies.Try(new_id("a"), place.problem.id, now, graded.correct, len(graded.verdicts))
     mine = _judged(before, place, new)
-    receipt = signing.sign(session, _receipt(actor, graded, attempt_id, now, mine.score))
     error = given.error.model_dump() if given.error else None
-    values = {
-        "id": attempt_id,
-        "account_pk": actor.pk,
-        "problem_pk": place.problem.pk,
-        "revision_pk": place.revision.pk,
-        "graded_pk": place.revision.pk,
-        "variant": graded.variant,
-        "origin": "api",
-        "created_at": now,
-        "at": now,
-        "idempotency_key": key,
-        "digest": graded.digest,
-        "request_digest": graded.request_digest,
-        "correct": new.correct,
-        "total": new.total,
-        "verdicts": answers.to_json(graded.verdicts),
-        "receipt": receipt,
-        "error": error,
-        "client": given.client,
-        "environment": given.environment,
-    }
-    pk = _insert(session, values)
-    claim = {"attempt_pk": pk, "first": 0, "body": zlib.compress(graded.body, 1)}
+    receipt = signing.sign(session, _receipt(actor, graded, new.id, now, mine.score))
+    pk = _insert(session, _values(actor, graded, place, given, new, key, receipt))
+    claim = {"attempt_pk": pk, "first": 0, "body": graded.claims}
     session.connection().execute(_NEW_CLAIM, claim)
-    if given.source:
-        bundle = [file.model_dump() for file in given.source]
-        session.execute(insert(SourceBundle).values(attempt_pk=pk, body=answers.pack(bundle)))
+    if graded.source is not None:
+        session.execute(insert(SourceBundle).values(attempt_pk=pk, body=graded.source))
     tries.setdefault(place.assignment.id, []).append(new)
     after = standing.derive(place.course, tries, *decisions)
     return AttemptReport(
-        attempt_id,
+        new.id,
         place,
         place.revision.number,
         graded.variant,
@@ -235,6 +274,41 @@ def store(
         left,
         after,
     )
+
+
+def _values(
+    actor: Actor,
+    graded: Graded,
+    place: Place,
+    given: AttemptIn,
+    new: policies.Try,
+    key: str | None,
+    receipt: str,
+) -> dict[str, Any]:
+    """The attempt's row."""
+    return {
+        "id": new.id,
+        "account_pk": actor.pk,
+        "problem_pk": place.problem.pk,
+        "revision_pk": place.revision.pk,
+        "graded_pk": place.revision.pk,
+        "variant": graded.variant,
+        "origin": "api",
+        "created_at": new.at,
+        "at": new.at,
+        "idempotency_key": key,
+        "digest": graded.digest,
+        "request_digest": graded.request_digest,
+        "correct": new.correct,
+        "total": new.total,
+        "verdicts": answers.to_json(graded.verdicts),
+        "receipt": receipt,
+        "error": given.error.model_dump() if given.error else None,
+        "client": given.client,
+        "environment": given.environment,
+        "inputs": graded.inputs,
+        "stored_bytes": graded.stored_bytes,
+    }
 
 
 _NEW_ATTEMPT = insert(Attempt).returning(Attempt.pk)
@@ -343,6 +417,26 @@ def check_limits(
     return allowed
 
 
+def check_quota(
+    session: Session, rows: list[standing.AttemptRow], more: int, now: dt.datetime
+) -> None:
+    """429 when an account would store more in a day than a student's work can need."""
+    settings = session.info["settings"]
+    since = now - dt.timedelta(days=1)
+    recent = [row for row in rows if row.created_at > since]
+    stored = sum(row.stored_bytes for row in recent)
+    if settings.solo or stored + more <= settings.max_bytes_per_day:
+        return
+    next_at = min((row.created_at for row in recent), default=now) + dt.timedelta(days=1)
+    raise Refusal(
+        429,
+        "rate_limited",
+        f"Your attempts of the last 24 hours hold {stored} bytes, and {settings.max_bytes_per_day} "
+        f"are taken a day; the next one is possible at {next_at:%Y-%m-%d %H:%M} UTC.",
+        retry_after=seconds_until(next_at, now),
+    )
+
+
 def allowance(
     session: Session, rows: list[standing.AttemptRow], problem: ProblemView, now: dt.datetime
 ) -> policies.Allowance:
@@ -408,7 +502,7 @@ def find_repeated(session: Session, actor: Actor, key: str | None, given: Attemp
     attempt = session.scalar(query)
     if attempt is None:
         return None
-    cases = canonical_json([case.model_dump() for case in given.cases])
+    cases = canonical_json([case.as_sent() for case in given.cases])
     if (
         _request_digest(attempt.problem_pk, given, hashlib.sha256(cases).hexdigest())
         != attempt.request_digest

@@ -196,6 +196,11 @@ def courses(session: Session) -> list[Course]:
     return list(session.scalars(select(Course).order_by(Course.created_at, Course.pk)))
 
 
+def lock(session: Session, course_pk: int) -> None:
+    """Publications, and whatever else changes a course's answers, take turns."""
+    session.execute(select(Course.pk).where(Course.pk == course_pk).with_for_update())
+
+
 def changed(session: Session, course_pk: int) -> None:
     """Raise the course's version; every change below a course calls this."""
     session.execute(update(Course).where(Course.pk == course_pk).values(version=Course.version + 1))

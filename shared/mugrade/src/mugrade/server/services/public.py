@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -21,9 +22,18 @@ VARIANT = 0
 
 
 def open_submission(
-    session: Session, now: dt.datetime, actor: Actor, assignment_id: str, problem_id: str
+    session: Session,
+    now: dt.datetime,
+    actor: Actor,
+    assignment_id: str,
+    problem_id: str,
+    *,
+    decided_at: dt.datetime | None = None,
 ) -> str:
-    """Start a submission; it counts as an attempt with every case missing until cases come."""
+    """Start a submission; it counts as an attempt with every case missing until cases come.
+
+    The times are those of `attempts.store`.
+    """
     session.execute(select(Account.pk).where(Account.pk == actor.pk).with_for_update())
     course = courses.view(session, actor.course_pk)
     assignment = course.assignment(assignment_id)
@@ -37,7 +47,8 @@ def open_submission(
         )
     rows = standing.attempt_rows(session, actor.pk)
     _check_open(session, now, actor, place)
-    attempts.check_limits(session, rows, place.problem, now)
+    attempts.check_limits(session, rows, place.problem, max(now, decided_at or now))
+    attempts.check_quota(session, rows, 0, now)
     total = len(revision.labels)
     attempt_id = new_id("a")
     session.execute(
@@ -74,46 +85,98 @@ def _check_open(session: Session, now: dt.datetime, actor: Actor, place: attempt
         raise Refusal(403, "closed", f"{place.assignment.id} is closed.")
 
 
-def submit_case(
-    session: Session, now: dt.datetime, actor: Actor, submission_id: str, index: int, data: Any
-) -> bool:
-    """Compare one case and keep it; a repeated case gets its first verdict again."""
-    attempt = session.scalar(
-        select(Attempt)
-        .where(
-            Attempt.id == submission_id, Attempt.account_pk == actor.pk, Attempt.origin == "public"
-        )
-        .with_for_update()
-    )
-    if attempt is None:
-        raise not_found(f"submission {submission_id!r:.40}")
+@dataclass(frozen=True)
+class Compared:
+    """A case that was compared and packed, and is not stored yet.
+
+    Attributes:
+        verdict: None where the case has one already, which stands.
+        graded_pk: the revision that the attempt was graded by at the time.
+    """
+
+    submission: str
+    index: int
+    verdict: Verdict | None
+    graded_pk: int
+    content: bytes
+    packed: bytes
+
+
+def compare_case(
+    session: Session, actor: Actor, submission_id: str, index: int, data: Any
+) -> Compared:
+    """Compare one case; nothing is written."""
+    attempt = _submission(session, actor, submission_id)
     if not 0 <= index < attempt.total:
         raise invalid(
             f"Case {index} does not exist; this problem has {attempt.total} published cases."
         )
-    if session.get(Claim, (attempt.pk, index)) is not None:
-        return answers.from_json(attempt.verdicts)[index].correct
+    content, claim = canonical_json(data), decode(data)
+    revision, expected = _judge_of(session, attempt, index)
+    attempts.check_values_size(session.info["settings"], expected, len(content))
+    verdict = None
+    if session.get(Claim, (attempt.pk, index)) is None:
+        verdict = compare(expected.values[index], claim, revision.case_tolerance(index))
+    packed = answers.pack([data])
+    return Compared(submission_id, index, verdict, attempt.graded_pk, content, packed)
+
+
+def keep_case(session: Session, now: dt.datetime, actor: Actor, compared: Compared) -> bool | None:
+    """Store a compared case; a repeated case gets its first verdict again.
+
+    Returns:
+        Whether it is right; None when the attempt was graded anew meanwhile: compare again.
+    """
+    attempt = _submission(session, actor, compared.submission, lock=True)
+    if session.get(Claim, (attempt.pk, compared.index)) is not None:
+        return answers.from_json(attempt.verdicts)[compared.index].correct
     course = courses.view(session, actor.course_pk)
     place = attempts.place_of(course, attempt.problem_pk)
     _check_open(session, now, actor, place)
     hours = session.info["settings"].legacy_attempt_hours
     if now > attempt.created_at + dt.timedelta(hours=hours):
         raise Refusal(403, "closed", f"This submission is older than {hours} hours; submit again.")
-    verdict = _compare_case(session, attempt, index, decode(data))
-    session.add(Claim(attempt_pk=attempt.pk, first=index, body=answers.pack([data])))
+    verdict = compared.verdict
+    if verdict is None or attempt.graded_pk != compared.graded_pk:
+        return None
+    session.add(Claim(attempt_pk=attempt.pk, first=compared.index, body=compared.packed))
     stored = list(attempt.verdicts)
-    stored[index] = answers.to_json([verdict])[0]
+    stored[compared.index] = answers.to_json([verdict])[0]
     attempt.verdicts = stored
     attempt.correct += verdict.correct
-    attempt.at = now
-    _sign(session, actor, attempt, place, canonical_json(data))
+    attempt.stored_bytes += len(compared.packed)
+    attempt.at = max(now, attempt.at)
+    _sign(session, actor, attempt, place, compared.content)
     return verdict.correct
 
 
-def _compare_case(session: Session, attempt: Attempt, index: int, claim: Any) -> Verdict:
-    revision = revisions.view_of(session, session.get_one(Revision, attempt.graded_pk))
-    expected = answers.expected(session, revision, attempt.variant)
-    return compare(expected[index], claim, revision.case_tolerance(index))
+def _submission(
+    session: Session, actor: Actor, submission_id: str, *, lock: bool = False
+) -> Attempt:
+    query = select(Attempt).where(
+        Attempt.id == submission_id, Attempt.account_pk == actor.pk, Attempt.origin == "public"
+    )
+    attempt = session.scalar(query.with_for_update() if lock else query)
+    if attempt is None:
+        raise not_found(f"submission {submission_id!r:.40}")
+    return attempt
+
+
+def _judge_of(
+    session: Session, attempt: Attempt, index: int
+) -> tuple[courses.RevisionView, answers.Answers]:
+    """The revision that the attempt is graded by; that which it was opened for where the case's
+    inputs have become others since."""
+    made, now = (
+        revisions.view_of(session, session.get_one(Revision, pk))
+        for pk in (attempt.revision_pk, attempt.graded_pk)
+    )
+    then = answers.of_variant(session, made, attempt.variant)
+    found = answers.of_variant(session, now, attempt.variant)
+    assert then is not None and found is not None
+    if answers.other_inputs(found, index, None, then):
+        return made, then
+    return now, found
 
 
 def _sign(

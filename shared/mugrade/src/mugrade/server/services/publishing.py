@@ -1,10 +1,11 @@
-"""Publishing: a new immutable revision of a problem, checked before it counts, then a regrade."""
+"""Publishing: a new immutable revision of a problem. `prepare` checks, `preview` tells who would
+move, `commit` writes in one short transaction and leaves the attempts that stand to a job."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,20 +15,60 @@ from sqlalchemy.orm import Session
 from mugrade.compare import OK, Tolerance, compare
 from mugrade.encoding import Array, EncodingError, decode
 from mugrade.server.errors import invalid, not_found
-from mugrade.server.models import Assignment, Problem, Revision
+from mugrade.server.models import Assignment, Expected, Problem, Revision
 from mugrade.server.schemas import RevisionIn, VariantIn
-from mugrade.server.services import accounts, audit, courses, regrading, revisions
+from mugrade.server.services import accounts, audit, courses, jobs, regrading, revisions
+from mugrade.server.services.answers import Answers
 
 
 @dataclass(frozen=True)
 class Published:
+    """What publishing came to; `job_pk` is of the job that compares the attempts that stand, None
+    where there are none or nothing new was published."""
+
     revision: int
     cases: int
     variants: int
     unchanged: bool
     warnings: list[str]
-    attempts: int
-    changed: int
+    job_pk: int | None = None
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Answers that were checked, compared among themselves and packed, all without a lock.
+
+    Attributes:
+        current: primary key of the revision that stood then, None before the first.
+        target: what attempts would be compared with; None for a problem that is not there yet.
+    """
+
+    assignment: str
+    problem: str
+    given: RevisionIn
+    labels: list[str]
+    tolerance: dict[str, Any]
+    case_tolerances: dict[str, Any]
+    digest: str
+    expected: list[Expected]
+    warnings: list[str]
+    current: Revision | None
+    number: int
+    target: regrading.Target | None
+
+    @property
+    def unchanged(self) -> bool:
+        return self.current is not None and self.current.digest == self.digest
+
+    def outcome(self) -> Published:
+        number = self.current.number if self.unchanged and self.current else self.number + 1
+        return Published(
+            revision=number,
+            cases=len(self.labels),
+            variants=len(self.given.variants),
+            unchanged=self.unchanged,
+            warnings=self.warnings,
+        )
 
 
 # ------------------------------------------------------------------------------- checks (pure)
@@ -101,17 +142,13 @@ def _same(a: Any, b: Any) -> bool:
 # ----------------------------------------------------------------------------------- publishing
 
 
-def publish(
-    session: Session,
-    now: dt.datetime,
-    actor: accounts.Actor,
-    assignment_id: str,
-    problem_id: str,
-    given: RevisionIn,
-) -> Published:
-    """Make a revision current and regrade what was compared with the one before.
+def prepare(
+    session: Session, actor: accounts.Actor, assignment_id: str, problem_id: str, given: RevisionIn
+) -> Publication:
+    """Check answers before they count; all that takes time happens here, in a read transaction.
 
-    Nothing is written on a dry run, or when the values, labels and tolerances are those that stand.
+    Raises:
+        Refusal: with every reason.
     """
     assignment = _assignment(session, actor, assignment_id)
     problem = courses.find_problem(session, assignment.pk, problem_id)
@@ -120,85 +157,105 @@ def publish(
     labels = _labels(given, len(decoded[0]), reasons)
     tolerance = _tolerance(given, problem)
     case_tolerances = {
-        index: changes.changes()
-        for index, changes in given.case_tolerances.items()
-        if changes.changes()
+        index: change.changes()
+        for index, change in given.case_tolerances.items()
+        if change.changes()
     }
     reasons += [
         f"case_tolerances names case {i}, which does not exist."
         for i in case_tolerances
         if int(i) >= len(labels)
     ]
+    reasons += _input_faults(given.variants)
     if reasons:
         raise invalid(f"{problem_id} was not published: {reasons[0]}", errors=reasons)
-    digest = revisions.digest_of(given.variants, labels, tolerance, case_tolerances)
-    standing = session.get(Revision, problem.current_pk) if problem and problem.current_pk else None
-    unchanged = standing is not None and standing.digest == digest
-    number = standing.number if standing else 0
-    outcome = Published(
-        number if unchanged else number + 1,
-        len(labels),
-        len(given.variants),
-        unchanged,
-        warnings(decoded),
-        0,
-        0,
+    expected = revisions.packed(given.variants)
+    view = _view(given, labels, tolerance, case_tolerances)
+    return Publication(
+        assignment=assignment_id,
+        problem=problem_id,
+        given=given,
+        labels=labels,
+        tolerance=tolerance,
+        case_tolerances=case_tolerances,
+        digest=revisions.digest_of(given.variants, labels, tolerance, case_tolerances),
+        expected=expected,
+        warnings=warnings(decoded),
+        current=_current(session, problem),
+        number=revisions.newest(session, problem.pk) if problem else 0,
+        target=regrading.Target(problem.pk, view, _answers(expected, decoded)) if problem else None,
     )
-    if given.dry_run:
-        return outcome
-    problem = problem or _new_problem(session, assignment, problem_id)
+
+
+def preview(
+    session: Session, actor: accounts.Actor, publication: Publication
+) -> regrading.Regrading:
+    """Whose attempts and scores publishing would move; nothing is written."""
+    if publication.target is None or publication.unchanged:
+        return regrading.Regrading()
+    course = courses.view(session, actor.course_pk)
+    return regrading.preview(session, course, publication.target)
+
+
+def commit(
+    session: Session, now: dt.datetime, actor: accounts.Actor, publication: Publication
+) -> Published:
+    """Make the answers current; the attempts that stand are compared by a job afterwards.
+
+    Nothing is new when values, labels and tolerances are those that stand.
+    """
+    courses.lock(session, actor.course_pk)
+    given = publication.given
+    assignment = _assignment(session, actor, publication.assignment)
+    problem = courses.find_problem(session, assignment.pk, publication.problem)
+    problem = problem or _new_problem(session, assignment, publication.problem)
+    publication = replace(
+        publication,
+        current=_current(session, problem),
+        number=revisions.newest(session, problem.pk),
+    )
+    jobs.check_base(given.base, publication.current)
     if given.title is not None:
         problem.title = given.title
     if given.points is not None:
         problem.points = given.points
-    problem.tolerance = tolerance
-    counts = (0, 0)
-    if not unchanged:
-        revision = revisions.add(
-            session,
-            now,
-            actor,
-            problem,
-            variants=given.variants,
-            labels=labels,
-            tolerance=tolerance,
-            case_tolerances=case_tolerances,
-            digest=digest,
-            note=given.note,
-        )
-        counts = regrading.onto(session, problem, revision)
+    problem.tolerance, new = publication.tolerance, None
+    if not publication.unchanged:
+        names = ("expected", "labels", "tolerance", "case_tolerances", "digest")
+        fields = {name: getattr(publication, name) for name in names}
+        new = revisions.add(session, now, actor, problem, note=given.note, **fields)
     courses.changed(session, actor.course_pk)
+    outcome = publication.outcome()
+    _record(session, now, actor, publication, outcome)
+    if new is None or publication.current is None:
+        return outcome
+    job = jobs.start(session, now, actor, problem_pk=problem.pk, revision_pk=new.pk, kind="publish")
+    return replace(outcome, job_pk=job.pk)
+
+
+def _record(
+    session: Session,
+    now: dt.datetime,
+    actor: accounts.Actor,
+    publication: Publication,
+    outcome: Published,
+) -> None:
     audit.record(
         session,
         now,
         actor=actor.email,
         action="publish",
-        object=f"{assignment_id}/{problem_id}",
+        object=f"{publication.assignment}/{publication.problem}",
         course_pk=actor.course_pk,
         revision=outcome.revision,
-        cases=len(labels),
-        variants=len(given.variants),
-        unchanged=unchanged,
-        note=given.note,
-        regraded=counts[0],
-        changed=counts[1],
-    )
-    return Published(
-        outcome.revision,
-        outcome.cases,
-        outcome.variants,
-        unchanged,
-        outcome.warnings,
-        counts[0],
-        counts[1],
+        cases=outcome.cases,
+        variants=outcome.variants,
+        unchanged=outcome.unchanged,
+        note=publication.given.note,
     )
 
 
 def _assignment(session: Session, actor: accounts.Actor, assignment_id: str) -> Assignment:
-    """The assignment, locked: two publications of one course take turns."""
-    session.execute(
-        select(courses.Course.pk).where(courses.Course.pk == actor.course_pk).with_for_update()
-    )
     row = session.scalar(
         select(Assignment).where(
             Assignment.course_pk == actor.course_pk, Assignment.id == assignment_id
@@ -207,6 +264,45 @@ def _assignment(session: Session, actor: accounts.Actor, assignment_id: str) -> 
     if row is None:
         raise not_found(f"assignment {assignment_id!r:.80}")
     return row
+
+
+def _current(session: Session, problem: Problem | None) -> Revision | None:
+    return session.get(Revision, problem.current_pk) if problem and problem.current_pk else None
+
+
+def _input_faults(variants: Sequence[VariantIn]) -> list[str]:
+    return [
+        f"Variant {v.variant} has {len(v.inputs)} digests of inputs for {len(v.values)} cases; "
+        "give one each."
+        for v in variants
+        if v.inputs is not None and len(v.inputs) != len(v.values)
+    ]
+
+
+def _view(
+    given: RevisionIn, labels: list[str], tolerance: dict[str, Any], cases: dict[str, Any]
+) -> courses.RevisionView:
+    """The revision that these answers would be, before it is one."""
+    variants = tuple(sorted((v.variant, v.seed) for v in given.variants))
+    return courses.RevisionView(
+        pk=0,
+        number=0,
+        labels=tuple(labels),
+        tolerance=Tolerance(**tolerance),
+        case_tolerances=cases,
+        sealed=False,
+        variants=variants,
+        created_at=dt.datetime.now(dt.timezone.utc),
+        note=given.note,
+    )
+
+
+def _answers(expected: list[Expected], decoded: list[list[Any]]) -> Callable[..., Answers | None]:
+    found = {
+        row.variant: Answers(row.seed, values, tuple(row.inputs or ()) or None, 0)
+        for row, values in zip(expected, decoded)
+    }
+    return lambda session, variant: found.get(variant)
 
 
 def _decoded(variants: Sequence[VariantIn]) -> list[list[Any]]:

@@ -1,214 +1,314 @@
-"""Comparing stored attempts again: after a new revision, or to see what a tolerance would do."""
+"""Comparing stored attempts again: with a new revision, or to see what a tolerance would do.
+
+Everything here only reads. `preview` compares all attempts in one read transaction; what is to be
+kept is done by a job (services/jobs.py), which takes the same batches and writes each one down.
+"""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.orm import Session
 
-from mugrade.compare import Verdict
+from mugrade.compare import MISSING, Verdict, compare
 from mugrade.server.errors import Refusal
-from mugrade.server.models import Account, Attempt, Expected, Problem, Revision
-from mugrade.server.services import accounts, answers, audit, courses, revisions, standing
-from mugrade.server.services.courses import ProblemView, RevisionView
+from mugrade.server.models import Account, Attempt, Expected, Revision
+from mugrade.server.services import answers, courses, standing
+from mugrade.server.services.answers import Answers
+from mugrade.server.services.courses import CourseView, ProblemView, RevisionView
+
+CLAIMS_AT_ONCE = 20
+"""Attempts whose values are in memory at the same time."""
+PEOPLE_AT_ONCE = 100
+_COLUMNS = (
+    Attempt.pk,
+    Attempt.id,
+    Attempt.account_pk,
+    Attempt.revision_pk,
+    Attempt.graded_pk,
+    Attempt.variant,
+    Attempt.digest,
+    Attempt.inputs,
+    Attempt.correct,
+    Attempt.total,
+    Attempt.verdicts,
+)
+
+Moved = list[tuple[str, str, Decimal, Decimal]]
+"""(account id, name, problem score before, after) of those whose score moves."""
 
 
 @dataclass
 class Regrading:
-    """What a regrade changes (or, on a dry run, would change).
-
-    `students` holds (account id, name, problem score before, after) of those whose score moves.
-    """
+    """What a regrade changes (or would change): attempts compared, with another verdict, with more
+    and with fewer right cases, not comparable; and whose score moves."""
 
     attempts: int = 0
     changed: int = 0
     up: int = 0
     down: int = 0
     skipped: int = 0
-    students: list[tuple[str, str, Decimal, Decimal]] = field(default_factory=list)
+    students: Moved = field(default_factory=list)
+
+    def count(self, batch: Batch) -> None:
+        self.skipped += len(batch.skipped)
+        self.attempts += len(batch.compared)
+        for again in batch.compared:
+            self.changed += again.changed
+            self.up += again.after > again.before
+            self.down += again.after < again.before
 
 
-def regrade(
-    session: Session,
-    now: dt.datetime,
-    actor: accounts.Actor,
-    assignment_id: str,
-    problem_id: str,
-    *,
-    dry_run: bool,
-    tolerance: dict[str, Any] | None = None,
-    case_tolerances: dict[str, dict[str, Any]] | None = None,
-) -> Regrading:
-    """Compare every stored attempt of a problem with its current revision again.
+@dataclass(frozen=True)
+class Target:
+    """What attempts are compared with: a revision that stands, or one that may come.
 
-    Args:
-        tolerance: changes to the revision's tolerance to compare with. On a real run they are kept:
-            the problem gets a new revision with the same values.
-        case_tolerances: the same for single cases, by index; replaces those that stand.
+    Attributes:
+        answers: a variant's answers, None where the revision lacks it.
     """
-    course = courses.view(session, actor.course_pk)
-    problem = course.assignment(assignment_id).problem(problem_id)
-    if problem.revision is None:
-        raise Refusal(409, "not_open", f"{problem_id} has no published answers; publish first.")
-    revision = _changed_tolerance(problem.revision, tolerance, case_tolerances)
-    if revision is not problem.revision and revision.sealed:
-        raise Refusal(
-            409, "sealed", "Sealed answers carry their tolerance; publish the values instead."
+
+    problem_pk: int
+    revision: RevisionView
+    answers: Callable[[Session, int], Answers | None]
+
+
+@dataclass(frozen=True)
+class Again:
+    """One attempt compared again; `digest` tells whether it is still what was compared."""
+
+    pk: int
+    id: str
+    account_pk: int
+    digest: str
+    before: int
+    after: int
+    verdicts: list[Any]
+    changed: bool
+
+
+@dataclass
+class Batch:
+    """Attempts up to the primary key `cursor`, in order; those skipped by primary key."""
+
+    cursor: int
+    compared: list[Again]
+    skipped: list[int]
+
+    @property
+    def size(self) -> int:
+        return len(self.compared) + len(self.skipped)
+
+    def before(self, pk: int) -> Batch:
+        """The part in front of an attempt."""
+        return Batch(
+            pk - 1, [a for a in self.compared if a.pk < pk], [s for s in self.skipped if s < pk]
         )
-    outcome, verdicts = _compare_all(session, course, problem, revision)
-    if dry_run:
-        return outcome
-    target = problem.revision.pk
-    if revision is not problem.revision:
-        target = _copy_revision(session, now, actor, problem, revision)
-    for attempt, new in verdicts:
-        _apply(attempt, new, target)
-    courses.changed(session, actor.course_pk)
-    audit.record(
-        session,
-        now,
-        actor=actor.email,
-        action="regrade",
-        object=f"{assignment_id}/{problem_id}",
-        course_pk=actor.course_pk,
-        attempts=outcome.attempts,
-        changed=outcome.changed,
-        up=outcome.up,
-        down=outcome.down,
-        tolerance=tolerance,
-        case_tolerances=case_tolerances,
-    )
-    return outcome
 
 
-def _changed_tolerance(
-    revision: RevisionView,
+def stored(problem_pk: int, revision: RevisionView) -> Target:
+    """A revision of the database, with the tolerances of the view."""
+
+    def find(session: Session, variant: int) -> Answers | None:
+        return answers.of_variant(session, revision, variant)
+
+    return Target(problem_pk, revision, find)
+
+
+def changed_tolerance(
+    problem: ProblemView,
     tolerance: dict[str, Any] | None,
     cases: dict[str, dict[str, Any]] | None,
 ) -> RevisionView:
+    """The problem's current revision under other tolerances; the same object when they are equal.
+
+    Args:
+        tolerance: changes to the revision's.
+        cases: the same for single cases, by index; replaces those that stand.
+    """
+    revision = problem.revision
+    if revision is None:
+        raise Refusal(409, "not_open", f"{problem.id} has no published answers; publish first.")
     changed = revision
     if tolerance:
         changed = replace(changed, tolerance=revision.tolerance.override(tolerance))
     if cases is not None and cases != revision.case_tolerances:
         changed = replace(changed, case_tolerances=cases)
-    return revision if changed == revision else changed
-
-
-def _compare_all(
-    session: Session, course: courses.CourseView, problem: ProblemView, revision: RevisionView
-) -> tuple[Regrading, list[tuple[Attempt, list[Verdict]]]]:
-    outcome, found = Regrading(), []
-    after: dict[str, int] = {}
-    for attempt in _attempts_of(session, problem.pk):
-        new = _again(session, attempt, revision)
-        if new is None:
-            outcome.skipped += 1
-            continue
-        outcome.attempts += 1
-        found.append((attempt, new))
-        correct = sum(v.correct for v in new)
-        after[attempt.id] = correct
-        outcome.changed += answers.to_json(new) != attempt.verdicts
-        outcome.up += correct > attempt.correct
-        outcome.down += correct < attempt.correct
-    outcome.students = _moved_scores(session, course, problem, after)
-    return outcome, found
-
-
-def _attempts_of(session: Session, problem_pk: int) -> Iterator[Attempt]:
-    query = select(Attempt).where(Attempt.problem_pk == problem_pk).order_by(Attempt.pk)
-    yield from session.scalars(query)
-
-
-def _again(session: Session, attempt: Attempt, revision: RevisionView) -> list[Verdict] | None:
-    """New verdicts, or None where the revision cannot judge this attempt (other variant or cases)."""
-    if revision.seed(attempt.variant) is None or len(revision.labels) != attempt.total:
-        return None
-    expected = answers.expected(session, revision, attempt.variant)
-    return answers.judge(expected, answers.claims(session, attempt.pk, attempt.total), revision)
-
-
-def _moved_scores(
-    session: Session, course: courses.CourseView, problem: ProblemView, after: dict[str, int]
-) -> list[tuple[str, str, Decimal, Decimal]]:
-    owners = select(Attempt.account_pk).where(Attempt.problem_pk == problem.pk)
-    people = {a.pk: a for a in session.scalars(select(Account).where(Account.pk.in_(owners)))}
-    assignment = next(a for a in course.assignments if problem in a.problems)
-    before = standing.of_everybody(session, course, list(people))
-    moved = []
-    for pk, state in before.items():
-        old = state.results[assignment.id].problems[problem.id].score
-        tries = standing.tries(course, standing.attempt_rows(session, pk))
-        mine = tries.get(assignment.id, [])
-        tries[assignment.id] = [replace(t, correct=after.get(t.id, t.correct)) for t in mine]
-        decisions = standing.decisions(session, pk)
-        new = (
-            standing.derive(course, tries, *decisions)
-            .results[assignment.id]
-            .problems[problem.id]
-            .score
+    if changed == revision:
+        return revision
+    if revision.sealed:
+        raise Refusal(
+            409, "sealed", "Sealed answers carry their tolerance; publish the values instead."
         )
-        if new != old:
-            moved.append((people[pk].id, people[pk].name, old, new))
-    return moved
-
-
-def _apply(attempt: Attempt, new: list[Verdict], revision_pk: int) -> bool:
-    stored = answers.to_json(new)
-    changed = stored != attempt.verdicts
-    attempt.graded_pk = revision_pk
-    if changed:
-        attempt.verdicts = stored
-        attempt.correct = sum(v.correct for v in new)
     return changed
 
 
-def onto(session: Session, problem: Problem, row: Revision) -> tuple[int, int]:
-    """After publishing: compare what the new revision can judge; (attempts, changed)."""
-    revision = revisions.view_of(session, row)
-    attempts = changed = 0
-    for attempt in _attempts_of(session, problem.pk):
-        seed_then = session.scalar(
-            select(Expected.seed).where(
-                Expected.revision_pk == attempt.revision_pk, Expected.variant == attempt.variant
-            )
-        )
-        if seed_then != revision.seed(attempt.variant):
-            continue  # the same number, but other inputs
-        new = _again(session, attempt, revision)
-        if new is not None:
-            attempts += 1
-            changed += _apply(attempt, new, row.pk)
-    return attempts, changed
+# ------------------------------------------------------------------------------------ comparing
 
 
-def _copy_revision(
-    session: Session,
-    now: dt.datetime,
-    actor: accounts.Actor,
-    problem: ProblemView,
-    view: RevisionView,
-) -> int:
-    """The same values under another tolerance, as a revision of their own."""
-    variants = revisions.variants_of(session, view)
-    labels, tolerance = list(view.labels), vars(view.tolerance)
-    row = session.get_one(Problem, problem.pk)
-    revision = revisions.add(
-        session,
-        now,
-        actor,
-        row,
-        variants=variants,
-        labels=labels,
-        tolerance=tolerance,
-        case_tolerances=view.case_tolerances,
-        note="tolerance changed",
-        digest=revisions.digest_of(variants, labels, tolerance, view.case_tolerances),
+def made_for(session: Session, problem_pk: int) -> dict[tuple[int, int], Answers]:
+    """Seeds and inputs of everything ever published for a problem, by (revision, variant)."""
+    query = (
+        select(Expected.revision_pk, Expected.variant, Expected.seed, Expected.inputs)
+        .join(Revision, Revision.pk == Expected.revision_pk)
+        .where(Revision.problem_pk == problem_pk)
     )
-    row.tolerance = tolerance
-    return revision.pk
+    return {
+        (row.revision_pk, row.variant): Answers(
+            row.seed, [], tuple(row.inputs) if row.inputs else None, 0
+        )
+        for row in session.execute(query)
+    }
+
+
+def batch(
+    session: Session,
+    target: Target,
+    then: Mapping[tuple[int, int], Answers],
+    *,
+    after: int,
+    limit: int,
+    only: ColumnElement[bool] | None = None,
+) -> Batch:
+    """Compare the next attempts of the problem.
+
+    Args:
+        then: `made_for` of the problem.
+        after: primary key of the last attempt of the batch before.
+        only: a further condition.
+    """
+    query = select(*_COLUMNS).where(Attempt.problem_pk == target.problem_pk, Attempt.pk > after)
+    if only is not None:
+        query = query.where(only)
+    rows = iter(session.execute(query.order_by(Attempt.pk).limit(limit)).all())
+    found = Batch(after, [], [])
+    while some := list(islice(rows, CLAIMS_AT_ONCE)):
+        claims = answers.claims(session, [row.pk for row in some])
+        for row in some:
+            again = _again(session, row, target, then, claims.get(row.pk))
+            if again is None:
+                found.skipped.append(row.pk)
+            else:
+                found.compared.append(again)
+            found.cursor = row.pk
+    return found
+
+
+def _again(
+    session: Session,
+    row: Row,
+    target: Target,
+    then: Mapping[tuple[int, int], Answers],
+    claims: list[tuple[int, bytes]] | None,
+) -> Again | None:
+    """New verdicts; None where there is nothing to compare: the variant or the number of cases is
+    another, the values were pruned, or all of them were computed from other inputs."""
+    now = target.answers(session, row.variant)
+    if now is None or len(now.values) != row.total or claims is None:
+        return None
+    made = then.get((row.revision_pk, row.variant))
+    others = [answers.other_inputs(now, i, row.inputs, made) for i in range(row.total)]
+    if all(others):
+        return None
+    values, old = answers.decoded_claims(claims, row.total), answers.from_json(row.verdicts)
+    new = [
+        old[i] if others[i] else _verdict(now.values[i], value, target.revision, i)
+        for i, value in enumerate(values)
+    ]
+    kept = answers.to_json(new)
+    correct = sum(verdict.correct for verdict in new)
+    return Again(
+        row.pk, row.id, row.account_pk, row.digest, row.correct, correct, kept, kept != row.verdicts
+    )
+
+
+def _verdict(expected: Any, claim: Any, revision: RevisionView, index: int) -> Verdict:
+    return MISSING if claim is MISSING else compare(expected, claim, revision.case_tolerance(index))
+
+
+# --------------------------------------------------------------------------------------- preview
+
+
+def preview(session: Session, course: CourseView, target: Target) -> Regrading:
+    """What comparing every stored attempt with `target` would change; nothing is written."""
+    outcome = Regrading()
+    after: dict[str, Again] = {}
+    for found in batches(session, target):
+        outcome.count(found)
+        after |= {a.id: a for a in found.compared if a.after != a.before}
+    owners = {again.account_pk for again in after.values()}
+    new = {attempt: again.after for attempt, again in after.items()}
+    outcome.students = moved_scores(session, course, target.problem_pk, owners, {}, new)
+    return outcome
+
+
+def batches(session: Session, target: Target, limit: int = 200) -> Iterator[Batch]:
+    """All attempts of the problem, compared; gives way to requests between two batches."""
+    then, cursor = made_for(session, target.problem_pk), 0
+    while True:
+        began = time.thread_time()
+        found = batch(session, target, then, after=cursor, limit=limit)
+        if not found.size:
+            return
+        yield found
+        cursor = found.cursor
+        time.sleep(min(1.0, time.thread_time() - began))
+
+
+def stored_attempts(session: Session, problem_pk: int) -> int:
+    """How many attempts a regrade of the problem compares."""
+    query = select(func.count()).select_from(Attempt).where(Attempt.problem_pk == problem_pk)
+    return session.scalar(query) or 0
+
+
+def moved_scores(
+    session: Session,
+    course: CourseView,
+    problem_pk: int,
+    owners: set[int],
+    before: Mapping[str, int],
+    after: Mapping[str, int],
+) -> Moved:
+    """Whose score for the problem differs between two states of some attempts.
+
+    Args:
+        before: right cases by attempt id where they are not those that are stored; so `after`.
+    """
+    place = next((a.id, p.id) for a in course.assignments for p in a.problems if p.pk == problem_pk)
+    moved: Moved = []
+    remaining = iter(sorted(owners))
+    while some := list(islice(remaining, PEOPLE_AT_ONCE)):
+        people = {a.pk: a for a in session.scalars(select(Account).where(Account.pk.in_(some)))}
+        for pk, (tries, decisions) in standing.material(session, course, some).items():
+            old, new = (
+                standing.derive(course, _with(tries, place[0], correct), *decisions)
+                .results[place[0]]
+                .problems[place[1]]
+                .score
+                for correct in (before, after)
+            )
+            if new != old:
+                moved.append((people[pk].id, people[pk].name, old, new))
+    return sorted(moved, key=lambda line: (line[3] - line[2], line[1]))
+
+
+def _with(tries: standing.Tries, assignment: str, correct: Mapping[str, int]) -> standing.Tries:
+    mine = tries.get(assignment, [])
+    return {
+        **tries,
+        assignment: [replace(t, correct=correct[t.id]) if t.id in correct else t for t in mine],
+    }
+
+
+def view_of(course: CourseView, problem_pk: int) -> tuple[courses.AssignmentView, ProblemView]:
+    """The problem and its assignment."""
+    for assignment in course.assignments:
+        for problem in assignment.problems:
+            if problem.pk == problem_pk:
+                return assignment, problem
+    raise Refusal(404, "not_found", "There is no such problem in this course.")

@@ -27,6 +27,7 @@ _COLUMNS = (
     Attempt.total,
     Attempt.idempotency_key,
     Attempt.request_digest,
+    Attempt.stored_bytes,
 )
 
 
@@ -43,6 +44,7 @@ class AttemptRow(Protocol):
     total: int
     idempotency_key: str | None
     request_digest: str
+    stored_bytes: int
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,8 @@ def of_account(
     return derive(course, tries(course, rows), *decisions(session, account_pk))
 
 
-def decisions(
-    session: Session, account_pk: int
-) -> tuple[dict[int, dt.datetime], dict[int, Decimal]]:
-    """Staff's decisions about one account: due times by assignment, points by problem."""
+def decisions(session: Session, account_pk: int) -> Decisions:
+    """What staff has decided about one account."""
     extended = _extensions(session, [account_pk]).get(account_pk, {})
     return extended, _overrides(session, [account_pk]).get(account_pk, {})
 
@@ -106,19 +106,29 @@ def of_everybody(
     session: Session, course: CourseView, account_pks: list[int]
 ) -> dict[int, AccountStanding]:
     """The same for many accounts with three queries."""
+    found = material(session, course, account_pks)
+    return {pk: derive(course, tries, *decided) for pk, (tries, decided) in found.items()}
+
+
+Decisions = tuple[dict[int, dt.datetime], dict[int, Decimal]]
+"""Staff's decisions about one account: due times by assignment, points by problem."""
+Tries = dict[str, list[policies.Try]]
+"""One account's attempts by assignment, oldest first."""
+
+
+def material(
+    session: Session, course: CourseView, account_pks: list[int]
+) -> dict[int, tuple[Tries, Decisions]]:
+    """What `derive` needs, of many accounts with three queries."""
     rows: dict[int, list[AttemptRow]] = {pk: [] for pk in account_pks}
     query = select(*_COLUMNS).where(Attempt.account_pk.in_(account_pks))
     for row in session.execute(query.order_by(Attempt.created_at, Attempt.pk)):
         rows[row.account_pk].append(cast(AttemptRow, row))
     extended, overrides = _extensions(session, account_pks), _overrides(session, account_pks)
     return {
-        pk: derive(course, tries(course, rows[pk]), extended.get(pk, {}), overrides.get(pk, {}))
+        pk: (tries(course, rows[pk]), (extended.get(pk, {}), overrides.get(pk, {})))
         for pk in account_pks
     }
-
-
-Tries = dict[str, list[policies.Try]]
-"""One account's attempts by assignment, oldest first."""
 
 
 def tries(course: CourseView, rows: Iterable[AttemptRow]) -> Tries:

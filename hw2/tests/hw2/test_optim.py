@@ -1,0 +1,208 @@
+"""Homework 2: optimizers against their formulas, and in a training loop."""
+
+import sys
+
+sys.path.append("./python")
+
+import needle as ndl
+import numpy as np
+import pytest
+from course_testing import assert_close
+from hw2_modules import normal
+from needle import autograd, nn, optim
+
+SHAPES = [(3, 2), (4,), ()]
+
+
+def make_parameters(seed=0):
+    return [
+        nn.Parameter(normal(*shape, seed=seed + k), dtype="float32")
+        for k, shape in enumerate(SHAPES)
+    ]
+
+
+def gradients_of_step(step):
+    return [np.asarray(normal(*shape, seed=100 + 10 * step + k)) for k, shape in enumerate(SHAPES)]
+
+
+def check_optimizer(problem, make, rule, steps=4):
+    """Several steps with given gradients, against `rule(p, g, state, t) -> p` in float64."""
+    params = make_parameters()
+    optimizer = make(params)
+    wanted = [param.numpy().astype("float64") for param in params]
+    states = [{} for _ in params]
+    for t in range(1, steps + 1):
+        grads = [grad.astype("float32") for grad in gradients_of_step(t)]
+        for param, grad in zip(params, grads):
+            param.grad = ndl.Tensor(grad)
+        optimizer.step()
+        for k, (param, grad) in enumerate(zip(params, grads)):
+            wanted[k] = rule(wanted[k], grad.astype("float64"), states[k], t)
+            op = f"parameter {k} after step {t}"
+            assert_close(
+                param, wanted[k], problem=problem, op=op, dtype="float32", rtol=2e-6, atol=2e-6
+            )
+            assert_close(param.grad, grad, problem=problem, op="the gradient, after the step")
+            assert param.is_leaf() and param.requires_grad
+
+
+def check_optimizer_in_training(problem, make, no_graph_between):
+    """A small network learns, in place, and the number of Values stays what it was."""
+    np.random.seed(0)
+    model = nn.Sequential(
+        nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.1), nn.Linear(8, 3)
+    )
+    params = model.parameters()
+    optimizer = make(params)
+    random = np.random.RandomState(1)
+    X = random.randn(30, 4).astype("float32")
+    labels = X[:, :3].argmax(axis=1)
+    losses, alive = [], []
+    for _ in range(40):
+        optimizer.reset_grad()
+        loss = nn.SoftmaxLoss()(model(ndl.Tensor(X)), ndl.Tensor(labels))
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.numpy().item())
+        del loss
+        alive.append(autograd.TENSOR_COUNTER)
+    assert losses[-1] < 0.7 * losses[0], (
+        f"{problem}: the loss goes from {losses[0]} to {losses[-1]}"
+    )
+    assert [id(p) for p in model.parameters()] == [id(p) for p in params]
+    assert alive[2] == alive[-1], f"{problem}: Values alive after each step: {alive}"
+
+
+def sgd_rule(lr, momentum=0.0, weight_decay=0.0):
+    def rule(p, g, state, t):
+        g = g + weight_decay * p
+        state["u"] = momentum * state.get("u", 0) + (1 - momentum) * g
+        return p - lr * state["u"]
+
+    return rule
+
+
+SGD_SETTINGS = [
+    {"lr": 0.1},
+    {"lr": 0.1, "momentum": 0.9},
+    {"lr": 0.2, "weight_decay": 0.05},
+    {"lr": 0.03, "momentum": 0.5, "weight_decay": 0.3},
+]
+
+
+@pytest.mark.parametrize("settings", SGD_SETTINGS, ids=str)
+def test_optim_sgd_follows_its_formula(settings):
+    check_optimizer("hw2/optim_sgd", lambda p: optim.SGD(p, **settings), sgd_rule(**settings))
+
+
+def test_optim_sgd_trains_without_growing_a_graph(no_collector):
+    def make(params):
+        return optim.SGD(params, lr=0.3, momentum=0.5, weight_decay=1e-3)
+
+    check_optimizer_in_training("hw2/optim_sgd", make, no_collector)
+
+
+def test_optim_sgd_skips_parameters_without_gradient():
+    used, unused = nn.Parameter([1.0]), nn.Parameter([1.0])
+    optimizer = optim.SGD([unused, used], lr=0.5, weight_decay=0.1)
+    used.grad = ndl.Tensor([1.0])
+    optimizer.step()
+    assert_close(
+        unused, np.array([1.0]), problem="hw2/optim_sgd", op="a parameter without gradient"
+    )
+    assert_close(used, np.array([0.45]), problem="hw2/optim_sgd")
+    optimizer.reset_grad()
+    assert used.grad is None
+
+
+@pytest.mark.parametrize("max_norm, factor", [(2.6, 0.2), (13.0, 1.0), (100.0, 1.0)])
+def test_optim_sgd_clips_the_norm_of_all_gradients_together(max_norm, factor):
+    params = make_parameters()[:2]
+    grads = [np.zeros((3, 2)), np.array([0.0, -12.0, 0.0, 0.0])]
+    grads[0][1, 1] = 5.0  # the norm of both is 13
+    for param, grad in zip(params, grads):
+        param.grad = ndl.Tensor(grad, dtype="float32")
+    optim.SGD(params).clip_grad_norm(max_norm)
+    for param, grad in zip(params, grads):
+        assert_close(
+            param.grad, factor * grad, problem="hw2/optim_sgd", op="clip_grad_norm", dtype="float32"
+        )
+
+
+def submit_optim_sgd():
+    import mugrade
+
+    rng = mugrade.rng()
+    for label, settings in zip(("plain", "momentum", "decay", "both"), SGD_SETTINGS):
+        mugrade.submit(learn_a_line(rng, lambda p, s=settings: optim.SGD(p, **s)), label=label)
+
+
+def learn_a_line(rng, make):
+    """The weights of a small network after five steps on random data."""
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
+    optimizer = make(model.parameters())
+    X = ndl.Tensor(rng.randn(8, 4), dtype="float32")
+    labels = ndl.Tensor(rng.randint(3, size=8))
+    for _ in range(5):
+        optimizer.reset_grad()
+        nn.SoftmaxLoss()(model(X), labels).backward()
+        optimizer.step()
+    return [param.numpy() for param in model.parameters()]
+
+
+def adam_rule(lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0):
+    def rule(p, g, state, t):
+        g = g + weight_decay * p
+        state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g
+        state["v"] = beta2 * state.get("v", 0) + (1 - beta2) * g**2
+        mean, square = state["m"] / (1 - beta1**t), state["v"] / (1 - beta2**t)
+        return p - lr * mean / (np.sqrt(square) + eps)
+
+    return rule
+
+
+ADAM_SETTINGS = [
+    {"lr": 0.1},
+    {"lr": 0.05, "weight_decay": 0.3},
+    {"lr": 0.1, "beta1": 0.5, "beta2": 0.7},
+    {"lr": 0.1, "eps": 0.5, "weight_decay": 0.1},
+]
+
+
+@pytest.mark.parametrize("settings", ADAM_SETTINGS, ids=str)
+def test_optim_adam_follows_its_formula(settings):
+    check_optimizer("hw2/optim_adam", lambda p: optim.Adam(p, **settings), adam_rule(**settings))
+
+
+def test_optim_adam_takes_a_first_step_of_the_learning_rate():
+    """Bias correction: whatever the size of the gradient, the first step is lr long."""
+    param = nn.Parameter([0.0, 0.0], dtype="float32")
+    param.grad = ndl.Tensor([1e-3, -50.0], dtype="float32")
+    optim.Adam([param], lr=0.25).step()
+    assert_close(param, np.array([-0.25, 0.25]), problem="hw2/optim_adam", rtol=1e-4)
+
+
+def test_optim_adam_trains_without_growing_a_graph(no_collector):
+    def make(params):
+        return optim.Adam(params, lr=0.05, weight_decay=1e-3)
+
+    check_optimizer_in_training("hw2/optim_adam", make, no_collector)
+
+
+def test_optim_adam_skips_parameters_without_gradient():
+    used, unused = nn.Parameter([1.0]), nn.Parameter([1.0])
+    optimizer = optim.Adam([unused, used], lr=0.5, weight_decay=0.1)
+    used.grad = ndl.Tensor([1.0])
+    optimizer.step()
+    assert_close(
+        unused, np.array([1.0]), problem="hw2/optim_adam", op="a parameter without gradient"
+    )
+    assert_close(used, np.array([0.5]), problem="hw2/optim_adam", rtol=1e-5)
+
+
+def submit_optim_adam():
+    import mugrade
+
+    rng = mugrade.rng()
+    for label, settings in zip(("plain", "decay", "betas", "eps"), ADAM_SETTINGS):
+        mugrade.submit(learn_a_line(rng, lambda p, s=settings: optim.Adam(p, **s)), label=label)

@@ -1,0 +1,104 @@
+"""The devices that homework 3's tests run on, pairs of NumPy arrays and NDArrays, random views.
+
+NumPy is the oracle throughout. The same tests run on cpu() (C++), cuda() (CUDA, on a GPU or
+emulated) and, for the views, on cpu_numpy(). Results that only move numbers must be exact.
+"""
+
+import os
+import sys
+
+sys.path.append("./python")
+
+import numpy as np
+import pytest
+from course_testing import assert_close
+from hypothesis import settings
+from hypothesis import strategies as st
+from needle import backend_ndarray as nd
+
+skip_cuda = pytest.mark.skipif(
+    os.environ.get("NEEDLE_CUDA") == "off", reason="NEEDLE_CUDA=off switches cuda() off"
+)
+CPU = pytest.param(nd.cpu(), id="cpu")
+CUDA = pytest.param(nd.cuda(), id="cuda", marks=skip_cuda)
+CPU_NUMPY = pytest.param(nd.cpu_numpy(), id="cpu_numpy")
+
+devices = pytest.mark.parametrize("device", [CPU, CUDA])
+every_device = pytest.mark.parametrize("device", [CPU, CUDA, CPU_NUMPY])
+random_cases = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+
+def problem_of(kernels, device):
+    """Whose work a kernel is: hw3/ndarray_cuda_matmul for ("matmul", cuda()), else the CPU's."""
+    return f"hw3/ndarray_{'cuda' if device == nd.cuda() else 'cpu'}_{kernels}"
+
+
+def cases(names, values):
+    """Parametrize by readable ids: test_reshape[cpu-case3] says less than its arguments."""
+    return pytest.mark.parametrize(names, values, ids=lambda value: str(value).replace(" ", ""))
+
+
+def pair(device, *shape, scale=1.0):
+    """The same random float32 values as a NumPy array and as an NDArray."""
+    values = (np.random.standard_normal(shape) * scale).astype(np.float32)
+    return values, nd.array(values, device=device)
+
+
+def keep_rank(index):
+    """NumPy's index with every int i as the slice i:i+1, as NDArray reads it."""
+    return tuple(slice(i, i + 1 if i != -1 else None) if isinstance(i, int) else i for i in index)
+
+
+def assert_same_view(actual, desired, base, problem="hw3/ndarray_python_ops"):
+    """`actual` (NDArray) is the view of `base` that `desired` (NumPy) is of the base's copy."""
+    assert actual.shape == desired.shape
+    assert actual._handle.ptr() == base._handle.ptr(), "a view must not copy its buffer"
+    if desired.size > 0:  # NumPy's strides of empty axes and of axes of length 1 mean nothing
+        strides = [s // 4 for s, n in zip(desired.strides, desired.shape) if n > 1]
+        assert [s for s, n in zip(actual.strides, actual.shape) if n > 1] == strides
+    assert_close(actual, desired, problem=problem, rtol=0, atol=0)
+
+
+@st.composite
+def view_chains(draw):
+    """A shape, and steps that each turn one view into another."""
+    shape = first = tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=4)))
+    steps = []
+    for _ in range(draw(st.integers(1, 5))):
+        kind = draw(st.sampled_from(["permute", "getitem", "broadcast_to"]))
+        if kind == "permute":
+            argument = tuple(draw(st.permutations(range(len(shape)))))
+            shape = tuple(shape[axis] for axis in argument)
+        elif kind == "getitem":
+            argument = tuple(draw(one_index(n)) for n in shape)
+            shape = np.empty(shape)[keep_rank(argument)].shape
+        else:
+            grown = tuple(draw(st.integers(1, 4)) if n == 1 else n for n in shape)
+            added = draw(st.lists(st.integers(1, 3), max_size=5 - len(shape)))
+            shape = argument = (*added, *grown)
+        steps.append((kind, argument))
+    return first, steps
+
+
+def one_index(length):
+    """An index of one axis that leaves something of it, except now and then."""
+    edge = st.none() | st.integers(-length - 2, length + 2)
+    ints = st.integers(-length, length - 1) if length else st.just(slice(None))
+    return ints | st.builds(slice, edge, edge, st.none() | st.integers(1, 3))
+
+
+def walk(steps, x, a):
+    """The chain's last view of NumPy's x and of NDArray a."""
+    for kind, argument in steps:
+        if kind == "getitem":
+            x, a = x[keep_rank(argument)], a[argument]
+        elif kind == "permute":
+            x, a = x.transpose(argument), a.permute(argument)
+        else:
+            x, a = np.broadcast_to(x, argument), a.broadcast_to(argument)
+    return x, a
+
+
+def arrays(rng, device, *shapes):
+    values = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+    return [nd.array(value, device=device) for value in values]

@@ -1,0 +1,261 @@
+"""Homework 3: elementwise and scalar operators."""
+
+import sys
+
+sys.path.append("./python")
+
+import numpy as np
+import pytest
+from course_testing import assert_close
+from hw3_arrays import arrays, cases, devices, pair, problem_of
+from needle import backend_ndarray as nd
+
+SHAPES = [(1,), (7,), (16,), (33,), (4, 5, 6), (0, 3), (), (300, 301)]
+BINARY = {
+    "multiply": lambda a, b: a * b,
+    "divide": lambda a, b: a / b,
+    "subtract": lambda a, b: a - b,
+    "equal": lambda a, b: a == b,
+    "unequal": lambda a, b: a != b,
+    "at_least": lambda a, b: a >= b,
+    "at_most": lambda a, b: a <= b,
+    "greater": lambda a, b: a > b,
+    "less": lambda a, b: a < b,
+}
+
+
+@cases("shape", SHAPES)
+@pytest.mark.parametrize("name", BINARY)
+@devices
+def test_ewise_fn(name, shape, device):
+    x, a = pair(device, *shape)
+    y, b = pair(device, *shape)
+    y.reshape(-1)[::3] = x.reshape(-1)[::3]  # some equal elements
+    b = nd.array(y, device=device)
+    desired = BINARY[name](x.astype(np.float64), y.astype(np.float64))
+    assert_close(
+        BINARY[name](a, b),
+        desired,
+        problem=problem_of("ops", device),
+        op=name,
+        dtype="float32",
+        rtol=1e-6,
+    )
+
+
+@cases("shape", SHAPES)
+@devices
+def test_ewise_max(shape, device):
+    x, a = pair(device, *shape)
+    y, b = pair(device, *shape)
+    assert_close(
+        a.maximum(b),
+        np.maximum(x, y),
+        problem=problem_of("ops", device),
+        op="maximum",
+        rtol=0,
+        atol=0,
+    )
+    assert_close(
+        a.maximum(0.25),
+        np.maximum(x, np.float32(0.25)),
+        problem=problem_of("ops", device),
+        rtol=0,
+        atol=0,
+    )
+
+
+SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -2.5, 3e38, 1e-40], np.float32)
+
+
+@devices
+def test_ewise_max_is_nan_when_an_operand_is(device):
+    x, y = (side.ravel() for side in np.meshgrid(SPECIAL, SPECIAL))
+    a, b = nd.array(x, device=device), nd.array(y, device=device)
+    assert_close(
+        a.maximum(b),
+        np.maximum(x, y),
+        problem=problem_of("ops", device),
+        op="maximum",
+        rtol=0,
+        atol=0,
+    )
+    assert_close(
+        a.maximum(-1.0),
+        np.maximum(x, -1),
+        problem=problem_of("ops", device),
+        op="maximum",
+        rtol=0,
+        atol=0,
+    )
+
+
+@pytest.mark.parametrize("name", BINARY)
+@devices
+def test_ewise_fn_of_nan_infinity_and_zero(name, device):
+    x, y = (side.ravel() for side in np.meshgrid(SPECIAL, SPECIAL))
+    with np.errstate(all="ignore"):
+        desired = BINARY[name](x, y)
+    actual = BINARY[name](nd.array(x, device=device), nd.array(y, device=device))
+    if device.name == "cuda":  # GPUs may round numbers below the normal range to zero
+        keep = (np.abs(x) != SPECIAL[-1]) & (np.abs(y) != SPECIAL[-1])
+        actual, desired = actual.numpy()[keep], desired[keep]
+    assert_close(actual, desired, problem=problem_of("ops", device), op=name, rtol=1e-6, atol=0)
+
+
+SCALAR = {
+    "a * s": lambda a, s: a * s,
+    "s * a": lambda a, s: s * a,
+    "a / s": lambda a, s: a / s,
+    "a - s": lambda a, s: a - s,
+    "s - a": lambda a, s: s - a,
+    "s / a": lambda a, s: s / a,
+    "a == s": lambda a, s: a == s,
+    "a != s": lambda a, s: a != s,
+    "a >= s": lambda a, s: a >= s,
+    "a <= s": lambda a, s: a <= s,
+    "a > s": lambda a, s: a > s,
+    "a < s": lambda a, s: a < s,
+}
+
+
+@cases("shape", SHAPES)
+@pytest.mark.parametrize("name", SCALAR)
+@devices
+def test_scalar_fn(name, shape, device):
+    x, a = pair(device, *shape)
+    x.reshape(-1)[::3] = -1.5
+    a = nd.array(x, device=device)
+    desired = SCALAR[name](x.astype(np.float64), -1.5)
+    assert_close(
+        SCALAR[name](a, -1.5),
+        desired,
+        problem=problem_of("ops", device),
+        op=name,
+        dtype="float32",
+        rtol=1e-6,
+    )
+
+
+@cases("exponent", [0, 1, 2, 3, 4, -1, -2, 0.5, -0.5, 1.5, 2.7])
+@devices
+def test_scalar_power(exponent, device):
+    x, a = pair(device, 5, 67)
+    if exponent != int(exponent):
+        x = np.abs(x)
+        a = nd.array(x, device=device)
+    desired = x.astype(np.float64) ** exponent
+    assert_close(
+        a**exponent,
+        desired,
+        problem=problem_of("ops", device),
+        op=f"a ** {exponent}",
+        rtol=2e-6,
+        atol=0,
+    )
+
+
+@devices
+def test_scalar_power_of_zero_infinity_and_negative_numbers(device):
+    x = np.array([0.0, -0.0, np.inf, -np.inf, -8.0, 1.0, np.nan], np.float32)
+    for exponent in (0, 1, 2, 3, -1, -3, 1.5, -1.5, 2.5):
+        with np.errstate(all="ignore"):
+            desired = np.power(x, np.float32(exponent))
+        actual = nd.array(x, device=device) ** exponent
+        assert_close(
+            actual,
+            desired,
+            problem=problem_of("ops", device),
+            op=f"a ** {exponent}",
+            rtol=2e-6,
+            atol=0,
+        )
+
+
+@cases("shape", SHAPES)
+@devices
+def test_log(shape, device):
+    x = np.abs(np.random.standard_normal(shape)).astype(np.float32) + 5.0
+    a = nd.array(x, device=device)
+    assert_close(
+        a.log(),
+        np.log(x.astype(np.float64)),
+        problem=problem_of("ops", device),
+        op="log",
+        rtol=1e-6,
+        atol=0,
+    )
+
+
+@cases("shape", SHAPES)
+@devices
+def test_exp(shape, device):
+    x, a = pair(device, *shape, scale=15)
+    assert_close(
+        a.exp(),
+        np.exp(x.astype(np.float64)),
+        problem=problem_of("ops", device),
+        op="exp",
+        rtol=1e-6,
+        atol=0,
+    )
+
+
+@cases("shape", SHAPES)
+@devices
+def test_tanh(shape, device):
+    x, a = pair(device, *shape, scale=3)
+    assert_close(
+        a.tanh(),
+        np.tanh(x.astype(np.float64)),
+        problem=problem_of("ops", device),
+        op="tanh",
+        rtol=1e-6,
+        atol=0,
+    )
+
+
+@pytest.mark.parametrize("name", ["log", "exp", "tanh"])
+@devices
+def test_log_exp_tanh_of_extreme_numbers(name, device):
+    wide = np.concatenate([10.0 ** np.arange(-37, 39, 3), [88.0, 89.0, 103.0]]).astype(np.float32)
+    x = np.concatenate([SPECIAL[:-1], wide, -wide])
+    with np.errstate(all="ignore"):
+        desired = getattr(np, name)(x.astype(np.float64)).astype(np.float32)
+    desired[np.abs(desired) < np.finfo(np.float32).tiny] = 0  # may be rounded to zero
+    actual = getattr(nd, name)(nd.array(x, device=device)).numpy()
+    actual[np.abs(actual) < np.finfo(np.float32).tiny] = 0
+    assert_close(actual, desired, problem=problem_of("ops", device), op=name, rtol=1e-6, atol=0)
+
+
+def _submit_ops(device):
+    import mugrade
+
+    a, b = arrays(mugrade.rng(), device, (7, 9), (7, 9))
+    results = {
+        "multiply": a * b,
+        "divide": a / b,
+        "subtract": a - b,
+        "maximum": a.maximum(b),
+        "equal": (a == b.maximum(a)),
+        "at least": a >= b,
+        "times a number": a * 1.75,
+        "divided by a number": a / -0.3,
+        "power": a.maximum(0.1) ** 1.7,
+        "maximum with a number": a.maximum(0.2),
+        "equal to a number": a.maximum(0.5) == 0.5,
+        "at least a number": a >= -0.1,
+        "log": a.maximum(0.05).log(),
+        "exp": (a * 3).exp(),
+        "tanh": a.tanh(),
+    }
+    for label, result in results.items():
+        mugrade.submit(result.numpy(), label=label)
+
+
+def submit_ndarray_cpu_ops():
+    _submit_ops(nd.cpu())
+
+
+def submit_ndarray_cuda_ops():
+    _submit_ops(nd.cuda())

@@ -1,0 +1,163 @@
+"""Homework 3: matrix multiplication."""
+
+import sys
+
+sys.path.append("./python")
+
+import numpy as np
+import pytest
+from course_testing import assert_close
+from hw3_arrays import CPU, arrays, cases, devices, pair, problem_of
+from needle import backend_ndarray as nd
+
+SIZES = [
+    (16, 16, 16),
+    (8, 8, 8),
+    (1, 2, 3),
+    (3, 4, 5),
+    (5, 4, 3),
+    (64, 64, 64),
+    (72, 72, 72),
+    (72, 73, 74),
+    (74, 73, 72),
+    (128, 128, 128),
+    (1, 1, 1),
+    (1, 300, 1),
+    (100, 50, 10),
+    (10, 60, 3),
+    (17, 257, 33),
+    (13, 260, 1030),
+    (2, 1000, 3),
+    (96, 5, 70),
+    (1, 40, 64),
+    (64, 40, 1),
+    (40, 36, 33),
+    (0, 3, 4),
+    (3, 0, 4),
+]
+
+
+@cases("m,n,p", SIZES)
+@devices
+def test_matmul(m, n, p, device):
+    x, a = pair(device, m, n)
+    y, b = pair(device, n, p)
+    desired = x.astype(np.float64) @ y.astype(np.float64)
+    assert_close(a @ b, desired, problem=problem_of("matmul", device), terms=n, dtype="float32")
+
+
+@devices
+def test_matmul_overwrites_its_output(device):
+    x, a = pair(device, 9, 20)
+    y, b = pair(device, 20, 11)
+    out = nd.full((9, 11), np.nan, device=device)
+    device.matmul(a._handle, b._handle, out._handle, 9, 20, 11)
+    assert_close(out, x.astype(np.float64) @ y, problem=problem_of("matmul", device), terms=20)
+
+
+@devices
+def test_matmul_of_views(device):
+    x, a = pair(device, 40, 31)
+    y, b = pair(device, 50, 60)
+    actual = a.permute((1, 0)) @ b[5:45, ::2]
+    assert_close(
+        actual,
+        x.T.astype(np.float64) @ y[5:45, ::2],
+        problem=problem_of("matmul", device),
+        terms=40,
+    )
+    actual = a[::2, :] @ b[:31, :].permute((1, 0)).permute((1, 0))
+    assert_close(
+        actual, x[::2].astype(np.float64) @ y[:31], problem=problem_of("matmul", device), terms=31
+    )
+
+
+@cases(
+    "left,right",
+    [
+        ((4, 5, 6), (4, 6, 7)),
+        ((2, 3, 4, 5), (2, 3, 5, 6)),
+        ((4, 5, 6), (6, 7)),
+        ((5, 6), (3, 6, 7)),
+        ((1, 5, 6), (3, 6, 7)),
+        ((2, 1, 3, 4), (5, 4, 2)),
+    ],
+)
+@devices
+def test_matmul_of_batches(left, right, device):
+    x, a = pair(device, *left)
+    y, b = pair(device, *right)
+    assert_close(
+        a @ b, x.astype(np.float64) @ y, problem=problem_of("matmul", device), terms=left[-1]
+    )
+
+
+@devices
+def test_matmul_of_nan_and_infinity(device):
+    x = np.zeros((3, 4), np.float32)
+    x[2, 1], x[1, 2] = np.nan, np.inf  # row 0 must not see what follows it in memory
+    y = np.ones((4, 5), np.float32)
+    with np.errstate(all="ignore"):
+        desired = x @ y
+    assert_close(
+        nd.array(x, device=device) @ nd.array(y, device=device),
+        desired,
+        problem=problem_of("matmul", device),
+    )
+
+
+@devices
+def test_matmul_of_shapes_that_do_not_fit_is_an_error(device):
+    x, a = pair(device, 3, 4)
+    assert_close(
+        a @ a.permute((1, 0)),
+        x.astype(np.float64) @ x.T,
+        problem=problem_of("matmul", device),
+        terms=4,
+    )
+    for other in ((3, 4), (4,), (2, 3, 4)):
+        with pytest.raises(AssertionError):
+            a @ nd.array(np.zeros(other), device=device)
+
+
+def tiles(x, side):
+    """(m, n) -> (m / side, n / side, side, side): each tile in one piece."""
+    m, n = x.shape
+    return x.reshape(m // side, side, n // side, side).swapaxes(1, 2)
+
+
+@cases("m,n,p", [(8, 8, 8), (8, 16, 16), (16, 24, 32), (32, 24, 8), (64, 64, 64)])
+@pytest.mark.parametrize("device", [CPU])
+def test_matmul_tiled(m, n, p, device):
+    x, y = np.random.randn(m, n), np.random.randn(n, p)
+    side = device.__tile_size__
+    a = nd.array(tiles(x, side), device=device)
+    b = nd.array(tiles(y, side), device=device)
+    out = nd.full((m // side, p // side, side, side), 99.0, device=device)
+    device.matmul_tiled(a._handle, b._handle, out._handle, m, n, p)
+    assert_close(
+        out, tiles(x @ y, side), problem=problem_of("matmul", device), op="matmul_tiled", terms=n
+    )
+
+
+def _submit_matmul(device):
+    import mugrade
+
+    rng = mugrade.rng()
+    for m, n, p in ((8, 8, 8), (7, 13, 5), (1, 40, 3), (33, 65, 17), (64, 64, 64)):
+        a, b = arrays(rng, device, (m, n), (n, p))
+        mugrade.submit((a @ b).numpy(), label=f"({m}, {n}) @ ({n}, {p})")
+    if hasattr(device, "matmul_tiled"):
+        side = device.__tile_size__
+        a, b = arrays(rng, device, (2, 3, side, side), (3, 1, side, side))
+        out = nd.full((2, 1, side, side), 5.0, device=device)
+        device.matmul_tiled(a._handle, b._handle, out._handle, 2 * side, 3 * side, side)
+        mugrade.submit(out.numpy(), label="tiles")
+
+
+def submit_ndarray_cpu_matmul():
+    _submit_matmul(nd.cpu())
+
+
+def submit_ndarray_cuda_matmul():
+    _submit_matmul(nd.cuda())

@@ -1,0 +1,3 @@
+from course_testing.session import *
+
+judge(__file__, ["python"], "np")

@@ -1,0 +1,204 @@
+"""Compiling a homework: compilers found and missing, readable errors, CMake, the cache."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from coursekit.core import build
+from coursekit.core.errors import CourseError
+
+CXX = """\
+#include <pybind11/pybind11.h>
+PYBIND11_MODULE(tiny_ext, m) {
+  m.def("twice", [](int x) { return 2 * x; });
+}
+"""
+
+
+@pytest.fixture
+def extension(world):
+    world.edit("course.toml", 'title = "Numbers"', 'title = "Numbers"\nbuild = "make"')
+    world.write("hw0/src/tiny_ext.cpp", CXX)
+    return world
+
+
+def test_a_missing_compiler_is_one_sentence(extension, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.delenv("CXX", raising=False)
+    done = extension.hw("build", "hw0")
+    assert done.returncode == 2 and "no C++ compiler found" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_compile_error_names_file_and_line_and_keeps_the_old_module(extension):
+    extension.write("hw0/src/tiny_ext.so", "old")
+    extension.write("hw0/src/tiny_ext.cpp", "int f() { return missing_name; }\n")
+    done = extension.hw("build", "hw0")
+    assert done.returncode == 2 and "src/tiny_ext.cpp:1:" in done.stderr
+    assert "missing_name" in done.stderr and "Traceback" not in done.stderr
+    assert extension.read("hw0/src/tiny_ext.so") == "old"
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler")
+def test_building_and_the_cache(extension, monkeypatch, tmp_path):
+    monkeypatch.setenv("NEEDLE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("CXXFLAGS", "-O0")
+    homework = extension.course().homework("hw0")
+    folder = extension.root / "hw0"
+    assert build.is_stale(folder, homework)
+    assert build.build_tree(folder, homework) is False
+    assert not build.is_stale(folder, homework)
+    content = (folder / "src/tiny_ext.so").read_bytes()
+    (folder / "src/tiny_ext.so").unlink()
+    monkeypatch.setattr(build, "build", None)  # the cache must do
+    assert build.build_tree(folder, homework) is True
+    assert (folder / "src/tiny_ext.so").read_bytes() == content
+    extension.edit("hw0/src/tiny_ext.cpp", "2 * x", "3 * x")
+    assert build.build_key(folder, homework) not in {
+        p.name for p in (tmp_path / "cache/builds").iterdir()
+    }
+
+
+def test_the_summary_of_a_long_log_is_its_errors():
+    rows = [
+        "In file included from x",
+        *[f"a.cc:{n}:1: error: wrong {n}" for n in range(9)],
+        "note: y",
+    ]
+    text = build.summary(rows)
+    assert text.count("error:") == 5 and "and 4 more" in text and "note" not in text
+
+
+# ----------------------------------------------------------------------- compilers and their tools
+
+
+def only(*programs: str):
+    """A machine with these programs and no others."""
+    return lambda name: f"/usr/bin/{name}" if name in programs else None
+
+
+def test_the_compiler_is_the_one_of_cxx_or_the_first_at_hand(monkeypatch):
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(shutil, "which", only("g++", "clang++", "my-c++"))
+    assert build.compiler() == "g++"
+    monkeypatch.setenv("CXX", "my-c++ -m64")
+    assert build.compiler() == "my-c++ -m64"
+    monkeypatch.setenv("CXX", "no-such-c++")
+    with pytest.raises(CourseError, match="names no program; unset CXX"):
+        build.compiler()
+
+
+@pytest.mark.parametrize(
+    ("platform", "program", "says"),
+    [
+        ("darwin", "", "xcode-select --install"),
+        ("win32", "", "WSL"),
+        ("linux", "apt-get", "sudo apt-get install g++"),
+        ("linux", "apk", "sudo apk add g++"),
+        ("linux", "", "your system's package manager"),
+    ],
+)
+def test_the_hint_names_this_systems_command(monkeypatch, platform, program, says):
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(shutil, "which", only(program))
+    assert says in build.compiler_hint()
+
+
+def test_a_missing_tool_or_header_is_told_with_its_command(monkeypatch):
+    monkeypatch.setattr(shutil, "which", only())
+    with pytest.raises(
+        CourseError, match=r"no-such-tool is missing; install it with: .* no-such-tool"
+    ):
+        build.tool("no-such-tool")
+    monkeypatch.setitem(sys.modules, "pybind11", None)
+    with pytest.raises(CourseError, match="pybind11 is missing; install it with"):
+        build._includes()
+
+
+def test_a_homework_without_cpp_needs_no_build(world):
+    homework, folder = world.course().homework("hw1"), world.root / "hw1"
+    assert build.build(folder, homework) == []
+    assert build.build_tree(folder, homework) is True
+    assert not build.is_stale(folder, homework)
+    assert build.given_inputs(folder, homework) == []
+
+
+def test_flags_of_the_makefile_are_used_and_lists_of_several_lines_read(extension, monkeypatch):
+    monkeypatch.delenv("CXXFLAGS", raising=False)
+    homework, folder = extension.course().homework("hw0"), extension.root / "hw0"
+    extension.write("hw0/Makefile", "CXXFLAGS := -O1 \\\n  -Wall\nFAST := -fno-such-flag-at-all\n")
+    rows: list[str] = []
+    assert build.build(folder, homework, rows.append) == [folder / "src/tiny_ext.so"]
+    assert build._make_variable(folder / "Makefile", "CXXFLAGS") == "-O1    -Wall"
+    assert build._make_variable(folder / "nothing", "CXXFLAGS") is None
+    (folder / "src/tiny_ext.cpp").unlink()
+    with pytest.raises(CourseError, match=r"holds no .*_ext.cpp to compile"):
+        build.build(folder, homework)
+
+
+# ------------------------------------------------------------------------------------------- CMake
+
+
+CMAKE = """\
+cmake_minimum_required(VERSION 3.26)
+project(tiny LANGUAGES NONE)
+file(WRITE "${CMAKE_SOURCE_DIR}/python/tiny.so" "built")
+add_custom_target(tiny ALL)
+"""
+
+
+@pytest.fixture
+def cmake(world, monkeypatch):
+    """(homework, its folder), a homework that CMake builds without a compiler."""
+    monkeypatch.setenv("NEEDLE_BUILD_JOBS", "1")
+    world.edit("course.toml", 'title = "Numbers"', 'title = "Numbers"\nbuild = "cmake"')
+    world.write("hw0/CMakeLists.txt", CMAKE)
+    world.write("shared/kernels/kernels.cmake", "# given\n")
+    world.write("shared/kernels/tests/test_kernels.cc", "")
+    return world.course().homework("hw0"), world.root / "hw0"
+
+
+def test_cmake_builds_and_a_moved_tree_is_configured_anew(cmake, tmp_path):
+    homework, folder = cmake
+    assert build.build(folder, homework) == [folder / "python/tiny.so"]
+    assert not build.is_stale(folder, homework)
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(folder, moved)
+    (moved / "python/tiny.so").unlink()
+    assert build.build(moved, homework) == [moved / "python/tiny.so"]
+
+
+def test_what_is_given_belongs_to_the_build(cmake, monkeypatch, tmp_path):
+    homework, folder = cmake
+    given = folder.parent / "shared/kernels/kernels.cmake"
+    assert build.given_inputs(folder, homework) == [given]
+    key = build.build_key(folder, homework)
+    given.write_text("# corrected\n")
+    assert build.build_key(folder, homework) != key
+    monkeypatch.setenv("NEEDLE_SHARED", str(folder.parent / "shared"))
+    assert build.shared_folder(tmp_path) == folder.parent / "shared"
+    monkeypatch.delenv("NEEDLE_SHARED")
+    own = Path(build.__file__).parents[2]
+    assert own.name == "shared" and build.shared_folder(tmp_path) == own
+
+
+def test_a_cmake_error_and_a_missing_list_are_readable(cmake):
+    homework, folder = cmake
+    (folder / "CMakeLists.txt").write_text(CMAKE + 'message(FATAL_ERROR "wrong here")\n')
+    with pytest.raises(build.BuildError, match="hw0 does not compile") as caught:
+        build.build(folder, homework)
+    assert "wrong here" in caught.value.log
+    (folder / "CMakeLists.txt").unlink()
+    with pytest.raises(CourseError, match=r"has no CMakeLists.txt"):
+        build.build(folder, homework)
+
+
+def test_the_cache_folder_is_the_users_unless_named(monkeypatch, tmp_path):
+    monkeypatch.delenv("NEEDLE_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert build.cache_folder() == tmp_path / "needle-course"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert build.cache_folder() == Path.home() / ".cache" / "needle-course"
