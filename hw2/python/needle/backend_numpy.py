@@ -7,12 +7,6 @@ class Device:
     """A place where arrays live and are made."""
 
 
-    def kernel(self, name, views=False):
-        """The device's own function of this name: NumPy has none to offer."""
-        return None
-
-
-
 class CPUDevice(Device):
     """The CPU, with NumPy arrays."""
 

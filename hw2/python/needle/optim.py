@@ -8,7 +8,7 @@ import math
 
 import numpy
 
-from . import init, ops
+from . import init
 
 
 class Optimizer:
@@ -35,7 +35,11 @@ class Optimizer:
         params = self.with_grad()
         for average in averages:
             average.update((p, init.zeros_like(p)) for p in params if p not in average)
-        ops.step_all(step, params, averages, settings)
+        columns = [params, [p.grad for p in params], *[[a[p] for p in params] for a in averages]]
+        for p, *others in zip(*columns):
+            p.data, *others = step(p.data, *[value.data for value in others], **settings)
+            for average, value in zip(averages, others):
+                average[p] = value
 
     def reset_grad(self):
         """Forget all gradients."""

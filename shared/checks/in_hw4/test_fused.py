@@ -6,7 +6,7 @@ import gc
 import needle as ndl
 import numpy as np
 import pytest
-from needle import nn, ops
+from needle import nn
 
 DEVICE = ndl.cpu()
 SIZES = pytest.mark.parametrize(

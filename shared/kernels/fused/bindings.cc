@@ -101,15 +101,16 @@ Arrays from_python(const py::list& items) {
   return arrays;
 }
 
-// A pair of buffer and shape of each array.
-py::list to_python(const Arrays& arrays) {
-  py::list pairs;
+// NDArrays on the device of another one.
+py::list to_python(const Arrays& arrays, const py::handle& beside) {
+  const py::object make = beside.attr("make"), device = beside.attr("_device");
+  py::list made;
   for (const Array& array : arrays) {
     py::tuple shape(array.shape.size());
     for (size_t i = 0; i < array.shape.size(); ++i) shape[i] = array.shape[i];
-    pairs.append(py::make_tuple(array.buffer, shape));
+    made.append(make(shape, py::none(), device, array.buffer));
   }
-  return pairs;
+  return made;
 }
 
 // `what` must have a shape; lengths of 0 in `expected` may be any.
@@ -499,7 +500,7 @@ class LayerCall {
     saved_ = call.saved;
     shapes_.clear();
     for (size_t k = 0; k < results(); ++k) shapes_.push_back(made[k].shape);
-    return to_python(made);
+    return to_python(made, arrays[0]);
   }
 
   // Takes the adjoints of the results and then the arrays that `forward` took; returns the adjoints
@@ -517,7 +518,7 @@ class LayerCall {
     Arrays wanted;
     for (size_t i = 0, k = 0; k < needed.size(); ++i)
       if (given_[i] && needed[k++]) wanted.push_back(grads.at(i));
-    return to_python(wanted);
+    return to_python(wanted, adjoints_and_arrays[0]);
   }
 
  private:
@@ -585,7 +586,7 @@ py::list step(const std::vector<py::list>& columns, size_t averages, Step one) {
   run_kernel(work, [&] {
     for (size_t i = 0; i < results.size(); ++i) one(c, i, results[i].ptr(), results[i].size());
   });
-  return to_python(results);
+  return to_python(results, columns[0][0]);
 }
 
 py::list sgd(const std::vector<py::list>& columns, float lr, float momentum, float weight_decay) {

@@ -8,8 +8,11 @@ whatever else wants to see it, or the end of the Sequential, gets all of them fr
 import functools
 
 from ..autograd import Tensor
+from . import ops_mathematic
 from .ops_composite import composite, kernel_for
-from .ops_layers import linear, relu
+from .ops_layers import linear
+
+relu = composite(ops_mathematic.relu)
 
 
 @composite
@@ -23,36 +26,36 @@ def linears(x, *tensors, relus):
 
 
 class Chain(Tensor):
-    """A Tensor whose linear layers and ReLUs have not run yet: `start`, then `layers`.
+    """A Tensor whose linear layers and ReLUs have not run yet.
 
     Attributes:
-        layers: (weight, bias, whether a ReLU follows) of each.
+        start: the Tensor that goes into the first.
+        tensors: weight and bias (or None) of each linear layer.
+        relus: for each, whether a ReLU follows.
     """
 
-    __slots__ = ("layers", "made", "start")
+    __slots__ = ("made", "relus", "start", "tensors")
 
-    def __init__(self, start, layers=()):
-        self.start, self.layers, self.made = start, layers, None
+    def __init__(self, start, tensors=(), relus=()):
+        self.start, self.tensors, self.relus, self.made = start, tensors, relus, None
 
     def result(self):
         """The Tensor itself, computed now if it was not."""
-        if self.made is None and self.layers:
-            weights_and_biases = [value for layer in self.layers for value in layer[:2]]
-            relus = tuple(layer[2] for layer in self.layers)
-            self.made = linears(self.start, *weights_and_biases, relus=relus)
-        return self.start if self.made is None else self.made
+        if self.made is None:
+            run = self.tensors and linears(self.start, *self.tensors, relus=self.relus)
+            self.made = run or self.start
+        return self.made
 
     _record = property(lambda self: self.result()._record)
     grad = property(lambda self: self.result().grad)
 
     def joined(self, name, *tensors):
         """The chain with one more function of this name, or None if it does not belong here."""
-        start, layers = (self.start, self.layers) if self.made is None else (self.made, ())
-        if name == "linear":
-            weight, bias = (*tensors, None)[:2]
-            return Chain(start, (*layers, (weight, bias, False)))
-        if name == "relu" and layers:
-            return Chain(start, (*layers[:-1], (*layers[-1][:2], True)))
+        if name == "linear" and self.made is None:
+            pair = (*tensors, None)[:2]
+            return Chain(self.start, (*self.tensors, *pair), (*self.relus, False))
+        if name == "relu" and self.made is None and self.relus:
+            return Chain(self.start, self.tensors, (*self.relus[:-1], True))
         return None
 
 

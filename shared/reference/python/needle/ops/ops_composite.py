@@ -6,8 +6,8 @@ The mathematics of a layer is a function, written with needle's operators:
     def layer_norm(x, weight, bias, *, eps):
         ...
 
-The function says what is computed. From homework 4 on a device may have a kernel for it, which
-computes the same in one or two passes over memory. With `needle.kernels("given")` the kernel runs,
+The function says what is computed. A device may have a kernel for it, which computes the same in one
+or two passes over memory. With `needle.kernels("given")` the kernel runs,
 with `needle.kernels("own")`, and where there is none, the function itself. A kernel's gradient is a
 kernel too; the gradient of that gradient is the function's, so that it can be differentiated as
 often as one likes.
@@ -16,12 +16,11 @@ A kernel comes in by `device.kernel("layer_norm")`. It is called with a list tha
 Tensors are given and which are None, and with a dict of settings, the function's keywords. It
 answers None if it does not compute this, else one call of itself, which has
 
-    results, rest          how many results have a gradient, and how many behind them have none
-    constants              how many of the Tensors, the last ones, have none (class ids)
-    forward(arrays)        all results, as pairs (buffer, shape)
-    backward(arrays, needed)
-                           takes the adjoints of the results, then what `forward` took; returns the
-                           adjoints of those that need one, as such pairs
+    results, rest      how many results have a gradient, and how many behind them have none
+    constants          how many of the Tensors, the last ones, have none (class ids)
+    forward(arrays)    a list of all results, arrays too
+    backward(adjoints of the results + arrays, needed)
+                       the adjoints of those arrays that need one
 """
 
 import functools
@@ -31,7 +30,7 @@ from itertools import compress, repeat
 from operator import is_not
 
 from ..autograd import Tensor, TensorOp, TensorTuple, TensorTupleOp, find_topo_sort, sum_node_list
-from ..backend_selection import NDArray, library
+from ..backend_selection import library
 from ..init import zeros_like
 from .ops_tuple import TupleGetItem
 
@@ -42,7 +41,7 @@ class kernels:
     `kernels("own")` sets it from now on, `with kernels("own"):` inside the block.
     """
 
-    form = "given"
+    form = os.environ.get("NEEDLE_KERNELS", "given")
 
     def __init__(self, form):
         if form not in ("given", "own"):
@@ -56,9 +55,6 @@ class kernels:
         kernels.form = self.before
 
 
-kernels(os.environ.get("NEEDLE_KERNELS", "given"))
-
-
 def composite(function):
     """The function, or where a device has a kernel of its name, that kernel.
 
@@ -70,27 +66,27 @@ def composite(function):
     @functools.wraps(function)
     def run(*tensors, **settings):
         join = getattr(tensors[0], "joined", None) if tensors and not settings else None
-        if join and (chain := join(name, *tensors[1:])):
+        if join and (chain := join(name, *tensors[1:])):  # see ops_chain.py
             return chain
         given = list(map(is_not, tensors, repeat(None)))
-        values = list(compress(tensors, given))
-        kernel = kernel_for(name, values)
+        inputs = list(compress(tensors, given))
+        kernel = kernel_for(name, inputs)
         call = kernel and kernel(given, settings)
         if call is None:
             return function(*tensors, **settings)
-        count = len(values) - call.constants
-        constants = [value.detach() for value in values[count:]] if call.constants else []
+        for k in range(len(inputs) - call.constants, len(inputs)):
+            inputs[k] = inputs[k].detach()
 
-        def own(*inputs):
-            values = iter([*inputs, *constants])
+        def own(inputs):
+            values = iter(inputs)
             with kernels("own"):
                 results = function(*[next(values) if g else None for g in given], **settings)
             return results[: call.results] if isinstance(results, tuple) else (results,)
 
-        op = (_Kernel if call.results == 1 else _KernelOfTuple)(name, call, own, constants)
+        op = (_Kernel if call.results == 1 else _KernelOfTuple)(name, call, own)
         if call.results > 1:
-            return tuple(TensorTuple.make_from_op(op, values[:count]))
-        result = Tensor.make_from_op(op, values[:count])
+            return tuple(TensorTuple.make_from_op(op, inputs))
+        result = Tensor.make_from_op(op, inputs)
         return (result, *op.rest_of(result)) if call.rest else result
 
     return run
@@ -104,15 +100,10 @@ def kernel_for(name, values):
             return None
         data = value._record.data
         here = library.device_of(value.realize_cached_data() if data is None else data)
-        if device is not None and here is not device:
+        if here is not device is not None:
             return None
         device = here
     return device and device.kernel(name)
-
-
-def _array(pair, device):
-    """The array of a kernel's (buffer, shape)."""
-    return NDArray.make(pair[1], None, device, pair[0])
 
 
 class _Kernel(TensorOp):
@@ -120,26 +111,25 @@ class _Kernel(TensorOp):
 
     Attributes:
         call: what keeps the numbers that the gradient needs.
-        own: the function, from the Tensors that have a gradient to a tuple of results. It must not
-            keep Tensors alive whose .grad leads back to here.
-        constants: arrays of the Tensors that have none.
+        own: the function, from a list of Tensors to a tuple of results. It must keep no Tensors
+            alive whose .grad leads back to here.
     """
 
-    def __init__(self, name, call, own, constants):
+    def __init__(self, name, call, own):
         self.name, self.call, self.own = name, call, own
-        self.constants = [value.cached_data for value in constants] if constants else []
 
     def __repr__(self):
         return f"kernel {self.name}"
 
     def compute(self, *arrays):
-        (buffer, shape), *self.rest = self.call.forward([*arrays, *self.constants])
-        return NDArray.make(shape, None, library.device_of(arrays[0]), buffer)
+        made = self.call.forward(list(arrays))
+        self.rest = made[self.call.results :]
+        return made[0] if self.call.results == 1 else tuple(made)
 
     def rest_of(self, result):
         """The results that have no gradient; a lazy graph computes them now."""
-        device = library.device_of(result.realize_cached_data())
-        return [Tensor.make_const(_array(pair, device)) for pair in self.rest]
+        result.realize_cached_data()
+        return map(Tensor.make_const, self.rest)
 
     def gradient(self, out_grad, node):
         adjoints = (out_grad,) if self.call.results == 1 else out_grad
@@ -152,10 +142,6 @@ class _Kernel(TensorOp):
 class _KernelOfTuple(TensorTupleOp, _Kernel):
     """The same with several results."""
 
-    def compute(self, *arrays):
-        device = library.device_of(arrays[0])
-        return tuple(_array(pair, device) for pair in self.call.forward([*arrays, *self.constants]))
-
 
 class _Gradient(TensorTupleOp):
     """From the adjoints of a kernel's results, and its inputs, to the adjoints that are needed."""
@@ -163,22 +149,15 @@ class _Gradient(TensorTupleOp):
     def __init__(self, kernel, needed):
         self.kernel, self.needed = kernel, needed
 
-    def __repr__(self):
-        return f"gradient of {self.kernel}"
-
     def compute(self, *arrays):
-        device = library.device_of(arrays[0])
-        given = [*arrays, *self.kernel.constants]
-        grads = self.kernel.call.backward(given, self.needed)
-        return tuple(_array(pair, device) for pair in grads)
+        return tuple(self.kernel.call.backward(list(arrays), self.needed))
 
     def gradient(self, out_grad, node):
         leaves = [value + 0.0 for value in node.inputs]
         count = self.kernel.call.results
         adjoints, inputs = leaves[:count], leaves[count:]
-        grads = _adjoints(self.kernel.own(*inputs), adjoints, inputs)
-        wanted = [grad for grad, need in zip(grads, self.needed) if need]
-        return tuple(_adjoints(wanted, out_grad, leaves))
+        grads = _adjoints(self.kernel.own(inputs), adjoints, inputs)
+        return _adjoints(list(compress(grads, self.needed)), out_grad, leaves)
 
 
 def _adjoints(results, adjoints, leaves):
@@ -186,37 +165,26 @@ def _adjoints(results, adjoints, leaves):
     collected = defaultdict(list)
     for result, adjoint in zip(results, adjoints):
         collected[result].append(adjoint)
-    stops = set(leaves)
     for node in reversed(find_topo_sort(list(results))):
-        if not node.is_leaf() and node not in stops:
+        if not node.is_leaf() and node not in leaves:
             grads = node.op.gradient_as_tuple(sum_node_list(collected[node]), node)
             for value, grad in zip(node.inputs, grads):
                 collected[value].append(grad)
     return [sum_node_list(collected[leaf]) or zeros_like(leaf) for leaf in leaves]
 
 
-def step_all(step, params, averages, settings):
-    """A step of an optimizer: p, *averages = step(p, p.grad, *averages, **settings) for each p.
-
-    A device may have a kernel of the name of the function `step` that does it for all at once, and
-    changes the averages where they are.
+def step_by_kernel(name, columns, settings):
+    """A step of an optimizer by a device's kernel, for all parameters at once.
 
     Args:
-        params: Parameters that have a gradient.
-        averages: dicts from Parameter to Tensor.
+        columns: the parameters, their gradients, and averages, which change where they are.
+
+    Returns:
+        False if the device of all these has no kernel of this name.
     """
-    columns = [
-        params,
-        [p.grad for p in params],
-        *([average[p] for p in params] for average in averages),
-    ]
-    kernel = kernel_for(step.__name__, [value for column in columns for value in column])
+    kernel = kernel_for(name, [value for column in columns for value in column])
     if kernel:
         arrays = [[value.realize_cached_data() for value in column] for column in columns]
-        for p, pair in zip(params, kernel(arrays, **settings)):
-            p.cached_data = _array(pair, p.device)
-        return
-    for p, *others in zip(*columns):
-        p.data, *new = step(p.data, *[value.data for value in others], **settings)
-        for average, value in zip(averages, new):
-            average[p] = value
+        for p, array in zip(columns[0], kernel(arrays, **settings)):
+            p.cached_data = array
+    return bool(kernel)
