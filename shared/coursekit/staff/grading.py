@@ -21,9 +21,7 @@ from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
 from coursekit.core.syllabus import Course, Homework
 from coursekit.staff import mutants, render, sandbox, solved
-
-ANSWERS = "answers.json.gz"
-"""The sealed answers in the course's folder, which a release carries along."""
+from coursekit.staff.release import ANSWERS as ANSWERS
 
 POOL = 16
 """Variants of each problem; every hook is cheap enough for that many."""

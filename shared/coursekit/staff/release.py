@@ -13,6 +13,8 @@ from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course
 from coursekit.staff import regions, render
 
+ANSWERS = "answers.json.gz"
+"""The sealed answers in the course's folder, which `hw answers` makes and a release carries along."""
 ROOT_FILES = (
     "README.md",
     "LICENSE",
@@ -23,7 +25,7 @@ ROOT_FILES = (
     "course.py",
     "pyproject.toml",
     ".gitignore",
-    "answers.json.gz",
+    ANSWERS,
 )
 COPIED = ("project", "shared/data", "shared/notes")
 """Folders that go to students as they are."""
@@ -35,10 +37,13 @@ MIN_LENGTH = 20
 _WINDOW = 12
 
 
-def release(course: Course, folder: Path) -> list[CourseError]:
+def release(course: Course, folder: Path, for_class: bool = False) -> list[CourseError]:
     """Write the students' tree to a new or empty folder; returns the leaks.
 
     With a leak nothing is written.
+
+    Args:
+        for_class: without the sealed answers.
 
     Raises:
         CourseError: the folder is not empty or lies inside the course.
@@ -51,6 +56,8 @@ def release(course: Course, folder: Path) -> list[CourseError]:
     with tempfile.TemporaryDirectory(prefix="needle-release-") as scratch:
         staged = Path(scratch) / "tree"
         _assemble(course, staged)
+        if for_class:
+            (staged / ANSWERS).unlink(missing_ok=True)
         leaks = find_leaks(course, staged)
         if not leaks:
             shutil.copytree(staged, folder, dirs_exist_ok=True)

@@ -177,21 +177,29 @@ def _show_proof(verdicts: list[Verdict], as_json: bool, kills: bool) -> None:
 
 def release(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="a new or empty folder")],
+    for_class: Annotated[
+        bool, typer.Option("--class", help="leave the sealed answers out")
+    ] = False,
 ) -> None:
     """Write the students' tree, without any solution.
 
-    No reference, no answers, no staff tools; a solution line in any file is an error.
+    No reference, no readable answers, no staff tools; a solution line in any file is an error. The
+    sealed answers go along unless --class is given: they let somebody alone check their values, and
+    are of other inputs than any class's, so that they are worth no point there. A class that has a
+    grader needs none.
     """
     from coursekit.staff import release as releasing
 
     course = _load()
-    leaks = releasing.release(course, folder)
+    leaks = releasing.release(course, folder, for_class)
     for leak in leaks:
         typer.echo(str(leak))
     if leaks:
         typer.echo(f"{len(leaks)} leaks; nothing was written")
         raise typer.Exit(1)
     typer.echo(f"{folder}: the students' tree, no solution line in it")
+    sealed = "sealed answers" if (folder / releasing.ANSWERS).is_file() else "no answers"
+    typer.echo(f"with {sealed}; next: pack it for students, and `hw publish hw0` for the grader")
 
 
 def publish(

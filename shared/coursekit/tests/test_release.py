@@ -36,6 +36,16 @@ def test_the_tree_has_handouts_and_student_verbs_only(world, tmp_path):
         assert b"total_of_both" not in (out / name).read_bytes(), name
 
 
+def test_a_release_for_a_class_leaves_the_sealed_answers_out(world, tmp_path):
+    world.write("answers.json.gz", "sealed")
+    for words, there in (((), True), (("--class",), False)):
+        out = tmp_path / f"out{there}"
+        done = world.hw("release", str(out), *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert (out / "answers.json.gz").exists() == there
+        assert ("with no answers" in done.stdout) != there
+
+
 def test_the_tool_without_its_staff_room_still_runs(world, tmp_path):
     """coursekit as a release carries it: student verbs there, staff verbs gone."""
     here = Path(coursekit.__file__).parent

@@ -89,9 +89,9 @@ Arrays from_python(const py::list& items) {
     for (size_t i = 0; i < shape.size(); ++i)
       shape[i] = static_cast<size_t>(PyLong_AsSsize_t(PyTuple_GET_ITEM(lengths.ptr(), i)));
     py::object buffer = attribute(item, kHandle);
-    if (Py_TYPE(buffer.ptr()) != &Object::type)  // only now: the text takes a call of Python
-      require(false, "it lives on " + py::str(item.attr("device")).cast<std::string>() +
-                         ", not on cpu()");
+    require(Py_TYPE(buffer.ptr()) == &Object::type, [&] {
+      return "it lives on " + py::str(item.attr("device")).cast<std::string>() + ", not on cpu()";
+    });
     auto data = [&] { return &reinterpret_cast<Object*>(buffer.ptr())->array; };
     if (data()->size != product(shape) || !row_major(shape, strides.ptr()))
       buffer = attribute(item.attr("compact")(), kHandle);
@@ -122,16 +122,20 @@ void need(const char* what, const Array& array, const Shape& expected) {
   std::string words = text(expected);
   for (size_t at; (at = words.find("(0,")) != std::string::npos;) words.replace(at, 3, "(any,");
   for (size_t at; (at = words.find(" 0")) != std::string::npos;) words.replace(at, 2, " any");
-  require(false, std::string(what) + " has shape " + text(array.shape) + ", expected " + words);
+  throw std::invalid_argument(std::string(what) + " has shape " + text(array.shape) +
+                              ", expected " + words);
 }
 
 void need_size(const char* what, const Array& array, size_t size) {
-  require(array.size() == size, std::string(what) + " has shape " + text(array.shape) +
-                                    ", expected " + std::to_string(size) + " elements");
+  require(array.size() == size, [&] {
+    return std::string(what) + " has shape " + text(array.shape) + ", expected " +
+           std::to_string(size) + " elements";
+  });
 }
 
 void need_samples(const Array& array) {
-  require(array.size() > 0, "there is nothing in an array of shape " + text(array.shape));
+  require(array.size() > 0,
+          [&] { return "there is nothing in an array of shape " + text(array.shape); });
 }
 
 // Every id is a row of a table of `rows` rows.
@@ -291,13 +295,17 @@ Arrays layer_norm(Call& call) {
   return {y};
 }
 
+NormGradients norm_gradients(const Arrays& grads) {
+  return {grads[0].ptr(), grads[1].ptr(), grads[2].ptr()};
+}
+
 Arrays layer_norm_backward(Call& call) {
   call.needs_dx = true;
   Arrays grads = call.gradients(3);
   const Array &x = call[0], &w = call[1];
   run_kernel(x.size(), [&] {
-    LayerNormBackward(x.ptr(), w.ptr(), call.saved[0].ptr(), call.adjoints[0].ptr(), grads[0].ptr(),
-                      grads[1].ptr(), grads[2].ptr(), call.saved[0].shape[0], w.size());
+    LayerNormBackward(x.ptr(), w.ptr(), call.saved[0].ptr(), call.adjoints[0].ptr(),
+                      norm_gradients(grads), call.saved[0].shape[0], w.size());
   });
   return grads;
 }
@@ -315,8 +323,8 @@ Arrays batch_norm(Call& call) {
   Array y = new_array(x.shape);
   call.saved = {new_array({C}), new_array({C})};
   run_kernel(x.size(), [&] {
-    BatchNorm(x.ptr(), w.ptr(), b.ptr(), y.ptr(), call.saved[0].ptr(), call.saved[1].ptr(), N, C, S,
-              eps);
+    BatchNorm(x.ptr(), w.ptr(), b.ptr(), y.ptr(), call.saved[0].ptr(), call.saved[1].ptr(),
+              {N, C, S, eps});
   });
   Arrays result = {y, new_array({C}), new_array({C})};
   for (size_t k = 0; k < 2; ++k) {
@@ -334,8 +342,8 @@ Arrays batch_norm_backward(Call& call) {
   const size_t N = x.shape[0], C = x.shape[1];
   run_kernel(x.size(), [&] {
     BatchNormBackward(x.ptr(), call[1].ptr(), call.saved[0].ptr(), call.saved[1].ptr(),
-                      call.adjoints[0].ptr(), grads[0].ptr(), grads[1].ptr(), grads[2].ptr(), N, C,
-                      x.size() / (N * C), static_cast<float>(call.settings[0]));
+                      call.adjoints[0].ptr(), norm_gradients(grads),
+                      {N, C, x.size() / (N * C), static_cast<float>(call.settings[0])});
   });
   return grads;
 }
@@ -392,15 +400,21 @@ LstmShape lstm_shape(const Call& call) {
   return s;
 }
 
+LstmInput lstm_input(const Call& call) {
+  return {call[0].ptr(), call[1].ptr(),    call[2].ptr(),   call[3].ptr(),
+          call[4].ptr(), pointer(call[5]), pointer(call[6])};
+}
+
+LstmSteps lstm_steps(const Call& call) {
+  return {call.saved[0].ptr(), call.saved[1].ptr(), call.saved[2].ptr()};
+}
+
 Arrays lstm(Call& call) {
   const LstmShape s = lstm_shape(call);
   const Shape steps{s.T, s.B, s.H};
   call.saved = {new_array(steps), new_array({s.T, s.B, 4 * s.H}), new_array(steps)};
   const Array &out = call.saved[0], &cells = call.saved[2];
-  run_kernel(4 * out.size() * (s.I + s.H), [&] {
-    Lstm(call[0].ptr(), call[1].ptr(), call[2].ptr(), call[3].ptr(), call[4].ptr(),
-         pointer(call[5]), pointer(call[6]), out.ptr(), call.saved[1].ptr(), cells.ptr(), s);
-  });
+  run_kernel(4 * out.size() * (s.I + s.H), [&] { Lstm(lstm_input(call), lstm_steps(call), s); });
   const size_t last = (s.T - 1) * s.B * s.H;
   return {out, new_copy(out.ptr() + last, {s.B, s.H}), new_copy(cells.ptr() + last, {s.B, s.H})};
 }
@@ -408,14 +422,11 @@ Arrays lstm(Call& call) {
 Arrays lstm_backward(Call& call) {
   const LstmShape s = lstm_shape(call);
   Arrays grads = call.gradients(6);
-  const Arrays &saved = call.saved, &g = call.adjoints;
+  const LstmAdjoints g{call.adjoints[0].ptr(), call.adjoints[1].ptr(), call.adjoints[2].ptr()};
   const LstmGradients d{pointer(grads[0]), grads[1].ptr(), grads[2].ptr(),
                         grads[3].ptr(),    grads[4].ptr(), pointer(grads[5])};
-  run_kernel(4 * saved[0].size() * (s.I + s.H), [&] {
-    LstmBackward(call[0].ptr(), call[1].ptr(), call[2].ptr(), call[3].ptr(), call[4].ptr(),
-                 saved[0].ptr(), saved[1].ptr(), saved[2].ptr(), g[0].ptr(), g[1].ptr(), g[2].ptr(),
-                 d, s);
-  });
+  run_kernel(4 * call.saved[0].size() * (s.I + s.H),
+             [&] { LstmBackward(lstm_input(call), lstm_steps(call), g, d, s); });
   grads.push_back(grads[5]);  // both biases are added: one adjoint for both
   return grads;
 }
@@ -430,14 +441,17 @@ AttentionShape attention_shape(const Call& call) {
   return {q.shape[0] * q.shape[1], q.shape[2], k.shape[2], q.last(), call.settings.at(0) != 0};
 }
 
+AttentionInput attention_input(const Call& call) {
+  return {call[0].ptr(), call[1].ptr(), call[2].ptr()};
+}
+
 Arrays attention(Call& call) {
   const AttentionShape s = attention_shape(call);
   const Array& q = call[0];
   Array out = new_array(q.shape);
   call.saved = {new_array({q.shape[0], q.shape[1], s.T, s.S})};
-  run_kernel(out.size() * s.S, [&] {
-    Attention(q.ptr(), call[1].ptr(), call[2].ptr(), out.ptr(), call.saved[0].ptr(), s);
-  });
+  run_kernel(out.size() * s.S,
+             [&] { Attention(attention_input(call), out.ptr(), call.saved[0].ptr(), s); });
   return {out, call.saved[0]};
 }
 
@@ -446,9 +460,8 @@ Arrays attention_backward(Call& call) {
   call.needs_dx = true;
   Arrays grads = call.gradients(3);
   run_kernel(call[0].size() * s.S, [&] {
-    AttentionBackward(call[0].ptr(), call[1].ptr(), call[2].ptr(), call.saved[0].ptr(),
-                      call.adjoints[0].ptr(), call.adjoints[1].ptr(), grads[0].ptr(),
-                      grads[1].ptr(), grads[2].ptr(), s);
+    AttentionBackward(attention_input(call), call.saved[0].ptr(), call.adjoints[0].ptr(),
+                      call.adjoints[1].ptr(), {grads[0].ptr(), grads[1].ptr(), grads[2].ptr()}, s);
   });
   return grads;
 }
@@ -482,9 +495,15 @@ const std::map<std::string, Kernel> kernels = {
     {"attention", {attention, attention_backward, 3, {"causal", "dropout"}, 2}},
 };
 
-// One call, forward and then, any number of times, backward. It holds buffers and numbers only,
-// nothing of Python's that could lead back to it.
-class LayerCall {
+const Kernel& kernel_named(const std::string& name) {
+  const auto found = kernels.find(name);
+  require(found != kernels.end(), [&] { return "there is no fused kernel called " + name; });
+  return found->second;
+}
+
+// One call of a layer, forward and then, any number of times, backward. It holds buffers and
+// names only, nothing of Python's that could lead back to it.
+class FusedLayer {
  public:
   LayerCall(const Kernel& kernel, std::vector<bool> given, std::vector<double> settings)
       : kernel_(kernel), given_(std::move(given)), settings_(std::move(settings)) {}
@@ -556,23 +575,16 @@ bool read_settings(const Kernel& kernel, const py::dict& settings, std::vector<d
   return true;
 }
 
-// A call of the kernel, or None if it does not compute this.
-py::object call_of(const Kernel& kernel, std::vector<bool> given, const py::dict& settings) {
-  std::vector<double> numbers;
-  if (!read_settings(kernel, settings, &numbers)) return py::none();
-  if (kernel.arrays > 0) {
-    if (given.size() > kernel.arrays) return py::none();
-    given.resize(kernel.arrays, false);
-  }
-  return py::cast(LayerCall(kernel, std::move(given), std::move(numbers)));
-}
-
-// One step of an optimizer on all its parameters. `columns` has the parameters, their gradients, and
-// their averages, which change in place. Returns new arrays for the parameters.
-template <class Step>
-py::list step(const std::vector<py::list>& columns, size_t averages, Step one) {
-  require(columns.size() == 2 + averages, "a step needs parameters, gradients and " +
-                                              std::to_string(averages) + " averages of each");
+// One step of an optimizer on all its parameters. `columns` has the parameters, their gradients,
+// and their averages of one kind or two, which change in place. Returns new arrays for the
+// parameters.
+py::list fused_step(const std::string& name, const std::vector<py::list>& columns,
+                    const std::vector<double>& settings) {
+  const bool adam = name == "adam";
+  require(adam || name == "sgd", [&] { return "fused_step knows sgd and adam, got " + name; });
+  require(settings.size() == (adam ? 6 : 3) && columns.size() <= (adam ? 4 : 3) &&
+              columns.size() >= (adam ? 4 : 2),
+          [&] { return name + ": wrong number of columns or settings"; });
   std::vector<Arrays> c;
   for (const py::list& column : columns) c.push_back(from_python(column));
   Arrays results;
@@ -584,30 +596,15 @@ py::list step(const std::vector<py::list>& columns, size_t averages, Step one) {
     work += c[0][i].size();
   }
   run_kernel(work, [&] {
-    for (size_t i = 0; i < results.size(); ++i) one(c, i, results[i].ptr(), results[i].size());
-  });
-  return to_python(results, columns[0][0]);
-}
-
-py::list sgd(const std::vector<py::list>& columns, float lr, float momentum, float weight_decay) {
-  return step(columns, 1, [&](std::vector<Arrays>& c, size_t i, float* out, size_t size) {
-    float* average = momentum != 0 ? c[2][i].ptr() : nullptr;  // without momentum it has no use
-    SgdStep(c[0][i].ptr(), c[1][i].ptr(), average, out, size, lr, momentum, weight_decay);
-  });
-}
-
-// `t` is the number of this step, 1 for the first.
-py::list adam(const std::vector<py::list>& columns, double lr, double beta1, double beta2,
-              double eps, double weight_decay, double t) {
-  const AdamSettings settings = {static_cast<float>(lr),
-                                 static_cast<float>(beta1),
-                                 static_cast<float>(beta2),
-                                 static_cast<float>(eps),
-                                 static_cast<float>(weight_decay),
-                                 static_cast<float>(1 - std::pow(beta1, t)),
-                                 static_cast<float>(1 - std::pow(beta2, t))};
-  return step(columns, 2, [&](std::vector<Arrays>& c, size_t i, float* out, size_t size) {
-    AdamStep(c[0][i].ptr(), c[1][i].ptr(), c[2][i].ptr(), c[3][i].ptr(), out, size, settings);
+    for (size_t i = 0; i < results.size(); ++i) {
+      const float *p = c[0][i].ptr(), *g = c[1][i].ptr();
+      const size_t size = results[i].size();
+      if (adam)
+        AdamStep(p, g, c[2][i].ptr(), c[3][i].ptr(), results[i].ptr(), size, adam_settings);
+      else
+        SgdStep(p, g, c.size() > 2 ? c[2][i].ptr() : nullptr, results[i].ptr(), size,
+                {s[0], s[1], s[2]});
+    }
   });
 }
 

@@ -72,7 +72,7 @@ def live_grader(folder: Path, course: str = COURSE, **given) -> Iterator[SimpleN
     """A running grader; yields url, code, database, staff key and a maker of sign-in links."""
     port = free_port()
     url = f"http://127.0.0.1:{port}/"
-    options = {"logins_per_minute": 1000, "sqlite_synchronous": "NORMAL", **given}
+    options = {"sqlite_synchronous": "NORMAL", **given}
     app = create_app(Settings(data_dir=folder, web=url, **options))
     database = app.state.database
     with database.write() as session:

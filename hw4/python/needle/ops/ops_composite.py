@@ -61,7 +61,7 @@ def composite(function):
     Its positional arguments are Tensors, or None where one may be left out; its keywords are
     settings. It returns a Tensor or a tuple of Tensors.
     """
-    name = function.__name__
+    name, defaults = function.__name__, function.__kwdefaults__ or {}
 
     @functools.wraps(function)
     def run(*tensors, **settings):
@@ -71,7 +71,7 @@ def composite(function):
         given = list(map(is_not, tensors, repeat(None)))
         inputs = list(compress(tensors, given))
         kernel = kernel_for(name, inputs)
-        call = kernel and kernel(given, settings)
+        call = kernel and kernel(given, {**defaults, **settings})
         if call is None:
             return function(*tensors, **settings)
         for k in range(len(inputs) - call.constants, len(inputs)):

@@ -51,7 +51,7 @@ def answers(variant: int, error: float = 0.0) -> list:
 
 
 def email(name: str) -> str:
-    return name.split()[0].lower() + "@example.org"
+    return re.sub(r"[()<>]", "", name.split()[0].lower()) + "@example.org"
 
 
 def sign_up(grader: SimpleNamespace, name: str) -> str:

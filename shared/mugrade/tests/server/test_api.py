@@ -90,11 +90,6 @@ def test_device_login_refused_and_expired(lite):
     problem_document(answer, 400, "expired_device_code")
 
 
-def test_device_codes_are_limited_by_address(lite):
-    answers = [lite.client.post("/api/v1/device/code", json={}) for _ in range(11)]
-    assert problem_document(answers[-1], 429, "rate_limited")["retry_after"] == 60
-
-
 # ------------------------------------------------------------------------------------ assignments
 
 

@@ -15,6 +15,10 @@ from mugrade import cli
 from mugrade.encoding import encode
 from mugrade.recorder import solo_seed, variant_seed
 from mugrade.server import commands
+from mugrade.server.db import Database
+from mugrade.server.models import WebSession
+from mugrade.server.settings import Settings
+from sqlalchemy import func, select
 from typer.testing import CliRunner
 
 from .conftest import COURSE
@@ -68,6 +72,35 @@ def test_serve_without_configuration_uses_the_data_folder(start, tmp_path):
     assert (
         requests.get(told["address"] + "api/v1/meta", timeout=10).json()["web"] == told["address"]
     )
+
+
+@pytest.mark.parametrize(
+    "options, environment, printed",
+    [
+        ([], {}, True),
+        (["--web", "http://localhost:9/"], {}, True),
+        (["--web", "https://grader.example.org/"], {}, False),
+        ([], {"MUGRADE_WEB": "https://grader.example.org/"}, False),
+        (["--host", "0.0.0.0"], {}, False),
+    ],
+)
+def test_an_instructors_link_is_not_printed_where_it_would_end_in_a_log(
+    start, tmp_path, options, environment, printed
+):
+    """H6: behind a proxy, on 127.0.0.1, every start wrote an instructor's link into the journal."""
+    told = start("--data", tmp_path, *options, **environment)
+    assert (told["link"] is not None) == printed
+    database = Database(Settings(data_dir=tmp_path))
+    with database.read() as session:
+        made = session.scalar(select(func.count()).select_from(WebSession))
+    database.close()
+    assert made == printed, "what is not printed is not made either"
+
+
+def test_several_workers_on_sqlite_are_told_what_that_means(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(commands, "_run", lambda *a: None)
+    commands.serve(port=0, data=tmp_path, workers=3)
+    assert "3 workers on SQLite take turns" in capsys.readouterr().err
 
 
 def test_init_makes_a_course_and_is_repeatable(tmp_path):

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 import mugrade
-from mugrade.cli import regrade, staff, submit
+from mugrade.cli import people, regrade, staff, submit
 from mugrade.cli.common import Json, Server, screen
 from mugrade.client.errors import AuthFault, ClientError, Exit, NetworkFault, UsageFault
 from mugrade.client.grader import Connection, Grader
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 submit.register(app)
 staff.register(app)
+people.register(app)
 regrade.register(app)
 
 
@@ -41,6 +42,12 @@ def login(
     key: Annotated[
         str | None, typer.Option(help="Use this key instead of the browser; '-' asks for it.")
     ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Staff: ask for this too (repeatable): grade, publish, roster.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Connect this machine to your account, by a code that you confirm in the browser."""
@@ -48,7 +55,7 @@ def login(
     url = choose_server(server, folders)
     show = screen(as_json)
     if key is None:
-        key = _device_login(url, show)
+        key = _device_login(url, scope)
     elif key == "-":
         key = typer.prompt(f"Key for {url}", hide_input=True)
     else:
@@ -68,12 +75,12 @@ def login(
         show.say(f"Logged in to {url} as {name}; the key is in {place}.")
 
 
-def _device_login(url: str, show: object) -> str:
+def _device_login(url: str, scopes: list[str] | None) -> str:
     """RFC 8628: show a code, wait until it was confirmed in the browser."""
     grader = Grader(Connection(url))
-    begun = grader.call(
-        "POST", "device/code", json={"client": os.environ.get("HOSTNAME", "terminal")}
-    )
+    asked = {"client": os.environ.get("HOSTNAME", "terminal")}
+    more = {"scopes": scopes} if scopes else {}  # a grader of before knows no scopes here
+    begun = grader.call("POST", "device/code", json={**asked, **more})
     print(
         f"Open {begun.get('verification_uri_complete') or begun['verification_uri']}\n"
         f"and confirm the code {begun['user_code']}. Waiting ...",

@@ -13,6 +13,7 @@ from mugrade.client.session import choose_dialect
 from mugrade.client.settings import Folders, choose_server
 from mugrade.words import count
 
+KEY_WARNING = dt.timedelta(days=14)
 SKEW = 120
 """Seconds by which the clocks may differ before it is worth a word."""
 
@@ -48,6 +49,7 @@ def examine(server: str | None, show: Screen) -> Exit:
             if dialect == "v1":
                 me = Grader(Connection(url, key.text)).me()
                 check(True, f"account: {me['name']}, {me['role']} of {me['course']['title']}")
+                check(*key_line(me))
     except ClientError as fault:
         check(False, str(fault), Exit(fault.status))
     waiting = len(Outbox(folders.outbox).entries())
@@ -60,6 +62,16 @@ def examine(server: str | None, show: Screen) -> Exit:
     if show.as_json:
         show.json(lines)
     return worst
+
+
+def key_line(me: dict) -> tuple[bool, str]:
+    """Whether the key works for some time yet, and until when."""
+    if not me.get("key_expires_at"):
+        return True, "the key works until it is revoked"
+    until = parse_time(me["key_expires_at"])
+    left = until - dt.datetime.now(dt.timezone.utc)
+    words = f"the key works until {until:%Y-%m-%d}"
+    return left > KEY_WARNING, words + ("" if left > KEY_WARNING else "; run `mugrade login` soon")
 
 
 def clock_skew(meta: dict) -> float:

@@ -11,14 +11,11 @@ from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 import mugrade
-from mugrade.server import dialect, errors, pages
+from mugrade.server import callers, dialect, errors, opening, pages
 from mugrade.server.api import open as open_routes
-from mugrade.server.api import project, staff, student
-from mugrade.server.db import Database
+from mugrade.server.api import people, project, staff, student
 from mugrade.server.lane import Lane
-from mugrade.server.limits import AddressLimit
 from mugrade.server.observe import Metrics, Observer
-from mugrade.server.services import signing
 from mugrade.server.settings import Settings
 
 Clock = Callable[[], dt.datetime]
@@ -31,18 +28,14 @@ def utc_now() -> dt.datetime:
 def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> FastAPI:
     """Build the application; the schema is brought up to date at once.
 
-    `app.state` carries `settings`, `database`, `clock`, `lane`, `metrics` and `address_limit` for
-    routes.
+    `app.state` carries `settings`, `database`, `clock`, `lane` and `metrics` for routes.
 
     Args:
         settings: read from the environment when None.
         clock: the time, UTC and aware; tests give their own.
     """
     settings = settings or Settings()
-    database = Database(settings)
-    database.migrate()
-    with database.write() as session:
-        signing.ensure(session, clock())
+    database = opening.open_database(settings, clock())
 
     lane = Lane(database, clock)
 
@@ -64,7 +57,6 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
     app.state.settings, app.state.database, app.state.clock = settings, database, clock
     app.state.lane = lane
     app.state.metrics = Metrics()
-    app.state.address_limit = AddressLimit(settings)
     app.add_middleware(Observer, metrics=app.state.metrics)
     errors.install(app)
     _include_routes(app)
@@ -73,7 +65,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
 
 
 def _include_routes(app: FastAPI) -> None:
-    for module in (dialect, open_routes, student, staff, project):
+    for module in (dialect, open_routes, student, staff, people, project):
         app.include_router(module.router)
     _add_health(app)
 
@@ -86,12 +78,18 @@ def _add_health(app: FastAPI) -> None:
 
     @app.get("/readyz", include_in_schema=False)
     def readyz(request: Request) -> JSONResponse:
-        """The database answers, with this code's schema."""
-        ready = request.app.state.database.is_current()
-        return JSONResponse(
-            {"status": "ok" if ready else "migrate"}, status_code=200 if ready else 503
-        )
+        """The database answers, with this code's schema, and there is room for more."""
+        database, status = request.app.state.database, "ok"
+        if not database.is_current():
+            status = "migrate"
+        elif not database.has_room():
+            status = "no space left"
+        return JSONResponse({"status": status}, status_code=200 if status == "ok" else 503)
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:
+        """For this machine's own collector unless the settings say otherwise."""
+        allowed = request.app.state.settings.metrics
+        if allowed == "off" or (allowed == "local" and not callers.is_local(request)):
+            raise errors.not_found("page")
         return Response(request.app.state.metrics.text(), media_type="text/plain; version=0.0.4")

@@ -1,4 +1,5 @@
-"""The server's commands: `mugrade serve`, `init`, `link`, `token`, `seal`; `mugrade.cli` attaches them."""
+"""The server's commands: `mugrade serve`, `init`, `link`, `token`, `seal`; with those of
+`operations`, `mugrade.cli` attaches them."""
 
 from __future__ import annotations
 
@@ -6,30 +7,41 @@ import gzip
 import json
 import os
 import socket
+import sys
 import tempfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 import uvicorn
 from sqlalchemy.orm import Session
 
-from mugrade.server import coursefile
+from mugrade.server import coursefile, opening
 from mugrade.server.app import create_app, utc_now
 from mugrade.server.db import Database
 from mugrade.server.errors import Refusal, invalid, not_found
 from mugrade.server.models import Account, Course
-from mugrade.server.services import accounts, answer_file, courses, roster, signing
+from mugrade.server.operations import (
+    AsJson,
+    DataDir,
+    backup,
+    db_check,
+    prune,
+    restore,
+    settings_of,
+)
+from mugrade.server.services import accounts, answer_file, courses, roster, upkeep
 from mugrade.server.settings import Settings
 
+__all__ = ["backup", "db_check", "init", "link", "prune", "restore", "seal", "serve", "token"]
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 LINK_PATH = "link?code="
 ANSWERS = "answers.json.gz"
 """The sealed answers that a released course carries in its folder."""
 
-DataDir = Annotated[Path | None, typer.Option("--data", help="Folder of the SQLite database.")]
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -40,7 +52,6 @@ LOGGING: dict[str, Any] = {
         "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
     },
 }
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON line for programs.")]
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,7 @@ class Bootstrap:
     course: str
     code: str | None
     email: str
-    link: str
+    link: str | None
 
 
 def serve(
@@ -80,10 +91,16 @@ def serve(
     listening = _listen(host, port)
     port = listening.getsockname()[1]
     address = web or os.environ.get("MUGRADE_WEB") or f"http://{_url_host(host)}:{port}/"
-    settings = _settings(data, web=address if address.endswith("/") else address + "/", solo=solo)
-    told = _prepare(settings, course, sealed)
-    _announce(settings, host, told, as_json=as_json)
-    _run(settings, listening, workers)
+    settings = settings_of(data, web=address if address.endswith("/") else address + "/", solo=solo)
+    told = _prepare(settings, course, sealed, with_link=_may_print_link(settings, host))
+    _announce(settings, told, as_json=as_json)
+    if workers > 1 and settings.url().startswith("sqlite"):
+        print(
+            f"{workers} workers on SQLite take turns at writing; PostgreSQL is meant for more than one.",
+            file=sys.stderr,
+        )
+    with upkeep.serving(settings):
+        _run(settings, listening, workers)
 
 
 def init(
@@ -96,7 +113,7 @@ def init(
 ) -> None:
     """Make a course from its file, or bring an existing one up to it."""
     given = coursefile.read(file)
-    database = _open(_settings(data))
+    database = _open(settings_of(data))
     with database.write() as session:
         course = courses.apply_file(session, utc_now(), given, actor="mugrade init")
         out: dict[str, Any] = {"course": course.id, "title": course.title, "code": course.code}
@@ -122,14 +139,15 @@ def link(
     ] = None,
     data: DataDir = None,
 ) -> None:
-    """Print a one-time link that signs somebody in on the web; for staff who have no password."""
-    settings = _settings(data)
+    """Print a one-time link that signs somebody in on the web, where they can set a new password."""
+    settings = settings_of(data)
     database = _open(settings)
     with database.write() as session:
         found = _course(session, course)
         secret = accounts.one_time_link(session, utc_now(), accounts.find(session, found.pk, email))
+        served = None if "web" in settings.model_fields_set else upkeep.address(session)
     database.close()
-    typer.echo(settings.web_address() + LINK_PATH + secret)
+    typer.echo((served or settings.web_address()) + LINK_PATH + secret)
 
 
 def token(
@@ -137,13 +155,22 @@ def token(
     course: Annotated[
         str | None, typer.Option(help="Course id; needed when there are several.")
     ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this scope (repeatable); all of the person's role by default."),
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=3650, help="How long it works; by default 180.")
+    ] = None,
     data: DataDir = None,
 ) -> None:
     """Make an API key for somebody and print it, once; for scripts on the server's machine."""
-    database = _open(_settings(data))
+    database = _open(settings_of(data))
     with database.write() as session:
         account = accounts.find(session, _course(session, course).pk, email)
-        text, _ = accounts.issue_token(session, utc_now(), account, name="mugrade token")
+        text, _ = accounts.issue_token(
+            session, utc_now(), account, name="mugrade token", scopes=scope, days=days
+        )
     database.close()
     typer.echo(text)
 
@@ -159,7 +186,7 @@ def seal(
     data: DataDir = None,
 ) -> None:
     """Write every published answer in a form that can be checked but not read, for `serve --solo`."""
-    database = _open(_settings(data))
+    database = _open(settings_of(data))
     with database.read() as session:
         pk = _course(session, course).pk
         sealed = answer_file.export(session, pk, class_is_over=class_is_over)
@@ -203,16 +230,9 @@ def _sealed_answers(given: Path | None, *, search: bool) -> dict[str, Any] | Non
     return None if path is None else read_answers(path)
 
 
-def _settings(data: Path | None, **given: Any) -> Settings:
-    return Settings(**{**({"data_dir": data} if data else {}), **given})
-
-
 def _open(settings: Settings) -> Database:
-    database = Database(settings)
-    database.migrate()
-    with database.write() as session:
-        signing.ensure(session, utc_now())
-    return database
+    os.umask(0o077)  # whatever is made beside the database is its owner's only
+    return opening.open_database(settings, utc_now())
 
 
 def _course(session: Session, course_id: str | None) -> Course:
@@ -225,7 +245,22 @@ def _course(session: Session, course_id: str | None) -> Course:
     return found[0]
 
 
-def _prepare(settings: Settings, file: Path | None, answers: dict[str, Any] | None) -> Bootstrap:
+def _may_print_link(settings: Settings, host: str) -> bool:
+    """Whether a sign-in link may be printed: a server's output ends in a log that others read.
+
+    A server for this machine alone tells its owner; a public one only somebody at a terminal.
+    """
+    alone = host in LOOPBACK and urlsplit(settings.web_address()).hostname in LOOPBACK
+    return alone or sys.stdout.isatty()
+
+
+def _prepare(
+    settings: Settings,
+    file: Path | None,
+    answers: dict[str, Any] | None,
+    *,
+    with_link: bool,
+) -> Bootstrap:
     """Make what a first start lacks: a course, somebody to run it, and in solo its answers."""
     database = _open(settings)
     with database.write() as session:
@@ -233,10 +268,12 @@ def _prepare(settings: Settings, file: Path | None, answers: dict[str, Any] | No
         if answers is not None:
             answer_file.import_(session, utc_now(), course.pk, answers)
         account = _first_account(session, course, solo=settings.solo)
-        secret = accounts.one_time_link(session, utc_now(), account)
-        told = Bootstrap(
-            course.id, course.code, account.email, settings.web_address() + LINK_PATH + secret
-        )
+        upkeep.note_address(session, utc_now(), settings.web_address())
+        address = None
+        if with_link:
+            secret = accounts.one_time_link(session, utc_now(), account)
+            address = settings.web_address() + LINK_PATH + secret
+        told = Bootstrap(course.id, course.code, account.email, address)
     database.close()
     return told
 
@@ -276,7 +313,7 @@ def _first_account(session: Session, course: Course, *, solo: bool) -> Account:
     )
 
 
-def _announce(settings: Settings, host: str, told: Bootstrap, *, as_json: bool) -> None:
+def _announce(settings: Settings, told: Bootstrap, *, as_json: bool) -> None:
     if as_json:
         line = {
             "address": settings.web_address(),
@@ -289,11 +326,10 @@ def _announce(settings: Settings, host: str, told: Bootstrap, *, as_json: bool) 
     kind = "SQLite" if settings.url().startswith("sqlite") else "PostgreSQL"
     where = f" in {settings.data_dir}" if kind == "SQLite" else ""
     print(f"mugrade at {settings.web_address()} (course {told.course}, {kind}{where})")
-    if host in LOOPBACK:
+    if told.link is not None:
         print(f"Sign in once as {told.email}: {told.link}")
         print(f"From a terminal: mugrade login --server {settings.web_address()}", flush=True)
     else:
-        # What is printed on a public server ends in its journal.
         print(f"For a one-time sign-in link run: mugrade link {told.email}", flush=True)
 
 

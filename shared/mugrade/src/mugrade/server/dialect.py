@@ -109,6 +109,8 @@ async def _actor(request: Request, scope: str) -> accounts.Actor:
         with state.database.read() as session:
             actor = accounts.authenticate(session, key, state.clock())
         accounts.require_scope(actor, scope)
+        if not actor.use_noted:
+            routing.note_use(state, actor)
         return actor
 
     return await run_in_threadpool(work)

@@ -131,14 +131,16 @@ class Token(Base):
 
 
 class WebSession(Base):
-    """A signed-in browser, or (kind `link`) a one-time sign-in link."""
+    """A signed-in browser; or, not used yet, a one-time sign-in link or a personal invitation."""
 
     __tablename__ = "web_session"
 
     pk: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[str] = mapped_column(String(24), unique=True, default=lambda: new_id("s"))
     account_pk: Mapped[int] = mapped_column(ForeignKey("account.pk"), index=True)
-    kind: Mapped[str] = mapped_column(String(8))  # browser, link
+    kind: Mapped[str] = mapped_column(String(8))  # browser, link, invite
+    # A link from staff or by mail: whoever came by it may set a password without the old one.
+    resets: Mapped[bool] = mapped_column(Boolean, default=False)
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     agent: Mapped[str] = mapped_column(String(120), default="")
     created_at: Mapped[dt.datetime]
@@ -154,12 +156,26 @@ class DeviceLogin(Base):
     pk: Mapped[int] = mapped_column(primary_key=True)
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     user_code: Mapped[str] = mapped_column(String(16), unique=True)
-    client: Mapped[str] = mapped_column(String(80))
+    client: Mapped[str] = mapped_column(String(80))  # the name that the terminal gives itself
+    address: Mapped[str] = mapped_column(String(64), default="")  # where it asked from
+    block: Mapped[str] = mapped_column(String(64), default="", index=True)  # counted together
+    scopes: Mapped[list[Any] | None]  # what it asked for; None: read and submit
     state: Mapped[str] = mapped_column(String(10))  # pending, approved, denied, used
     account_pk: Mapped[int | None] = mapped_column(ForeignKey("account.pk"))
     created_at: Mapped[dt.datetime]
     expires_at: Mapped[dt.datetime]
     polled_at: Mapped[dt.datetime | None]
+
+
+class FailedTry(Base):
+    """A try to sign in, or to guess a code, that was wrong or is not decided yet (services/tries.py)."""
+
+    __tablename__ = "failed_try"
+    __table_args__ = (Index("ix_failed_try_subject", "subject", "at"),)
+
+    pk: Mapped[int] = mapped_column(BigId, primary_key=True)
+    subject: Mapped[str] = mapped_column(String(64))  # SHA-256 of an account or a network address
+    at: Mapped[dt.datetime]
 
 
 class ServerSecret(Base):

@@ -7,6 +7,7 @@ event loop.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from collections.abc import Callable
@@ -16,7 +17,10 @@ import msgspec
 from fastapi import Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import State
 
 from mugrade.encoding import MAX_DEPTH, MAX_NODES, EncodingError, check_limits
 from mugrade.server.errors import Refusal, invalid
@@ -97,9 +101,13 @@ class StrictRoute(APIRoute):
             strict = StrictRequest(request.scope, request.receive)
             strict.max_bytes = getattr(request.app.state.settings, setting)
             strict.max_nodes = nodes
-            if scope is not None:
-                strict.state.actor = await run_in_threadpool(_authenticate, request, scope)
-            return await handle(strict)
+            if scope is None:
+                return await handle(strict)
+            strict.state.actor = actor = await run_in_threadpool(_authenticate, request, scope)
+            response = await handle(strict)
+            if not actor.use_noted and response.background is None:
+                response.background = BackgroundTask(note_use, request.app.state, actor)
+            return response
 
         return handler
 
@@ -112,6 +120,14 @@ def _authenticate(request: Request, scope: str) -> accounts.Actor:
         actor = accounts.authenticate(session, token.strip(), request.app.state.clock())
     accounts.require_scope(actor, scope)
     return actor
+
+
+def note_use(state: State, actor: accounts.Actor) -> None:
+    """Write down that the key was used; a busy database is no reason to fail."""
+    if actor.token_pk is None:
+        return
+    with contextlib.suppress(SQLAlchemyError), state.database.write() as session:
+        accounts.note_use(session, actor.token_pk, state.clock())
 
 
 async def read_capped(request: Request, limit: int) -> bytes:

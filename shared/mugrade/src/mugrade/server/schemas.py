@@ -87,8 +87,12 @@ class Meta(Out):
     receipt_keys: list[ReceiptKey]
 
 
+Scope = Literal["read", "submit", "grade", "publish", "roster"]
+
+
 class DeviceCodeIn(In):
     client: Annotated[Text, Field(max_length=80)] = "terminal"
+    scopes: Annotated[list[Scope], Field(max_length=5)] | None = None
 
 
 class DeviceCode(Out):
@@ -116,6 +120,7 @@ class Me(Out):
     role: Literal["student", "grader", "instructor"]
     scopes: list[str]
     course: CourseOut
+    key_expires_at: UtcText | None = None
 
 
 class DeviceToken(Out):
@@ -460,6 +465,57 @@ class Person(Out):
 
 class Roster(Out):
     people: list[Person]
+
+
+Who = Annotated[Text, Field(min_length=1, max_length=254)]
+Reason = Annotated[Text, Field(max_length=2000)]
+
+
+class InvitationsIn(In):
+    people: Annotated[list[Who], Field(max_length=100)]
+    mail: bool = False
+
+
+class InvitationOut(Out):
+    email: str
+    name: str
+    code: str
+    link: str
+    mailed: bool
+    problem: str | None
+
+
+class NotInvited(Out):
+    email: str
+    reason: str
+
+
+class Invitations(Out):
+    invitations: list[InvitationOut]
+    skipped: list[NotInvited]
+
+
+class Uninvited(Out):
+    """Who is on the roster and has not come in yet."""
+
+    people: list[str]
+    mail: bool
+
+
+class LinkIn(In):
+    person: Who
+    reason: Reason = ""
+
+
+class LinkOut(Out):
+    link: str
+
+
+class RoleIn(In):
+    person: Who
+    role: Literal["student", "grader", "instructor"] | None = None
+    active: bool | None = None
+    reason: Reason = ""
 
 
 class RosterIn(In):

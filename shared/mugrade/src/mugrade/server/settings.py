@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from mugrade.server.errors import Refusal
 
 
 def default_data_dir() -> Path:
@@ -43,8 +48,21 @@ class Settings(BaseSettings):
     cooldown_limit_seconds: int = 3600
     legacy_attempt_hours: int = 6
     """How long a submission of the public client may take from its first to its last case."""
-    logins_per_minute: int = 10
-    """Sign-in, sign-up and device-code requests from one address."""
+    failures_per_account: int = 10
+    """Wrong passwords and codes for one account in 15 minutes, from wherever they come."""
+    failures_per_address: int = 200
+    """The same from one IPv4 address or IPv6 /64 in 10 minutes; a lecture hall may share one."""
+    terminals_per_address: int = 400
+    """Terminals behind one address that wait for their code to be confirmed."""
+    key_days: int = 180
+    """How long a new key works."""
+
+    smtp_url: str | None = None
+    """`smtps://user:password@host` or `smtp://...` (STARTTLS): sends invitations and sign-in links."""
+    mail_from: str | None = None
+    """The sender's address of that mail."""
+    metrics: Literal["local", "open", "off"] = "local"
+    """Who may read /metrics: this machine, everybody, nobody."""
 
     max_case_bytes: int = 1 << 20
     max_attempt_bytes: int = 4 << 20
@@ -71,10 +89,31 @@ class Settings(BaseSettings):
     sqlite_busy_seconds: float = 30.0
     sqlite_synchronous: str = Field(default="FULL", pattern="^(FULL|NORMAL)$")
 
+    keep_values_days: int | None = None
+    """`mugrade prune` deletes submitted values of older attempts; None keeps all."""
+
+    def sqlite_path(self) -> Path:
+        return self.data_dir / "mugrade.sqlite3"
+
+    def parsed_url(self) -> URL:
+        """The URL in its parts.
+
+        Raises:
+            Refusal: it is none.
+        """
+        try:
+            return make_url(self.url())
+        except (ArgumentError, ValueError):
+            raise Refusal(
+                503,
+                "unavailable",
+                "MUGRADE_DATABASE_URL is no database URL; expected postgresql://user:password@host/name.",
+            ) from None
+
     def url(self) -> str:
         """The SQLAlchemy URL; plain `postgres(ql)://` is read with psycopg 3."""
         if not self.database_url:
-            return f"sqlite:///{self.data_dir / 'mugrade.sqlite3'}"
+            return f"sqlite:///{self.sqlite_path()}"
         for prefix in ("postgres://", "postgresql://"):
             if self.database_url.startswith(prefix):
                 return "postgresql+psycopg://" + self.database_url[len(prefix) :]

@@ -7,12 +7,11 @@ from urllib.parse import urlencode
 from fastapi import Request
 
 import mugrade
-from mugrade.server import schemas
+from mugrade.server import callers, schemas
 from mugrade.server.api.common import PublicId, make_router
 from mugrade.server.errors import Refusal
 from mugrade.server.routing import open_to_all
 from mugrade.server.services import certificates, devices, signing
-from mugrade.server.services.accounts import ROLE_SCOPES
 from mugrade.server.services.courses import courses
 
 router = make_router(open_routes=True, tags=["open"])
@@ -44,9 +43,15 @@ def meta(request: Request) -> schemas.Meta:
 def device_code(request: Request, body: schemas.DeviceCodeIn) -> schemas.DeviceCode:
     """Start signing in from a terminal."""
     state = request.app.state
-    state.address_limit.check(request, "device")
     with state.database.write() as session:
-        started = devices.start(session, state.clock(), body.client)
+        started = devices.start(
+            session,
+            state.clock(),
+            body.client,
+            address=callers.address(request),
+            block=callers.block(request),
+            scopes=body.scopes,
+        )
     page = state.settings.web_address() + "device"
     return schemas.DeviceCode(
         device_code=started.device_code,
@@ -66,17 +71,18 @@ def device_token(request: Request, body: schemas.DeviceTokenIn) -> schemas.Devic
     with state.database.write() as session:
         outcome = devices.poll(session, state.clock(), body.device_code)
         if not isinstance(outcome, str):
-            token, account = outcome
+            text, token, account = outcome
             course = next(c for c in courses(session) if c.pk == account.course_pk)
             me = schemas.Me(
                 id=account.id,
                 name=account.name,
                 email=account.email,
                 role=account.role,
-                scopes=sorted(ROLE_SCOPES[account.role]),
+                scopes=token.scopes,
+                key_expires_at=token.expires_at,
                 course=schemas.CourseOut(id=course.id, title=course.title),
             )
-            return schemas.DeviceToken(token=token, account=me)
+            return schemas.DeviceToken(token=text, account=me)
     raise Refusal(400, outcome, _WAITING[outcome])
 
 

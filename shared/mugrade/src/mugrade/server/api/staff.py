@@ -1,4 +1,4 @@
-"""Staff: publishing, regrading, gradebook, roster, decisions, statistics, audit log."""
+"""Staff: publishing, regrading, gradebook, decisions, statistics, audit log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from mugrade.server.services import (
     publishing,
     regrading,
     revisions,
-    roster,
     statistics,
 )
 from mugrade.server.services.accounts import Actor
@@ -251,32 +250,6 @@ def get_grades_csv(
     )
 
 
-@router.get("/roster")
-@requires("grade")
-def get_roster(request: Request, actor: ActorHere) -> schemas.Roster:
-    """Everybody in the course."""
-    with request.app.state.database.read() as session:
-        people = roster.people(session, actor.course_pk)
-    return schemas.Roster.model_validate({"people": people}, from_attributes=True)
-
-
-@router.post("/roster")
-@requires("roster")
-def import_roster(
-    request: Request, actor: ActorHere, body: schemas.RosterIn
-) -> schemas.RosterChange:
-    """Import people from CSV; a dry run is a preview."""
-    state = request.app.state
-    with state.database.write() as session:
-        change = roster.import_csv(session, state.clock(), actor, body.csv, dry_run=body.dry_run)
-    return schemas.RosterChange(
-        added=change.added,
-        changed=change.changed,
-        unchanged=change.unchanged,
-        errors=[schemas.LineError(line=line, detail=detail) for line, detail in change.errors],
-    )
-
-
 @router.post("/extensions")
 @requires("grade")
 def extend(request: Request, actor: ActorHere, body: schemas.ExtensionIn) -> schemas.ExtensionOut:
@@ -322,7 +295,8 @@ def get_statistics(
 ) -> schemas.Statistics:
     """Which cases fail, at the first try and overall."""
     with request.app.state.database.read() as session:
-        problems = statistics.of_course(session, actor.course_pk, assignment)
+        now = request.app.state.clock()
+        problems = statistics.of_course(session, actor.course_pk, now, assignment)
     return schemas.Statistics.model_validate({"problems": problems}, from_attributes=True)
 
 
@@ -334,7 +308,8 @@ def get_audit(
     before: Annotated[int | None, Query(ge=1, lt=2**53)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> schemas.AuditOut:
-    """The course's audit log, newest first, and whether its hash chain is intact."""
+    """The course's audit log, newest first, and whether the hash chain of its newest 500 entries is
+    intact."""
     with request.app.state.database.read() as session:
         intact = audit.first_broken(session) is None
         entries = audit.entries(session, actor.course_pk, limit=limit, before=before)

@@ -33,6 +33,7 @@ def me(actor: ActorHere) -> schemas.Me:
         role=actor.role,
         scopes=sorted(actor.scopes),
         course=schemas.CourseOut(id=actor.course_id, title=actor.course_title),
+        key_expires_at=actor.key_until,
     )
 
 

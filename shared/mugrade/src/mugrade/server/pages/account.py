@@ -1,16 +1,19 @@
-"""Signing up and in, keys and sessions, terminals that wait for a code, my data."""
+"""Signing up and in, invitations, keys and sessions, terminals that wait for a code, my data."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
+from starlette.background import BackgroundTask
 
+from mugrade.server import callers
 from mugrade.server.errors import Refusal
 from mugrade.server.pages import web
 from mugrade.server.pages.web import make_router, open_page, page, redirect, refused, student_page
-from mugrade.server.services import accounts, devices, mydata
+from mugrade.server.services import accounts, devices, identity, mail, mydata, tries
 
 router = make_router()
 
@@ -36,12 +39,9 @@ def sign_up(request: Request) -> Response:
     state, form = request.app.state, request.state.form
     given = {name: form.get(name) for name in ("code", "email", "name")}
     try:
-        state.address_limit.check(request, "sign-up")
-        with state.database.write() as session:
-            account = accounts.sign_up(
-                session, state.clock(), password=form.get("password"), **given
-            )
-            cookie = accounts.open_session(session, state.clock(), account, agent=_agent(request))
+        cookie = identity.sign_up(
+            state.database, state.clock, _caller(request), password=form.get("password"), **given
+        )
     except Refusal as error:
         return refused(request, "signup.html", error, form=given)
     return web.signed_in(request, cookie, "/keys?new=1")
@@ -58,12 +58,13 @@ def sign_in_form(request: Request) -> Response:
 def sign_in(request: Request) -> Response:
     state, form = request.app.state, request.state.form
     try:
-        state.address_limit.check(request, "sign-in")
-        with state.database.write() as session:
-            account = accounts.sign_in(
-                session, email=form.get("email"), password=form.get("password")
-            )
-            cookie = accounts.open_session(session, state.clock(), account, agent=_agent(request))
+        cookie = identity.sign_in(
+            state.database,
+            state.clock,
+            _caller(request),
+            email=form.get("email"),
+            password=form.get("password"),
+        )
     except Refusal as error:
         given = {"email": form.get("email"), "next": form.get("next")}
         return refused(request, "login.html", error, form=given)
@@ -81,10 +82,74 @@ def link_form(request: Request) -> Response:
 @open_page
 def use_link(request: Request) -> Response:
     state, code = request.app.state, request.state.form.get("code")
-    state.address_limit.check(request, "sign-in")
-    with state.database.write() as session:
-        cookie = accounts.use_link(session, state.clock(), code, agent=_agent(request))
+    cookie = identity.use_link(state.database, state.clock, _caller(request), code)
     return web.signed_in(request, cookie, "/")
+
+
+# ----------------------------------------------------------------- invitation, forgotten password
+
+
+@router.get("/invitation")
+@open_page
+def invitation_form(request: Request) -> Response:
+    """Ask for the code of a personal invitation, or, with one, for the password to be."""
+    return _invitation_page(request, request.query_params.get("code", ""))
+
+
+def _invitation_page(
+    request: Request, code: str, status: int = 200, error: str | None = None
+) -> Response:
+    state, person = request.app.state, None
+    if code:
+        try:
+            person = identity.invited(state.database, state.clock, _caller(request), code)
+        except Refusal as refusal:
+            status, error = refusal.status_code, str(refusal.detail)
+    return page(request, "invitation.html", status, code=code, person=person, error=error)
+
+
+@router.post("/invitation")
+@open_page
+def accept_invitation(request: Request) -> Response:
+    state, form = request.app.state, request.state.form
+    try:
+        cookie = identity.accept(
+            state.database,
+            state.clock,
+            _caller(request),
+            code=form.get("code"),
+            password=form.get("password"),
+        )
+    except Refusal as error:
+        return _invitation_page(request, form.get("code"), error.status_code, str(error.detail))
+    return web.signed_in(request, cookie, "/keys?new=1")
+
+
+@router.get("/forgot")
+@open_page
+def forgot_form(request: Request) -> Response:
+    return _forgot_page(request)
+
+
+def _forgot_page(request: Request, status: int = 200, error: str | None = None) -> Response:
+    mailed = mail.is_configured(request.app.state.settings)
+    return page(request, "forgot.html", status, mailed=mailed, error=error)
+
+
+@router.post("/forgot")
+@open_page
+def forgot(request: Request) -> Response:
+    """Mail a one-time link, where the server can; the answer tells nothing about who is here."""
+    state, email = request.app.state, request.state.form.get("email")
+    if not mail.is_configured(state.settings):
+        return _forgot_page(request)
+    try:
+        send = identity.mail_links(state.database, state.clock, _caller(request), email)
+    except Refusal as error:
+        return _forgot_page(request, error.status_code, str(error.detail))
+    response = redirect("/forgot?done=mailed")
+    response.background = BackgroundTask(send)
+    return response
 
 
 @router.post("/logout")
@@ -117,6 +182,8 @@ def _keys_page(request: Request, status: int = 200, **context: Any) -> Response:
         request,
         "keys.html",
         status,
+        offered=_staff_scopes(actor),
+        days=state.settings.key_days,
         tokens=tokens,
         sessions=sessions,
         account=account,
@@ -133,7 +200,8 @@ def make_key(request: Request) -> Response:
     with state.database.write() as session:
         account = accounts.account_of(session, actor)
         name = request.state.form.get("name") or "key"
-        text, _ = accounts.issue_token(session, state.clock(), account, name=name)
+        scopes = accounts.EVERYDAY_SCOPES | _ticked(request)
+        text, _ = accounts.issue_token(session, state.clock(), account, name=name, scopes=scopes)
     return _keys_page(request, new_key=text)
 
 
@@ -160,13 +228,15 @@ def end_session(request: Request, session_id: str) -> Response:
 def change_password(request: Request) -> Response:
     state, form, actor = request.app.state, request.state.form, request.state.actor
     try:
-        state.address_limit.check(request, "sign-in")
-        with state.database.write() as session:
-            account = accounts.account_of(session, actor)
-            accounts.change_password(
-                session, state.clock(), account, old=form.get("old"), new=form.get("new")
-            )
-            cookie = accounts.open_session(session, state.clock(), account, agent=_agent(request))
+        cookie = identity.set_password(
+            state.database,
+            state.clock,
+            _caller(request),
+            actor,
+            old=form.get("old"),
+            new=form.get("new"),
+            revoke_keys=bool(form.get("revoke")),
+        )
     except Refusal as error:
         return _keys_page(request, error.status_code, error=str(error.detail))
     return web.signed_in(request, cookie, "/keys?done=password")
@@ -183,16 +253,16 @@ def device_form(request: Request) -> Response:
 
 def _device_page(request: Request, code: str) -> Response:
     """Ask for the code, or, with one, whether the terminal that shows it may come in."""
-    state = request.app.state
+    state, actor = request.app.state, request.state.actor
+    offered = _staff_scopes(actor)
     if not code:
-        return page(request, "device.html", code="", waiting=None)
+        return page(request, "device.html", code="", waiting=None, offered=offered)
     try:
-        state.address_limit.check(request, "device")
-        with state.database.read() as session:
+        with _guessing(request), state.database.read() as session:
             waiting = devices.waiting(session, state.clock(), code)
     except Refusal as error:
-        return refused(request, "device.html", error, code=code, waiting=None)
-    return page(request, "device.html", code=waiting.user_code, waiting=waiting)
+        return refused(request, "device.html", error, code=code, waiting=None, offered=offered)
+    return page(request, "device.html", code=waiting.user_code, waiting=waiting, offered=offered)
 
 
 @router.post("/device")
@@ -203,14 +273,50 @@ def device_decide(request: Request) -> Response:
         return _device_page(request, form.get("code"))
     approve = form.get("answer") == "allow"
     try:
-        state.address_limit.check(request, "device")
-        with state.database.write() as session:
+        with _guessing(request), state.database.write() as session:
             row = devices.decide(
-                session, state.clock(), request.state.actor, form.get("code"), approve=approve
+                session,
+                state.clock(),
+                request.state.actor,
+                form.get("code"),
+                approve=approve,
+                scopes=_ticked(request),
             )
     except Refusal as error:
-        return refused(request, "device.html", error, code=form.get("code"), waiting=None)
+        offered = _staff_scopes(request.state.actor)
+        return refused(
+            request, "device.html", error, code=form.get("code"), waiting=None, offered=offered
+        )
     return page(request, "device_done.html", approve=approve, client=row.client)
+
+
+def _guessing(request: Request) -> contextlib.AbstractContextManager[None]:
+    """A wrong code counts against the account that typed it, and its network."""
+    state, actor = request.app.state, request.state.actor
+    return tries.counted(
+        state.database,
+        state.clock,
+        tries.of_account(state.database, actor.id),
+        tries.of_address(state.database, callers.block(request)),
+    )
+
+
+SCOPE_WORDS = {
+    "grade": "see everybody's grades and attempts, regrade, extend, grade projects",
+    "publish": "publish answers",
+    "roster": "change who is in the course and what they may",
+}
+
+
+def _staff_scopes(actor: accounts.Actor) -> dict[str, str]:
+    """What this person may allow a key beyond reading and submitting, in words."""
+    return {name: words for name, words in SCOPE_WORDS.items() if name in actor.scopes}
+
+
+def _ticked(request: Request) -> set[str]:
+    return {
+        n for n in SCOPE_WORDS if request.state.form.get(f"scope-{n}")
+    } & request.state.actor.scopes
 
 
 # -------------------------------------------------------------------------------------- my data
@@ -246,8 +352,8 @@ def set_pseudonym(request: Request) -> Response:
     return redirect("/data?done=saved")
 
 
-def _agent(request: Request) -> str:
-    return request.headers.get("user-agent", "")[:120]
+def _caller(request: Request) -> identity.Caller:
+    return identity.Caller(callers.block(request), request.headers.get("user-agent", "")[:120])
 
 
 def _next(request: Request) -> str:

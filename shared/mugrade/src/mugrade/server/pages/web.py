@@ -105,11 +105,9 @@ def check_origin(request: Request) -> None:
         Refusal: 403 for any other origin, or none.
     """
     origin = request.headers.get("origin")
-    own = {
-        request.headers.get("host", ""),
-        urlsplit(request.app.state.settings.web_address()).netloc,
-    }
-    same = urlsplit(origin).netloc in own if origin else False
+    web, given = urlsplit(request.app.state.settings.web_address()), urlsplit(origin or "")
+    hosts = {request.headers.get("host", ""), web.netloc}
+    same = given.scheme == web.scheme and given.netloc in hosts
     if not same and not (origin is None and request.headers.get("sec-fetch-site") == "same-origin"):
         raise Refusal(
             403,
@@ -242,9 +240,11 @@ DONE = {
     "revoked": "The key is revoked; programs that use it must get a new one.",
     "ended": "That browser is signed out.",
     "password": "The password is changed; other browsers are signed out.",
+    "mailed": "If somebody here has this address, a sign-in link is on its way.",
     "saved": "Saved.",
     "extended": "The extension is recorded.",
     "override": "The score is set.",
+    "changed": "The account is changed.",
     "regraded": "The tolerance counts; the stored attempts are compared again.",
     "rolled-back": "The earlier revision counts again; the stored attempts are compared with it.",
     "imported": "The people are imported.",
@@ -268,6 +268,7 @@ def page(request: Request, template: str, http_status: int = 200, **context: Any
         when=_when(request),
         done=DONE.get(request.query_params.get("done", "")),
         web=request.app.state.settings.web_address(),
+        solo=request.app.state.settings.solo,
         error=context.pop("error", None),
         **context,
     )

@@ -1,24 +1,22 @@
-"""Accounts, passwords, API tokens, browser sessions and one-time links."""
+"""Accounts, API tokens, browser sessions, one-time links and invitations; identity.py has the ways in."""
 
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import hashlib
-import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from mugrade.server.errors import Refusal, invalid, not_found
 from mugrade.server.models import Account, Course, Token, WebSession
-from mugrade.server.services import audit
+from mugrade.server.services import audit, email_addresses
+from mugrade.server.services.email_addresses import first_invisible
 
 TOKEN_PREFIX = "mug_"
 ROLE_SCOPES = {
@@ -27,11 +25,12 @@ ROLE_SCOPES = {
     "instructor": frozenset({"read", "submit", "grade", "publish", "roster"}),
 }
 ALL_SCOPES = ROLE_SCOPES["instructor"]
+EVERYDAY_SCOPES = frozenset({"read", "submit"})
+"""What a key may do unless more was asked for."""
 SESSION_DAYS = 30
 LINK_HOURS = 24
-MIN_PASSWORD = 10
-_EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,180}")
-_USED_EVERY = dt.timedelta(hours=1)
+INVITATION_DAYS = 30
+_USED_EVERY = dt.timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,11 @@ class Actor:
     course_version: int
     token_pk: int | None = None
     session_pk: int | None = None
+    key_until: dt.datetime | None = None
+    use_noted: bool = True
+    """Whether the key's last use is written down, as of some minutes ago."""
+    resets: bool = False
+    """Whether this browser came by a link from staff or mail, which may set a password."""
 
     @property
     def is_staff(self) -> bool:
@@ -66,80 +70,21 @@ def require_scope(actor: Actor, scope: str) -> None:
             403,
             "forbidden",
             f"This needs the scope {scope!r}; your {actor.role} token has "
-            f"{', '.join(sorted(actor.scopes)) or 'none'}.",
+            f"{', '.join(sorted(actor.scopes)) or 'none'}."
+            + (
+                f" Run `mugrade login --scope {scope}`." if scope in ROLE_SCOPES[actor.role] else ""
+            ),
         )
 
 
-# ---------------------------------------------------------------------------- sign-up and sign-in
-
-
-def normal_email(email: str) -> str:
-    email = email.strip().lower()
-    if not _EMAIL.fullmatch(email):
-        raise invalid(f"{email!r:.80} is no e-mail address; expected name@host.")
-    return email
+# -------------------------------------------------------------------------------------- accounts
 
 
 def clean_name(name: str) -> str:
     name = " ".join(name.split())
-    if not 1 <= len(name) <= 200 or not name.isprintable():
+    if not 1 <= len(name) <= 200 or not name.isprintable() or first_invisible(name):
         raise invalid("A name has 1 to 200 printable characters.")
     return name
-
-
-@functools.cache
-def _hasher() -> PasswordHasher:
-    return PasswordHasher()
-
-
-def hash_password(password: str) -> str:
-    if not MIN_PASSWORD <= len(password) <= 1000:
-        raise invalid(f"A password has at least {MIN_PASSWORD} characters.")
-    return _hasher().hash(password)
-
-
-def _password_fits(stored: str | None, password: str) -> bool:
-    """Takes the same time whether or not there is a stored hash."""
-    try:
-        _hasher().verify(stored or _decoy(), password)
-    except (VerificationError, InvalidHashError):
-        return False
-    return stored is not None
-
-
-@functools.cache
-def _decoy() -> str:
-    return _hasher().hash(secrets.token_hex(16))
-
-
-def sign_up(
-    session: Session, now: dt.datetime, *, code: str, email: str, name: str, password: str
-) -> Account:
-    """A new student of the course with this sign-up code.
-
-    An address that staff put on the roster keeps its role and gets this password, once.
-    """
-    course = session.scalar(select(Course).where(Course.code == code.strip()))
-    if course is None:
-        raise Refusal(404, "not_found", "No course has this code; ask the course's staff for it.")
-    email, name = normal_email(email), clean_name(name)
-    password_hash = hash_password(password)
-    known = session.scalar(
-        select(Account).where(Account.course_pk == course.pk, Account.email == email)
-    )
-    if known is not None and (known.password_hash or known.role != "student" or not known.active):
-        # Staff on the roster come in by a link: a course code must never make somebody staff.
-        raise Refusal(409, "exists", f"{email} has an account in this course; sign in instead.")
-    if known is not None:
-        known.password_hash, known.name = password_hash, name
-        account = known
-    else:
-        account = add_account(session, now, course, email=email, name=name, role="student")
-        account.password_hash = password_hash
-    audit.record(
-        session, now, actor=email, action="sign-up", object=account.id, course_pk=course.pk
-    )
-    return account
 
 
 def add_account(
@@ -149,7 +94,7 @@ def add_account(
         raise invalid(f"{role!r:.40} is no role; expected {', '.join(ROLE_SCOPES)}.")
     account = Account(
         course_pk=course.pk,
-        email=normal_email(email),
+        email=email_addresses.normal(email),
         name=clean_name(name),
         role=role,
         created_at=now,
@@ -162,41 +107,6 @@ def add_account(
     return account
 
 
-def sign_in(
-    session: Session, *, email: str, password: str, course_id: str | None = None
-) -> Account:
-    """The active account with this address and password; one answer for every failure."""
-    query = select(Account).join(Course, Course.pk == Account.course_pk)
-    query = query.where(Account.email == email.strip().lower(), Account.active)
-    if course_id:
-        query = query.where(Course.id == course_id)
-    accounts = list(session.scalars(query.order_by(Course.created_at.desc()).limit(5)))
-    if not accounts:
-        _password_fits(None, password)
-    for account in accounts:
-        if _password_fits(account.password_hash, password):
-            return account
-    raise Refusal(401, "bad_password", "Address and password do not fit; check both.")
-
-
-def change_password(
-    session: Session, now: dt.datetime, account: Account, *, old: str, new: str
-) -> None:
-    """Set a password; the old one is asked for where there is one. Ends all browser sessions."""
-    if account.password_hash and not _password_fits(account.password_hash, old):
-        raise Refusal(401, "bad_password", "The old password does not fit.")
-    account.password_hash = hash_password(new)
-    _end_sessions(session, now, account)
-    audit.record(
-        session,
-        now,
-        actor=account.email,
-        action="password",
-        object=account.id,
-        course_pk=account.course_pk,
-    )
-
-
 def account_of(session: Session, actor: Actor) -> Account:
     return session.get_one(Account, actor.pk)
 
@@ -204,40 +114,56 @@ def account_of(session: Session, actor: Actor) -> Account:
 def find(session: Session, course_pk: int, who: str) -> Account:
     """The account with this id or e-mail address in the course, or 404."""
     query = select(Account).where(Account.course_pk == course_pk)
-    column = Account.email if "@" in who else Account.id
-    account = session.scalar(query.where(column == who.strip().lower()))
+    mine = (
+        Account.email.in_(email_addresses.looked_up(who))
+        if "@" in who
+        else Account.id == who.strip().lower()
+    )
+    account = session.scalar(query.where(mine))
     if account is None:
         raise not_found(f"account {who!r:.80}")
     return account
 
 
 def set_role(
-    session: Session, now: dt.datetime, actor: Actor, account: Account, *, role: str, active: bool
+    session: Session,
+    now: dt.datetime,
+    actor: Actor,
+    account: Account,
+    *,
+    role: str | None = None,
+    active: bool | None = None,
+    reason: str = "",
 ) -> None:
-    """Change role and activity; the last active instructor cannot be demoted."""
-    if role not in ROLE_SCOPES:
-        raise invalid(f"{role!r:.40} is no role; expected {', '.join(ROLE_SCOPES)}.")
-    if account.role == "instructor" and (role != "instructor" or not active):
-        others = select(Account.pk).where(
-            Account.course_pk == account.course_pk,
-            Account.role == "instructor",
-            Account.active,
-            Account.pk != account.pk,
-        )
-        if session.scalar(others.limit(1)) is None:
-            raise invalid(f"{account.email} is the last instructor; make another one first.")
+    """Change an account's role, or whether it is active; what is None stays.
+
+    Who is deactivated is signed out everywhere and their keys are revoked; their attempts stay.
+    """
+    if account.pk == actor.pk:
+        raise invalid("You cannot change your own role or deactivate yourself.")
     before = {"role": account.role, "active": account.active}
-    account.role, account.active = role, active
-    audit.record(
-        session,
-        now,
-        actor=actor.email,
-        action="role",
-        object=account.email,
-        course_pk=account.course_pk,
-        before=before,
-        after={"role": role, "active": active},
-    )
+    after = {
+        "role": account.role if role is None else role,
+        "active": account.active if active is None else active,
+    }
+    if after["role"] not in ROLE_SCOPES:
+        raise invalid(f"{role!r:.40} is no role; expected {', '.join(ROLE_SCOPES)}.")
+    account.role, account.active = str(after["role"]), bool(after["active"])
+    if not account.active:
+        end_sessions(session, now, account)
+        revoke_all_tokens(session, now, account)
+    if after != before:
+        audit.record(
+            session,
+            now,
+            actor=actor.email,
+            action="role",
+            object=account.email,
+            course_pk=account.course_pk,
+            before=before,
+            after=after,
+            reason=reason,
+        )
 
 
 def set_pseudonym(session: Session, account: Account, pseudonym: str | None) -> None:
@@ -254,14 +180,16 @@ def issue_token(
     account: Account,
     *,
     name: str,
-    scopes: list[str] | None = None,
+    scopes: Iterable[str] | None = None,
     days: int | None = None,
 ) -> tuple[str, Token]:
     """A new API token: the text to show once, and its row.
 
     Args:
         scopes: at most the account's role's; all of them when None.
+        days: how long it works; the server's `key_days` when None.
     """
+    days = session.info["settings"].key_days if days is None else days
     allowed = ROLE_SCOPES[account.role]
     chosen = sorted(allowed if scopes is None else scopes)
     if not set(chosen) <= allowed:
@@ -276,7 +204,7 @@ def issue_token(
         sha256=sha256(text),
         scopes=chosen,
         created_at=now,
-        expires_at=now + dt.timedelta(days=days) if days else None,
+        expires_at=now + dt.timedelta(days=days),
     )
     session.add(token)
     session.flush()
@@ -312,7 +240,13 @@ _ACTOR = (
 
 _BY_TOKEN = (
     _ACTOR.join(Token, Token.account_pk == Account.pk)
-    .add_columns(Token.pk.label("token_pk"), Token.scopes, Token.expires_at, Token.revoked_at)
+    .add_columns(
+        Token.pk.label("token_pk"),
+        Token.scopes,
+        Token.expires_at,
+        Token.revoked_at,
+        Token.last_used_at,
+    )
     .where(Token.sha256 == bindparam("sha256"))
 )
 
@@ -328,10 +262,17 @@ def authenticate(session: Session, text: str, now: dt.datetime) -> Actor:
         raise Refusal(
             401, "expired_token", "This key has expired; get a new one with `mugrade login`."
         )
-    return _actor(row, frozenset(row.scopes) & ROLE_SCOPES[row.role], token_pk=row.token_pk)
+    used = row.last_used_at
+    return _actor(
+        row,
+        frozenset(row.scopes) & ROLE_SCOPES[row.role],
+        token_pk=row.token_pk,
+        key_until=row.expires_at,
+        use_noted=used is not None and abs(now - used) < _USED_EVERY,
+    )
 
 
-def _actor(row: Any, scopes: frozenset[str], **extra: int) -> Actor:
+def _actor(row: Any, scopes: frozenset[str], **extra: Any) -> Actor:
     return Actor(
         pk=row.pk,
         id=row.id,
@@ -375,38 +316,70 @@ def revoke_token(
     )
 
 
-def note_use(session: Session, actor: Actor, now: dt.datetime) -> None:
-    """Remember when a token was last used, to the hour: a write for every request is too dear."""
+def revoke_all_tokens(session: Session, now: dt.datetime, account: Account) -> None:
     session.execute(
         update(Token)
-        .where(Token.pk == actor.token_pk)
-        .where((Token.last_used_at.is_(None)) | (Token.last_used_at < now - _USED_EVERY))
-        .values(last_used_at=now)
+        .where(Token.account_pk == account.pk, Token.revoked_at.is_(None))
+        .values(revoked_at=now)
     )
+
+
+def note_use(session: Session, token_pk: int, now: dt.datetime) -> None:
+    """Write down that a token was used; callers do so once in some minutes (`Actor.use_noted`)."""
+    session.execute(update(Token).where(Token.pk == token_pk).values(last_used_at=now))
 
 
 # ------------------------------------------------------------------------- sessions and links
 
 
-def open_session(session: Session, now: dt.datetime, account: Account, *, agent: str = "") -> str:
+def open_session(
+    session: Session, now: dt.datetime, account: Account, *, agent: str = "", resets: bool = False
+) -> str:
     """Sign a browser in; returns the cookie's value."""
-    return _new_session(session, now, account, "browser", dt.timedelta(days=SESSION_DAYS), agent)
+    life = dt.timedelta(days=SESSION_DAYS)
+    return _new_session(
+        session, now, account, "browser", secrets.token_urlsafe(32), life, agent, resets
+    )
 
 
 def one_time_link(session: Session, now: dt.datetime, account: Account) -> str:
-    """The secret part of a link that signs in once, within a day."""
-    return _new_session(session, now, account, "link", dt.timedelta(hours=LINK_HOURS), "")
+    """The secret part of a link that signs in once, within a day, and may set a password."""
+    life = dt.timedelta(hours=LINK_HOURS)
+    return _new_session(session, now, account, "link", secrets.token_urlsafe(32), life, resets=True)
+
+
+def invitation(session: Session, now: dt.datetime, account: Account) -> str:
+    """The code of a personal invitation; ones made before for this account no longer work."""
+    session.execute(
+        update(WebSession)
+        .where(WebSession.account_pk == account.pk, WebSession.kind == "invite")
+        .where(WebSession.ended_at.is_(None))
+        .values(ended_at=now)
+    )
+    code = "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(5))
+    return _new_session(session, now, account, "invite", code, dt.timedelta(days=INVITATION_DAYS))
+
+
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Letters and digits that are not taken for each other: 99 bits in twenty of them."""
 
 
 def _new_session(
-    session: Session, now: dt.datetime, account: Account, kind: str, life: dt.timedelta, agent: str
+    session: Session,
+    now: dt.datetime,
+    account: Account,
+    kind: str,
+    text: str,
+    life: dt.timedelta,
+    agent: str = "",
+    resets: bool = False,
 ) -> str:
-    text = secrets.token_urlsafe(32)
     row = WebSession(
         account_pk=account.pk,
         kind=kind,
         sha256=sha256(text),
         agent=agent[:120],
+        resets=resets,
         created_at=now,
         expires_at=now + life,
     )
@@ -418,16 +391,30 @@ def _new_session(
 def use_link(session: Session, now: dt.datetime, text: str, *, agent: str = "") -> str:
     """Turn a one-time link into a browser session; returns the cookie's value."""
     row = session.scalar(_session_row(text, now, "link").with_for_update())
-    if row is None:
+    account = row and session.get_one(Account, row.account_pk)
+    if row is None or account is None or not account.active:
         raise Refusal(401, "bad_link", "This link was used or is too old; ask for a new one.")
     row.ended_at = now
-    return open_session(session, now, session.get_one(Account, row.account_pk), agent=agent)
+    return open_session(session, now, account, agent=agent, resets=row.resets)
+
+
+def open_invitation(session: Session, now: dt.datetime, text: str) -> WebSession:
+    """The invitation with this code while it can be used; locked until the transaction ends."""
+    row = session.scalar(_session_row(text.strip().lower(), now, "invite").with_for_update())
+    if row is None:
+        raise Refusal(
+            401,
+            "bad_invitation",
+            "This invitation was used, replaced by a newer one, or is too old; ask the course's "
+            "staff for a new one.",
+        )
+    return row
 
 
 def session_actor(session: Session, now: dt.datetime, cookie: str) -> Actor | None:
     """Who is signed in with this cookie, or None."""
     query = _ACTOR.join(WebSession, WebSession.account_pk == Account.pk).add_columns(
-        WebSession.pk.label("session_pk")
+        WebSession.pk.label("session_pk"), WebSession.resets
     )
     row = session.execute(
         query.where(
@@ -437,7 +424,10 @@ def session_actor(session: Session, now: dt.datetime, cookie: str) -> Actor | No
             WebSession.expires_at > now,
         )
     ).first()
-    return None if row is None else _actor(row, ROLE_SCOPES[row.role], session_pk=row.session_pk)
+    if row is None:
+        return None
+    scopes = ROLE_SCOPES[row.role]
+    return _actor(row, scopes, session_pk=row.session_pk, resets=row.resets)
 
 
 def _session_row(text: str, now: dt.datetime, kind: str) -> Any:
@@ -474,7 +464,8 @@ def sign_out(
     row.ended_at = now
 
 
-def _end_sessions(session: Session, now: dt.datetime, account: Account) -> None:
+def end_sessions(session: Session, now: dt.datetime, account: Account) -> None:
+    """Sign every browser of the account out; its links and invitations end too."""
     session.execute(
         update(WebSession)
         .where(WebSession.account_pk == account.pk, WebSession.ended_at.is_(None))

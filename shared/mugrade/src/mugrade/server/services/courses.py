@@ -19,7 +19,7 @@ from mugrade.compare import Tolerance
 from mugrade.server.coursefile import AssignmentIn, CourseFile
 from mugrade.server.errors import not_found
 from mugrade.server.models import Account, Assignment, Course, Expected, Problem, Revision
-from mugrade.server.services import accounts, audit, policies
+from mugrade.server.services import accounts, audit, email_addresses, policies
 
 
 @dataclass(frozen=True)
@@ -282,7 +282,7 @@ def _apply_assignment(
 def _apply_person(
     session: Session, now: dt.datetime, course: Course, email: str, name: str, role: str
 ) -> None:
-    email = accounts.normal_email(email)
+    email = email_addresses.normal(email)
     known = session.scalar(
         select(Account).where(Account.course_pk == course.pk, Account.email == email)
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from mugrade.server.errors import Refusal
-from mugrade.server.models import Account, DeviceLogin
+from mugrade.server.models import Account, DeviceLogin, Token
 from mugrade.server.services import accounts
 
 LIFETIME = dt.timedelta(minutes=15)
@@ -24,8 +25,32 @@ class Started:
     user_code: str
 
 
-def start(session: Session, now: dt.datetime, client: str) -> Started:
-    """A new pair of codes: the long one stays in the terminal, the short one is typed by hand."""
+def start(
+    session: Session,
+    now: dt.datetime,
+    client: str,
+    *,
+    address: str = "",
+    block: str = "",
+    scopes: Iterable[str] | None = None,
+) -> Started:
+    """A new pair of codes: the long one stays in the terminal, the short one is typed by hand.
+
+    Args:
+        client: the name that the terminal gives itself.
+        address: where it asked from, and the block of addresses that this counts for.
+        scopes: what it asks to be allowed, beyond reading and submitting.
+    """
+    waiting_now = select(func.count()).where(
+        DeviceLogin.block == block, DeviceLogin.state == "pending", DeviceLogin.expires_at > now
+    )
+    if (session.scalar(waiting_now) or 0) >= session.info["settings"].terminals_per_address:
+        raise Refusal(
+            429,
+            "rate_limited",
+            "Too many terminals of your network wait for their code to be confirmed; wait a minute.",
+            retry_after=60,
+        )
     device_code = secrets.token_urlsafe(32)
     letters = "".join(secrets.choice(_ALPHABET) for _ in range(8))
     user_code = f"{letters[:4]}-{letters[4:]}"
@@ -33,7 +58,10 @@ def start(session: Session, now: dt.datetime, client: str) -> Started:
         DeviceLogin(
             sha256=accounts.sha256(device_code),
             user_code=user_code,
-            client=client or "terminal",
+            client=_readable(client) or "terminal",
+            address=address,
+            block=block,
+            scopes=None if scopes is None else sorted(scopes),
             state="pending",
             created_at=now,
             expires_at=now + LIFETIME,
@@ -41,6 +69,11 @@ def start(session: Session, now: dt.datetime, client: str) -> Started:
     )
     session.flush()
     return Started(device_code, user_code)
+
+
+def _readable(client: str) -> str:
+    """The name without quotation marks and control characters: it is shown between quotes."""
+    return "".join(c for c in client if c.isprintable() and c not in '"“”').strip()[:80]
 
 
 def waiting(session: Session, now: dt.datetime, user_code: str) -> DeviceLogin:
@@ -56,20 +89,31 @@ def waiting(session: Session, now: dt.datetime, user_code: str) -> DeviceLogin:
 
 
 def decide(
-    session: Session, now: dt.datetime, actor: accounts.Actor, user_code: str, *, approve: bool
+    session: Session,
+    now: dt.datetime,
+    actor: accounts.Actor,
+    user_code: str,
+    *,
+    approve: bool,
+    scopes: Iterable[str] = (),
 ) -> DeviceLogin:
-    """Let the waiting terminal in as the actor, or turn it away."""
+    """Let the waiting terminal in as the actor, or turn it away.
+
+    Args:
+        scopes: what it may do beyond reading and submitting; at most what the actor may.
+    """
     row = waiting(session, now, user_code)
+    row.scopes = sorted((accounts.EVERYDAY_SCOPES | set(scopes)) & actor.scopes)
     row.state = "approved" if approve else "denied"
     row.account_pk = actor.pk if approve else None
     return row
 
 
-def poll(session: Session, now: dt.datetime, device_code: str) -> tuple[str, Account] | str:
+def poll(session: Session, now: dt.datetime, device_code: str) -> tuple[str, Token, Account] | str:
     """The terminal asks whether it is let in: a token and its account, or why not yet.
 
     Returns:
-        The token's text with its account; or one of the words `authorization_pending`,
+        The token's text, the token and its account; or one of the words `authorization_pending`,
         `slow_down`, `expired_device_code`, `access_denied`.
     """
     query = select(DeviceLogin).where(DeviceLogin.sha256 == accounts.sha256(device_code))
@@ -79,14 +123,15 @@ def poll(session: Session, now: dt.datetime, device_code: str) -> tuple[str, Acc
     if row.state == "denied":
         return "access_denied"
     if row.state == "pending":
-        hasty = row.polled_at is not None and now - row.polled_at < dt.timedelta(
-            seconds=INTERVAL_SECONDS - 1
-        )
+        since = None if row.polled_at is None else now - row.polled_at
+        least = dt.timedelta(seconds=INTERVAL_SECONDS - 1)
+        hasty = since is not None and dt.timedelta(0) <= since < least
         row.polled_at = now
         return "slow_down" if hasty else "authorization_pending"
     row.state = "used"
     account = session.get_one(Account, row.account_pk)
     if not account.active:
         return "access_denied"
-    token, _ = accounts.issue_token(session, now, account, name=row.client)
-    return token, account
+    allowed = accounts.ROLE_SCOPES[account.role] & set(row.scopes or accounts.EVERYDAY_SCOPES)
+    text, token = accounts.issue_token(session, now, account, name=row.client, scopes=allowed)
+    return text, token, account

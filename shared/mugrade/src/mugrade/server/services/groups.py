@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from mugrade.server.errors import Refusal, invalid, not_found
 from mugrade.server.models import Account, Course, GroupMember, ProjectGroup, ProjectState
-from mugrade.server.services import accounts, audit, courses
+from mugrade.server.services import accounts, audit, courses, email_addresses
 from mugrade.server.services.accounts import Actor
 
 MIN_MEMBERS, MAX_MEMBERS = 2, 3
@@ -117,7 +117,7 @@ def invite(session: Session, now: dt.datetime, actor: Actor, email: str) -> Grou
         raise Refusal(
             409, "conflict", f"A group has at most {MAX_MEMBERS} members, invited ones counted."
         )
-    email = accounts.normal_email(email)
+    email = email_addresses.normal(email)
     other = session.scalar(
         select(Account).where(
             Account.course_pk == actor.course_pk,

@@ -341,8 +341,10 @@ def allowance(
     """Judge by the attempts themselves.
 
     Args:
-        recent: (time, whether every case was right), newest first, at least as many as matter.
+        recent: (time, whether every case was right), newest first, at least as many as matter. What
+            lies in the future was stamped by a clock that was wrong, and counts for nothing.
     """
+    recent = [(at, right) for at, right in recent if at <= now]
     hour = [at for at, _ in recent if at > now - dt.timedelta(hours=1)]
     left = max(0, per_hour - len(hour))
     if left == 0:

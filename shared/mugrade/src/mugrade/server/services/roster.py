@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from mugrade.server.errors import Refusal
 from mugrade.server.models import Account, Course
-from mugrade.server.services import accounts, audit
+from mugrade.server.services import accounts, audit, email_addresses
 
 MAX_LINES = 20_000
 
@@ -111,7 +111,7 @@ def _read_line(row: list[str], line: int, change: Change) -> tuple[int, str, str
     try:
         if role not in accounts.ROLE_SCOPES:
             raise Refusal(400, "invalid", f"{role!r:.40} is no role.")
-        return line, accounts.normal_email(cells[0]), accounts.clean_name(cells[1]), role
+        return line, email_addresses.normal(cells[0]), accounts.clean_name(cells[1]), role
     except Refusal as error:
         change.errors.append((line, str(error.detail)))
         return None

@@ -16,8 +16,8 @@ to a cell, and the cells are hashed:
 
 So a claim within the tolerance always passes, and one beyond 5/3 of it never does (the scale `a` is
 rounded up to a power of two, which can double its share of the tolerance). What cannot be hidden is
-what can be guessed: who tries both values of a bool finds the right one. The two bits of each element
-narrow down an array that is known but for one number.
+what can be guessed: who tries both values of a bool finds the right one. And who knows a formula for
+an array but for one number can rule out three of four guesses by each element's two bits for nothing.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class SealedCase:
     """One sealed case; `compare` calls `judge` when it meets one.
 
     Attributes:
-        tree: the answer with a `_Leaf` in place of everything that has content.
+        tree: the answer with a `Leaf` in place of everything that has content.
         pattern: hash of where NaN and which infinities are; empty when all is finite.
         content: hash of everything else.
     """
@@ -112,7 +112,7 @@ def _hard_hash(kind: bytes, parts: dict[str, bytes], salt: bytes, cost: int) -> 
 
 
 @dataclass(frozen=True)
-class _Leaf:
+class Leaf:
     """A place of the tree that has content: what the file tells of it, and its own salt."""
 
     data: dict[str, Any]
@@ -124,7 +124,7 @@ class _Leaf:
 class _Reader:
     """Stands for a leaf while one claim is compared, and collects what the claim has there."""
 
-    leaf: _Leaf
+    leaf: Leaf
     found: _Content
 
     def judge(self, claim: Any) -> Verdict:
@@ -243,7 +243,7 @@ def _leaves(clear: Any, salt: bytes, path: str) -> Any:
     if SEALED in clear:
         if clear[SEALED] not in _LEAVES or (clear[SEALED] == "array" and _FACTS - clear.keys()):
             raise ValueError
-        return _Leaf(clear, path, _salt_at(salt, path))
+        return Leaf(clear, path, _salt_at(salt, path))
     return {k: _leaves(v, salt, f"{path}/{k}") for k, v in clear.items()}
 
 
@@ -291,9 +291,8 @@ def _grid(flat: np.ndarray, tolerance: Tolerance, salt: bytes) -> dict[str, Any]
     data: dict[str, Any] = {"a": _scale(flat, tolerance), "rtol": tolerance.rtol}
     if tolerance.atol == 0 and tolerance.ascale < 0.5:
         data["zero_is_exact"] = True
-    place = _place(data, salt, flat)
     ways = np.arange(WAYS)[:, None] / WAYS
-    from_middle = np.abs((place + ways) % 1 - 0.5)  # (WAYS, size)
+    from_middle = np.abs((place(data, salt, flat) + ways) % 1 - 0.5)  # (WAYS, size)
     way = np.argmin(from_middle, axis=0).astype(np.uint8)
     bits = np.stack([way >> 1, way & 1], axis=1)
     data["hints"] = base64.b64encode(np.packbits(bits).tobytes()).decode()
@@ -310,24 +309,36 @@ def hints(data: dict[str, Any], size: int) -> np.ndarray:
 def _cells(data: dict[str, Any], salt: bytes, flat: np.ndarray) -> bytes:
     """The number of the cell that each element lies in. Where only zeros can be right, an array of
     nothing but zeros is told from one of numbers next to zero."""
-    place = _place(data, salt, flat) + hints(data, flat.size) / WAYS
-    number = np.where(np.isfinite(flat), np.floor(place), 0).astype("<i8").tobytes()
+    cut = place(data, salt, flat) + hints(data, flat.size) / WAYS
+    number = np.where(np.isfinite(flat), np.floor(cut), 0).astype("<i8").tobytes()
     return number + (b"0" if data.get("zero_is_exact") and not flat.any() else b"")
 
 
-def _place(data: dict[str, Any], salt: bytes, flat: np.ndarray) -> np.ndarray:
-    """Positions on the bent line in cells, each moved by a salted part of one, so that equal
-    numbers do not have equal hints."""
+def position(data: dict[str, Any], flat: np.ndarray) -> np.ndarray:
+    """Positions on the bent line, in cells."""
     x, a, rtol = flat.astype(np.float64), data["a"], data["rtol"]
     with np.errstate(all="ignore"):
-        if rtol == 0:
-            place, reach = x / a, 1.0
-        else:
-            place = np.sign(x) * np.log1p(np.abs(x) / a * rtol) / rtol
-            reach = -math.log1p(-rtol) / rtol  # a unit to the inner side is a little longer
-    place = np.clip(np.nan_to_num(place, nan=0.0), -_FAR, _FAR) / ((reach + _SLACK) * CELL)
+        units = x / a if rtol == 0 else np.sign(x) * np.log1p(np.abs(x) / a * rtol) / rtol
+    return np.clip(np.nan_to_num(units, nan=0.0), -_FAR, _FAR) / _width(rtol)
+
+
+def number_at(data: dict[str, Any], position: np.ndarray) -> np.ndarray:
+    """The numbers at these positions: the inverse of `position`."""
+    units, a, rtol = position * _width(data["rtol"]), data["a"], data["rtol"]
+    return units * a if rtol == 0 else np.sign(units) * np.expm1(np.abs(units) * rtol) * a / rtol
+
+
+def _width(rtol: float) -> float:
+    """A cell's width in units. One tolerance to the inner side is a little more than a unit."""
+    reach = 1.0 if rtol == 0 else -math.log1p(-rtol) / rtol
+    return (reach + _SLACK) * CELL
+
+
+def place(data: dict[str, Any], salt: bytes, flat: np.ndarray) -> np.ndarray:
+    """Positions, each moved by a salted part of a cell, so that equal numbers do not have equal
+    hints."""
     moved = np.frombuffer(hashlib.shake_128(salt).digest(flat.size), dtype=np.uint8) / 256
-    return place + moved
+    return position(data, flat) + moved
 
 
 def _scale(flat: np.ndarray, tolerance: Tolerance) -> float:

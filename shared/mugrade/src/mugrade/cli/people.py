@@ -1,0 +1,134 @@
+"""Staff's commands about people: invite, role, deactivate, activate."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mugrade.cli.common import Json, Server, screen
+from mugrade.client.errors import Exit, UsageFault
+from mugrade.client.grader import Grader
+from mugrade.client.session import open_session
+from mugrade.words import count
+
+BATCH = 25
+"""People invited by one request, so that mail to each of them fits into its time."""
+COLUMNS = ["email", "name", "code", "link"]
+
+Person = Annotated[str, typer.Argument(help="The person's e-mail address.")]
+Why = Annotated[str, typer.Option("--reason", help="For the audit log.")]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (invite, role, deactivate, activate):
+        app.command()(command)
+
+
+def invite(
+    people: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[EMAIL...]", help="Whom; everybody who has not come in yet when left out."
+        ),
+    ] = None,
+    mail: Annotated[
+        bool, typer.Option("--mail", help="Let the server mail them, if it can send mail.")
+    ] = False,
+    file: Annotated[
+        Path | None,
+        typer.Option("--csv", help="Write email, name, code and link to this file ('-' for here)."),
+    ] = None,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Make personal one-time invitations for people on the roster; print or mail them.
+
+    Each new invitation replaces the person's earlier one.
+    """
+    grader = open_session(server).v1()
+    show = screen(as_json)
+    if not people:
+        people = grader.call("GET", "invitations")["people"]
+        if not people and not as_json:
+            show.say("Everybody on the roster has come in; `mugrade roster FILE.csv` adds people.")
+            return
+    made, skipped = _invite(grader, people, mail, show.tell)
+    if as_json:
+        show.json({"invitations": made, "skipped": skipped})
+    elif file is not None:
+        _write(file, made)
+        if str(file) != "-":
+            show.say(f"{count(len(made), 'invitation')} written to {file}; keep it to yourself.")
+    elif mail:
+        sent = [one for one in made if one["mailed"]]
+        show.say(f"{count(len(sent), 'invitation')} mailed.")
+    else:
+        show.table(["email", "link"], [[one["email"], one["link"]] for one in made])
+    failed = [one for one in made if mail and not one["mailed"]]
+    if not as_json:
+        for one in failed:
+            show.tell(f"{one['email']} got no mail ({one['problem']}); the link is {one['link']}")
+        for one in skipped:
+            show.tell(f"{one['email']} was not invited: {one['reason']}")
+    raise typer.Exit(Exit.WRONG if skipped or failed else Exit.OK)
+
+
+def _invite(grader: Grader, people: list[str], mail: bool, tell: Any) -> tuple[list, list]:
+    made: list[dict[str, Any]] = []
+    skipped: list[dict[str, Any]] = []
+    for start in range(0, len(people), BATCH):
+        body = {"people": people[start : start + BATCH], "mail": mail}
+        answer = grader.call("POST", "invitations", json=body, repeatable=False)
+        made += answer["invitations"]
+        skipped += answer["skipped"]
+        if len(people) > BATCH:
+            tell(f"{min(start + BATCH, len(people))} of {len(people)} done")
+    return made, skipped
+
+
+def _write(file: Path, made: list[dict[str, Any]]) -> None:
+    if str(file) == "-":
+        _rows(sys.stdout, made)
+        return
+    try:
+        with file.open("w", encoding="utf-8", newline="") as out:
+            file.chmod(0o600)  # whoever has a link has the account
+            _rows(out, made)
+    except OSError as error:
+        raise UsageFault(f"{file} cannot be written ({error.strerror}).") from None
+
+
+def _rows(out: Any, made: list[dict[str, Any]]) -> None:
+    writer = csv.DictWriter(out, COLUMNS, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(made)
+
+
+def role(
+    person: Person,
+    role: Annotated[str, typer.Argument(help="student, grader or instructor.")],
+    reason: Why = "",
+    server: Server = None,
+) -> None:
+    """Change what somebody is in the course; their keys never do more than the role may."""
+    _change(server, {"person": person, "role": role, "reason": reason})
+
+
+def deactivate(person: Person, reason: Why, server: Server = None) -> None:
+    """Shut somebody out: signed out everywhere, keys revoked; attempts and scores stay."""
+    _change(server, {"person": person, "active": False, "reason": reason})
+
+
+def activate(person: Person, reason: Why = "", server: Server = None) -> None:
+    """Let a deactivated person in again; they sign in and make new keys."""
+    _change(server, {"person": person, "active": True, "reason": reason})
+
+
+def _change(server: str | None, body: dict[str, Any]) -> None:
+    now = open_session(server).v1().call("POST", "roles", json=body)
+    state = "active" if now["active"] else "deactivated"
+    screen().say(f"{now['name']} <{now['email']}> is {now['role']}, {state}.")
