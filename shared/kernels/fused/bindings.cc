@@ -495,15 +495,9 @@ const std::map<std::string, Kernel> kernels = {
     {"attention", {attention, attention_backward, 3, {"causal", "dropout"}, 2}},
 };
 
-const Kernel& kernel_named(const std::string& name) {
-  const auto found = kernels.find(name);
-  require(found != kernels.end(), [&] { return "there is no fused kernel called " + name; });
-  return found->second;
-}
-
-// One call of a layer, forward and then, any number of times, backward. It holds buffers and
-// names only, nothing of Python's that could lead back to it.
-class FusedLayer {
+// One call, forward and then, any number of times, backward. It holds buffers and numbers only,
+// nothing of Python's that could lead back to it.
+class LayerCall {
  public:
   LayerCall(const Kernel& kernel, std::vector<bool> given, std::vector<double> settings)
       : kernel_(kernel), given_(std::move(given)), settings_(std::move(settings)) {}
@@ -575,16 +569,24 @@ bool read_settings(const Kernel& kernel, const py::dict& settings, std::vector<d
   return true;
 }
 
-// One step of an optimizer on all its parameters. `columns` has the parameters, their gradients,
-// and their averages of one kind or two, which change in place. Returns new arrays for the
-// parameters.
-py::list fused_step(const std::string& name, const std::vector<py::list>& columns,
-                    const std::vector<double>& settings) {
-  const bool adam = name == "adam";
-  require(adam || name == "sgd", [&] { return "fused_step knows sgd and adam, got " + name; });
-  require(settings.size() == (adam ? 6 : 3) && columns.size() <= (adam ? 4 : 3) &&
-              columns.size() >= (adam ? 4 : 2),
-          [&] { return name + ": wrong number of columns or settings"; });
+// A call of the kernel, or None if it does not compute this.
+py::object call_of(const Kernel& kernel, std::vector<bool> given, const py::dict& settings) {
+  std::vector<double> numbers;
+  if (!read_settings(kernel, settings, &numbers)) return py::none();
+  if (kernel.arrays > 0) {
+    if (given.size() > kernel.arrays) return py::none();
+    given.resize(kernel.arrays, false);
+  }
+  return py::cast(LayerCall(kernel, std::move(given), std::move(numbers)));
+}
+
+// One step of an optimizer on all its parameters. `columns` has the parameters, their gradients, and
+// their averages, which change in place. Returns new arrays for the parameters.
+template <class Step>
+py::list step(const std::vector<py::list>& columns, size_t averages, Step one) {
+  require(columns.size() == 2 + averages, [&] {
+    return "a step needs parameters, gradients and " + std::to_string(averages) + " averages of each";
+  });
   std::vector<Arrays> c;
   for (const py::list& column : columns) c.push_back(from_python(column));
   Arrays results;
@@ -596,15 +598,31 @@ py::list fused_step(const std::string& name, const std::vector<py::list>& column
     work += c[0][i].size();
   }
   run_kernel(work, [&] {
-    for (size_t i = 0; i < results.size(); ++i) {
-      const float *p = c[0][i].ptr(), *g = c[1][i].ptr();
-      const size_t size = results[i].size();
-      if (adam)
-        AdamStep(p, g, c[2][i].ptr(), c[3][i].ptr(), results[i].ptr(), size, adam_settings);
-      else
-        SgdStep(p, g, c.size() > 2 ? c[2][i].ptr() : nullptr, results[i].ptr(), size,
-                {s[0], s[1], s[2]});
-    }
+    for (size_t i = 0; i < results.size(); ++i) one(c, i, results[i].ptr(), results[i].size());
+  });
+  return to_python(results, columns[0][0]);
+}
+
+py::list sgd(const std::vector<py::list>& columns, float lr, float momentum, float weight_decay) {
+  return step(columns, 1, [&](std::vector<Arrays>& c, size_t i, float* out, size_t size) {
+    float* average = momentum != 0 ? c[2][i].ptr() : nullptr;  // without momentum it has no use
+    SgdStep(c[0][i].ptr(), c[1][i].ptr(), average, out, size,
+            {lr, momentum, weight_decay});
+  });
+}
+
+// `t` is the number of this step, 1 for the first.
+py::list adam(const std::vector<py::list>& columns, double lr, double beta1, double beta2,
+              double eps, double weight_decay, double t) {
+  const AdamSettings settings = {static_cast<float>(lr),
+                                 static_cast<float>(beta1),
+                                 static_cast<float>(beta2),
+                                 static_cast<float>(eps),
+                                 static_cast<float>(weight_decay),
+                                 static_cast<float>(1 - std::pow(beta1, t)),
+                                 static_cast<float>(1 - std::pow(beta2, t))};
+  return step(columns, 2, [&](std::vector<Arrays>& c, size_t i, float* out, size_t size) {
+    AdamStep(c[0][i].ptr(), c[1][i].ptr(), c[2][i].ptr(), c[3][i].ptr(), out, size, settings);
   });
 }
 
