@@ -59,7 +59,7 @@ class Optimizer:
 def sgd_step(p, grad, u, *, lr, momentum, weight_decay):
     """A step of SGD on one parameter -> (p, u)."""
     ### BEGIN YOUR SOLUTION hw2/optim_sgd
-    raise NotImplementedError("hw2/optim_sgd: sgd_step is yours to write")
+    raise NotImplementedError("hw2/optim_sgd: sgd_step is yours to write or not")
     ### END YOUR SOLUTION
 
 
@@ -87,7 +87,7 @@ class SGD(Optimizer):
 def adam_step(p, grad, m, v, *, lr, beta1, beta2, eps, weight_decay, t):
     """Step number t, 1 for the first, of Adam on one parameter -> (p, m, v)."""
     ### BEGIN YOUR SOLUTION hw2/optim_adam
-    raise NotImplementedError("hw2/optim_adam: adam_step is yours to write")
+    raise NotImplementedError("hw2/optim_adam: adam_step is yours to write or not")
     ### END YOUR SOLUTION
 
 

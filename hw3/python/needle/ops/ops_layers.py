@@ -16,7 +16,7 @@ composite = lambda function: function  # noqa: F811
 def linear(x, weight, bias=None):
     """x @ weight + bias: (..., I) -> (..., O), with weight (I, O) and bias (1, O), (O,) or None."""
     ### BEGIN YOUR SOLUTION hw2/nn_linear
-    raise NotImplementedError("hw2/nn_linear: linear is yours to write")
+    raise NotImplementedError("hw2/nn_linear: linear is yours to write or not")
     ### END YOUR SOLUTION
 
 
@@ -27,7 +27,7 @@ def softmax_loss(logits, y):
     logits (B, classes), class ids y (B,) -> a number, shape ().
     """
     ### BEGIN YOUR SOLUTION hw2/nn_softmax_loss
-    raise NotImplementedError("hw2/nn_softmax_loss: softmax_loss is yours to write")
+    raise NotImplementedError("hw2/nn_softmax_loss: softmax_loss is yours to write or not")
     ### END YOUR SOLUTION
 
 
@@ -57,5 +57,5 @@ def layer_norm(x, weight, bias, *, eps):
         weight, bias: (dim,).
     """
     ### BEGIN YOUR SOLUTION hw2/nn_layernorm
-    raise NotImplementedError("hw2/nn_layernorm: layer_norm is yours to write")
+    raise NotImplementedError("hw2/nn_layernorm: layer_norm is yours to write or not")
     ### END YOUR SOLUTION

@@ -204,7 +204,7 @@ def conv2d(x, weight, bias=None, *, stride, padding):
     x (N, C, H, W), weight (K, K, C, O), bias (O,) or None -> (N, O, H', W').
     """
     ### BEGIN YOUR SOLUTION hw4/conv_forward
-    raise NotImplementedError("hw4/conv_forward: conv2d is yours to write")
+    raise NotImplementedError("hw4/conv_forward: conv2d is yours to write or not")
     ### END YOUR SOLUTION
 
 

@@ -18,14 +18,14 @@ from .ops_logarithmic import logsumexp, softmax_of
 def sigmoid(x):
     """1 / (1 + exp(-x)), also where exp(-x) is too large for a float32."""
     ### BEGIN YOUR SOLUTION hw4/lstm
-    raise NotImplementedError("hw4/lstm: sigmoid is yours to write")
+    raise NotImplementedError("hw4/lstm: sigmoid is yours to write or not")
     ### END YOUR SOLUTION
 
 
 def gates(x, h, W_ih, W_hh, bias_ih=None, bias_hh=None):
     """x W_ih + bias_ih + h W_hh + bias_hh: x (B, I), h (B, H) -> (B, width of the weights)."""
     ### BEGIN YOUR SOLUTION hw4/rnn
-    raise NotImplementedError("hw4/rnn: gates is yours to write")
+    raise NotImplementedError("hw4/rnn: gates is yours to write or not")
     ### END YOUR SOLUTION
 
 
@@ -40,7 +40,7 @@ def lstm_cell(x, h, c, *parameters):
         parameters: W_ih (I, 4H), W_hh (H, 4H), and perhaps bias_ih, bias_hh (4H,).
     """
     ### BEGIN YOUR SOLUTION hw4/lstm
-    raise NotImplementedError("hw4/lstm: lstm_cell is yours to write")
+    raise NotImplementedError("hw4/lstm: lstm_cell is yours to write or not")
     ### END YOUR SOLUTION
 
 
@@ -52,7 +52,7 @@ def lstm(x, h, c, *parameters):
         (outputs (T, B, H), last h, last c).
     """
     ### BEGIN YOUR SOLUTION hw4/lstm
-    raise NotImplementedError("hw4/lstm: lstm is yours to write")
+    raise NotImplementedError("hw4/lstm: lstm is yours to write or not")
     ### END YOUR SOLUTION
 
 
@@ -60,7 +60,7 @@ def lstm(x, h, c, *parameters):
 def embedding(weight, ids):
     """The rows of weight (V, E) at `ids`, whole numbers of any dtype: (T, B) -> (T, B, E)."""
     ### BEGIN YOUR SOLUTION hw4/language_model
-    raise NotImplementedError("hw4/language_model: embedding is yours to write")
+    raise NotImplementedError("hw4/language_model: embedding is yours to write or not")
     ### END YOUR SOLUTION
 
 
@@ -92,5 +92,5 @@ def attention(q, k, v, *, causal, dropout=None):
         (B, H, T, S).
     """
     ### BEGIN YOUR SOLUTION hw4/attention_activation
-    raise NotImplementedError("hw4/attention_activation: attention is yours to write")
+    raise NotImplementedError("hw4/attention_activation: attention is yours to write or not")
     ### END YOUR SOLUTION

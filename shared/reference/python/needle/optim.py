@@ -72,7 +72,7 @@ class Optimizer:
 
 def sgd_step(p, grad, u, *, lr, momentum, weight_decay):
     """A step of SGD on one parameter -> (p, u)."""
-    ### BEGIN SOLUTION hw2/optim_sgd
+    ### BEGIN SOLUTION hw2/optim_sgd optional
     grad = grad + weight_decay * p
     u = momentum * u + (1 - momentum) * grad
     return p - lr * u, u
@@ -103,7 +103,7 @@ class SGD(Optimizer):
 
 def adam_step(p, grad, m, v, *, lr, beta1, beta2, eps, weight_decay, t):
     """Step number t, 1 for the first, of Adam on one parameter -> (p, m, v)."""
-    ### BEGIN SOLUTION hw2/optim_adam
+    ### BEGIN SOLUTION hw2/optim_adam optional
     grad = grad + weight_decay * p
     m = beta1 * m + (1 - beta1) * grad
     v = beta2 * v + (1 - beta2) * grad**2

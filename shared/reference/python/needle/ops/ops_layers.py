@@ -21,7 +21,7 @@ composite = lambda function: function  # noqa: F811
 @composite
 def linear(x, weight, bias=None):
     """x @ weight + bias: (..., I) -> (..., O), with weight (I, O) and bias (1, O), (O,) or None."""
-    ### BEGIN SOLUTION hw2/nn_linear
+    ### BEGIN SOLUTION hw2/nn_linear optional
     y = x @ weight
     return y if bias is None else y + bias.broadcast_to(y.shape)
     ### END SOLUTION
@@ -33,7 +33,7 @@ def softmax_loss(logits, y):
 
     logits (B, classes), class ids y (B,) -> a number, shape ().
     """
-    ### BEGIN SOLUTION hw2/nn_softmax_loss
+    ### BEGIN SOLUTION hw2/nn_softmax_loss optional
     samples, classes = logits.shape
     one_hot = init.one_hot(classes, y, device=logits.device, dtype=logits.dtype)
     true_logits = (finite(logits) * one_hot).sum(axes=(1,))  # inf * 0 would be NaN
@@ -79,7 +79,7 @@ def layer_norm(x, weight, bias, *, eps):
     Args:
         weight, bias: (dim,).
     """
-    ### BEGIN SOLUTION hw2/nn_layernorm
+    ### BEGIN SOLUTION hw2/nn_layernorm optional
     samples, features = x.shape
 
     def over_features(column):

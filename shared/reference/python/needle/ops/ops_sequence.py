@@ -17,14 +17,14 @@ from .ops_logarithmic import logsumexp, softmax_of
 
 def sigmoid(x):
     """1 / (1 + exp(-x)), also where exp(-x) is too large for a float32."""
-    ### BEGIN SOLUTION hw4/lstm
+    ### BEGIN SOLUTION hw4/lstm optional
     return (1 + tanh(x / 2)) / 2  # the same function; nothing overflows, gradients neither
     ### END SOLUTION
 
 
 def gates(x, h, W_ih, W_hh, bias_ih=None, bias_hh=None):
     """x W_ih + bias_ih + h W_hh + bias_hh: x (B, I), h (B, H) -> (B, width of the weights)."""
-    ### BEGIN SOLUTION hw4/rnn
+    ### BEGIN SOLUTION hw4/rnn optional
     out = x @ W_ih + h @ W_hh
     for bias in (bias_ih, bias_hh):
         if bias is not None:
@@ -43,7 +43,7 @@ def lstm_cell(x, h, c, *parameters):
     Args:
         parameters: W_ih (I, 4H), W_hh (H, 4H), and perhaps bias_ih, bias_hh (4H,).
     """
-    ### BEGIN SOLUTION hw4/lstm
+    ### BEGIN SOLUTION hw4/lstm optional
     batch, width = h.shape
     columns = gates(x, h, *parameters).reshape((batch, 4, width))
     i, f, g, o = split(columns, 1)
@@ -59,7 +59,7 @@ def lstm(x, h, c, *parameters):
     Returns:
         (outputs (T, B, H), last h, last c).
     """
-    ### BEGIN SOLUTION hw4/lstm
+    ### BEGIN SOLUTION hw4/lstm optional
     outputs = []
     for step in split(x, 0):
         h, c = lstm_cell(step, h, c, *parameters)
@@ -71,7 +71,7 @@ def lstm(x, h, c, *parameters):
 @composite
 def embedding(weight, ids):
     """The rows of weight (V, E) at `ids`, whole numbers of any dtype: (T, B) -> (T, B, E)."""
-    ### BEGIN SOLUTION hw4/language_model
+    ### BEGIN SOLUTION hw4/language_model optional
     words, features = weight.shape
     chosen = init.one_hot(words, ids, device=weight.device, dtype=weight.dtype)
     vectors = chosen.reshape((math.prod(ids.shape), words)) @ weight
@@ -106,7 +106,7 @@ def attention(q, k, v, *, causal, dropout=None):
         (result, probs): (B, H, T, D), and the weights as they were applied to v, after dropout,
         (B, H, T, S).
     """
-    ### BEGIN SOLUTION hw4/attention_activation
+    ### BEGIN SOLUTION hw4/attention_activation optional
     scores = (q @ k.transpose()) / math.sqrt(q.shape[3])
     if causal:
         mask = causal_mask(q.shape[2], k.shape[2], q.device)
