@@ -26,7 +26,7 @@ def _parameters_of_cell(cell, input_size, width, hidden_size, bias, device, dtyp
     (Yours to use or not: both cells need it.)
     """
     ### BEGIN YOUR SOLUTION hw4/rnn
-    raise NotImplementedError("hw4/rnn: _parameters_of_cell is yours to write")
+    raise NotImplementedError("hw4/rnn: _parameters_of_cell is yours to write or not")
     ### END YOUR SOLUTION
 
 

@@ -25,7 +25,7 @@ def _parameters_of_cell(cell, input_size, width, hidden_size, bias, device, dtyp
     bias_hh (width,); without `bias` the last two are None and not drawn.
     (Yours to use or not: both cells need it.)
     """
-    ### BEGIN SOLUTION hw4/rnn
+    ### BEGIN SOLUTION hw4/rnn optional
     bound = 1 / math.sqrt(hidden_size)
 
     def draw(*shape):
