@@ -105,17 +105,24 @@ def doctor() -> None:
 
 
 @app.command()
-def start(stage: Stage) -> None:
+def start(
+    stage: Stage,
+    later: Annotated[
+        str | None, typer.Option("--from", metavar="hwM", help="bring solutions back from it")
+    ] = None,
+) -> None:
     """Begin a homework: carry your work over, and build it.
 
     Merges what you wrote in the homework before into hwN, puts the offline data in place and
     compiles what must be compiled. Running it again is harmless: it brings what is new since. Files
-    that change are kept under .hw/backups.
+    that change are kept under .hw/backups. A stub never replaces what you wrote.
+
+    `hw start hw2 --from hw3` goes the other way: what hw3 has of hw2 comes back into hw2.
     """
     course = load()
     homework = course.homework(stage)
     work.folder_of(course, stage)
-    outcome = carry.start(course, stage)
+    outcome = carry.start_from(course, stage, later) if later else carry.start(course, stage)
     show.outcome(outcome, f"{stage}: nothing new to carry over")
     for problem in outcome.unsolved:
         typer.echo(f"note: {problem} is not written yet; {stage}'s tests may stumble over its stub")

@@ -12,7 +12,7 @@ from coursekit.core import tree
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course
-from coursekit.core.tree import YOURS
+from coursekit.core.tree import OPTIONAL, YOURS
 from coursekit.student.handouts import pristine
 
 
@@ -97,7 +97,10 @@ def record_submission(course: Course, problems: list[Problem], verdict: str) -> 
 
 
 def stubs_left(files: tree.Files, problem: str) -> list[tuple[str, int]]:
-    """(file, line) of every stub of the problem that still stands in the files."""
+    """(file, line) of every stub of the problem that still stands in the files.
+
+    Stubs of helpers that nobody must write do not count.
+    """
     begin = f"{problem}: ".encode()
     stub = re.compile(rb"\b" + re.escape(begin) + rb".*" + YOURS.encode())
     return [
@@ -105,7 +108,7 @@ def stubs_left(files: tree.Files, problem: str) -> list[tuple[str, int]]:
         for name, content in sorted(files.items())
         if begin in content  # most files hold none, and asking this is a hundred times faster
         for number, row in enumerate(content.split(b"\n"), 1)
-        if stub.search(row)
+        if stub.search(row) and OPTIONAL.encode() not in row
     ]
 
 
@@ -131,7 +134,7 @@ def standings(course: Course, stage: str) -> list[Standing]:
         place = f"{stage}/{left[0][0]}:{left[0][1]}" if left else ""
         tests, detail = _verdict(data["results"].get(problem.id), code)
         stub = stub_state(problem, files, handout)
-        if stub == "begun" and tests == "passed":  # a helper that nobody needs may stay a stub
+        if stub == "begun" and tests == "passed":  # it went another way than the handout proposes
             stub = "written"
         submitted = data["submitted"].get(problem.id, "no")
         rows.append(Standing(problem, stub, tests, detail, submitted, place))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 
 import pytest
 from coursekit.core import syllabus
 from coursekit.core.errors import CourseError
-from coursekit.staff import count
+from coursekit.staff import count, render
 from coursekit.student import doctor, progress, reset, work
 
 BOX0 = "hw0/python/minilib/box.py"
@@ -58,6 +59,29 @@ def test_a_verdict_is_stale_once_the_files_change(world):
     assert progress.standings(course, "hw0")[0].tests == "passed"
     world.edit(BOX0, ADD, ADD + "  # again")
     assert progress.standings(course, "hw0")[0].tests == "changed since"
+
+
+def test_a_helper_that_nobody_must_write_counts_for_nothing(world):
+    world.edit(
+        "shared/reference/python/minilib/box.py",
+        "def boxes(values):",
+        "def both(values):\n    ### BEGIN SOLUTION hw0/add optional\n    return sum(values)\n"
+        "    ### END SOLUTION\n\n\ndef boxes(values):",
+    )
+    render.render_in_place(world.course(), world.course().stages)
+    stub = 'raise NotImplementedError("hw0/add: both is yours to write or not")'
+    assert stub in world.read(BOX0)
+    world.hw("start", "hw0")
+    assert progress.standings(world.course(), "hw0")[0].stub == "stub"
+    world.solve(BOX0, "hw0/scale", "return Box(self.value * factor)")
+    world.edit(BOX0, 'raise NotImplementedError("hw0/add: Box.add is yours to write")', ADD)
+    assert {row.stub for row in progress.standings(world.course(), "hw0")} == {"written"}
+    assert "next: test hw0/add" in world.hw().stdout
+    assert "not written yet" not in world.hw("start", "hw1").stdout
+    assert stub in world.read("hw1/python/minilib/box.py")
+    world.edit("hw1/python/minilib/box.py", stub, "return sum(values) + 0")
+    world.hw("start", "hw1")
+    assert "return sum(values) + 0" in world.read("hw1/python/minilib/box.py")
 
 
 def test_a_helper_left_as_a_stub_keeps_nobody_whose_tests_pass(world, monkeypatch):
@@ -221,6 +245,17 @@ def test_doctor_names_the_mending_command(world, monkeypatch):
     assert found["git"].word == "MISSING" and "git-scm.com" in found["git"].mend
     done = world.hw("doctor")
     assert done.returncode == 1 and "git-scm.com" in done.stdout
+
+
+def test_doctor_notes_what_pictures_and_notebooks_need(world, monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda n: None if n in ("matplotlib", "ipykernel") else real(n)
+    )
+    found = {finding.what: finding for finding in doctor.examine(world.course())}
+    for row in ("pictures", "notebooks"):
+        assert found[row].word == "note" and "-m pip install '" in found[row].detail
+    assert not {"pictures", "notebooks"} & {f.what for f in doctor.faults(list(found.values()))}
 
 
 # ------------------------------------------------------------------------------------- counting

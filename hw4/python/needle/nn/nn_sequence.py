@@ -26,14 +26,14 @@ def _parameters_of_cell(cell, input_size, width, hidden_size, bias, device, dtyp
     (Yours to use or not: both cells need it.)
     """
     ### BEGIN YOUR SOLUTION hw4/rnn
-    raise NotImplementedError("hw4/rnn: _parameters_of_cell is yours to write")
+    raise NotImplementedError("hw4/rnn: _parameters_of_cell is yours to write or not")
     ### END YOUR SOLUTION
 
 
 def _gates_of_cell(cell, X, h):
     """X W_ih + bias_ih + h W_hh + bias_hh, (B, width). (Yours to use or not.)"""
     ### BEGIN YOUR SOLUTION hw4/rnn
-    raise NotImplementedError("hw4/rnn: _gates_of_cell is yours to write")
+    raise NotImplementedError("hw4/rnn: _gates_of_cell is yours to write or not")
     ### END YOUR SOLUTION
 
 
@@ -133,7 +133,7 @@ class LSTMCell(Module):
         (Yours to use or not.)
         """
         ### BEGIN YOUR SOLUTION hw4/lstm
-        raise NotImplementedError("hw4/lstm: LSTMCell.run is yours to write")
+        raise NotImplementedError("hw4/lstm: LSTMCell.run is yours to write or not")
         ### END YOUR SOLUTION
 
 

@@ -25,7 +25,7 @@ def _parameters_of_cell(cell, input_size, width, hidden_size, bias, device, dtyp
     bias_hh (width,); without `bias` the last two are None and not drawn.
     (Yours to use or not: both cells need it.)
     """
-    ### BEGIN SOLUTION hw4/rnn
+    ### BEGIN SOLUTION hw4/rnn optional
     bound = 1 / math.sqrt(hidden_size)
 
     def draw(*shape):
@@ -38,7 +38,7 @@ def _parameters_of_cell(cell, input_size, width, hidden_size, bias, device, dtyp
 
 def _gates_of_cell(cell, X, h):
     """X W_ih + bias_ih + h W_hh + bias_hh, (B, width). (Yours to use or not.)"""
-    ### BEGIN SOLUTION hw4/rnn
+    ### BEGIN SOLUTION hw4/rnn optional
     out = X @ cell.W_ih + h @ cell.W_hh
     for bias in (cell.bias_ih, cell.bias_hh):
         if bias is not None:
@@ -165,7 +165,7 @@ class LSTMCell(Module):
 
         (Yours to use or not.)
         """
-        ### BEGIN SOLUTION hw4/lstm
+        ### BEGIN SOLUTION hw4/lstm optional
         if result := ops.fused("lstm", LSTMCell.run, self, X, h, c):
             return result
         outputs = []
