@@ -17,6 +17,7 @@ from pathlib import Path
 from coursekit.core import build
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course
+from coursekit.student import progress
 
 EXTRAS = {
     "pictures": ("matplotlib", "matplotlib>=3.8,<4", "curves are drawn with it"),
@@ -39,7 +40,7 @@ class Finding:
 def examine(course: Course) -> Iterator[Finding]:
     """Every check in turn; a check that itself fails becomes a finding."""
     everything = (_python, _packages, _extras, _compiler, _headers, _cmake, _git, _cuda, _data)
-    for check in (*everything, _mugrade):
+    for check in (*everything, _work, _mugrade):
         try:
             yield from check(course)
         except Exception as error:
@@ -180,6 +181,15 @@ def _data(course: Course) -> Iterator[Finding]:
             yield Finding(
                 f"data {stage}", "note", f"filled with offline samples by: hw start {stage}"
             )
+
+
+def _work(course: Course) -> Iterator[Finding]:
+    """Files that are missing and conflicts left open in the homeworks that were started."""
+    for stage in course.stages:
+        for fault in (
+            progress.obstacles(course, stage) if progress.is_started(course, stage) else ()
+        ):
+            yield Finding(stage, "MISSING", str(fault), str(fault))
 
 
 def _mugrade(course: Course) -> Iterator[Finding]:
