@@ -67,10 +67,10 @@ lint: setup
 	@.venv/bin/python shared/checks/runners/house.py --limits
 
 # At least 95% of coursekit's core and of the autograder's pure core are run by their own tests.
-PYTEST = .venv/bin/python -m pytest -q -p no:cacheprovider -n 2 --cov
+PYTEST = .venv/bin/python -m pytest -q -p no:cacheprovider -n 2
 coverage: setup
-	@$(PYTEST) shared/coursekit/tests
-	@$(PYTEST) --cov-config=shared/mugrade/pyproject.toml shared/mugrade/tests
+	@$(PYTEST) shared/coursekit/tests --cov
+	@$(PYTEST) shared/mugrade/tests --cov --cov-config=shared/mugrade/pyproject.toml
 
 # How large the house is: lines, long files and functions, circles of imports, types.
 house: setup
