@@ -283,13 +283,8 @@ class Value:
 
 
 # The method that computes `number <operator> tensor`, by NumPy's name of the operator.
-_REFLECTED = {
-    "add": "__radd__",
-    "subtract": "__rsub__",
-    "multiply": "__rmul__",
-    "divide": "__rtruediv__",
-    "power": "__rpow__",
-}
+_REFLECTED = {"add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__"}
+_REFLECTED |= {"divide": "__rtruediv__", "power": "__rpow__"}
 
 
 class Tensor(Value):
