@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import base64
 import re
+import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from live import live_grader
 from mugrade.encoding import INT_MAX
 from mugrade.server import pages
 from mugrade.server.services import accounts
@@ -276,3 +279,21 @@ def test_answers_of_the_api_are_neither_kept_nor_guessed_at(hostile):
         headers = hostile.client.request(method, path).headers
         assert headers["Cache-Control"] == "no-store", path
         assert headers["X-Content-Type-Options"] == "nosniff", path
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_schemathesis_finds_nothing(request, tmp_path, kind):
+    """Its own command line, against a grader that listens: every operation, values in and out of the
+    described bounds, in a fixed order."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+    made = make_settings(request, kind, folder)
+    made.pop("data_dir")
+    with live_grader(folder, attempts_per_hour=10**6, **made) as grader:
+        command = [Path(sys.executable).with_name("schemathesis")]
+        command += ["--config-file", Path(__file__).parents[1] / "schemathesis.toml"]
+        command += ["run", f"{grader.url}api/v1/openapi.json", "--phases", "coverage,fuzzing"]
+        command += ["--max-examples", "3", "--seed", "1", "--no-shrink", "--warnings", "off"]
+        command += ["--header", f"Authorization: Bearer {grader.staff_key}"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

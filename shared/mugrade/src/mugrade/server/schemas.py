@@ -216,7 +216,10 @@ class SourceFile(In):
     text: Text
 
 
-Fingerprint = Annotated[dict[Text, Text | int | float | bool | None], Field(max_length=40)]
+Fingerprint = Annotated[
+    dict[Text, Text | int | float | bool | None],
+    Field(max_length=40, json_schema_extra={"additionalProperties": False}),
+]
 
 
 class AttemptIn(In):
@@ -620,7 +623,10 @@ class DecisionIn(In):
 
 
 class MarksIn(In):
-    marks: Annotated[dict[Text, PointsIn], Field(max_length=50)]
+    marks: Annotated[
+        dict[Text, PointsIn],
+        Field(max_length=50, json_schema_extra={"additionalProperties": False}),
+    ]
     feedback: Annotated[Text, Field(max_length=20_000)] = ""
 
 
