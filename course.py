@@ -116,7 +116,7 @@ def setup(arguments=()):
     print(
         "installing the course's packages into .venv (a few minutes the first time) ...", flush=True
     )
-    editable = ["-e", ".[staff]" if is_staff() else "."]
+    editable = ["-e", ".[staff]" if is_staff() else ".[viz,notebooks]"]
     if (MUGRADE / "pyproject.toml").is_file():
         editable += ["-e", "./shared/mugrade[test]" if is_staff() else "./shared/mugrade"]
     if locked:

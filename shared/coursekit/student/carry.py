@@ -69,11 +69,13 @@ def start(course: Course, stage: str) -> Outcome:
     for name in set(last) - set(carried):
         (store / name).unlink(missing_ok=True)
     tree.write(carried, store)
-    progress.mark_started(course, stage)
+    progress.take_in_hand(course, stage)
     present.update(plan)
     outcome.conflicts = _conflicts(stage, present)
-    if before is not None:
-        outcome.unsolved = [p.id for p in before.problems if progress.stubs_left(present, p.id)]
+    needed = [course.homework(other) for other in course.homework(stage).needs]
+    outcome.unsolved = [
+        p.id for homework in needed for p in homework.problems if progress.stubs_left(present, p.id)
+    ]
     return outcome
 
 
@@ -104,7 +106,7 @@ def start_from(course: Course, stage: str, later: str) -> Outcome:
     plan |= _plan(solved, last, content, theirs, labels)
     outcome = Outcome(notes=notes)
     _apply(course, stage, plan, f"start-{stage}-from-{later}", outcome)
-    progress.mark_started(course, stage)
+    progress.take_in_hand(course, stage)
     outcome.conflicts = _conflicts(stage, {**present, **plan})
     return outcome
 

@@ -128,6 +128,12 @@ def test_unsolved_problems_of_the_old_homework_are_named(world):
     assert "hw0/add is not" not in done.stdout
 
 
+def test_a_homework_that_leans_on_nothing_before_it_says_nothing_of_it(world):
+    assert "hw0/add, hw0/scale are not written yet" in world.hw("start", "hw1").stdout
+    world.edit("course.toml", 'title = "More numbers"', 'title = "More numbers"\nneeds = []')
+    assert "not written yet" not in world.hw("start", "hw1").stdout
+
+
 def test_tests_texts_data_and_builds_are_not_carried(world):
     world.write("hw0/tests/mine.py", "")
     world.write("hw0/README.md", "my notes")
