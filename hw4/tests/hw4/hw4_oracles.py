@@ -252,8 +252,8 @@ def lstm(x, h0, c0, cells):
     last_h, last_c = [], []
     for h, c, parameters in zip(h0, c0, cells):
         outputs = []
-        for step in x:
-            h, c = lstm_cell(step, h, c, *parameters)
+        for row in x:
+            h, c = lstm_cell(row, h, c, *parameters)
             outputs.append(h)
         x = np.stack(outputs)
         last_h.append(h)
@@ -271,10 +271,10 @@ def attention(q, k, v, causal=False, keep=None):
         rows, columns = scores.shape[-2:]
         allowed = np.tril(np.ones((rows, columns)), columns - rows) > 0
         scores = np.where(allowed, scores, -np.inf)
-    probs = softmax(scores)
+    weights = softmax(scores)
     if keep is not None:
-        probs = probs * keep
-    return probs @ v, probs
+        weights = weights * keep
+    return weights @ v, weights
 
 
 def attention_layer(q, k, v, Wq, Wk, Wv, Wo, *, heads, causal=True, keep=None):
