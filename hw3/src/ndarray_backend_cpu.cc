@@ -22,12 +22,9 @@ namespace {
 
 using simd::Vec;
 
-// Elements worth handing to another thread: below this, waking it costs more than it saves.
-constexpr size_t kGrain = size_t{1} << 15;
-
 // out[i] = f(i) for every i, on all threads.
 template <class F>
-void ForEach(AlignedArray* out, F f) {
+void for_each(AlignedArray* out, F f) {
   scalar_t* result = out->ptr;
   parallel_for(out->size, kGrain, [=](size_t begin, size_t end) {
     const F own = f;  // out of reach of the writes below, so that the loop becomes vector code
@@ -38,7 +35,7 @@ void ForEach(AlignedArray* out, F f) {
 // The same with whole vectors: the Vec of out at i is f(i), for i = 0, kWidth, 2 kWidth, ... The
 // last one may reach past the end of the array, into the room that AlignedArray has left there.
 template <class F>
-void ForEachVec(AlignedArray* out, F f) {
+void for_each_vec(AlignedArray* out, F f) {
   scalar_t* result = out->ptr;
   parallel_for(out->size, kGrain, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; i += simd::kWidth) simd::store(result + i, f(i));
@@ -48,7 +45,7 @@ void ForEachVec(AlignedArray* out, F f) {
 }  // namespace
 
 void Fill(AlignedArray* out, scalar_t val) {
-  ForEach(out, [=](size_t) { return val; });
+  for_each(out, [=](size_t) { return val; });
 }
 
 // --------------------------------------------------------------------------- compact and set-item
@@ -56,28 +53,28 @@ void Fill(AlignedArray* out, scalar_t val) {
 namespace {
 
 // Copies a row of `length` elements, `from_step` and `to_step` apart.
-inline void CopyRow(const scalar_t* from, ptrdiff_t from_step, scalar_t* to, ptrdiff_t to_step,
-                    size_t length) {
+inline void copy_row(const scalar_t* from, ptrdiff_t from_step, scalar_t* to, ptrdiff_t to_step,
+                     size_t length) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_compact_setitem
-  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: CopyRow is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: copy_row is yours to write");
   /// END YOUR SOLUTION
 }
 
 // Copies a strip of a transpose, `rows` <= kBlock by `columns`. One side of the copy has its rows
 // in one piece, the other its columns; block by block both read and write whole cache lines.
 constexpr size_t kBlock = 8;
-inline void CopyStrip(const scalar_t* from, Axis row, Axis column, scalar_t* to) {
+inline void copy_strip(const scalar_t* from, Axis row, Axis column, scalar_t* to) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_compact_setitem
-  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: CopyStrip is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: copy_strip is yours to write");
   /// END YOUR SOLUTION
 }
 
 // For every index (i0, i1, ...) of `shape`: to[i0 * to_strides[0] + i1 * to_strides[1] + ...] =
 // from[i0 * from_strides[0] + ...]. The strides of a number that is repeated are all 0.
-void CopyStrided(const scalar_t* from, const Dims& from_strides, scalar_t* to,
-                 const Dims& to_strides, const Dims& shape) {
+void copy_strided(const scalar_t* from, const Dims& from_strides, scalar_t* to,
+                  const Dims& to_strides, const Dims& shape) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_compact_setitem
-  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: CopyStrided is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: copy_strided is yours to write");
   /// END YOUR SOLUTION
 }
 
@@ -110,11 +107,11 @@ void ScalarSetitem(size_t size, scalar_t val, AlignedArray* out, const Dims& sha
 // ------------------------------------------------------------------------ elementwise and scalar
 
 void EwiseAdd(const AlignedArray& a, const AlignedArray& b, AlignedArray* out) {
-  ForEach(out, [x = a.ptr, y = b.ptr](size_t i) { return x[i] + y[i]; });
+  for_each(out, [x = a.ptr, y = b.ptr](size_t i) { return x[i] + y[i]; });
 }
 
 void ScalarAdd(const AlignedArray& a, scalar_t val, AlignedArray* out) {
-  ForEach(out, [x = a.ptr, val](size_t i) { return x[i] + val; });
+  for_each(out, [x = a.ptr, val](size_t i) { return x[i] + val; });
 }
 
 void EwiseMul(const AlignedArray& a, const AlignedArray& b, AlignedArray* out) {
@@ -208,7 +205,7 @@ namespace {
 struct Max {
   static constexpr scalar_t kStart = -std::numeric_limits<scalar_t>::infinity();
   template <class T>
-  static T Combine(T a, T b) {
+  static T combine(T a, T b) {
     return simd::maximum(a, b);
   }
 };
@@ -216,24 +213,24 @@ struct Max {
 struct Sum {
   static constexpr scalar_t kStart = 0;
   template <class T>
-  static T Combine(T a, T b) {
+  static T combine(T a, T b) {
     return a + b;
   }
 };
 
 // Reduces `count` elements that lie in one piece to one.
 template <class Op>
-scalar_t ReduceRow(const scalar_t* x, size_t count) {
+scalar_t reduce_row(const scalar_t* x, size_t count) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_reductions
-  throw NotImplemented("hw3/ndarray_cpu_reductions: ReduceRow is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_reductions: reduce_row is yours to write");
   /// END YOUR SOLUTION
 }
 
 // out[i] = Op over the reduce_size elements of a from i * reduce_size on.
 template <class Op>
-void Reduce(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
+void reduce(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_reductions
-  throw NotImplemented("hw3/ndarray_cpu_reductions: Reduce is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_reductions: reduce is yours to write");
   /// END YOUR SOLUTION
 }
 
@@ -271,51 +268,51 @@ struct Output {
   ptrdiff_t column;
 };
 
-inline size_t Panels(size_t columns) { return (columns + kColumns - 1) / kColumns; }
+inline size_t panel_count(size_t columns) { return (columns + kColumns - 1) / kColumns; }
 
 // Copies `rows` <= kRows rows of A, `depth` columns, so that the kernel reads them in order: all
 // rows of column 0, all rows of column 1, ...
-inline void PackRows(MatrixView a, size_t rows, size_t depth, scalar_t* packed) {
+inline void pack_rows(MatrixView a, size_t rows, size_t depth, scalar_t* packed) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
-  throw NotImplemented("hw3/ndarray_cpu_matmul: PackRows is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_matmul: pack_rows is yours to write");
   /// END YOUR SOLUTION
 }
 
 // Copies `columns` columns of B, `depth` rows, to panels of kColumns columns, each in one piece;
 // what the last one lacks in width becomes zero, so that the kernel knows one width only.
-inline void PackColumns(MatrixView b, size_t depth, size_t columns, scalar_t* packed) {
+inline void pack_columns(MatrixView b, size_t depth, size_t columns, scalar_t* packed) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
-  throw NotImplemented("hw3/ndarray_cpu_matmul: PackColumns is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_matmul: pack_columns is yours to write");
   /// END YOUR SOLUTION
 }
 
 // A block of C, R rows by `columns` <= kColumns: the product of R rows of A and kColumns columns of
 // B, whose columns stand side by side. Written to C when `first`, else added.
 template <size_t R>
-void MicroKernel(MatrixView a, const scalar_t* b, ptrdiff_t b_row, size_t depth, Output c,
-                 size_t columns, bool first) {
+void micro_kernel(MatrixView a, const scalar_t* b, ptrdiff_t b_row, size_t depth, Output c,
+                  size_t columns, bool first) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
-  throw NotImplemented("hw3/ndarray_cpu_matmul: MicroKernel is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_matmul: micro_kernel is yours to write");
   /// END YOUR SOLUTION
 }
 
-using Kernel = decltype(&MicroKernel<1>);
+using Kernel = decltype(&micro_kernel<1>);
 
-// MicroKernel<rows>, for rows from 1 to kRows.
+// micro_kernel<rows>, for rows from 1 to kRows.
 template <size_t R = kRows>
-Kernel KernelFor(size_t rows) {
+Kernel kernel_for(size_t rows) {
   if constexpr (R > 1) {
-    if (rows < R) return KernelFor<R - 1>(rows);
+    if (rows < R) return kernel_for<R - 1>(rows);
   }
-  return MicroKernel<R>;
+  return micro_kernel<R>;
 }
 
 // C = A B, or C += A B unless `first`, for a depth of at most kDepth and a width of at most kWide.
 // `panels` is B, packed; B itself is read where its rows may stay as they are (pack_b false).
-void MultiplySlice(MatrixView a, MatrixView b, const scalar_t* panels, bool pack_b, Output c,
-                   size_t m, size_t depth, size_t wide, bool first) {
+void multiply_slice(MatrixView a, MatrixView b, const scalar_t* panels, bool pack_b, Output c,
+                    size_t m, size_t depth, size_t wide, bool first) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
-  throw NotImplemented("hw3/ndarray_cpu_matmul: MultiplySlice is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_matmul: multiply_slice is yours to write");
   /// END YOUR SOLUTION
 }
 
@@ -337,8 +334,7 @@ void MatmulViews(MatrixView a, MatrixView b, scalar_t* out, size_t m, size_t n, 
 // out (m x p) = a (m x n) times b (n x p), all row-major.
 void Matmul(const AlignedArray& a, const AlignedArray& b, AlignedArray* out, size_t m, size_t n,
             size_t p) {
-  MatmulViews({a.ptr, static_cast<ptrdiff_t>(n), 1}, {b.ptr, static_cast<ptrdiff_t>(p), 1},
-              out->ptr, m, n, p);
+  MatmulViews(row_major(a.ptr, n), row_major(b.ptr, p), out->ptr, m, n, p);
 }
 
 namespace {

@@ -25,7 +25,7 @@ namespace cuda {
 ////////////////////////////////////////////////////////////////////////////////
 
 // Turns the status of a CUDA call into an exception that says what was being done.
-static void Check(cudaError_t status, const std::string& what) {
+static void check(cudaError_t status, const std::string& what) {
   if (status == cudaSuccess) return;
   throw std::runtime_error(what + " failed: " + cudaGetErrorString(status) + " (CUDA error " +
                            std::to_string(static_cast<int>(status)) + ")");
@@ -50,7 +50,7 @@ CudaArray::CudaArray(size_t size) : ptr(nullptr), size(size) {
   if (status != cudaSuccess && DeviceCount() == 0) {
     throw std::runtime_error("no CUDA device was found on this machine");
   }
-  Check(status, "allocating device memory");
+  check(status, "allocating device memory");
 }
 
 CudaArray::~CudaArray() { cudaFree(ptr); }
@@ -64,14 +64,14 @@ int DeviceCount() {
 
 void CopyFromHost(const scalar_t* host, CudaArray* out) {
   if (out->size == 0) return;
-  Check(cudaMemcpy(out->ptr, host, out->size * ELEM_SIZE, cudaMemcpyHostToDevice),
+  check(cudaMemcpy(out->ptr, host, out->size * ELEM_SIZE, cudaMemcpyHostToDevice),
         "copying an array to the device");
 }
 
 void CopyToHost(const CudaArray& a, size_t start, size_t count, scalar_t* host) {
   if (count == 0) return;
   // Kernels run asynchronously: an error inside one is reported by the first call that waits.
-  Check(cudaMemcpy(host, a.ptr + start, count * ELEM_SIZE, cudaMemcpyDeviceToHost),
+  check(cudaMemcpy(host, a.ptr + start, count * ELEM_SIZE, cudaMemcpyDeviceToHost),
         "copying an array from the device (or a kernel before it: CUDA_LAUNCH_BLOCKING=1 tells)");
 }
 
@@ -111,7 +111,7 @@ static CudaVec VecToCuda(const Dims& x) {
 // Call it after every launch: a launch itself returns nothing, its errors wait to be fetched.
 // `shape` is whatever the kernel was launched for, for the message only.
 template <typename Sizes>
-static void CheckLaunch(const char* kernel, const CudaDims& dim, const Sizes& shape) {
+static void check_launch(const char* kernel, const CudaDims& dim, const Sizes& shape) {
   cudaError_t status = cudaGetLastError();
   if (status == cudaSuccess) return;
   std::ostringstream what;
@@ -123,12 +123,12 @@ static void CheckLaunch(const char* kernel, const CudaDims& dim, const Sizes& sh
     separator = ", ";
   }
   what << ")";
-  Check(status, what.str());
+  check(status, what.str());
 }
 
-static void CheckLaunch(const char* kernel, const CudaDims& dim,
-                        std::initializer_list<size_t> shape) {
-  CheckLaunch<std::initializer_list<size_t>>(kernel, dim, shape);
+static void check_launch(const char* kernel, const CudaDims& dim,
+                         std::initializer_list<size_t> shape) {
+  check_launch<std::initializer_list<size_t>>(kernel, dim, shape);
 }
 
 ////////////////////////////////////////////////////////////////////////////////
@@ -143,7 +143,7 @@ __global__ void FillKernel(scalar_t* out, scalar_t val, size_t size) {
 void Fill(CudaArray* out, scalar_t val) {
   CudaDims dim = CudaOneDim(out->size);
   FillKernel<<<dim.grid, dim.block>>>(out->ptr, val, out->size);
-  CheckLaunch("FillKernel", dim, {out->size});
+  check_launch("FillKernel", dim, {out->size});
 }
 
 __global__ void EwiseAddKernel(const scalar_t* a, const scalar_t* b, scalar_t* out, size_t size) {
@@ -154,7 +154,7 @@ __global__ void EwiseAddKernel(const scalar_t* a, const scalar_t* b, scalar_t* o
 void EwiseAdd(const CudaArray& a, const CudaArray& b, CudaArray* out) {
   CudaDims dim = CudaOneDim(out->size);
   EwiseAddKernel<<<dim.grid, dim.block>>>(a.ptr, b.ptr, out->ptr, out->size);
-  CheckLaunch("EwiseAddKernel", dim, {out->size});
+  check_launch("EwiseAddKernel", dim, {out->size});
 }
 
 __global__ void ScalarAddKernel(const scalar_t* a, scalar_t val, scalar_t* out, size_t size) {
@@ -165,7 +165,7 @@ __global__ void ScalarAddKernel(const scalar_t* a, scalar_t val, scalar_t* out, 
 void ScalarAdd(const CudaArray& a, scalar_t val, CudaArray* out) {
   CudaDims dim = CudaOneDim(out->size);
   ScalarAddKernel<<<dim.grid, dim.block>>>(a.ptr, val, out->ptr, out->size);
-  CheckLaunch("ScalarAddKernel", dim, {out->size});
+  check_launch("ScalarAddKernel", dim, {out->size});
 }
 
 ////////////////////////////////////////////////////////////////////////////////
@@ -174,10 +174,10 @@ void ScalarAdd(const CudaArray& a, scalar_t val, CudaArray* out) {
 
 // Where element number `index` of a view (counted row-major over `shape`) lies in its buffer.
 // Strides may be negative or zero.
-__device__ int64_t StridedIndex(int64_t index, CudaVec shape, CudaVec strides, size_t offset) {
+__device__ int64_t strided_index(int64_t index, CudaVec shape, CudaVec strides, size_t offset) {
   int64_t position = offset;
   /// BEGIN YOUR SOLUTION hw3/ndarray_cuda_compact_setitem
-  // hw3/ndarray_cuda_compact_setitem: StridedIndex is yours to write
+  // hw3/ndarray_cuda_compact_setitem: strided_index is yours to write
   /// END YOUR SOLUTION
   return position;
 }
@@ -238,15 +238,15 @@ enum class Operation { kMul, kDiv, kPower, kMaximum, kEq, kGe, kLog, kExp, kTanh
 // One result. Comparisons give 1 or 0; maximum gives NaN if either operand is NaN, as NumPy does;
 // log, exp and tanh look at `a` only.
 template <Operation operation>
-__device__ scalar_t Apply(scalar_t a, scalar_t b) {
+__device__ scalar_t apply(scalar_t a, scalar_t b) {
   scalar_t result = 0;
   /// BEGIN YOUR SOLUTION hw3/ndarray_cuda_ops
-  // hw3/ndarray_cuda_ops: Apply is yours to write
+  // hw3/ndarray_cuda_ops: apply is yours to write
   /// END YOUR SOLUTION
   return result;
 }
 
-// out[i] = Apply(a[i], b[i])
+// out[i] = apply(a[i], b[i])
 template <Operation operation>
 __global__ void EwiseKernel(const scalar_t* a, const scalar_t* b, scalar_t* out, size_t size) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cuda_ops
@@ -254,7 +254,7 @@ __global__ void EwiseKernel(const scalar_t* a, const scalar_t* b, scalar_t* out,
   /// END YOUR SOLUTION
 }
 
-// out[i] = Apply(a[i], val)
+// out[i] = apply(a[i], val)
 template <Operation operation>
 __global__ void ScalarKernel(const scalar_t* a, scalar_t val, scalar_t* out, size_t size) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cuda_ops
@@ -263,73 +263,73 @@ __global__ void ScalarKernel(const scalar_t* a, scalar_t val, scalar_t* out, siz
 }
 
 template <Operation operation>
-static void LaunchEwise(const char* name, const CudaArray& a, const CudaArray& b, CudaArray* out) {
+static void launch_ewise(const char* name, const CudaArray& a, const CudaArray& b, CudaArray* out) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cuda_ops
-  throw NotImplemented("hw3/ndarray_cuda_ops: LaunchEwise is yours to write");
+  throw NotImplemented("hw3/ndarray_cuda_ops: launch_ewise is yours to write");
   /// END YOUR SOLUTION
 }
 
 template <Operation operation>
-static void LaunchScalar(const char* name, const CudaArray& a, scalar_t val, CudaArray* out) {
+static void launch_scalar(const char* name, const CudaArray& a, scalar_t val, CudaArray* out) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cuda_ops
-  throw NotImplemented("hw3/ndarray_cuda_ops: LaunchScalar is yours to write");
+  throw NotImplemented("hw3/ndarray_cuda_ops: launch_scalar is yours to write");
   /// END YOUR SOLUTION
 }
 
 void EwiseMul(const CudaArray& a, const CudaArray& b, CudaArray* out) {
-  LaunchEwise<Operation::kMul>("EwiseMul", a, b, out);
+  launch_ewise<Operation::kMul>("EwiseMul", a, b, out);
 }
 
 void ScalarMul(const CudaArray& a, scalar_t val, CudaArray* out) {
-  LaunchScalar<Operation::kMul>("ScalarMul", a, val, out);
+  launch_scalar<Operation::kMul>("ScalarMul", a, val, out);
 }
 
 void EwiseDiv(const CudaArray& a, const CudaArray& b, CudaArray* out) {
-  LaunchEwise<Operation::kDiv>("EwiseDiv", a, b, out);
+  launch_ewise<Operation::kDiv>("EwiseDiv", a, b, out);
 }
 
 void ScalarDiv(const CudaArray& a, scalar_t val, CudaArray* out) {
-  LaunchScalar<Operation::kDiv>("ScalarDiv", a, val, out);
+  launch_scalar<Operation::kDiv>("ScalarDiv", a, val, out);
 }
 
 void ScalarPower(const CudaArray& a, scalar_t val, CudaArray* out) {
-  LaunchScalar<Operation::kPower>("ScalarPower", a, val, out);
+  launch_scalar<Operation::kPower>("ScalarPower", a, val, out);
 }
 
 void EwiseMaximum(const CudaArray& a, const CudaArray& b, CudaArray* out) {
-  LaunchEwise<Operation::kMaximum>("EwiseMaximum", a, b, out);
+  launch_ewise<Operation::kMaximum>("EwiseMaximum", a, b, out);
 }
 
 void ScalarMaximum(const CudaArray& a, scalar_t val, CudaArray* out) {
-  LaunchScalar<Operation::kMaximum>("ScalarMaximum", a, val, out);
+  launch_scalar<Operation::kMaximum>("ScalarMaximum", a, val, out);
 }
 
 void EwiseEq(const CudaArray& a, const CudaArray& b, CudaArray* out) {
-  LaunchEwise<Operation::kEq>("EwiseEq", a, b, out);
+  launch_ewise<Operation::kEq>("EwiseEq", a, b, out);
 }
 
 void ScalarEq(const CudaArray& a, scalar_t val, CudaArray* out) {
-  LaunchScalar<Operation::kEq>("ScalarEq", a, val, out);
+  launch_scalar<Operation::kEq>("ScalarEq", a, val, out);
 }
 
 void EwiseGe(const CudaArray& a, const CudaArray& b, CudaArray* out) {
-  LaunchEwise<Operation::kGe>("EwiseGe", a, b, out);
+  launch_ewise<Operation::kGe>("EwiseGe", a, b, out);
 }
 
 void ScalarGe(const CudaArray& a, scalar_t val, CudaArray* out) {
-  LaunchScalar<Operation::kGe>("ScalarGe", a, val, out);
+  launch_scalar<Operation::kGe>("ScalarGe", a, val, out);
 }
 
 void EwiseLog(const CudaArray& a, CudaArray* out) {
-  LaunchScalar<Operation::kLog>("EwiseLog", a, 0, out);
+  launch_scalar<Operation::kLog>("EwiseLog", a, 0, out);
 }
 
 void EwiseExp(const CudaArray& a, CudaArray* out) {
-  LaunchScalar<Operation::kExp>("EwiseExp", a, 0, out);
+  launch_scalar<Operation::kExp>("EwiseExp", a, 0, out);
 }
 
 void EwiseTanh(const CudaArray& a, CudaArray* out) {
-  LaunchScalar<Operation::kTanh>("EwiseTanh", a, 0, out);
+  launch_scalar<Operation::kTanh>("EwiseTanh", a, 0, out);
 }
 
 ////////////////////////////////////////////////////////////////////////////////
@@ -341,13 +341,13 @@ enum class Reduction { kSum, kMax };
 
 // What a reduction of no elements gives.
 template <Reduction reduction>
-__device__ scalar_t Identity() {
+__device__ scalar_t identity() {
   return reduction == Reduction::kSum ? 0 : -INFINITY;
 }
 
 // Two partial results made one.
 template <Reduction reduction>
-__device__ scalar_t Combine(scalar_t a, scalar_t b) {
+__device__ scalar_t combine(scalar_t a, scalar_t b) {
   if (reduction == Reduction::kSum) return a + b;
   return a > b || a != a ? a : b;  // NaN wins, as in NumPy
 }
@@ -365,27 +365,27 @@ __global__ void ReduceKernel(const scalar_t* a, scalar_t* out, size_t parts, siz
 
 // One level of the reduction: `parts` results out of rows of reduce_size elements.
 template <Reduction reduction>
-static void LaunchReduce(const CudaArray& a, CudaArray* out, size_t reduce_size, size_t chunk,
-                         size_t splits) {
+static void launch_reduce(const CudaArray& a, CudaArray* out, size_t reduce_size, size_t chunk,
+                          size_t splits) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cuda_reductions
-  throw NotImplemented("hw3/ndarray_cuda_reductions: LaunchReduce is yours to write");
+  throw NotImplemented("hw3/ndarray_cuda_reductions: launch_reduce is yours to write");
   /// END YOUR SOLUTION
 }
 
 // Long rows are first cut into chunks, so that more than one block works on each of them.
 template <Reduction reduction>
-static void Reduce(const CudaArray& a, CudaArray* out, size_t reduce_size) {
+static void reduce(const CudaArray& a, CudaArray* out, size_t reduce_size) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cuda_reductions
-  throw NotImplemented("hw3/ndarray_cuda_reductions: Reduce is yours to write");
+  throw NotImplemented("hw3/ndarray_cuda_reductions: reduce is yours to write");
   /// END YOUR SOLUTION
 }
 
 void ReduceMax(const CudaArray& a, CudaArray* out, size_t reduce_size) {
-  Reduce<Reduction::kMax>(a, out, reduce_size);
+  reduce<Reduction::kMax>(a, out, reduce_size);
 }
 
 void ReduceSum(const CudaArray& a, CudaArray* out, size_t reduce_size) {
-  Reduce<Reduction::kSum>(a, out, reduce_size);
+  reduce<Reduction::kSum>(a, out, reduce_size);
 }
 
 ////////////////////////////////////////////////////////////////////////////////
@@ -441,16 +441,16 @@ __global__ void MatmulRegisterTilesKernel(const scalar_t* a, const scalar_t* b, 
 }
 
 template <bool vector_loads>
-static void LaunchRegisterTiles(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m,
-                                size_t n, size_t p) {
+static void launch_register_tiles(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m,
+                                  size_t n, size_t p) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cuda_matmul
-  throw NotImplemented("hw3/ndarray_cuda_matmul: LaunchRegisterTiles is yours to write");
+  throw NotImplemented("hw3/ndarray_cuda_matmul: launch_register_tiles is yours to write");
   /// END YOUR SOLUTION
 }
 
 void MatmulRegisterTiles(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n,
                          size_t p) {
-  LaunchRegisterTiles<false>(a, b, out, m, n, p);
+  launch_register_tiles<false>(a, b, out, m, n, p);
 }
 
 void MatmulVectorLoads(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n,
@@ -459,7 +459,7 @@ void MatmulVectorLoads(const CudaArray& a, const CudaArray& b, CudaArray* out, s
     throw std::invalid_argument("vector loads need n and p to be multiples of 4, got n = " +
                                 std::to_string(n) + ", p = " + std::to_string(p));
   }
-  LaunchRegisterTiles<true>(a, b, out, m, n, p);
+  launch_register_tiles<true>(a, b, out, m, n, p);
 }
 
 // The rung that fits: what NDArray's @ calls.

@@ -25,23 +25,8 @@ void define(py::module_& m, const char* device_kind) {
         return const_cast<const float*>(staging.data());
       },
       [](const float* host, A* out) { CopyFromHost(host, out); });
-  bind_fill<A>(m, Fill);
+  bind_kernels<A>(m);
   bind_strided<A>(m, Compact, EwiseSetitem, ScalarSetitem);
-  bind_binary<A>(m, {{"ewise_add", EwiseAdd},
-                     {"ewise_mul", EwiseMul},
-                     {"ewise_div", EwiseDiv},
-                     {"ewise_maximum", EwiseMaximum},
-                     {"ewise_eq", EwiseEq},
-                     {"ewise_ge", EwiseGe}});
-  bind_scalar<A>(m, {{"scalar_add", ScalarAdd},
-                     {"scalar_mul", ScalarMul},
-                     {"scalar_div", ScalarDiv},
-                     {"scalar_power", ScalarPower},
-                     {"scalar_maximum", ScalarMaximum},
-                     {"scalar_eq", ScalarEq},
-                     {"scalar_ge", ScalarGe}});
-  bind_unary<A>(m, {{"ewise_log", EwiseLog}, {"ewise_exp", EwiseExp}, {"ewise_tanh", EwiseTanh}});
-  bind_reduction<A>(m, {{"reduce_max", ReduceMax}, {"reduce_sum", ReduceSum}});
   bind_matmul<A>(m, "matmul", Matmul);
   bind_matmul<A>(m, "matmul_naive", MatmulNaive);  // the rungs, for those who climb them
   bind_matmul<A>(m, "matmul_shared_tiles", MatmulSharedTiles);

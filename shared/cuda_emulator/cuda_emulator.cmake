@@ -43,7 +43,9 @@ function(add_emulated_kernels name kind source)
       INTERPROCEDURAL_OPTIMIZATION OFF)  # a fiber's switch must stay a call
   endforeach()
   # No contraction to fused multiply-add here: results shall not depend on this machine's processor.
-  target_compile_options(${name}_code PRIVATE -ffp-contract=off ${flags})
+  target_compile_options(${name}_code PRIVATE
+    -ffp-contract=off ${flags} -Wall -Wextra -Wno-unused-parameter)
+  target_compile_options(${name}_emulator PRIVATE -Wall -Wextra)
   add_library(${name} INTERFACE)
   target_sources(${name} INTERFACE $<TARGET_OBJECTS:${name}_emulator> $<TARGET_OBJECTS:${name}_code>)
 endfunction()

@@ -30,7 +30,6 @@ struct AlignedArray {
 };
 
 // A matrix that lies anywhere in a buffer: element (i, j) is data[i * row + j * column].
-// {a, n, 1} is a row-major matrix of n columns, {a, 1, n} the transpose of a row-major one.
 struct MatrixView {
   const scalar_t* data;
   ptrdiff_t row;
@@ -40,6 +39,15 @@ struct MatrixView {
     return data[static_cast<ptrdiff_t>(i) * row + static_cast<ptrdiff_t>(j) * column];
   }
 };
+
+inline MatrixView row_major(const scalar_t* data, size_t columns) {
+  return {data, static_cast<ptrdiff_t>(columns), 1};
+}
+
+// The transpose of a row-major matrix of `columns` columns.
+inline MatrixView transposed(const scalar_t* data, size_t columns) {
+  return {data, 1, static_cast<ptrdiff_t>(columns)};
+}
 
 // Two kernels that the device itself has to define; those of this folder call them.
 

@@ -36,12 +36,14 @@ include_directories("${NEEDLE_SHARED}")  # sources say: #include "kernels/parall
 include(CheckCXXCompilerFlag)
 set(KERNEL_FLAGS "")
 if(MSVC)
-  list(APPEND KERNEL_FLAGS /O2 /W3)
+  set(WARNINGS /W3)
+  list(APPEND KERNEL_FLAGS /O2)
   if(NEEDLE_NATIVE AND CMAKE_SYSTEM_PROCESSOR MATCHES "AMD64|x86_64")
     list(APPEND KERNEL_FLAGS /arch:AVX2)
   endif()
 else()
-  list(APPEND KERNEL_FLAGS -O3 -Wall -ffp-contract=fast -fno-math-errno
+  set(WARNINGS -Wall -Wextra)
+  list(APPEND KERNEL_FLAGS -O3 -ffp-contract=fast -fno-math-errno
     -fno-trapping-math -fvisibility=hidden)
   foreach(flag -march=native -mcpu=native)
     string(MAKE_C_IDENTIFIER "HAS${flag}" known)
@@ -61,12 +63,13 @@ endif()
 # that an edit of the one compiles nothing of the other.
 function(add_kernels name)
   add_library(${name} OBJECT ${ARGN})
-  target_compile_options(${name} PRIVATE ${KERNEL_FLAGS})
+  target_compile_options(${name} PRIVATE ${KERNEL_FLAGS} ${WARNINGS})
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endfunction()
 
 function(add_backend_module name)
   pybind11_add_module(${name} MODULE NO_EXTRAS ${ARGN})
+  target_compile_options(${name} PRIVATE ${WARNINGS})
   target_link_libraries(${name} PRIVATE Threads::Threads)
   set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX CXX_VISIBILITY_PRESET hidden
     LIBRARY_OUTPUT_DIRECTORY "$<1:${BACKEND_DIR}>" RUNTIME_OUTPUT_DIRECTORY "$<1:${BACKEND_DIR}>")
@@ -75,6 +78,9 @@ endfunction()
 function(add_cpu_device)
   cmake_parse_arguments(arg "" "" "KERNELS;BINDINGS" ${ARGN})
   add_kernels(kernels_cpu ${arg_KERNELS})
+  if(NOT MSVC)
+    target_compile_options(kernels_cpu PRIVATE -Wno-unused-parameter)  # a function still to write
+  endif()
   add_kernels(kernels_given
     "${KERNELS}/allocator.cc" "${KERNELS}/parallel.cc" "${KERNELS}/shortcuts.cc")
   add_backend_module(ndarray_backend_cpu ${arg_BINDINGS} "${KERNELS}/shortcuts_bindings.cc")

@@ -17,7 +17,7 @@ struct Axis {
 };
 
 // Row-major strides of a shape.
-inline std::vector<int64_t> RowMajorStrides(const std::vector<int64_t>& shape) {
+inline std::vector<int64_t> row_major_strides(const std::vector<int64_t>& shape) {
   std::vector<int64_t> strides(shape.size());
   int64_t stride = 1;
   for (size_t i = shape.size(); i-- > 0; stride *= shape[i]) strides[i] = stride;
@@ -26,9 +26,9 @@ inline std::vector<int64_t> RowMajorStrides(const std::vector<int64_t>& shape) {
 
 // The axes of a copy, without those of length 1, neighbours merged where both sides allow it. The
 // order of elements stays the same. Empty for a single element.
-inline std::vector<Axis> MergeAxes(const std::vector<int64_t>& shape,
-                                   const std::vector<int64_t>& from,
-                                   const std::vector<int64_t>& to) {
+inline std::vector<Axis> merge_axes(const std::vector<int64_t>& shape,
+                                    const std::vector<int64_t>& from,
+                                    const std::vector<int64_t>& to) {
   std::vector<Axis> axes;
   for (size_t i = 0; i < shape.size(); ++i) {
     if (shape[i] == 1) continue;

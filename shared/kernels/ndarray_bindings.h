@@ -17,6 +17,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -113,8 +114,15 @@ struct ArrayObject {
   }
 };
 
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+#endif
 template <class Array>
-PyTypeObject ArrayObject<Array>::type = {PyVarObject_HEAD_INIT(nullptr, 0)};
+PyTypeObject ArrayObject<Array>::type = {PyVarObject_HEAD_INIT(nullptr, 0)};  // rest: add_to
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 // A buffer as it arrives in a bound function.
 template <class Array>
@@ -148,13 +156,22 @@ namespace needle {
 
 // ----------------------------------------------------------------------------------------- checks
 
-inline void require(bool ok, const std::string& message) {
-  if (!ok) throw std::invalid_argument(message);
+// `message` is a literal or a function that makes a text: a text is made only for an error.
+template <class Message>
+void require(bool ok, const Message& message) {
+  if (ok) return;
+  if constexpr (std::is_invocable_v<Message>) {
+    throw std::invalid_argument(message());
+  } else {
+    static_assert(!std::is_same_v<Message, std::string>,
+                  "make the text when it is needed: [&] {...}");
+    throw std::invalid_argument(message);
+  }
 }
 
-inline void require_same_size(const std::string& name, size_t got, size_t expected) {
+inline void require_same_size(const char* name, size_t got, size_t expected) {
   if (got != expected) {
-    throw std::invalid_argument(name + ": arrays of " + std::to_string(got) + " and " +
+    throw std::invalid_argument(std::string(name) + ": arrays of " + std::to_string(got) + " and " +
                                 std::to_string(expected) + " elements, expected equal sizes");
   }
 }
@@ -164,10 +181,13 @@ inline size_t element_count(const char* name, const Dims& shape) {
   double estimate = 1;
   size_t count = 1;
   for (int64_t length : shape) {
-    require(length >= 0, std::string(name) + ": an axis of a shape must not be negative, got " +
-                             std::to_string(length));
+    require(length >= 0, [&] {
+      return std::string(name) + ": an axis of a shape must not be negative, got " +
+             std::to_string(length);
+    });
     estimate *= static_cast<double>(length);
-    require(estimate < 4e18, std::string(name) + ": the shape has too many elements");
+    require(estimate < 4e18,
+            [&] { return std::string(name) + ": the shape has too many elements"; });
     count *= static_cast<size_t>(length);
   }
   return count;
@@ -182,9 +202,10 @@ struct Extent {
 // Checks that the view (shape, strides, offset) lies inside a buffer of `size` elements.
 inline Extent check_view(const char* name, const Dims& shape, const Dims& strides, int64_t offset,
                          size_t size) {
-  require(shape.size() == strides.size(),
-          std::string(name) + ": shape has " + std::to_string(shape.size()) + " axes and strides " +
-              std::to_string(strides.size()) + ", expected the same number");
+  require(shape.size() == strides.size(), [&] {
+    return std::string(name) + ": shape has " + std::to_string(shape.size()) +
+           " axes and strides " + std::to_string(strides.size()) + ", expected the same number";
+  });
   if (element_count(name, shape) == 0) return {};
   double low = static_cast<double>(offset), high = low;  // doubles cannot overflow
   int64_t first = offset, last = offset;
@@ -194,11 +215,10 @@ inline Extent check_view(const char* name, const Dims& shape, const Dims& stride
     if (low < 0 || high >= static_cast<double>(size)) break;
     (reach < 0 ? first : last) += (shape[i] - 1) * strides[i];
   }
-  if (low < 0 || high >= static_cast<double>(size)) {
-    throw std::invalid_argument(std::string(name) + ": the view reaches outside its buffer of " +
-                                std::to_string(size) +
-                                " elements; check shape, strides and offset");
-  }
+  require(low >= 0 && high < static_cast<double>(size), [&] {
+    return std::string(name) + ": the view reaches outside its buffer of " + std::to_string(size) +
+           " elements; check shape, strides and offset";
+  });
   return {static_cast<size_t>(first), static_cast<size_t>(last) + 1};
 }
 
@@ -293,11 +313,13 @@ template <class Array>
 void bind_reduction(py::module_& m, Named<Reduction<Array>> table) {
   for (auto& [name, kernel] : table) {
     m.def(name, [name = name, kernel = kernel](Ref<Array> a, Ref<Array> out, size_t reduce_size) {
-      require(reduce_size > 0, std::string(name) + ": reduce_size must be at least 1");
-      require(a->size % reduce_size == 0 && a->size / reduce_size == out->size,
-              std::string(name) + ": " + std::to_string(a->size) + " elements in blocks of " +
-                  std::to_string(reduce_size) + " do not give " + std::to_string(out->size) +
-                  " results");
+      require(reduce_size > 0,
+              [&] { return std::string(name) + ": reduce_size must be at least 1"; });
+      require(a->size % reduce_size == 0 && a->size / reduce_size == out->size, [&] {
+        return std::string(name) + ": " + std::to_string(a->size) + " elements in blocks of " +
+               std::to_string(reduce_size) + " do not give " + std::to_string(out->size) +
+               " results";
+      });
       run_kernel(a->size, [&] { kernel(*a, out.array, reduce_size); });
     });
   }
@@ -332,20 +354,55 @@ void bind_strided(py::module_& m, Strided<Array> compact, Strided<Array> ewise_s
   });
 }
 
+// The kernels that every device has, under the names of the device table. They are those of the
+// namespace that Array stands in: the call finds them there by their argument.
+template <class Array>
+void bind_kernels(py::module_& m) {
+#define UNARY(kernel) [](const Array& a, Array* out) { kernel(a, out); }
+#define BINARY(kernel) [](const Array& a, const Array& b, Array* out) { kernel(a, b, out); }
+#define SCALAR(kernel) [](const Array& a, float val, Array* out) { kernel(a, val, out); }
+#define REDUCTION(kernel) [](const Array& a, Array* out, size_t size) { kernel(a, out, size); }
+  bind_fill<Array>(m, [](Array* out, float val) { Fill(out, val); });
+  bind_binary<Array>(m, {{"ewise_add", BINARY(EwiseAdd)},
+                         {"ewise_mul", BINARY(EwiseMul)},
+                         {"ewise_div", BINARY(EwiseDiv)},
+                         {"ewise_maximum", BINARY(EwiseMaximum)},
+                         {"ewise_eq", BINARY(EwiseEq)},
+                         {"ewise_ge", BINARY(EwiseGe)}});
+  bind_scalar<Array>(m, {{"scalar_add", SCALAR(ScalarAdd)},
+                         {"scalar_mul", SCALAR(ScalarMul)},
+                         {"scalar_div", SCALAR(ScalarDiv)},
+                         {"scalar_power", SCALAR(ScalarPower)},
+                         {"scalar_maximum", SCALAR(ScalarMaximum)},
+                         {"scalar_eq", SCALAR(ScalarEq)},
+                         {"scalar_ge", SCALAR(ScalarGe)}});
+  bind_unary<Array>(m, {{"ewise_log", UNARY(EwiseLog)},
+                        {"ewise_exp", UNARY(EwiseExp)},
+                        {"ewise_tanh", UNARY(EwiseTanh)}});
+  bind_reduction<Array>(
+      m, {{"reduce_max", REDUCTION(ReduceMax)}, {"reduce_sum", REDUCTION(ReduceSum)}});
+#undef UNARY
+#undef BINARY
+#undef SCALAR
+#undef REDUCTION
+}
+
 template <class Array>
 void bind_matmul(py::module_& m, const char* name, MatrixProduct<Array> kernel, size_t tile = 1) {
   m.def(name, [name, kernel, tile](Ref<Array> a, Ref<Array> b, Ref<Array> out, uint32_t rows,
                                    uint32_t inner, uint32_t columns) {
     const size_t m = rows, n = inner, p = columns;
-    require(a->size == m * n && b->size == n * p && out->size == m * p,
-            std::string(name) + ": buffers of " + std::to_string(a->size) + ", " +
-                std::to_string(b->size) + " and " + std::to_string(out->size) +
-                " elements do not fit m, n, p = " + std::to_string(m) + ", " + std::to_string(n) +
-                ", " + std::to_string(p));
-    require(m % tile == 0 && n % tile == 0 && p % tile == 0,
-            std::string(name) + ": m, n and p must be multiples of " + std::to_string(tile));
+    require(a->size == m * n && b->size == n * p && out->size == m * p, [&] {
+      return std::string(name) + ": buffers of " + std::to_string(a->size) + ", " +
+             std::to_string(b->size) + " and " + std::to_string(out->size) +
+             " elements do not fit m, n, p = " + std::to_string(m) + ", " + std::to_string(n) +
+             ", " + std::to_string(p);
+    });
+    require(m % tile == 0 && n % tile == 0 && p % tile == 0, [&] {
+      return std::string(name) + ": m, n and p must be multiples of " + std::to_string(tile);
+    });
     require(out.array != a.array && out.array != b.array,
-            std::string(name) + ": out must be a buffer of its own");
+            [&] { return std::string(name) + ": out must be a buffer of its own"; });
     run_kernel(m * n + n * p + m * p, [&] { kernel(*a, *b, out.array, m, n, p); });
   });
 }

@@ -10,6 +10,9 @@ namespace needle {
 // run on.
 size_t thread_count();
 
+// Elements worth handing to another thread: below this, waking it costs more than it saves.
+constexpr size_t kGrain = size_t{1} << 15;
+
 namespace detail {
 using ChunkFunction = void (*)(void* body, size_t begin, size_t end);
 void parallel_chunks(size_t count, size_t grain, ChunkFunction run, void* body);

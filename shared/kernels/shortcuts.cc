@@ -10,13 +10,26 @@ namespace needle {
 namespace cpu {
 namespace {
 
-constexpr size_t kGrain = size_t{1} << 15;  // elements worth handing to another thread
+// One axis of an operation on two views: `length` elements, `a` apart in the one, `b` in the other.
+struct Step {
+  size_t length;
+  ptrdiff_t a, b;
+};
+
+// As few axes as walk over both views; at least one.
+std::vector<Step> merge_operands(const Dims& shape, const ArrayView& a, const ArrayView& b) {
+  std::vector<Step> steps;
+  for (const Axis& axis : merge_axes(shape, a.strides, b.strides))
+    steps.push_back({axis.length, axis.from, axis.to});
+  if (steps.empty()) steps.push_back({1, 1, 1});
+  return steps;
+}
 
 // One row: steps of 0 (one number for the whole row) and 1 become loops of their own, which the
 // compiler turns into vector code.
 template <class F>
-void RowOf(const scalar_t* a, ptrdiff_t a_step, const scalar_t* b, ptrdiff_t b_step, scalar_t* out,
-           size_t length, F f) {
+void row_of(const scalar_t* a, ptrdiff_t a_step, const scalar_t* b, ptrdiff_t b_step, scalar_t* out,
+            size_t length, F f) {
   if (a_step == 1 && b_step == 1) {
     for (size_t i = 0; i < length; ++i) out[i] = f(a[i], b[i]);
   } else if (a_step == 1 && b_step == 0) {
@@ -30,43 +43,42 @@ void RowOf(const scalar_t* a, ptrdiff_t a_step, const scalar_t* b, ptrdiff_t b_s
 
 // Rows first to end of the result, where all axes but the last count the rows.
 template <class F>
-void Rows(const std::vector<Axis>& axes, const scalar_t* a, const scalar_t* b, scalar_t* out,
+void rows(const std::vector<Step>& axes, const scalar_t* a, const scalar_t* b, scalar_t* out,
           size_t first, size_t end, F f) {
-  const Axis last = axes.back();
+  const Step last = axes.back();
   for (size_t row = first; row < end; ++row) {
     const scalar_t *x = a, *y = b;
     for (size_t i = axes.size() - 1, rest = row; i-- > 0; rest /= axes[i].length) {
-      x += rest % axes[i].length * axes[i].from;
-      y += rest % axes[i].length * axes[i].to;
+      x += rest % axes[i].length * axes[i].a;
+      y += rest % axes[i].length * axes[i].b;
     }
-    RowOf(x, last.from, y, last.to, out + row * last.length, last.length, f);
+    row_of(x, last.a, y, last.b, out + row * last.length, last.length, f);
   }
 }
 
 template <class F>
-void Binary(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape, F f) {
+void binary(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape, F f) {
   if (out->size == 0) return;
-  std::vector<Axis> axes = MergeAxes(shape, a.strides, b.strides);
-  if (axes.empty()) axes.push_back({1, 1, 1});
+  const std::vector<Step> axes = merge_operands(shape, a, b);
   const scalar_t *x = a.array.ptr + a.offset, *y = b.array.ptr + b.offset;
-  const Axis last = axes.back();
+  const Step last = axes.back();
   // Rows that jump through memory are copied together first, which Compact does block by block.
-  if (last.from != 0 && last.from != 1) {
+  if (last.a != 0 && last.a != 1) {
     AlignedArray copy(out->size);
     Compact(a.array, &copy, shape, a.strides, a.offset);
-    Binary({copy, RowMajorStrides(shape), 0}, b, out, shape, f);
-  } else if (last.to != 0 && last.to != 1) {
+    binary({copy, row_major_strides(shape), 0}, b, out, shape, f);
+  } else if (last.b != 0 && last.b != 1) {
     AlignedArray copy(out->size);
     Compact(b.array, &copy, shape, b.strides, b.offset);
-    Binary(a, {copy, RowMajorStrides(shape), 0}, out, shape, f);
+    binary(a, {copy, row_major_strides(shape), 0}, out, shape, f);
   } else if (axes.size() == 1) {
     parallel_for(last.length, kGrain, [&](size_t begin, size_t end) {
-      RowOf(x + begin * last.from, last.from, y + begin * last.to, last.to, out->ptr + begin,
-            end - begin, f);
+      row_of(x + begin * last.a, last.a, y + begin * last.b, last.b, out->ptr + begin, end - begin,
+             f);
     });
   } else {
     parallel_for(out->size / last.length, 1 + kGrain / last.length,
-                 [&](size_t begin, size_t end) { Rows(axes, x, y, out->ptr, begin, end, f); });
+                 [&](size_t begin, size_t end) { rows(axes, x, y, out->ptr, begin, end, f); });
   }
 }
 
@@ -74,7 +86,7 @@ void Binary(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape, F f)
 constexpr size_t kStretch = 256;
 
 template <class F>
-void ReduceAxis(const scalar_t* a, scalar_t* out, size_t outer, size_t length, size_t inner, F f) {
+void reduce_axis(const scalar_t* a, scalar_t* out, size_t outer, size_t length, size_t inner, F f) {
   const size_t stretches = (length + kStretch - 1) / kStretch;
   std::vector<scalar_t> partial(stretches > 1 ? outer * stretches * inner : 0);
   scalar_t* results = stretches > 1 ? partial.data() : out;
@@ -91,48 +103,48 @@ void ReduceAxis(const scalar_t* a, scalar_t* out, size_t outer, size_t length, s
       }
     }
   });
-  if (stretches > 1) ReduceAxis(partial.data(), out, outer, stretches, inner, f);
+  if (stretches > 1) reduce_axis(partial.data(), out, outer, stretches, inner, f);
 }
 
 }  // namespace
 
 void StridedAdd(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape) {
-  Binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x + y; });
+  binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x + y; });
 }
 
 void StridedSub(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape) {
-  Binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x - y; });
+  binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x - y; });
 }
 
 void StridedMul(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape) {
-  Binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x * y; });
+  binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x * y; });
 }
 
 void StridedDiv(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape) {
-  Binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x / y; });
+  binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x / y; });
 }
 
 void StridedMaximum(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape) {
-  Binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return simd::maximum(x, y); });
+  binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return simd::maximum(x, y); });
 }
 
 void StridedEq(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape) {
-  Binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x == y ? 1.0f : 0.0f; });
+  binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x == y ? 1.0f : 0.0f; });
 }
 
 void StridedGe(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape) {
-  Binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x >= y ? 1.0f : 0.0f; });
+  binary(a, b, out, shape, [](scalar_t x, scalar_t y) { return x >= y ? 1.0f : 0.0f; });
 }
 
 void ReduceSumAxis(const AlignedArray& a, AlignedArray* out, size_t outer, size_t length,
                    size_t inner) {
-  ReduceAxis(a.ptr, out->ptr, outer, length, inner, [](scalar_t x, scalar_t y) { return x + y; });
+  reduce_axis(a.ptr, out->ptr, outer, length, inner, [](scalar_t x, scalar_t y) { return x + y; });
 }
 
 void ReduceMaxAxis(const AlignedArray& a, AlignedArray* out, size_t outer, size_t length,
                    size_t inner) {
-  ReduceAxis(a.ptr, out->ptr, outer, length, inner,
-             [](scalar_t x, scalar_t y) { return simd::maximum(x, y); });
+  reduce_axis(a.ptr, out->ptr, outer, length, inner,
+              [](scalar_t x, scalar_t y) { return simd::maximum(x, y); });
 }
 
 void MatmulStrided(const AlignedArray& a, const AlignedArray& b, AlignedArray* out,
@@ -156,7 +168,7 @@ void MatmulStrided(const AlignedArray& a, const AlignedArray& b, AlignedArray* o
   if (batches < thread_count()) {
     for (size_t batch = 0; batch < batches; ++batch) multiply(batch);
   } else {  // one thread a product
-    const size_t grain = std::max<size_t>(1, (size_t{1} << 16) / std::max<size_t>(1, m * n * p));
+    const size_t grain = std::max<size_t>(1, 2 * kGrain / std::max<size_t>(1, m * n * p));
     parallel_for(batches, grain, [&](size_t begin, size_t end) {
       for (size_t batch = begin; batch < end; ++batch) multiply(batch);
     });

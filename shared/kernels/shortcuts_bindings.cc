@@ -54,7 +54,8 @@ void bind_reduction_views(py::module_& m, Named<AxisReduction> table) {
                                                int64_t inner) {
       require_same_size(name, element_count(name, {outer, length, inner}), a->size);
       require_same_size(name, element_count(name, {outer, inner}), out->size);
-      require(length > 0, std::string(name) + ": there must be something to reduce");
+      require(length > 0,
+              [&] { return std::string(name) + ": there must be something to reduce"; });
       run_kernel(a->size, [&] { kernel(*a, out.array, outer, length, inner); });
     });
   }

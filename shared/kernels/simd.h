@@ -153,10 +153,22 @@ inline Vec select(IntVec mask, Vec a, Vec b) {
 #endif
 }
 
+// The lanes one after the other: combine(... combine(start, first lane) ..., last lane).
+template <class F>
+inline float fold(Vec value, float start, F combine) {
+  float lanes[kWidth];
+  store(lanes, value);
+  for (float lane : lanes) start = combine(start, lane);
+  return start;
+}
+inline float sum(Vec value) {
+  return fold(value, 0.0f, [](float x, float y) { return x + y; });
+}
+
 // The larger; NaN where either is NaN, as NumPy's maximum.
 inline Vec maximum(Vec a, Vec b) { return select((a > b) | (a != a), a, b); }
 // For one number; | instead of || leaves no branch in a loop, so that it becomes vector code.
-inline float maximum(float a, float b) { return (a > b) | (a != a) ? a : b; }
+inline float maximum(float a, float b) { return ((a > b) | (a != a)) ? a : b; }
 
 // The smaller; NaN where either is NaN.
 inline Vec minimum(Vec a, Vec b) { return select((a < b) | (a != a), a, b); }

@@ -289,3 +289,16 @@ def test_mistakes_are_found_by_the_kernels_too(mistake):
     with pytest.raises((ValueError, IndexError)) as caught:
         call()
     assert says in str(caught.value)
+
+
+def test_no_name_of_a_device_is_written_in_a_call_that_is_right(monkeypatch):
+    written, name = [], type(DEVICE).__repr__
+    monkeypatch.setattr(
+        type(DEVICE), "__repr__", lambda device: written.append(device) or name(device)
+    )
+    assert str(DEVICE) == name(written.pop())
+    layer = nn.Linear(5, 7, device=DEVICE)
+    optimizer = ndl.optim.Adam(layer.parameters())
+    (layer(tensor(random(3, 5))) ** 2).sum().backward()
+    optimizer.step()
+    assert not written

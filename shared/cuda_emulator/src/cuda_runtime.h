@@ -27,7 +27,7 @@
 
 // ------------------------------------------------------------------------------ vector types
 
-#define NEEDLE_VECTOR_TYPES(T, name)                                 \
+#define CUDA_VECTOR_TYPES(T, name)                                   \
   struct name##2 { T x, y; }                                         \
   __attribute__((aligned(2 * sizeof(T))));                           \
   struct name##3 { T x, y, z; };                                     \
@@ -36,11 +36,11 @@
   inline name##2 make_##name##2(T x, T y) { return {x, y}; }         \
   inline name##3 make_##name##3(T x, T y, T z) { return {x, y, z}; } \
   inline name##4 make_##name##4(T x, T y, T z, T w) { return {x, y, z, w}; }
-NEEDLE_VECTOR_TYPES(float, float)
-NEEDLE_VECTOR_TYPES(double, double)
-NEEDLE_VECTOR_TYPES(int, int)
-NEEDLE_VECTOR_TYPES(unsigned, uint)
-#undef NEEDLE_VECTOR_TYPES
+CUDA_VECTOR_TYPES(float, float)
+CUDA_VECTOR_TYPES(double, double)
+CUDA_VECTOR_TYPES(int, int)
+CUDA_VECTOR_TYPES(unsigned, uint)
+#undef CUDA_VECTOR_TYPES
 
 struct dim3 {
   unsigned x, y, z;
@@ -163,10 +163,11 @@ inline void __threadfence_system() { ::cuda_emulation::memory_fence(); }
 
 // Always inlined, so that a report names the line that uses them.
 #define NEEDLE_INLINE inline __attribute__((always_inline))
-#define NEEDLE_ATOMIC(name, expression)                                                      \
-  template <typename T>                                                                      \
-  NEEDLE_INLINE T name(T* address, typename std::common_type<T>::type operand) {             \
-    return ::cuda_emulation::atomic_update(address, [&](T old) -> T { return expression; }); \
+#define NEEDLE_ATOMIC(name, expression)                                          \
+  template <typename T>                                                          \
+  NEEDLE_INLINE T name(T* address, typename std::common_type<T>::type operand) { \
+    return ::cuda_emulation::atomic_update(                                      \
+        address, [&]([[maybe_unused]] T old) -> T { return expression; });       \
   }
 NEEDLE_ATOMIC(atomicAdd, old + operand)
 NEEDLE_ATOMIC(atomicSub, old - operand)

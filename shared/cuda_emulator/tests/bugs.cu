@@ -44,13 +44,13 @@ CASE(read_before_the_beginning) {
   finish();
 }
 
-__global__ void swapped_strides(const float* a, float* out, int rows, int columns) {
+__global__ void swapped_strides(const float* a, float* out, int columns) {
   int row = threadIdx.y, column = threadIdx.x;
   out[row * columns + column] = a[column * 100000 + row];  // here: far_out_of_bounds
 }
 CASE(far_out_of_bounds) {
   Device<> a(counting(12)), out(12);
-  swapped_strides<<<1, dim3(4, 3)>>>(a.ptr, out.ptr, 3, 4);
+  swapped_strides<<<1, dim3(4, 3)>>>(a.ptr, out.ptr, 4);
   finish();
 }
 
@@ -211,7 +211,7 @@ __global__ void odd_tree(const float* a, float* out) {
   partial[threadIdx.x] = a[threadIdx.x];
   __syncthreads();
   for (int half = 64; half > 0; half /= 2) {  // made for 128 threads, run with 100
-    if (threadIdx.x < half) {
+    if (static_cast<int>(threadIdx.x) < half) {
       partial[threadIdx.x] += partial[threadIdx.x + half];  // here: reduction_of_an_odd_count
     }
     __syncthreads();
@@ -246,7 +246,7 @@ __global__ void tree_without_barrier(const float* a, float* out) {
   partial[threadIdx.x] = a[threadIdx.x];
   __syncthreads();
   for (int half = 64; half > 0; half /= 2) {
-    if (threadIdx.x < half) {
+    if (static_cast<int>(threadIdx.x) < half) {
       partial[threadIdx.x] += partial[threadIdx.x + half];  // here: no_barrier_in_a_reduction
     }
   }
@@ -329,7 +329,7 @@ CASE(two_different_barriers) {
 
 __global__ void early_return(const float* a, float* out, int size) {
   __shared__ float tile[64];
-  if (threadIdx.x >= size) return;
+  if (static_cast<int>(threadIdx.x) >= size) return;
   tile[threadIdx.x] = a[threadIdx.x];
   __syncthreads();  // here: return_before_a_barrier
   out[threadIdx.x] = tile[size - 1 - threadIdx.x];

@@ -33,7 +33,16 @@ def build(source, kind, folder):
     rewritten = folder / f"{Path(source).stem}_{kind}.cc"
     done = rewrite(source, rewritten)
     assert done.returncode == 0, done.stderr
-    common = [*compiler(), "-std=c++17", "-fPIC", f"-I{EMULATION}", f"-I{HERE}"]
+    common = [
+        *compiler(),
+        "-std=c++17",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-fPIC",
+        f"-I{EMULATION}",
+        f"-I{HERE}",
+    ]
     objects = []
     for unit in [rewritten, *sorted(EMULATION.glob("*.cc"))]:
         if unit.stem == "checker" and kind != "checked":

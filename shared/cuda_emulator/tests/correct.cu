@@ -37,7 +37,7 @@ __global__ void tree(const float* a, float* out) {
   partial[threadIdx.x] = a[threadIdx.x];
   __syncthreads();
   for (int half = 64; half > 0; half /= 2) {
-    if (threadIdx.x < half) partial[threadIdx.x] += partial[threadIdx.x + half];
+    if (static_cast<int>(threadIdx.x) < half) partial[threadIdx.x] += partial[threadIdx.x + half];
     __syncthreads();
   }
   if (threadIdx.x == 0) *out = partial[0];
@@ -50,7 +50,7 @@ CASE(tree_reduction) {
 }
 
 __global__ void warp_sum(const float* a, float* out, int size) {
-  float sum = threadIdx.x < size ? a[threadIdx.x] : 0;
+  float sum = static_cast<int>(threadIdx.x) < size ? a[threadIdx.x] : 0;
   for (int offset = warpSize / 2; offset > 0; offset /= 2) {
     sum += __shfl_down_sync(0xffffffffu, sum, offset);
   }
@@ -198,7 +198,7 @@ __global__ void scan(const float* a, float* out) {
   __syncthreads();
   for (int distance = 1; distance < 64; distance *= 2) {
     float sum = values[from][threadIdx.x];
-    if (threadIdx.x >= distance) sum += values[from][threadIdx.x - distance];
+    if (static_cast<int>(threadIdx.x) >= distance) sum += values[from][threadIdx.x - distance];
     values[1 - from][threadIdx.x] = sum;
     from = 1 - from;
     __syncthreads();
@@ -352,10 +352,10 @@ __global__ void last_block_adds(const float* a, float* partial, int* tickets, fl
   __shared__ bool last;
   partial[blockIdx.x] = a[blockIdx.x];
   __threadfence();
-  last = atomicAdd(tickets, 1) == gridDim.x - 1;
+  last = atomicAdd(tickets, 1) == static_cast<int>(gridDim.x) - 1;
   if (last) {
     float sum = 0;
-    for (int i = 0; i < gridDim.x; i++) sum += partial[i];
+    for (unsigned i = 0; i < gridDim.x; i++) sum += partial[i];
     *out = sum;
   }
 }

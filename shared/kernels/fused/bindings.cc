@@ -88,8 +88,9 @@ Arrays from_python(const py::list& items) {
     for (size_t i = 0; i < shape.size(); ++i)
       shape[i] = static_cast<size_t>(PyLong_AsSsize_t(PyTuple_GET_ITEM(lengths.ptr(), i)));
     py::object buffer = attribute(item, kHandle);
-    require(Py_TYPE(buffer.ptr()) == &Object::type,
-            "it lives on " + py::str(item.attr("device")).cast<std::string>() + ", not on cpu()");
+    require(Py_TYPE(buffer.ptr()) == &Object::type, [&] {
+      return "it lives on " + py::str(item.attr("device")).cast<std::string>() + ", not on cpu()";
+    });
     auto data = [&] { return &reinterpret_cast<Object*>(buffer.ptr())->array; };
     if (data()->size != product(shape) || !row_major(shape, strides.ptr()))
       buffer = attribute(item.attr("compact")(), kHandle);
@@ -119,16 +120,20 @@ void need(const char* what, const Array& array, const Shape& expected) {
   std::string words = text(expected);
   for (size_t at; (at = words.find("(0,")) != std::string::npos;) words.replace(at, 3, "(any,");
   for (size_t at; (at = words.find(" 0")) != std::string::npos;) words.replace(at, 2, " any");
-  require(false, std::string(what) + " has shape " + text(array.shape) + ", expected " + words);
+  throw std::invalid_argument(std::string(what) + " has shape " + text(array.shape) +
+                              ", expected " + words);
 }
 
 void need_size(const char* what, const Array& array, size_t size) {
-  require(array.size() == size, std::string(what) + " has shape " + text(array.shape) +
-                                    ", expected " + std::to_string(size) + " elements");
+  require(array.size() == size, [&] {
+    return std::string(what) + " has shape " + text(array.shape) + ", expected " +
+           std::to_string(size) + " elements";
+  });
 }
 
 void need_samples(const Array& array) {
-  require(array.size() > 0, "there is nothing in an array of shape " + text(array.shape));
+  require(array.size() > 0,
+          [&] { return "there is nothing in an array of shape " + text(array.shape); });
 }
 
 // Every id is a row of a table of `rows` rows.
@@ -298,13 +303,17 @@ Arrays layer_norm(Call& call) {
   return {y};
 }
 
+NormGradients norm_gradients(const Arrays& grads) {
+  return {grads[0].ptr(), grads[1].ptr(), grads[2].ptr()};
+}
+
 Arrays layer_norm_backward(Call& call) {
   call.needs_dx = true;
   Arrays grads = call.gradients(3);
   const Array &x = call[0], &w = call[1];
   run_kernel(x.size(), [&] {
-    LayerNormBackward(x.ptr(), w.ptr(), call.saved[0].ptr(), call.adjoints[0].ptr(), grads[0].ptr(),
-                      grads[1].ptr(), grads[2].ptr(), call.saved[0].shape[0], w.size());
+    LayerNormBackward(x.ptr(), w.ptr(), call.saved[0].ptr(), call.adjoints[0].ptr(),
+                      norm_gradients(grads), call.saved[0].shape[0], w.size());
   });
   return grads;
 }
@@ -322,8 +331,8 @@ Arrays batch_norm(Call& call) {
   Array y = new_array(x.shape);
   call.saved = {new_array({C}), new_array({C})};
   run_kernel(x.size(), [&] {
-    BatchNorm(x.ptr(), w.ptr(), b.ptr(), y.ptr(), call.saved[0].ptr(), call.saved[1].ptr(), N, C, S,
-              eps);
+    BatchNorm(x.ptr(), w.ptr(), b.ptr(), y.ptr(), call.saved[0].ptr(), call.saved[1].ptr(),
+              {N, C, S, eps});
   });
   Arrays result = {y, new_array({C}), new_array({C})};
   for (size_t k = 0; k < 2; ++k) {
@@ -341,8 +350,8 @@ Arrays batch_norm_backward(Call& call) {
   const size_t N = x.shape[0], C = x.shape[1];
   run_kernel(x.size(), [&] {
     BatchNormBackward(x.ptr(), call[1].ptr(), call.saved[0].ptr(), call.saved[1].ptr(),
-                      call.adjoints[0].ptr(), grads[0].ptr(), grads[1].ptr(), grads[2].ptr(), N, C,
-                      x.size() / (N * C), static_cast<float>(call.settings[0]));
+                      call.adjoints[0].ptr(), norm_gradients(grads),
+                      {N, C, x.size() / (N * C), static_cast<float>(call.settings[0])});
   });
   return grads;
 }
@@ -399,17 +408,27 @@ LstmShape lstm_shape(const Call& call) {
   return s;
 }
 
+LstmInput lstm_input(const Call& call) {
+  const bool biased = call.arrays.size() == 7;
+  return {call[0].ptr(),
+          call[1].ptr(),
+          call[2].ptr(),
+          call[3].ptr(),
+          call[4].ptr(),
+          biased ? call[5].ptr() : nullptr,
+          biased ? call[6].ptr() : nullptr};
+}
+
+LstmSteps lstm_steps(const Call& call) {
+  return {call.saved[0].ptr(), call.saved[1].ptr(), call.saved[2].ptr()};
+}
+
 Arrays lstm(Call& call) {
   const LstmShape s = lstm_shape(call);
-  const bool biased = call.arrays.size() == 7;
   const Shape steps{s.T, s.B, s.H};
   call.saved = {new_array(steps), new_array({s.T, s.B, 4 * s.H}), new_array(steps)};
   const Array &out = call.saved[0], &cells = call.saved[2];
-  run_kernel(4 * out.size() * (s.I + s.H), [&] {
-    Lstm(call[0].ptr(), call[1].ptr(), call[2].ptr(), call[3].ptr(), call[4].ptr(),
-         biased ? call[5].ptr() : nullptr, biased ? call[6].ptr() : nullptr, out.ptr(),
-         call.saved[1].ptr(), cells.ptr(), s);
-  });
+  run_kernel(4 * out.size() * (s.I + s.H), [&] { Lstm(lstm_input(call), lstm_steps(call), s); });
   const size_t last = (s.T - 1) * s.B * s.H;
   return {out, new_copy(out.ptr() + last, {s.B, s.H}), new_copy(cells.ptr() + last, {s.B, s.H})};
 }
@@ -417,15 +436,12 @@ Arrays lstm(Call& call) {
 Arrays lstm_backward(Call& call) {
   const LstmShape s = lstm_shape(call);
   Arrays grads = call.gradients(std::min<size_t>(6, call.arrays.size()));
-  const Arrays &saved = call.saved, &g = call.adjoints;
+  const LstmAdjoints g{call.adjoints[0].ptr(), call.adjoints[1].ptr(), call.adjoints[2].ptr()};
   const LstmGradients d{pointer(grads[0]), grads[1].ptr(),
                         grads[2].ptr(),    grads[3].ptr(),
                         grads[4].ptr(),    grads.size() == 6 ? grads[5].ptr() : nullptr};
-  run_kernel(4 * saved[0].size() * (s.I + s.H), [&] {
-    LstmBackward(call[0].ptr(), call[1].ptr(), call[2].ptr(), call[3].ptr(), call[4].ptr(),
-                 saved[0].ptr(), saved[1].ptr(), saved[2].ptr(), g[0].ptr(), g[1].ptr(), g[2].ptr(),
-                 d, s);
-  });
+  run_kernel(4 * call.saved[0].size() * (s.I + s.H),
+             [&] { LstmBackward(lstm_input(call), lstm_steps(call), g, d, s); });
   if (grads.size() == 6) grads.push_back(grads[5]);  // both biases are added: one adjoint for both
   return grads;
 }
@@ -440,14 +456,17 @@ AttentionShape attention_shape(const Call& call) {
   return {q.shape[0] * q.shape[1], q.shape[2], k.shape[2], q.last(), call.settings.at(0) != 0};
 }
 
+AttentionInput attention_input(const Call& call) {
+  return {call[0].ptr(), call[1].ptr(), call[2].ptr()};
+}
+
 Arrays attention(Call& call) {
   const AttentionShape s = attention_shape(call);
   const Array& q = call[0];
   Array out = new_array(q.shape);
   call.saved = {new_array({q.shape[0], q.shape[1], s.T, s.S})};
-  run_kernel(out.size() * s.S, [&] {
-    Attention(q.ptr(), call[1].ptr(), call[2].ptr(), out.ptr(), call.saved[0].ptr(), s);
-  });
+  run_kernel(out.size() * s.S,
+             [&] { Attention(attention_input(call), out.ptr(), call.saved[0].ptr(), s); });
   return {out, call.saved[0]};
 }
 
@@ -456,9 +475,8 @@ Arrays attention_backward(Call& call) {
   call.needs_dx = true;
   Arrays grads = call.gradients(3);
   run_kernel(call[0].size() * s.S, [&] {
-    AttentionBackward(call[0].ptr(), call[1].ptr(), call[2].ptr(), call.saved[0].ptr(),
-                      call.adjoints[0].ptr(), call.adjoints[1].ptr(), grads[0].ptr(),
-                      grads[1].ptr(), grads[2].ptr(), s);
+    AttentionBackward(attention_input(call), call.saved[0].ptr(), call.adjoints[0].ptr(),
+                      call.adjoints[1].ptr(), {grads[0].ptr(), grads[1].ptr(), grads[2].ptr()}, s);
   });
   return grads;
 }
@@ -493,7 +511,7 @@ const std::map<std::string, Kernel> kernels = {
 
 const Kernel& kernel_named(const std::string& name) {
   const auto found = kernels.find(name);
-  require(found != kernels.end(), "there is no fused kernel called " + name);
+  require(found != kernels.end(), [&] { return "there is no fused kernel called " + name; });
   return found->second;
 }
 
@@ -577,10 +595,10 @@ AdamSettings adam_settings_of(const std::vector<double>& s) {
 py::list fused_step(const std::string& name, const std::vector<py::list>& columns,
                     const std::vector<double>& settings) {
   const bool adam = name == "adam";
-  require(adam || name == "sgd", "fused_step knows sgd and adam, got " + name);
+  require(adam || name == "sgd", [&] { return "fused_step knows sgd and adam, got " + name; });
   require(settings.size() == (adam ? 6 : 3) && columns.size() <= (adam ? 4 : 3) &&
               columns.size() >= (adam ? 4 : 2),
-          name + ": wrong number of columns or settings");
+          [&] { return name + ": wrong number of columns or settings"; });
   std::vector<Arrays> c;
   for (const py::list& column : columns) c.push_back(from_python(column));
   Arrays results;
@@ -600,8 +618,8 @@ py::list fused_step(const std::string& name, const std::vector<py::list>& column
       if (adam)
         AdamStep(p, g, c[2][i].ptr(), c[3][i].ptr(), results[i].ptr(), size, adam_settings);
       else
-        SgdStep(p, g, c.size() > 2 ? c[2][i].ptr() : nullptr, results[i].ptr(), size, s[0], s[1],
-                s[2]);
+        SgdStep(p, g, c.size() > 2 ? c[2][i].ptr() : nullptr, results[i].ptr(), size,
+                {s[0], s[1], s[2]});
     }
   });
   return to_python(results);

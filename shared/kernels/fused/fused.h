@@ -22,9 +22,7 @@ inline float sum_over(size_t n, F term) {
   simd::Vec lanes = simd::splat(0.0f);
   size_t i = 0;
   for (; i + simd::kWidth <= n; i += simd::kWidth) lanes = lanes + term.vec(i);
-  float parts[simd::kWidth], total = 0;
-  simd::store(parts, lanes);
-  for (float part : parts) total += part;
+  float total = simd::sum(lanes);
   for (; i < n; ++i) total += term.one(i);
   return total;
 }
@@ -98,15 +96,21 @@ void ScatterAdd(const float* g, const float* ids, float* dtable, size_t count, s
 // Each of `rows` over its `width` features; `stats` keeps mean and 1/deviation of each row.
 void LayerNorm(const float* x, const float* w, const float* b, float* y, float* stats, size_t rows,
                size_t width, float eps);
+struct NormGradients {
+  float *x, *w, *b;
+};
 void LayerNormBackward(const float* x, const float* w, const float* stats, const float* g,
-                       float* dx, float* dw, float* db, size_t rows, size_t width);
+                       const NormGradients& d, size_t rows, size_t width);
 
 // Each of C channels of (N, C, S) over batch and space; `mean` and `var` (biased) are kept.
+struct BatchNormShape {
+  size_t N, C, S;
+  float eps;
+};
 void BatchNorm(const float* x, const float* w, const float* b, float* y, float* mean, float* var,
-               size_t N, size_t C, size_t S, float eps);
+               const BatchNormShape& s);
 void BatchNormBackward(const float* x, const float* w, const float* mean, const float* var,
-                       const float* g, float* dx, float* dw, float* db, size_t N, size_t C,
-                       size_t S, float eps);
+                       const float* g, const NormGradients& d, const BatchNormShape& s);
 
 // Images (N, C, H, W), kernel (K, K, C, O), result (N, O, h, w).
 struct ConvShape {
@@ -116,35 +120,47 @@ void Conv(const float* x, const float* w, const float* bias, float* y, const Con
 void ConvBackward(const float* x, const float* w, const float* g, float* dx, float* dw, float* db,
                   const ConvShape& s);
 
-// A layer of LSTM over T steps. `gates` (T, B, 4H) keeps i, f, g, o; `cells` (T, B, H) keeps c.
+// A layer of LSTM over T steps.
 struct LstmShape {
   size_t T, B, I, H;
 };
-void Lstm(const float* x, const float* h0, const float* c0, const float* W_ih, const float* W_hh,
-          const float* b_ih, const float* b_hh, float* out, float* gates, float* cells,
-          const LstmShape& s);
-struct LstmGradients {
+struct LstmInput {  // x (T, B, I), h0 and c0 (B, H), weights (I, 4H), (H, 4H), biases (4H) or null
+  const float *x, *h0, *c0, *W_ih, *W_hh, *b_ih, *b_hh;
+};
+struct LstmSteps {  // what each step made: out and cells (T, B, H); gates i, f, g, o (T, B, 4H)
+  float *out, *gates, *cells;
+};
+struct LstmAdjoints {  // of out, and of h and c after the last step
+  const float *out, *h, *c;
+};
+struct LstmGradients {  // x and b may be null
   float *x, *h0, *c0, *W_ih, *W_hh, *b;
 };
-void LstmBackward(const float* x, const float* h0, const float* c0, const float* W_ih,
-                  const float* W_hh, const float* out, const float* gates, const float* cells,
-                  const float* dout, const float* dh, const float* dc, const LstmGradients& d,
-                  const LstmShape& s);
+void Lstm(const LstmInput& in, const LstmSteps& made, const LstmShape& s);
+void LstmBackward(const LstmInput& in, const LstmSteps& made, const LstmAdjoints& g,
+                  const LstmGradients& d, const LstmShape& s);
 
 // `heads` independent heads (batch times heads): q (T, D), k and v (S, D), probs (T, S).
 struct AttentionShape {
   size_t heads, T, S, D;
   bool causal;
 };
-void Attention(const float* q, const float* k, const float* v, float* out, float* probs,
-               const AttentionShape& s);
-void AttentionBackward(const float* q, const float* k, const float* v, const float* probs,
-                       const float* dout, const float* dprobs, float* dq, float* dk, float* dv,
-                       const AttentionShape& s);
+struct AttentionInput {
+  const float *q, *k, *v;
+};
+struct AttentionGradients {
+  float *q, *k, *v;
+};
+void Attention(const AttentionInput& in, float* out, float* probs, const AttentionShape& s);
+void AttentionBackward(const AttentionInput& in, const float* probs, const float* dout,
+                       const float* dprobs, const AttentionGradients& d, const AttentionShape& s);
 
 // One step of an optimizer on one parameter; `out` is the new parameter, u, m, v change in place.
-void SgdStep(const float* p, const float* g, float* u, float* out, size_t size, float lr,
-             float momentum, float weight_decay);
+struct SgdSettings {
+  float lr, momentum, weight_decay;
+};
+void SgdStep(const float* p, const float* g, float* u, float* out, size_t size,
+             const SgdSettings& settings);
 struct AdamSettings {
   float lr, beta1, beta2, eps, weight_decay, correction1, correction2;
 };

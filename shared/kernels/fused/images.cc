@@ -101,16 +101,9 @@ class Workspace {
 };
 
 // (pixels, channels) of one image <-> (channels, pixels)
-void Transpose(const float* from, float* to, size_t rows, size_t columns) {
+void transpose(const float* from, float* to, size_t rows, size_t columns) {
   for (size_t i = 0; i < rows; ++i)
     for (size_t j = 0; j < columns; ++j) to[j * rows + i] = from[i * columns + j];
-}
-
-MatrixView RowMajor(const float* data, size_t columns) {
-  return {data, static_cast<ptrdiff_t>(columns), 1};
-}
-MatrixView Transposed(const float* data, size_t columns) {
-  return {data, 1, static_cast<ptrdiff_t>(columns)};
 }
 
 }  // namespace
@@ -124,13 +117,13 @@ void Conv(const float* x, const float* w, const float* bias, float* y, const Con
       const size_t count = std::min(work.images, end - n);
       for (size_t k = 0; k < count; ++k)
         work.gather(x + (n + k) * image_size, &work.windows[k * work.pixels * work.depth]);
-      MatmulViews(RowMajor(work.windows.data(), work.depth), RowMajor(work.kernel.data(), s.O),
+      MatmulViews(row_major(work.windows.data(), work.depth), row_major(work.kernel.data(), s.O),
                   work.product.data(), count * work.pixels, work.depth, s.O);
       if (bias != nullptr)
         for (size_t i = 0; i < count * work.pixels; ++i)
           for (size_t o = 0; o < s.O; ++o) work.product[i * s.O + o] += bias[o];
       for (size_t k = 0; k < count; ++k)
-        Transpose(&work.product[k * work.pixels * s.O], y + (n + k) * s.O * work.pixels,
+        transpose(&work.product[k * work.pixels * s.O], y + (n + k) * s.O * work.pixels,
                   work.pixels, s.O);
     }
   });
@@ -150,16 +143,16 @@ void ConvBackward(const float* x, const float* w, const float* g, float* dx, flo
       const size_t count = std::min(work.images, end - n), rows = count * work.pixels;
       for (size_t k = 0; k < count; ++k) {
         work.gather(x + (n + k) * image_size, &work.windows[k * work.pixels * work.depth]);
-        Transpose(g + (n + k) * s.O * work.pixels, &work.product[k * work.pixels * s.O], s.O,
+        transpose(g + (n + k) * s.O * work.pixels, &work.product[k * work.pixels * s.O], s.O,
                   work.pixels);
       }
-      MatmulViews(Transposed(work.windows.data(), work.depth), RowMajor(work.product.data(), s.O),
+      MatmulViews(transposed(work.windows.data(), work.depth), row_major(work.product.data(), s.O),
                   some.data(), work.depth, rows, s.O);
       for (size_t i = 0; i < some.size(); ++i) kernels[part][i] += some[i];
       for (size_t i = 0; i < rows; ++i)
         for (size_t o = 0; o < s.O; ++o) biases[part][o] += work.product[i * s.O + o];
       if (dx == nullptr) continue;
-      MatmulViews(RowMajor(work.product.data(), s.O), Transposed(work.kernel.data(), s.O),
+      MatmulViews(row_major(work.product.data(), s.O), transposed(work.kernel.data(), s.O),
                   work.windows.data(), rows, s.O, work.depth);
       for (size_t k = 0; k < count; ++k)
         work.scatter(&work.windows[k * work.pixels * work.depth], dx + (n + k) * image_size);
@@ -182,9 +175,10 @@ void ConvBackward(const float* x, const float* w, const float* g, float* dx, flo
 // ------------------------------------------------------------------------------------ batch norm
 
 void BatchNorm(const float* x, const float* w, const float* b, float* y, float* mean, float* var,
-               size_t N, size_t C, size_t S, float eps) {
+               const BatchNormShape& s) {
+  const size_t N = s.N, C = s.C, S = s.S;
   const float count = static_cast<float>(N * S);
-  const size_t grain = std::max<size_t>(1, (size_t{1} << 15) / (N * S));
+  const size_t grain = std::max<size_t>(1, kGrain / (N * S));
   parallel_for(C, grain, [&](size_t begin, size_t end) {
     for (size_t c = begin; c < end; ++c) {
       float sum = 0, squares = 0;
@@ -192,7 +186,7 @@ void BatchNorm(const float* x, const float* w, const float* b, float* y, float* 
       mean[c] = sum / count;
       for (size_t n = 0; n < N; ++n) squares += sum_over(S, Squares{x + (n * C + c) * S, mean[c]});
       var[c] = squares / count;
-      const float scale = w[c] / std::sqrt(var[c] + eps), m = mean[c];
+      const float scale = w[c] / std::sqrt(var[c] + s.eps), m = mean[c];
       for (size_t n = 0; n < N; ++n) {
         const size_t at = (n * C + c) * S;
         for (size_t i = 0; i < S; ++i) y[at + i] = (x[at + i] - m) * scale + b[c];
@@ -202,13 +196,13 @@ void BatchNorm(const float* x, const float* w, const float* b, float* y, float* 
 }
 
 void BatchNormBackward(const float* x, const float* w, const float* mean, const float* var,
-                       const float* g, float* dx, float* dw, float* db, size_t N, size_t C,
-                       size_t S, float eps) {
+                       const float* g, const NormGradients& d, const BatchNormShape& s) {
+  const size_t N = s.N, C = s.C, S = s.S;
   const float count = static_cast<float>(N * S);
-  const size_t grain = std::max<size_t>(1, (size_t{1} << 15) / (N * S));
+  const size_t grain = std::max<size_t>(1, kGrain / (N * S));
   parallel_for(C, grain, [&](size_t begin, size_t end) {
     for (size_t c = begin; c < end; ++c) {
-      const float scale = 1 / std::sqrt(var[c] + eps), m = mean[c];
+      const float scale = 1 / std::sqrt(var[c] + s.eps), m = mean[c];
       float sum = 0, along = 0;  // of g, and of g times the normalized x
       for (size_t n = 0; n < N; ++n) {
         const size_t at = (n * C + c) * S;
@@ -216,13 +210,13 @@ void BatchNormBackward(const float* x, const float* w, const float* mean, const 
         sum += part;
         along += (sum_over(S, Product{g + at, x + at}) - m * part) * scale;
       }
-      dw[c] = along;
-      db[c] = sum;
+      d.w[c] = along;
+      d.b[c] = sum;
       const float first = sum / count, second = along / count * scale, factor = w[c] * scale;
       for (size_t n = 0; n < N; ++n) {
         const size_t at = (n * C + c) * S;
         for (size_t i = 0; i < S; ++i)
-          dx[at + i] = factor * (g[at + i] - first - (x[at + i] - m) * second);
+          d.x[at + i] = factor * (g[at + i] - first - (x[at + i] - m) * second);
       }
     }
   });

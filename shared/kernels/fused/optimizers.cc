@@ -7,20 +7,17 @@ namespace needle {
 namespace cpu {
 namespace fused {
 
-namespace {
-constexpr size_t kGrain = size_t{1} << 15;
-}
-
-void SgdStep(const float* p, const float* g, float* u, float* out, size_t size, float lr,
-             float momentum, float weight_decay) {
+void SgdStep(const float* p, const float* g, float* u, float* out, size_t size,
+             const SgdSettings& settings) {
+  const SgdSettings s = settings;
   parallel_for(size, kGrain, [=](size_t begin, size_t end) {
     if (u == nullptr) {
-      for (size_t i = begin; i < end; ++i) out[i] = p[i] - lr * (g[i] + weight_decay * p[i]);
+      for (size_t i = begin; i < end; ++i) out[i] = p[i] - s.lr * (g[i] + s.weight_decay * p[i]);
       return;
     }
     for (size_t i = begin; i < end; ++i) {
-      u[i] = momentum * u[i] + (1 - momentum) * (g[i] + weight_decay * p[i]);
-      out[i] = p[i] - lr * u[i];
+      u[i] = s.momentum * u[i] + (1 - s.momentum) * (g[i] + s.weight_decay * p[i]);
+      out[i] = p[i] - s.lr * u[i];
     }
   });
 }

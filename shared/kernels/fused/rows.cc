@@ -14,15 +14,15 @@ using simd::Vec;
 
 namespace {
 size_t rows_per_task(size_t columns) {
-  return std::max<size_t>(1, (size_t{1} << 15) / std::max<size_t>(1, columns));
+  return std::max<size_t>(1, kGrain / std::max<size_t>(1, columns));
 }
 }  // namespace
 
 void Mlp(const float* x, size_t rows, const std::vector<LinearLayer>& layers) {
   for (const LinearLayer& layer : layers) {
     const size_t columns = layer.out;
-    MatmulViews({x, static_cast<ptrdiff_t>(layer.in), 1},
-                {layer.w, static_cast<ptrdiff_t>(columns), 1}, layer.y, rows, layer.in, columns);
+    MatmulViews(row_major(x, layer.in), row_major(layer.w, columns), layer.y, rows, layer.in,
+                columns);
     if (layer.b != nullptr || layer.relu)
       parallel_for(rows, rows_per_task(columns), [&](size_t begin, size_t end) {
         for (size_t i = begin; i < end; ++i) {
@@ -51,21 +51,19 @@ void MlpBackward(const float* x, size_t rows, const std::vector<LinearLayer>& la
       ReluBackward(layer.y, g, masked.ptr, rows * layer.out);
       g = masked.ptr;
     }
-    const MatrixView adjoint{g, static_cast<ptrdiff_t>(layer.out), 1};
-    MatmulViews({input, 1, static_cast<ptrdiff_t>(layer.in)}, adjoint, gradients[k].w, layer.in,
-                rows, layer.out);
+    const MatrixView adjoint = row_major(g, layer.out);
+    MatmulViews(transposed(input, layer.in), adjoint, gradients[k].w, layer.in, rows, layer.out);
     if (gradients[k].b != nullptr) SumRows(g, gradients[k].b, rows, layer.out);
     if (k == 0 && dx == nullptr) return;
     float* next = k == 0 ? dx : g == passed.ptr ? masked.ptr : passed.ptr;
-    MatmulViews(adjoint, {layer.w, 1, static_cast<ptrdiff_t>(layer.out)}, next, rows, layer.out,
-                layer.in);
+    MatmulViews(adjoint, transposed(layer.w, layer.out), next, rows, layer.out, layer.in);
     g = next;
   }
 }
 
 // Threads share out the columns, so that every sum has one fixed order.
 void SumRows(const float* g, float* out, size_t rows, size_t columns) {
-  const size_t grain = std::max<size_t>(64, (size_t{1} << 15) / std::max<size_t>(1, rows));
+  const size_t grain = std::max<size_t>(64, kGrain / std::max<size_t>(1, rows));
   parallel_for(columns, grain, [&](size_t begin, size_t end) {
     std::fill(out + begin, out + end, 0.0f);
     for (size_t i = 0; i < rows; ++i)
@@ -74,13 +72,13 @@ void SumRows(const float* g, float* out, size_t rows, size_t columns) {
 }
 
 void Relu(const float* x, float* y, size_t size) {
-  parallel_for(size, size_t{1} << 15, [=](size_t begin, size_t end) {
+  parallel_for(size, kGrain, [=](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) y[i] = simd::maximum(x[i], 0.0f);
   });
 }
 
 void ReluBackward(const float* y, const float* g, float* dx, size_t size) {
-  parallel_for(size, size_t{1} << 15, [&](size_t begin, size_t end) {
+  parallel_for(size, kGrain, [&](size_t begin, size_t end) {
     size_t i = begin;
     for (; i + kWidth <= end; i += kWidth)
       simd::store(dx + i,
@@ -102,9 +100,7 @@ void SoftmaxLoss(const float* logits, const float* classes, float* loss, float* 
       Vec lanes = simd::splat(0.0f);
       size_t j = 0;
       for (; j + kWidth <= columns; j += kWidth) lanes += simd::exp(simd::load(row + j) - peak);
-      float parts[kWidth], total = 0;
-      simd::store(parts, lanes);
-      for (float part : parts) total += part;
+      float total = simd::sum(lanes);
       for (; j < columns; ++j) total += std::exp(row[j] - peak);
       lse[i] = peak + std::log(total);
     }
@@ -143,7 +139,7 @@ void Gather(const float* table, const float* ids, float* out, size_t count, size
 
 void ScatterAdd(const float* g, const float* ids, float* dtable, size_t count, size_t width,
                 size_t table_size) {
-  parallel_for(table_size, size_t{1} << 16,
+  parallel_for(table_size, 2 * kGrain,
                [&](size_t begin, size_t end) { std::fill(dtable + begin, dtable + end, 0.0f); });
   for (size_t i = 0; i < count; ++i) {
     float* to = dtable + static_cast<size_t>(ids[i]) * width;
@@ -170,7 +166,7 @@ void LayerNorm(const float* x, const float* w, const float* b, float* y, float* 
 
 // With n = (x - mean) * scale and a = w g: dx = scale (a - mean(a) - n mean(a n)).
 void LayerNormBackward(const float* x, const float* w, const float* stats, const float* g,
-                       float* dx, float* dw, float* db, size_t rows, size_t width) {
+                       const NormGradients& d, size_t rows, size_t width) {
   std::vector<float> partial(thread_count() * 2 * width, 0.0f);
   for_parts(rows, [&](size_t part, size_t begin, size_t end) {
     float* my_dw = partial.data() + part * 2 * width;
@@ -189,15 +185,15 @@ void LayerNormBackward(const float* x, const float* w, const float* stats, const
       const float first = sum_over(width, Sum{scaled.data()}) / n;
       const float second = sum_over(width, Product{scaled.data(), normal.data()}) / n;
       for (size_t j = 0; j < width; ++j)
-        dx[i * width + j] = scale * (scaled[j] - first - normal[j] * second);
+        d.x[i * width + j] = scale * (scaled[j] - first - normal[j] * second);
     }
   });
-  std::fill(dw, dw + width, 0.0f);
-  std::fill(db, db + width, 0.0f);
+  std::fill(d.w, d.w + width, 0.0f);
+  std::fill(d.b, d.b + width, 0.0f);
   for (size_t part = 0; part < thread_count(); ++part)
     for (size_t j = 0; j < width; ++j) {
-      dw[j] += partial[part * 2 * width + j];
-      db[j] += partial[(part * 2 + 1) * width + j];
+      d.w[j] += partial[part * 2 * width + j];
+      d.b[j] += partial[(part * 2 + 1) * width + j];
     }
 }
 

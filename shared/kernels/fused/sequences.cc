@@ -15,13 +15,6 @@ using simd::Vec;
 
 namespace {
 
-MatrixView RowMajor(const float* data, size_t columns) {
-  return {data, static_cast<ptrdiff_t>(columns), 1};
-}
-MatrixView Transposed(const float* data, size_t columns) {
-  return {data, 1, static_cast<ptrdiff_t>(columns)};
-}
-
 Vec sigmoid(Vec x) { return 1.0f / (1.0f + simd::exp(simd::splat(0.0f) - x)); }
 
 // f on whole Vecs, also on a last incomplete one: `rows` pointers are read and written.
@@ -49,81 +42,77 @@ void for_lanes(size_t n, const float* const (&from)[reads], float* const (&to)[w
 
 }  // namespace
 
-void Lstm(const float* x, const float* h0, const float* c0, const float* W_ih, const float* W_hh,
-          const float* b_ih, const float* b_hh, float* out, float* gates, float* cells,
-          const LstmShape& s) {
+void Lstm(const LstmInput& in, const LstmSteps& made, const LstmShape& s) {
   const size_t H = s.H, width = 4 * H;
-  MatmulViews(RowMajor(x, s.I), RowMajor(W_ih, width), gates, s.T * s.B, s.I, width);
+  MatmulViews(row_major(in.x, s.I), row_major(in.W_ih, width), made.gates, s.T * s.B, s.I, width);
   std::vector<float> bias(width, 0.0f), recurrent(s.B * width);
-  if (b_ih != nullptr)
-    for (size_t j = 0; j < width; ++j) bias[j] = b_ih[j] + b_hh[j];
+  if (in.b_ih != nullptr)
+    for (size_t j = 0; j < width; ++j) bias[j] = in.b_ih[j] + in.b_hh[j];
   for (size_t t = 0; t < s.T; ++t) {
-    const float* h = t == 0 ? h0 : out + (t - 1) * s.B * H;
-    const float* c = t == 0 ? c0 : cells + (t - 1) * s.B * H;
-    MatmulViews(RowMajor(h, H), RowMajor(W_hh, width), recurrent.data(), s.B, H, width);
+    const float* h = t == 0 ? in.h0 : made.out + (t - 1) * s.B * H;
+    const float* c = t == 0 ? in.c0 : made.cells + (t - 1) * s.B * H;
+    MatmulViews(row_major(h, H), row_major(in.W_hh, width), recurrent.data(), s.B, H, width);
     parallel_for(s.B, std::max<size_t>(1, 4096 / H), [&](size_t begin, size_t end) {
       for (size_t b = begin; b < end; ++b) {
-        float* z = gates + (t * s.B + b) * width;
+        float* z = made.gates + (t * s.B + b) * width;
         const float* r = recurrent.data() + b * width;
         for (size_t j = 0; j < width; ++j) z[j] += r[j] + bias[j];
-        for_lanes<5, 6>(
-            H, {z, z + H, z + 2 * H, z + 3 * H, c + b * H},
-            {z, z + H, z + 2 * H, z + 3 * H, cells + (t * s.B + b) * H, out + (t * s.B + b) * H},
-            [](const Vec* in, Vec* result) {
-              const Vec i = sigmoid(in[0]), f = sigmoid(in[1]), o = sigmoid(in[3]);
-              const Vec g = simd::tanh(in[2]), next = f * in[4] + i * g;
-              result[0] = i, result[1] = f, result[2] = g, result[3] = o;
-              result[4] = next, result[5] = o * simd::tanh(next);
-            });
+        for_lanes<5, 6>(H, {z, z + H, z + 2 * H, z + 3 * H, c + b * H},
+                        {z, z + H, z + 2 * H, z + 3 * H, made.cells + (t * s.B + b) * H,
+                         made.out + (t * s.B + b) * H},
+                        [](const Vec* v, Vec* result) {
+                          const Vec i = sigmoid(v[0]), f = sigmoid(v[1]), o = sigmoid(v[3]);
+                          const Vec g = simd::tanh(v[2]), next = f * v[4] + i * g;
+                          result[0] = i, result[1] = f, result[2] = g, result[3] = o;
+                          result[4] = next, result[5] = o * simd::tanh(next);
+                        });
       }
     });
   }
 }
 
-void LstmBackward(const float* x, const float* h0, const float* c0, const float* W_ih,
-                  const float* W_hh, const float* out, const float* gates, const float* cells,
-                  const float* dout, const float* dh, const float* dc, const LstmGradients& d,
-                  const LstmShape& s) {
+void LstmBackward(const LstmInput& in, const LstmSteps& made, const LstmAdjoints& g,
+                  const LstmGradients& d, const LstmShape& s) {
   const size_t H = s.H, width = 4 * H, step = s.B * H;
   std::vector<float> turned(width * H);  // W_hh transposed, once for all steps
   for (size_t i = 0; i < H; ++i)
-    for (size_t j = 0; j < width; ++j) turned[j * H + i] = W_hh[i * width + j];
+    for (size_t j = 0; j < width; ++j) turned[j * H + i] = in.W_hh[i * width + j];
   AlignedArray adjoints(s.T * s.B * width);  // of the gates before their functions
-  std::memcpy(d.h0, dh, step * sizeof(float));
-  std::memcpy(d.c0, dc, step * sizeof(float));
+  std::memcpy(d.h0, g.h, step * sizeof(float));
+  std::memcpy(d.c0, g.c, step * sizeof(float));
   for (size_t t = s.T; t-- > 0;) {
-    const float* c = t == 0 ? c0 : cells + (t - 1) * step;
+    const float* c = t == 0 ? in.c0 : made.cells + (t - 1) * step;
     parallel_for(s.B, std::max<size_t>(1, 4096 / H), [&](size_t begin, size_t end) {
       for (size_t b = begin; b < end; ++b) {
-        const float* z = gates + (t * s.B + b) * width;
+        const float* z = made.gates + (t * s.B + b) * width;
         float* a = adjoints.ptr + (t * s.B + b) * width;
-        for_lanes<9, 5>(
-            H,
-            {z, z + H, z + 2 * H, z + 3 * H, c + b * H, cells + t * step + b * H,
-             dout + t * step + b * H, d.h0 + b * H, d.c0 + b * H},
-            {a, a + H, a + 2 * H, a + 3 * H, d.c0 + b * H}, [](const Vec* in, Vec* result) {
-              const Vec i = in[0], f = in[1], g = in[2], o = in[3], bent = simd::tanh(in[5]);
-              const Vec up = in[6] + in[7];
-              const Vec down = in[8] + up * o * (1.0f - bent * bent);
-              result[0] = down * g * i * (1.0f - i);
-              result[1] = down * in[4] * f * (1.0f - f);
-              result[2] = down * i * (1.0f - g * g);
-              result[3] = up * bent * o * (1.0f - o);
-              result[4] = down * f;
-            });
+        for_lanes<9, 5>(H,
+                        {z, z + H, z + 2 * H, z + 3 * H, c + b * H, made.cells + t * step + b * H,
+                         g.out + t * step + b * H, d.h0 + b * H, d.c0 + b * H},
+                        {a, a + H, a + 2 * H, a + 3 * H, d.c0 + b * H},
+                        [](const Vec* v, Vec* result) {
+                          const Vec i = v[0], f = v[1], g = v[2], o = v[3], bent = simd::tanh(v[5]);
+                          const Vec up = v[6] + v[7];
+                          const Vec down = v[8] + up * o * (1.0f - bent * bent);
+                          result[0] = down * g * i * (1.0f - i);
+                          result[1] = down * v[4] * f * (1.0f - f);
+                          result[2] = down * i * (1.0f - g * g);
+                          result[3] = up * bent * o * (1.0f - o);
+                          result[4] = down * f;
+                        });
       }
     });
-    MatmulViews(RowMajor(adjoints.ptr + t * s.B * width, width), RowMajor(turned.data(), H), d.h0,
+    MatmulViews(row_major(adjoints.ptr + t * s.B * width, width), row_major(turned.data(), H), d.h0,
                 s.B, width, H);
   }
   const size_t rows = s.T * s.B;
   if (d.x != nullptr)
-    MatmulViews(RowMajor(adjoints.ptr, width), Transposed(W_ih, width), d.x, rows, width, s.I);
-  MatmulViews(Transposed(x, s.I), RowMajor(adjoints.ptr, width), d.W_ih, s.I, rows, width);
-  MatmulViews(Transposed(h0, H), RowMajor(adjoints.ptr, width), d.W_hh, H, s.B, width);
+    MatmulViews(row_major(adjoints.ptr, width), transposed(in.W_ih, width), d.x, rows, width, s.I);
+  MatmulViews(transposed(in.x, s.I), row_major(adjoints.ptr, width), d.W_ih, s.I, rows, width);
+  MatmulViews(transposed(in.h0, H), row_major(adjoints.ptr, width), d.W_hh, H, s.B, width);
   if (s.T > 1) {
     AlignedArray later(H * width);
-    MatmulViews(Transposed(out, H), RowMajor(adjoints.ptr + s.B * width, width), later.ptr, H,
+    MatmulViews(transposed(made.out, H), row_major(adjoints.ptr + s.B * width, width), later.ptr, H,
                 rows - s.B, width);
     for (size_t i = 0; i < H * width; ++i) d.W_hh[i] += later.ptr[i];
   }
@@ -132,14 +121,13 @@ void LstmBackward(const float* x, const float* h0, const float* c0, const float*
 
 // ------------------------------------------------------------------------------------- attention
 
-void Attention(const float* q, const float* k, const float* v, float* out, float* probs,
-               const AttentionShape& s) {
+void Attention(const AttentionInput& in, float* out, float* probs, const AttentionShape& s) {
   const float scale = 1 / std::sqrt(static_cast<float>(s.D));
   parallel_for(s.heads, 1, [&](size_t begin, size_t end) {
     for (size_t head = begin; head < end; ++head) {
+      const size_t queries = head * s.T * s.D, keys = head * s.S * s.D;
       float* p = probs + head * s.T * s.S;
-      MatmulViews(RowMajor(q + head * s.T * s.D, s.D), Transposed(k + head * s.S * s.D, s.D), p,
-                  s.T, s.D, s.S);
+      MatmulViews(row_major(in.q + queries, s.D), transposed(in.k + keys, s.D), p, s.T, s.D, s.S);
       for (size_t i = 0; i < s.T; ++i) {
         float* row = p + i * s.S;
         // Query i may look at keys up to i + S - T; a query that may look at none looks at all.
@@ -150,30 +138,28 @@ void Attention(const float* q, const float* k, const float* v, float* out, float
         for (size_t j = 0; j < seen; ++j) peak = row[j] > peak ? row[j] : peak;
         peak = simd::finite(peak);
         const float factor = none ? 0.0f : scale;
-        for_lanes<1, 1>(seen, {row}, {row}, [&](const Vec* in, Vec* result) {
-          result[0] = simd::exp(simd::minimum(in[0] - peak, simd::splat(0.0f)) * factor);
+        for_lanes<1, 1>(seen, {row}, {row}, [&](const Vec* v, Vec* result) {
+          result[0] = simd::exp(simd::minimum(v[0] - peak, simd::splat(0.0f)) * factor);
         });
         const float total = sum_over(seen, Sum{row});
         // Scores that are all -inf look at nothing: zeros, and not 0 / 0.
         for (size_t j = 0; j < seen && total > 0; ++j) row[j] /= total;
         std::fill(row + seen, row + s.S, 0.0f);
       }
-      MatmulViews(RowMajor(p, s.S), RowMajor(v + head * s.S * s.D, s.D), out + head * s.T * s.D,
-                  s.T, s.S, s.D);
+      MatmulViews(row_major(p, s.S), row_major(in.v + keys, s.D), out + queries, s.T, s.S, s.D);
     }
   });
 }
 
-void AttentionBackward(const float* q, const float* k, const float* v, const float* probs,
-                       const float* dout, const float* dprobs, float* dq, float* dk, float* dv,
-                       const AttentionShape& s) {
+void AttentionBackward(const AttentionInput& in, const float* probs, const float* dout,
+                       const float* dprobs, const AttentionGradients& d, const AttentionShape& s) {
   const float scale = 1 / std::sqrt(static_cast<float>(s.D));
   parallel_for(s.heads, 1, [&](size_t begin, size_t end) {
     std::vector<float> adjoint(s.T * s.S);
     for (size_t head = begin; head < end; ++head) {
       const size_t queries = head * s.T * s.D, keys = head * s.S * s.D, table = head * s.T * s.S;
       const float* p = probs + table;
-      MatmulViews(RowMajor(dout + queries, s.D), Transposed(v + keys, s.D), adjoint.data(), s.T,
+      MatmulViews(row_major(dout + queries, s.D), transposed(in.v + keys, s.D), adjoint.data(), s.T,
                   s.D, s.S);
       for (size_t i = 0; i < s.T; ++i) {
         float* row = adjoint.data() + i * s.S;
@@ -181,11 +167,11 @@ void AttentionBackward(const float* q, const float* k, const float* v, const flo
         const float along = sum_over(s.S, Product{row, p + i * s.S});
         for (size_t j = 0; j < s.S; ++j) row[j] = p[i * s.S + j] * (row[j] - along) * scale;
       }
-      MatmulViews(RowMajor(adjoint.data(), s.S), RowMajor(k + keys, s.D), dq + queries, s.T, s.S,
-                  s.D);
-      MatmulViews(Transposed(adjoint.data(), s.S), RowMajor(q + queries, s.D), dk + keys, s.S, s.T,
-                  s.D);
-      MatmulViews(Transposed(p, s.S), RowMajor(dout + queries, s.D), dv + keys, s.S, s.T, s.D);
+      MatmulViews(row_major(adjoint.data(), s.S), row_major(in.k + keys, s.D), d.q + queries, s.T,
+                  s.S, s.D);
+      MatmulViews(transposed(adjoint.data(), s.S), row_major(in.q + queries, s.D), d.k + keys, s.S,
+                  s.T, s.D);
+      MatmulViews(transposed(p, s.S), row_major(dout + queries, s.D), d.v + keys, s.S, s.T, s.D);
     }
   });
 }

@@ -45,11 +45,11 @@ static void check_axes() {
   auto same = [](Axis axis, size_t length, ptrdiff_t from, ptrdiff_t to) {
     return axis.length == length && axis.from == from && axis.to == to;
   };
-  auto axes = MergeAxes({2, 1, 3, 4}, {12, 5, 4, 1}, {12, 7, 4, 1});
+  auto axes = merge_axes({2, 1, 3, 4}, {12, 5, 4, 1}, {12, 7, 4, 1});
   expect(axes.size() == 1 && same(axes[0], 24, 1, 1), "MergeAxes: a compact copy is one axis");
-  axes = MergeAxes({2, 3}, {1, 2}, {3, 1});
+  axes = merge_axes({2, 3}, {1, 2}, {3, 1});
   expect(axes.size() == 2, "MergeAxes: a transpose has two axes");
-  expect(MergeAxes({1, 1}, {9, 9}, {1, 1}).empty(), "MergeAxes: one element has no axes");
+  expect(merge_axes({1, 1}, {9, 9}, {1, 1}).empty(), "MergeAxes: one element has no axes");
 }
 
 static void check_threads(size_t count, size_t grain) {

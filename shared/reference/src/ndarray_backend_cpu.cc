@@ -22,12 +22,9 @@ namespace {
 
 using simd::Vec;
 
-// Elements worth handing to another thread: below this, waking it costs more than it saves.
-constexpr size_t kGrain = size_t{1} << 15;
-
 // out[i] = f(i) for every i, on all threads.
 template <class F>
-void ForEach(AlignedArray* out, F f) {
+void for_each(AlignedArray* out, F f) {
   scalar_t* result = out->ptr;
   parallel_for(out->size, kGrain, [=](size_t begin, size_t end) {
     const F own = f;  // out of reach of the writes below, so that the loop becomes vector code
@@ -38,7 +35,7 @@ void ForEach(AlignedArray* out, F f) {
 // The same with whole vectors: the Vec of out at i is f(i), for i = 0, kWidth, 2 kWidth, ... The
 // last one may reach past the end of the array, into the room that AlignedArray has left there.
 template <class F>
-void ForEachVec(AlignedArray* out, F f) {
+void for_each_vec(AlignedArray* out, F f) {
   scalar_t* result = out->ptr;
   parallel_for(out->size, kGrain, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; i += simd::kWidth) simd::store(result + i, f(i));
@@ -48,7 +45,7 @@ void ForEachVec(AlignedArray* out, F f) {
 }  // namespace
 
 void Fill(AlignedArray* out, scalar_t val) {
-  ForEach(out, [=](size_t) { return val; });
+  for_each(out, [=](size_t) { return val; });
 }
 
 // --------------------------------------------------------------------------- compact and set-item
@@ -56,8 +53,8 @@ void Fill(AlignedArray* out, scalar_t val) {
 namespace {
 
 // Copies a row of `length` elements, `from_step` and `to_step` apart.
-inline void CopyRow(const scalar_t* from, ptrdiff_t from_step, scalar_t* to, ptrdiff_t to_step,
-                    size_t length) {
+inline void copy_row(const scalar_t* from, ptrdiff_t from_step, scalar_t* to, ptrdiff_t to_step,
+                     size_t length) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem
   if (from_step == 1 && to_step == 1) {
     std::memcpy(to, from, length * sizeof(scalar_t));
@@ -72,7 +69,7 @@ inline void CopyRow(const scalar_t* from, ptrdiff_t from_step, scalar_t* to, ptr
 // Copies a strip of a transpose, `rows` <= kBlock by `columns`. One side of the copy has its rows
 // in one piece, the other its columns; block by block both read and write whole cache lines.
 constexpr size_t kBlock = 8;
-inline void CopyStrip(const scalar_t* from, Axis row, Axis column, scalar_t* to) {
+inline void copy_strip(const scalar_t* from, Axis row, Axis column, scalar_t* to) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem
   const size_t rows = row.length, columns = column.length;
   for (size_t j = 0; j < columns; j += kBlock) {
@@ -87,7 +84,7 @@ inline void CopyStrip(const scalar_t* from, Axis row, Axis column, scalar_t* to)
     } else {
       const size_t width = std::min(kBlock, columns - j);
       for (size_t r = 0; r < rows; ++r)
-        CopyRow(source + r * row.from, column.from, target + r * row.to, column.to, width);
+        copy_row(source + r * row.from, column.from, target + r * row.to, column.to, width);
     }
   }
   /// END SOLUTION
@@ -95,17 +92,17 @@ inline void CopyStrip(const scalar_t* from, Axis row, Axis column, scalar_t* to)
 
 // For every index (i0, i1, ...) of `shape`: to[i0 * to_strides[0] + i1 * to_strides[1] + ...] =
 // from[i0 * from_strides[0] + ...]. The strides of a number that is repeated are all 0.
-void CopyStrided(const scalar_t* from, const Dims& from_strides, scalar_t* to,
-                 const Dims& to_strides, const Dims& shape) {
+void copy_strided(const scalar_t* from, const Dims& from_strides, scalar_t* to,
+                  const Dims& to_strides, const Dims& shape) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem
   if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return;
-  std::vector<Axis> axes = MergeAxes(shape, from_strides, to_strides);
+  std::vector<Axis> axes = merge_axes(shape, from_strides, to_strides);
   if (axes.empty()) axes.push_back({1, 1, 1});
   const Axis last = axes.back();
   axes.pop_back();
   if (axes.empty()) {  // one long row
     parallel_for(last.length, kGrain, [&](size_t begin, size_t end) {
-      CopyRow(from + begin * last.from, last.from, to + begin * last.to, last.to, end - begin);
+      copy_row(from + begin * last.from, last.from, to + begin * last.to, last.to, end - begin);
     });
     return;
   }
@@ -137,11 +134,11 @@ void CopyStrided(const scalar_t* from, const Dims& from_strides, scalar_t* to,
     }
     for (size_t unit = begin; unit < end; ++unit) {
       if (across.length == 1) {
-        CopyRow(source, last.from, target, last.to, last.length);
+        copy_row(source, last.from, target, last.to, last.length);
       } else {
         const size_t start = strip * kBlock;
         const Axis row{std::min(kBlock, across.length - start), across.from, across.to};
-        CopyStrip(source + start * across.from, row, last, target + start * across.to);
+        copy_strip(source + start * across.from, row, last, target + start * across.to);
       }
       if (++strip < strips) continue;
       strip = 0;
@@ -164,7 +161,7 @@ void CopyStrided(const scalar_t* from, const Dims& from_strides, scalar_t* to,
 void Compact(const AlignedArray& a, AlignedArray* out, const Dims& shape, const Dims& strides,
              size_t offset) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem
-  CopyStrided(a.ptr + offset, strides, out->ptr, RowMajorStrides(shape), shape);
+  copy_strided(a.ptr + offset, strides, out->ptr, row_major_strides(shape), shape);
   /// END SOLUTION
 }
 
@@ -172,7 +169,7 @@ void Compact(const AlignedArray& a, AlignedArray* out, const Dims& shape, const 
 void EwiseSetitem(const AlignedArray& a, AlignedArray* out, const Dims& shape, const Dims& strides,
                   size_t offset) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem
-  CopyStrided(a.ptr, RowMajorStrides(shape), out->ptr + offset, strides, shape);
+  copy_strided(a.ptr, row_major_strides(shape), out->ptr + offset, strides, shape);
   /// END SOLUTION
 }
 
@@ -181,41 +178,41 @@ void ScalarSetitem(size_t size, scalar_t val, AlignedArray* out, const Dims& sha
                    const Dims& strides, size_t offset) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem
   static_cast<void>(size);  // the shape says it too
-  CopyStrided(&val, Dims(shape.size(), 0), out->ptr + offset, strides, shape);
+  copy_strided(&val, Dims(shape.size(), 0), out->ptr + offset, strides, shape);
   /// END SOLUTION
 }
 
 // ------------------------------------------------------------------------ elementwise and scalar
 
 void EwiseAdd(const AlignedArray& a, const AlignedArray& b, AlignedArray* out) {
-  ForEach(out, [x = a.ptr, y = b.ptr](size_t i) { return x[i] + y[i]; });
+  for_each(out, [x = a.ptr, y = b.ptr](size_t i) { return x[i] + y[i]; });
 }
 
 void ScalarAdd(const AlignedArray& a, scalar_t val, AlignedArray* out) {
-  ForEach(out, [x = a.ptr, val](size_t i) { return x[i] + val; });
+  for_each(out, [x = a.ptr, val](size_t i) { return x[i] + val; });
 }
 
 void EwiseMul(const AlignedArray& a, const AlignedArray& b, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEach(out, [x = a.ptr, y = b.ptr](size_t i) { return x[i] * y[i]; });
+  for_each(out, [x = a.ptr, y = b.ptr](size_t i) { return x[i] * y[i]; });
   /// END SOLUTION
 }
 
 void ScalarMul(const AlignedArray& a, scalar_t val, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEach(out, [x = a.ptr, val](size_t i) { return x[i] * val; });
+  for_each(out, [x = a.ptr, val](size_t i) { return x[i] * val; });
   /// END SOLUTION
 }
 
 void EwiseDiv(const AlignedArray& a, const AlignedArray& b, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEach(out, [x = a.ptr, y = b.ptr](size_t i) { return x[i] / y[i]; });
+  for_each(out, [x = a.ptr, y = b.ptr](size_t i) { return x[i] / y[i]; });
   /// END SOLUTION
 }
 
 void ScalarDiv(const AlignedArray& a, scalar_t val, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEach(out, [x = a.ptr, val](size_t i) { return x[i] / val; });
+  for_each(out, [x = a.ptr, val](size_t i) { return x[i] / val; });
   /// END SOLUTION
 }
 
@@ -223,22 +220,22 @@ void ScalarPower(const AlignedArray& a, scalar_t val, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
   const scalar_t* x = a.ptr;
   if (val == 2) {  // the powers that training uses need no logarithm
-    ForEach(out, [=](size_t i) { return x[i] * x[i]; });
+    for_each(out, [=](size_t i) { return x[i] * x[i]; });
   } else if (val == 3) {
-    ForEach(out, [=](size_t i) { return x[i] * x[i] * x[i]; });
+    for_each(out, [=](size_t i) { return x[i] * x[i] * x[i]; });
   } else if (val == -1) {
-    ForEach(out, [=](size_t i) { return 1 / x[i]; });
+    for_each(out, [=](size_t i) { return 1 / x[i]; });
   } else if (val == 0.5f) {
-    ForEach(out, [=](size_t i) { return std::sqrt(x[i]); });
+    for_each(out, [=](size_t i) { return std::sqrt(x[i]); });
   } else {
-    ForEach(out, [=](size_t i) { return std::pow(x[i], val); });
+    for_each(out, [=](size_t i) { return std::pow(x[i], val); });
   }
   /// END SOLUTION
 }
 
 void EwiseMaximum(const AlignedArray& a, const AlignedArray& b, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEachVec(out, [x = a.ptr, y = b.ptr](size_t i) {
+  for_each_vec(out, [x = a.ptr, y = b.ptr](size_t i) {
     return simd::maximum(simd::load(x + i), simd::load(y + i));
   });
   /// END SOLUTION
@@ -246,7 +243,7 @@ void EwiseMaximum(const AlignedArray& a, const AlignedArray& b, AlignedArray* ou
 
 void ScalarMaximum(const AlignedArray& a, scalar_t val, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEachVec(out, [x = a.ptr, val](size_t i) {
+  for_each_vec(out, [x = a.ptr, val](size_t i) {
     return simd::maximum(simd::load(x + i), simd::splat(val));
   });
   /// END SOLUTION
@@ -254,43 +251,43 @@ void ScalarMaximum(const AlignedArray& a, scalar_t val, AlignedArray* out) {
 
 void EwiseEq(const AlignedArray& a, const AlignedArray& b, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEach(out, [x = a.ptr, y = b.ptr](size_t i) { return x[i] == y[i] ? 1.0f : 0.0f; });
+  for_each(out, [x = a.ptr, y = b.ptr](size_t i) { return x[i] == y[i] ? 1.0f : 0.0f; });
   /// END SOLUTION
 }
 
 void ScalarEq(const AlignedArray& a, scalar_t val, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEach(out, [x = a.ptr, val](size_t i) { return x[i] == val ? 1.0f : 0.0f; });
+  for_each(out, [x = a.ptr, val](size_t i) { return x[i] == val ? 1.0f : 0.0f; });
   /// END SOLUTION
 }
 
 void EwiseGe(const AlignedArray& a, const AlignedArray& b, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEach(out, [x = a.ptr, y = b.ptr](size_t i) { return x[i] >= y[i] ? 1.0f : 0.0f; });
+  for_each(out, [x = a.ptr, y = b.ptr](size_t i) { return x[i] >= y[i] ? 1.0f : 0.0f; });
   /// END SOLUTION
 }
 
 void ScalarGe(const AlignedArray& a, scalar_t val, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEach(out, [x = a.ptr, val](size_t i) { return x[i] >= val ? 1.0f : 0.0f; });
+  for_each(out, [x = a.ptr, val](size_t i) { return x[i] >= val ? 1.0f : 0.0f; });
   /// END SOLUTION
 }
 
 void EwiseLog(const AlignedArray& a, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEachVec(out, [x = a.ptr](size_t i) { return simd::log(simd::load(x + i)); });
+  for_each_vec(out, [x = a.ptr](size_t i) { return simd::log(simd::load(x + i)); });
   /// END SOLUTION
 }
 
 void EwiseExp(const AlignedArray& a, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEachVec(out, [x = a.ptr](size_t i) { return simd::exp(simd::load(x + i)); });
+  for_each_vec(out, [x = a.ptr](size_t i) { return simd::exp(simd::load(x + i)); });
   /// END SOLUTION
 }
 
 void EwiseTanh(const AlignedArray& a, AlignedArray* out) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_ops
-  ForEachVec(out, [x = a.ptr](size_t i) { return simd::tanh(simd::load(x + i)); });
+  for_each_vec(out, [x = a.ptr](size_t i) { return simd::tanh(simd::load(x + i)); });
   /// END SOLUTION
 }
 
@@ -301,7 +298,7 @@ namespace {
 struct Max {
   static constexpr scalar_t kStart = -std::numeric_limits<scalar_t>::infinity();
   template <class T>
-  static T Combine(T a, T b) {
+  static T combine(T a, T b) {
     return simd::maximum(a, b);
   }
 };
@@ -309,14 +306,14 @@ struct Max {
 struct Sum {
   static constexpr scalar_t kStart = 0;
   template <class T>
-  static T Combine(T a, T b) {
+  static T combine(T a, T b) {
     return a + b;
   }
 };
 
 // Reduces `count` elements that lie in one piece to one.
 template <class Op>
-scalar_t ReduceRow(const scalar_t* x, size_t count) {
+scalar_t reduce_row(const scalar_t* x, size_t count) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_reductions
   scalar_t result = Op::kStart;
   size_t i = 0;
@@ -326,21 +323,20 @@ scalar_t ReduceRow(const scalar_t* x, size_t count) {
                    simd::splat(Op::kStart)};
     for (; i + 4 * simd::kWidth <= count; i += 4 * simd::kWidth)
       for (size_t k = 0; k < 4; ++k)
-        part[k] = Op::Combine(part[k], simd::load(x + i + k * simd::kWidth));
+        part[k] = Op::combine(part[k], simd::load(x + i + k * simd::kWidth));
     for (; i + simd::kWidth <= count; i += simd::kWidth)
-      part[0] = Op::Combine(part[0], simd::load(x + i));
-    scalar_t lanes[simd::kWidth];
-    simd::store(lanes, Op::Combine(Op::Combine(part[0], part[1]), Op::Combine(part[2], part[3])));
-    for (scalar_t lane : lanes) result = Op::Combine(result, lane);
+      part[0] = Op::combine(part[0], simd::load(x + i));
+    const Vec all = Op::combine(Op::combine(part[0], part[1]), Op::combine(part[2], part[3]));
+    result = simd::fold(all, result, Op::template combine<scalar_t>);
   }
-  for (; i < count; ++i) result = Op::Combine(result, x[i]);
+  for (; i < count; ++i) result = Op::combine(result, x[i]);
   return result;
   /// END SOLUTION
 }
 
 // out[i] = Op over the reduce_size elements of a from i * reduce_size on.
 template <class Op>
-void Reduce(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
+void reduce(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_reductions
   // Rows are cut to pieces: long ones are summed piece by piece, which keeps all threads busy when
   // there are few of them, and adds numbers of about the same size.
@@ -349,7 +345,7 @@ void Reduce(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
   if (reduce_size <= piece) {
     parallel_for(out->size, 1 + kGrain / reduce_size, [&](size_t begin, size_t end) {
       for (size_t i = begin; i < end; ++i)
-        out->ptr[i] = ReduceRow<Op>(x + i * reduce_size, reduce_size);
+        out->ptr[i] = reduce_row<Op>(x + i * reduce_size, reduce_size);
     });
     return;
   }
@@ -358,12 +354,12 @@ void Reduce(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
   parallel_for(partial.size(), 4, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       const size_t start = i % pieces * piece;
-      partial[i] =
-          ReduceRow<Op>(x + i / pieces * reduce_size + start, std::min(piece, reduce_size - start));
+      partial[i] = reduce_row<Op>(x + i / pieces * reduce_size + start,
+                                  std::min(piece, reduce_size - start));
     }
   });
   for (size_t i = 0; i < out->size; ++i)
-    out->ptr[i] = ReduceRow<Op>(partial.data() + i * pieces, pieces);
+    out->ptr[i] = reduce_row<Op>(partial.data() + i * pieces, pieces);
   /// END SOLUTION
 }
 
@@ -371,13 +367,13 @@ void Reduce(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
 
 void ReduceMax(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_reductions
-  Reduce<Max>(a, out, reduce_size);
+  reduce<Max>(a, out, reduce_size);
   /// END SOLUTION
 }
 
 void ReduceSum(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_reductions
-  Reduce<Sum>(a, out, reduce_size);
+  reduce<Sum>(a, out, reduce_size);
   /// END SOLUTION
 }
 
@@ -401,11 +397,11 @@ struct Output {
   ptrdiff_t column;
 };
 
-inline size_t Panels(size_t columns) { return (columns + kColumns - 1) / kColumns; }
+inline size_t panel_count(size_t columns) { return (columns + kColumns - 1) / kColumns; }
 
 // Copies `rows` <= kRows rows of A, `depth` columns, so that the kernel reads them in order: all
 // rows of column 0, all rows of column 1, ...
-inline void PackRows(MatrixView a, size_t rows, size_t depth, scalar_t* packed) {
+inline void pack_rows(MatrixView a, size_t rows, size_t depth, scalar_t* packed) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
   // Rows in one piece are read a stretch at a time, in loops of known length, which are unrolled.
   const size_t whole = rows == kRows && a.column == 1 ? depth / kBlock * kBlock : 0;
@@ -419,7 +415,7 @@ inline void PackRows(MatrixView a, size_t rows, size_t depth, scalar_t* packed) 
 
 // Copies `columns` columns of B, `depth` rows, to panels of kColumns columns, each in one piece;
 // what the last one lacks in width becomes zero, so that the kernel knows one width only.
-inline void PackColumns(MatrixView b, size_t depth, size_t columns, scalar_t* packed) {
+inline void pack_columns(MatrixView b, size_t depth, size_t columns, scalar_t* packed) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
   const size_t whole = b.column == 1 ? columns / kColumns : 0;
   const size_t panel_size = depth * kColumns;
@@ -427,7 +423,7 @@ inline void PackColumns(MatrixView b, size_t depth, size_t columns, scalar_t* pa
     for (size_t panel = 0; panel < whole; ++panel)
       std::memcpy(packed + panel * panel_size + k * kColumns, b.data + k * b.row + panel * kColumns,
                   kColumns * sizeof(scalar_t));
-  for (size_t panel = whole; panel < Panels(columns); ++panel) {
+  for (size_t panel = whole; panel < panel_count(columns); ++panel) {
     const size_t j0 = panel * kColumns, width = std::min(kColumns, columns - j0);
     scalar_t* to = packed + panel * panel_size;
     if (width < kColumns) std::fill(to, to + panel_size, 0.0f);
@@ -442,8 +438,8 @@ inline void PackColumns(MatrixView b, size_t depth, size_t columns, scalar_t* pa
 // A block of C, R rows by `columns` <= kColumns: the product of R rows of A and kColumns columns of
 // B, whose columns stand side by side. Written to C when `first`, else added.
 template <size_t R>
-void MicroKernel(MatrixView a, const scalar_t* b, ptrdiff_t b_row, size_t depth, Output c,
-                 size_t columns, bool first) {
+void micro_kernel(MatrixView a, const scalar_t* b, ptrdiff_t b_row, size_t depth, Output c,
+                  size_t columns, bool first) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
   for (size_t i = 0; i < R; ++i)  // C arrives meanwhile
     for (size_t j = 0; j < kColumns; j += kCacheLine / ELEM_SIZE)
@@ -479,21 +475,21 @@ void MicroKernel(MatrixView a, const scalar_t* b, ptrdiff_t b_row, size_t depth,
   /// END SOLUTION
 }
 
-using Kernel = decltype(&MicroKernel<1>);
+using Kernel = decltype(&micro_kernel<1>);
 
-// MicroKernel<rows>, for rows from 1 to kRows.
+// micro_kernel<rows>, for rows from 1 to kRows.
 template <size_t R = kRows>
-Kernel KernelFor(size_t rows) {
+Kernel kernel_for(size_t rows) {
   if constexpr (R > 1) {
-    if (rows < R) return KernelFor<R - 1>(rows);
+    if (rows < R) return kernel_for<R - 1>(rows);
   }
-  return MicroKernel<R>;
+  return micro_kernel<R>;
 }
 
 // C = A B, or C += A B unless `first`, for a depth of at most kDepth and a width of at most kWide.
 // `panels` is B, packed; B itself is read where its rows may stay as they are (pack_b false).
-void MultiplySlice(MatrixView a, MatrixView b, const scalar_t* panels, bool pack_b, Output c,
-                   size_t m, size_t depth, size_t wide, bool first) {
+void multiply_slice(MatrixView a, MatrixView b, const scalar_t* panels, bool pack_b, Output c,
+                    size_t m, size_t depth, size_t wide, bool first) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
   // Rows of A that lie in order are read where they are, unless many columns of B use them.
   const bool pack_a = a.column != 1 || wide > 16 * kColumns;
@@ -501,20 +497,20 @@ void MultiplySlice(MatrixView a, MatrixView b, const scalar_t* panels, bool pack
   const size_t share = (m / (2 * threads) / kRows + 1) * kRows;  // two pieces a thread, at least
   const size_t tall = std::min({kTall, share, (m + kRows - 1) / kRows * kRows});
   const size_t down = (m + tall - 1) / tall;
-  const size_t groups = down >= threads ? 1 : std::min(Panels(wide), 2 * threads);
+  const size_t groups = down >= threads ? 1 : std::min(panel_count(wide), 2 * threads);
   const size_t work = tall * depth * wide / groups;
 
   parallel_for(down * groups, 1 + 20 * kGrain / work, [&](size_t begin, size_t end) {
     AlignedArray rows_of_a(pack_a ? tall * depth : 0);
     for (size_t task = begin; task < end; ++task) {
       const size_t i0 = task / groups * tall, i1 = std::min(i0 + tall, m), group = task % groups;
-      const size_t last = (group + 1) * Panels(wide) / groups;
+      const size_t last = (group + 1) * panel_count(wide) / groups;
       if (pack_a && (task == begin || group == 0)) {
         for (size_t i = i0; i < i1; i += kRows)
-          PackRows({&a.data[i * a.row], a.row, a.column}, std::min(kRows, i1 - i), depth,
-                   rows_of_a.ptr + (i - i0) * depth);
+          pack_rows({&a.data[i * a.row], a.row, a.column}, std::min(kRows, i1 - i), depth,
+                    rows_of_a.ptr + (i - i0) * depth);
       }
-      for (size_t panel = group * Panels(wide) / groups; panel < last; ++panel) {
+      for (size_t panel = group * panel_count(wide) / groups; panel < last; ++panel) {
         const size_t j = panel * kColumns, columns = std::min(kColumns, wide - j);
         const bool packed = pack_b || columns < kColumns;
         const scalar_t* columns_of_b = packed ? panels + panel * depth * kColumns : b.data + j;
@@ -523,8 +519,8 @@ void MultiplySlice(MatrixView a, MatrixView b, const scalar_t* panels, bool pack
           const MatrixView left =
               pack_a ? MatrixView{rows_of_a.ptr + (i - i0) * depth, 1, static_cast<ptrdiff_t>(rows)}
                      : MatrixView{&a.data[i * a.row], a.row, a.column};
-          KernelFor(rows)(left, columns_of_b, packed ? kColumns : b.row, depth,
-                          {&c.data[i * c.row + j * c.column], c.row, c.column}, columns, first);
+          kernel_for(rows)(left, columns_of_b, packed ? kColumns : b.row, depth,
+                           {&c.data[i * c.row + j * c.column], c.row, c.column}, columns, first);
         }
       }
     }
@@ -536,21 +532,22 @@ void MultiplySlice(MatrixView a, MatrixView b, const scalar_t* panels, bool pack
 void MatmulPacked(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
   const bool pack_b = b.column != 1 || m > 12 * kRows;  // worth it when used often
-  AlignedArray panels(std::min(n, kDepth) * Panels(std::min(p, kWide)) * kColumns);
+  AlignedArray panels(std::min(n, kDepth) * panel_count(std::min(p, kWide)) * kColumns);
   for (size_t j0 = 0; j0 < p; j0 += kWide) {
     const size_t wide = std::min(kWide, p - j0);
     for (size_t k0 = 0; k0 < n; k0 += kDepth) {
       const size_t depth = std::min(kDepth, n - k0);
       const MatrixView slice{&b.data[k0 * b.row + j0 * b.column], b.row, b.column};
       const size_t first = pack_b ? 0 : wide / kColumns;  // the last panel may lack columns
-      parallel_for(
-          Panels(wide) - first, 1 + kGrain / 2 / (depth * kColumns), [&](size_t begin, size_t end) {
-            const size_t j = (first + begin) * kColumns;
-            PackColumns({&slice.data[j * b.column], b.row, b.column}, depth,
-                        std::min(wide, (first + end) * kColumns) - j, panels.ptr + j * depth);
-          });
-      MultiplySlice({&a.data[k0 * a.column], a.row, a.column}, slice, panels.ptr, pack_b,
-                    {&c.data[j0 * c.column], c.row, c.column}, m, depth, wide, k0 == 0);
+      parallel_for(panel_count(wide) - first, 1 + kGrain / 2 / (depth * kColumns),
+                   [&](size_t begin, size_t end) {
+                     const size_t j = (first + begin) * kColumns;
+                     pack_columns({&slice.data[j * b.column], b.row, b.column}, depth,
+                                  std::min(wide, (first + end) * kColumns) - j,
+                                  panels.ptr + j * depth);
+                   });
+      multiply_slice({&a.data[k0 * a.column], a.row, a.column}, slice, panels.ptr, pack_b,
+                     {&c.data[j0 * c.column], c.row, c.column}, m, depth, wide, k0 == 0);
     }
   }
   /// END SOLUTION
@@ -574,8 +571,7 @@ void MatmulViews(MatrixView a, MatrixView b, scalar_t* out, size_t m, size_t n, 
 // out (m x p) = a (m x n) times b (n x p), all row-major.
 void Matmul(const AlignedArray& a, const AlignedArray& b, AlignedArray* out, size_t m, size_t n,
             size_t p) {
-  MatmulViews({a.ptr, static_cast<ptrdiff_t>(n), 1}, {b.ptr, static_cast<ptrdiff_t>(p), 1},
-              out->ptr, m, n, p);
+  MatmulViews(row_major(a.ptr, n), row_major(b.ptr, p), out->ptr, m, n, p);
 }
 
 namespace {

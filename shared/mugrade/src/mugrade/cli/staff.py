@@ -55,6 +55,9 @@ SERVER_COMMANDS = {
     "link": "Print a one-time sign-in link.",
     "token": "Make an API key for somebody.",
     "seal": "Write the answers in a form that can be checked but not read.",
+    "backup": "Copy the whole database into one file.",
+    "restore": "Put a backup back.",
+    "prune": "Delete what has expired.",
 }
 
 
@@ -406,13 +409,22 @@ def register_server(app: typer.Typer) -> None:
     passed_on = {**PASS_ON, "help_option_names": []}
     for name, text in SERVER_COMMANDS.items():
         app.command(name, help=text, context_settings=passed_on)(_server_command(name))
+    of_database = typer.Typer(help="Look after the server's database.", no_args_is_help=True)
+    of_database.command(
+        "check", help="Look through the whole database.", context_settings=passed_on
+    )(_server_command("db_check", "db check"))
+    app.add_typer(of_database, name="db")
 
 
-def _server_command(name: str) -> Callable[[typer.Context], None]:
+def _server_command(name: str, words: str = "") -> Callable[[typer.Context], None]:
+    words = words or name
+
     def command(context: typer.Context) -> None:
         inner = typer.Typer(add_completion=False, rich_markup_mode=None)
         inner.command()(getattr(need_server(), name))
-        inner(context.args, prog_name=f"mugrade {name}", standalone_mode=False)
+        status = inner(context.args, prog_name=f"mugrade {words}", standalone_mode=False)
+        if status:
+            raise typer.Exit(status)
 
     return command
 
