@@ -78,7 +78,9 @@ def dashboard(course: Course, everything: bool = False) -> None:
             )
         out.print()
         out.print(made)
-    out.print(f"\nnext: {progress.next_step(course)}", markup=False, soft_wrap=True)
+    out.print(
+        f"\nnext: {progress.next_step(course, tell_unsent=True)}", markup=False, soft_wrap=True
+    )
 
 
 def findings(found: list[Finding]) -> None:

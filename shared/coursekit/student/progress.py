@@ -237,16 +237,19 @@ def _verdict(result: dict | None, code: str) -> tuple[str, str]:
     return ("passed" if result.get("code") == code else "changed since"), detail
 
 
-def next_step(course: Course) -> str:
+def next_step(course: Course, tell_unsent: bool = False) -> str:
     """The one sentence that says what to do now: in the homework in hand, then in those after it.
 
-    What is not submitted yet is told, but keeps nobody from a homework that was begun after it.
+    What is not submitted yet keeps nobody from a homework that was begun after it.
+
+    Args:
+        tell_unsent: name what is not submitted yet, too.
     """
     rows = {s: standings(course, s) for s in course.stages if is_started(course, s)}
     unsent = [
         s for s in rows if not _step(course, rows[s]) and any(r.submitted != "yes" for r in rows[s])
     ]
-    told = f" (not submitted yet: {', '.join(unsent)})" if unsent else ""
+    told = f" (not submitted yet: {', '.join(unsent)})" if unsent and tell_unsent else ""
     at = course.index(in_hand(course))
     before = ""
     for stage in (*course.stages[at:], *course.stages[:at]):

@@ -234,6 +234,17 @@ def test_testing_tells_stubs_from_failures(world):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_a_problem_that_is_not_written_is_one_line(world):
+    text = world.read("hw0/tests/test_numbers.py")
+    again = "def test_add_again():\n    assert Box(1).add(Box(1)).value == 2\n\n\ndef submit_add"
+    world.write("hw0/tests/test_numbers.py", text.replace("def submit_add", again))
+    world.solve(BOX0, "hw0/scale", "return Box(0)")
+    done = world.process("test", "hw0")
+    assert done.returncode == 1 and done.stdout.count("NotImplementedError") == 0
+    assert "hw0/add is not written yet: 2 tests stop there" in done.stdout.splitlines()
+    assert "test_scale" in done.stdout, "a real failure is shown as ever"
+
+
 def test_a_broken_state_file_counts_as_empty(world):
     world.write(".hw/state.json", "{half")
     assert world.hw().returncode == 0

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from live import live_grader
 from mugrade.draws import WatchedStream, describe
 from mugrade.recorder import Recording

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 import mugrade
-from mugrade.server import callers, dialect, errors, opening, pages
+from mugrade.server import callers, dialect, errors, opening, pages, routing
 from mugrade.server.api import open as open_routes
 from mugrade.server.api import people, project, staff, student
 from mugrade.server.lane import Lane
@@ -57,6 +57,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
     app.state.settings, app.state.database, app.state.clock = settings, database, clock
     app.state.lane = lane
     app.state.metrics = Metrics()
+    app.add_middleware(routing.Guard)
     app.add_middleware(Observer, metrics=app.state.metrics)
     errors.install(app)
     _include_routes(app)
