@@ -97,7 +97,7 @@ def test_pages_fit_a_phone(chromium: Browser, school: SimpleNamespace):
         "staff",
         "staff/grades",
         "staff/homework/hw0",
-    "staff/problems/hw0/norm",
+        "staff/problems/hw0/norm",
         "staff/roster",
         "staff/audit",
         "keys",
