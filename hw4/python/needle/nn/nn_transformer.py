@@ -71,20 +71,8 @@ class AttentionLayer(Module):
         dropout, causal: as in MultiHeadAttention.
     """
 
-    def __init__(
-        self,
-        q_features,
-        num_head,
-        dim_head,
-        *,
-        k_features=None,
-        v_features=None,
-        out_features=None,
-        dropout=0.0,
-        causal=True,
-        device=None,
-        dtype="float32",
-    ):
+    def __init__(self, q_features, num_head, dim_head, *, k_features=None, v_features=None,
+                 out_features=None, dropout=0.0, causal=True, device=None, dtype="float32"):  # fmt: skip
         super().__init__()
         self.device, self.dtype = device, dtype
         k_features = k_features or q_features
@@ -127,18 +115,8 @@ class TransformerLayer(Module):
     The attention layer is made first, then the norm, then the two linear layers.
     """
 
-    def __init__(
-        self,
-        q_features,
-        num_head,
-        dim_head,
-        hidden_size,
-        *,
-        dropout=0.0,
-        causal=True,
-        device=None,
-        dtype="float32",
-    ):
+    def __init__(self, q_features, num_head, dim_head, hidden_size, *, dropout=0.0, causal=True,
+                 device=None, dtype="float32"):  # fmt: skip
         super().__init__()
         self.device, self.dtype = device, dtype
         ### BEGIN YOUR SOLUTION hw4/transformer_layer
@@ -165,21 +143,9 @@ class Transformer(Module):
     The embedding of positions is made first, then the layers.
     """
 
-    def __init__(
-        self,
-        embedding_size,
-        hidden_size,
-        num_layers,
-        *,
-        num_head=8,
-        dim_head=32,
-        dropout=0.0,
-        causal=True,
-        device=None,
-        dtype="float32",
-        batch_first=False,
-        sequence_len=2048,
-    ):
+    def __init__(self, embedding_size, hidden_size, num_layers, *, num_head=8, dim_head=32,
+                 dropout=0.0, causal=True, device=None, dtype="float32", batch_first=False,
+                 sequence_len=2048):  # fmt: skip
         super().__init__()
         self.device, self.dtype = device, dtype
         self.batch_first, self.sequence_len = batch_first, sequence_len

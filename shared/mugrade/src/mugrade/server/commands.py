@@ -91,13 +91,14 @@ def serve(
     with _listen(host, port) as listening:
         port = listening.getsockname()[1]
         address = web or os.environ.get("MUGRADE_WEB") or f"http://{_url_host(host)}:{port}/"
-        address = address if address.endswith("/") else address + "/"
-        settings = settings_of(data, web=address, solo=solo)
+        settings = settings_of(
+            data, web=address if address.endswith("/") else address + "/", solo=solo
+        )
         told = _prepare(settings, course, sealed, with_link=_may_print_link(settings, host))
         _announce(settings, told, as_json=as_json)
         if workers > 1 and settings.url().startswith("sqlite"):
             print(
-                f"{workers} workers on SQLite take turns at writing; PostgreSQL is meant for more.",
+                f"{workers} workers on SQLite take turns at writing; PostgreSQL is meant for more than one.",
                 file=sys.stderr,
             )
         with upkeep.serving(settings):

@@ -16,6 +16,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 CENT = Decimal("0.01")
+CLOCK_SKEW = dt.timedelta(minutes=1)
 UTC: dt.tzinfo = dt.timezone.utc
 
 
@@ -420,9 +421,10 @@ def allowance(
 
     Args:
         recent: (time, whether every case was right), newest first, at least as many as matter. What
-            lies in the future was stamped by a clock that was wrong, and counts for nothing.
+            lies in the future was stamped by a clock that was wrong, and counts for nothing; but
+            a little of it is another machine's clock, and counts.
     """
-    recent = [(at, right) for at, right in recent if at <= now]
+    recent = [(at, right) for at, right in recent if at <= now + CLOCK_SKEW]
     hour = [at for at, _ in recent if at > now - dt.timedelta(hours=1)]
     left = max(0, per_hour - len(hour))
     if left == 0:
