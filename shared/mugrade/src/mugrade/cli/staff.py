@@ -292,7 +292,7 @@ def roster(
         raise UsageFault(
             f"{file} cannot be read ({error}); expected a CSV file in UTF-8."
         ) from None
-    answer = grader.call("POST", "roster", json={"csv": text, "dry_run": dry_run})
+    answer = grader.command("POST", "roster", json={"csv": text, "dry_run": dry_run})
     if as_json:
         show.json(answer)
     else:
@@ -362,7 +362,7 @@ def extend(
         raise UsageFault("An extension needs either --days or --until.")
     more = {"days": days} if until is None else {"until": until}
     body = {"student": student, "assignment": homework, "reason": reason, **more}
-    answer = open_session(server).v1().call("POST", "extensions", json=body)
+    answer = open_session(server).v1().command("POST", "extensions", json=body)
     screen().say(f"{student} may hand in {homework} until {answer['due_at']}.")
 
 
@@ -387,7 +387,7 @@ def override(
         "points": points,
         "reason": reason,
     }
-    answer = open_session(server).v1().call("POST", "overrides", json=body)
+    answer = open_session(server).v1().command("POST", "overrides", json=body)
     screen().say(f"{student} has {number(answer.get('score'))} points for {homework}/{problem}.")
 
 

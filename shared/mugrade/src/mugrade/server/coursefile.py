@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from mugrade.server.errors import invalid
+from mugrade.server.services import policies
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -131,7 +132,7 @@ class CourseFile(_Part):
     def moment(self, value: dt.datetime | None) -> dt.datetime | None:
         if value is None or value.tzinfo is not None:
             return value
-        return value.replace(tzinfo=zoneinfo.ZoneInfo(self.course.timezone))
+        return policies.at_clock(value, policies.zone(self.course.timezone))
 
 
 def for_one(given: CourseFile) -> CourseFile:

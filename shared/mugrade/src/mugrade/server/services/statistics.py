@@ -91,13 +91,14 @@ class _Tally:
     """The settled attempts of a course up to the primary key `last`."""
 
     version: int
+    zone: dt.tzinfo
     last: int = 0
     problems: defaultdict[int, _Counts] = field(default_factory=lambda: defaultdict(_Counts))
     days: Counter[dt.date] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, row: Row[Any]) -> None:
-        self.days[row.created_at.date()] += 1
+        self.days[row.created_at.astimezone(self.zone).date()] += 1
         if row.role == "student":
             self.problems[row.problem_pk].add(row)
 
@@ -126,10 +127,12 @@ def of_problem(
 def attempts_per_day(
     session: Session, course_pk: int, days: int, now: dt.datetime
 ) -> list[tuple[dt.date, int]]:
-    """How many attempts each of the last days saw (UTC), oldest first, zeros included."""
-    first = now.date() - dt.timedelta(days=days - 1)
+    """How many attempts each of the last days saw, by the course's clocks, oldest first, zeros
+    included."""
+    course = courses.view(session, course_pk)
+    first = now.astimezone(course.zone).date() - dt.timedelta(days=days - 1)
     shown = [first + dt.timedelta(days=i) for i in range(days)]
-    with _counted(session, courses.view(session, course_pk), now) as (_, counts):
+    with _counted(session, course, now) as (_, counts):
         return [(day, counts[day]) for day in shown]
 
 
@@ -161,7 +164,7 @@ def _counted(
     tallies: dict[int, _Tally] = session.info["tallies"]
     tally = tallies.get(course.pk)
     if tally is None or tally.version != course.version:
-        tally = tallies[course.pk] = _Tally(course.version)
+        tally = tallies[course.pk] = _Tally(course.version, course.zone)
     with tally.lock:
         recent: list[Row[Any]] = []
         for row in _rows(session, course.pk, tally.last):
@@ -171,7 +174,7 @@ def _counted(
                 tally.add(row)
                 tally.last = row.pk
         touched = {row.problem_pk for row in recent}
-        shown = _Tally(course.version, days=tally.days.copy())
+        shown = _Tally(course.version, course.zone, days=tally.days.copy())
         shown.problems.update(tally.problems)
         shown.problems.update({pk: copy.deepcopy(tally.problems[pk]) for pk in touched})
         for row in recent:
