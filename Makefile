@@ -1,23 +1,35 @@
+# BEGIN STAFF
 # Two commands: `make test` sets everything up and runs every test, `make demo` shows the course.
 # Without make: python3 course.py test, python3 course.py demo.
+# A release has this file without the lines between BEGIN STAFF and END STAFF.
+# END STAFF
 PYTHON ?= python3
-HW = .venv/bin/python -m coursekit
 
-.PHONY: help setup test demo check prove count lint format house sanitize parity lock cuda-hardware release clean
+.PHONY: help setup clean
 
 help:
 	@echo "make setup   make .venv with everything the course needs"
+	@echo "make clean   delete what was compiled; your work stays"
+# BEGIN STAFF
 	@echo "make test    set up, then run every test"
 	@echo "make demo    set up, then show the course at work"
-	@echo "make check prove count lint sanitize    what CI asks besides"
+	@echo "make check prove count lint coverage sanitize    what CI asks besides"
+	@echo "make format  lay out Python and C++        make house   how large the house is"
 	@echo "make parity  compare needle with PyTorch, which is installed for it"
+	@echo "make lock    renew the exact versions that CI installs"
+# END STAFF
 
 setup:
 	@$(PYTHON) course.py setup
 	@echo "ready; activate it with: . .venv/bin/activate    then: hw"
 
+# BEGIN STAFF
+HW = .venv/bin/python -m coursekit
+
+.PHONY: test demo check prove count lint format coverage house sanitize parity lock cuda-hardware
+
 test:
-	@$(PYTHON) course.py test
+	@$(PYTHON) course.py test $(ARGS)
 
 demo:
 	@$(PYTHON) course.py demo $(ARGS)
@@ -54,6 +66,12 @@ lint: setup
 	@cd shared/mugrade && ../../.venv/bin/python -m mypy
 	@.venv/bin/python shared/checks/runners/house.py --limits
 
+# At least 95% of coursekit's core and of the autograder's pure core are run by their own tests.
+PYTEST = .venv/bin/python -m pytest -q -p no:cacheprovider -n 2
+coverage: setup
+	@$(PYTEST) shared/coursekit/tests --cov
+	@$(PYTEST) shared/mugrade/tests --cov --cov-config=shared/mugrade/pyproject.toml
+
 # How large the house is: lines, long files and functions, circles of imports, types.
 house: setup
 	@.venv/bin/python shared/checks/runners/house.py $(ARGS)
@@ -61,6 +79,7 @@ house: setup
 format: setup
 	@.venv/bin/python -m ruff format .
 	@.venv/bin/clang-format -i $(CXX_FILES)
+# END STAFF
 
 clean:
-	rm -rf build
+	rm -rf build hw*/build

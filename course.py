@@ -4,7 +4,7 @@
 setup   make .venv, or reuse it, with everything the course needs; with --locked, as CI does,
         in exactly the versions of .ci/requirements.lock
 test    run every test: the tool's, the autograder's, the reference's, each solved homework's;
-        with --homeworks only the last
+        with --homeworks only the last; with --coverage the floors of two suites hold too
 demo    render the solved course, do a homework as a student would, train, show a table
 """
 
@@ -34,6 +34,11 @@ SUITES = (
     *(f"shared/checks/in_hw{number}" for number in (0, 2, 3, 4)),  # inside a solved homework
     "project",
 )
+COVERED = {
+    "shared/coursekit/tests": "pyproject.toml",
+    "shared/mugrade/tests": "shared/mugrade/pyproject.toml",
+}
+"""Suites that must reach a share of the lines they stand for, and the file that says which."""
 # The staff's own suites run on several cores, test by test; a test that hangs fails by its name.
 PARALLEL = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "worksteal"]
 TIMEOUT = "--timeout=600"
@@ -111,7 +116,7 @@ def setup(arguments=()):
     print(
         "installing the course's packages into .venv (a few minutes the first time) ...", flush=True
     )
-    editable = ["-e", ".[staff]" if is_staff() else "."]
+    editable = ["-e", ".[staff]" if is_staff() else ".[viz,notebooks]"]
     if (MUGRADE / "pyproject.toml").is_file():
         editable += ["-e", "./shared/mugrade[test]" if is_staff() else "./shared/mugrade"]
     if locked:
@@ -153,8 +158,8 @@ def test(arguments):
     if Path(sys.prefix).resolve() != VENV.resolve():  # the syllabus is read by .venv's packages
         again = [str(PYTHON), str(ROOT / "course.py"), "test", *arguments]
         return subprocess.run(again, cwd=ROOT, env=environment()).returncode
-    only_homeworks = "--homeworks" in arguments
-    arguments = [word for word in arguments if word != "--homeworks"]
+    ours = {word for word in arguments if word in ("--homeworks", "--coverage")}
+    arguments = [word for word in arguments if word not in ours]
     if not is_staff():
         return subprocess.run([str(PYTHON), "-m", "coursekit", "test", *arguments]).returncode
     from coursekit.core import syllabus
@@ -170,8 +175,10 @@ def test(arguments):
         place, label = solved / homework.id, f"solved {homework.id}"
         session(label, place, ["tests"], arguments, homework.env, results, totals)
     built = {"NEEDLE_SOLVED": str(solved), "NEEDLE_HOME": str(solved / "hw4")}
-    for name in () if only_homeworks else SUITES:
-        session(name, ROOT, [name, *PARALLEL], arguments, built, results, totals)
+    for name in () if "--homeworks" in ours else SUITES:
+        floor = COVERED.get(name) if "--coverage" in ours else None
+        paths = [name, *PARALLEL, *(["--cov", f"--cov-config={floor}"] if floor else [])]
+        session(name, ROOT, paths, arguments, built, results, totals)
     words = [f"{totals['passed']} passed", f"{totals['failed']} failed"]
     words += [f"{totals['skipped']} skipped"] if totals["skipped"] else []
     print(f"\n{', '.join(words)}", flush=True)

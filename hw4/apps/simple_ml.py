@@ -129,7 +129,7 @@ def detached(h):
     (Yours to use or not.)
     """
     ### BEGIN YOUR SOLUTION hw4/language_model
-    raise NotImplementedError("hw4/language_model: detached is yours to write")
+    raise NotImplementedError("hw4/language_model: detached is yours to write or not")
     ### END YOUR SOLUTION
 
 

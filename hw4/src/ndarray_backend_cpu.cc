@@ -56,7 +56,7 @@ namespace {
 inline void copy_row(const scalar_t* from, ptrdiff_t from_step, scalar_t* to, ptrdiff_t to_step,
                      size_t length) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_compact_setitem
-  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: copy_row is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: copy_row is yours to write or not");
   /// END YOUR SOLUTION
 }
 
@@ -65,7 +65,7 @@ inline void copy_row(const scalar_t* from, ptrdiff_t from_step, scalar_t* to, pt
 constexpr size_t kBlock = 8;
 inline void copy_strip(const scalar_t* from, Axis row, Axis column, scalar_t* to) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_compact_setitem
-  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: copy_strip is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: copy_strip is yours to write or not");
   /// END YOUR SOLUTION
 }
 
@@ -74,7 +74,7 @@ inline void copy_strip(const scalar_t* from, Axis row, Axis column, scalar_t* to
 void copy_strided(const scalar_t* from, const Dims& from_strides, scalar_t* to,
                   const Dims& to_strides, const Dims& shape) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_compact_setitem
-  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: copy_strided is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_compact_setitem: copy_strided is yours to write or not");
   /// END YOUR SOLUTION
 }
 
@@ -222,7 +222,7 @@ struct Sum {
 template <class Op>
 scalar_t reduce_row(const scalar_t* x, size_t count) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_reductions
-  throw NotImplemented("hw3/ndarray_cpu_reductions: reduce_row is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_reductions: reduce_row is yours to write or not");
   /// END YOUR SOLUTION
 }
 
@@ -230,7 +230,7 @@ scalar_t reduce_row(const scalar_t* x, size_t count) {
 template <class Op>
 void reduce(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_reductions
-  throw NotImplemented("hw3/ndarray_cpu_reductions: reduce is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_reductions: reduce is yours to write or not");
   /// END YOUR SOLUTION
 }
 
@@ -274,7 +274,7 @@ inline size_t panel_count(size_t columns) { return (columns + kColumns - 1) / kC
 // rows of column 0, all rows of column 1, ...
 inline void pack_rows(MatrixView a, size_t rows, size_t depth, scalar_t* packed) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
-  throw NotImplemented("hw3/ndarray_cpu_matmul: pack_rows is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_matmul: pack_rows is yours to write or not");
   /// END YOUR SOLUTION
 }
 
@@ -282,7 +282,7 @@ inline void pack_rows(MatrixView a, size_t rows, size_t depth, scalar_t* packed)
 // what the last one lacks in width becomes zero, so that the kernel knows one width only.
 inline void pack_columns(MatrixView b, size_t depth, size_t columns, scalar_t* packed) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
-  throw NotImplemented("hw3/ndarray_cpu_matmul: pack_columns is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_matmul: pack_columns is yours to write or not");
   /// END YOUR SOLUTION
 }
 
@@ -292,7 +292,7 @@ template <size_t R>
 void micro_kernel(MatrixView a, const scalar_t* b, ptrdiff_t b_row, size_t depth, Output c,
                   size_t columns, bool first) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
-  throw NotImplemented("hw3/ndarray_cpu_matmul: micro_kernel is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_matmul: micro_kernel is yours to write or not");
   /// END YOUR SOLUTION
 }
 
@@ -312,14 +312,14 @@ Kernel kernel_for(size_t rows) {
 void multiply_slice(MatrixView a, MatrixView b, const scalar_t* panels, bool pack_b, Output c,
                     size_t m, size_t depth, size_t wide, bool first) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
-  throw NotImplemented("hw3/ndarray_cpu_matmul: multiply_slice is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_matmul: multiply_slice is yours to write or not");
   /// END YOUR SOLUTION
 }
 
 // C = A B: slices of A's columns and B's rows, and of B's columns, that fit the caches.
 void MatmulPacked(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
-  throw NotImplemented("hw3/ndarray_cpu_matmul: MatmulPacked is yours to write");
+  throw NotImplemented("hw3/ndarray_cpu_matmul: MatmulPacked is yours to write or not");
   /// END YOUR SOLUTION
 }
 

@@ -414,14 +414,14 @@ constexpr int SIDE = 16;
 __global__ void MatmulSharedTilesKernel(const scalar_t* a, const scalar_t* b, scalar_t* out,
                                         uint32_t m, uint32_t n, uint32_t p) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cuda_matmul
-  // hw3/ndarray_cuda_matmul: MatmulSharedTilesKernel is yours to write
+  // hw3/ndarray_cuda_matmul: MatmulSharedTilesKernel is yours to write or not
   /// END YOUR SOLUTION
 }
 
 void MatmulSharedTiles(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m, size_t n,
                        size_t p) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cuda_matmul
-  throw NotImplemented("hw3/ndarray_cuda_matmul: MatmulSharedTiles is yours to write");
+  throw NotImplemented("hw3/ndarray_cuda_matmul: MatmulSharedTiles is yours to write or not");
   /// END YOUR SOLUTION
 }
 
@@ -436,7 +436,7 @@ template <bool vector_loads>
 __global__ void MatmulRegisterTilesKernel(const scalar_t* a, const scalar_t* b, scalar_t* out,
                                           uint32_t m, uint32_t n, uint32_t p) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cuda_matmul
-  // hw3/ndarray_cuda_matmul: MatmulRegisterTilesKernel is yours to write
+  // hw3/ndarray_cuda_matmul: MatmulRegisterTilesKernel is yours to write or not
   /// END YOUR SOLUTION
 }
 
@@ -444,7 +444,7 @@ template <bool vector_loads>
 static void launch_register_tiles(const CudaArray& a, const CudaArray& b, CudaArray* out, size_t m,
                                   size_t n, size_t p) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cuda_matmul
-  throw NotImplemented("hw3/ndarray_cuda_matmul: launch_register_tiles is yours to write");
+  throw NotImplemented("hw3/ndarray_cuda_matmul: launch_register_tiles is yours to write or not");
   /// END YOUR SOLUTION
 }
 

@@ -17,4 +17,4 @@ except ModuleNotFoundError:
 FOLDERS = ["python", "apps"]
 FOLDERS += ["."]  # for `from apps.models import ...`
 BACKEND = "nd"
-judge(__file__, FOLDERS, BACKEND)
+judge(__file__, FOLDERS, BACKEND, own_form=True)

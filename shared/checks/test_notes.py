@@ -19,6 +19,7 @@ TOPICS = {  # what the homeworks lean on, one note each
     "initialization",
     "normalization-and-dropout",
     "optimizers",
+    "profiling",
     "recurrent-nets",
     "softmax-and-its-gradient",
     "strides-and-views",

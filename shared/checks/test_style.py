@@ -69,6 +69,19 @@ def test_lines_of_prose_have_at_most_120_characters(path):
     assert not too_long(path.read_text(encoding="utf-8")), "break these lines; words stay"
 
 
+def test_no_test_file_is_longer_than_600_lines():
+    lines = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in hand_written("*test_*.py")
+    }
+    assert lines and not {name: count for name, count in lines.items() if count > 600}
+
+
+def test_homeworks_test_files_have_names_of_their_own():
+    names = [path.name for path in hand_written("hw?/tests/*.py") if path.name != "conftest.py"]
+    assert len(names) == len(set(names)) > 10 and "__init__.py" not in names
+
+
 @pytest.mark.parametrize("stem", STEMS)
 def test_the_spelling_check_bites(stem):
     bad = f"{stem}is"

@@ -237,9 +237,18 @@ def curve_text(values, width=60, height=12, label="loss") -> str:
 
 
 def curve_png(values, path, label="loss") -> None:
-    """A curve as a PNG file (needs matplotlib)."""
-    import matplotlib
+    """A curve as a PNG file.
 
+    Raises:
+        CourseError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        raise CourseError(
+            "a curve is drawn by matplotlib, which is not installed; install it with: "
+            f"{sys.executable} -m pip install 'matplotlib>=3.8,<4'"
+        ) from None
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -277,11 +286,7 @@ def main(arguments: list[str]) -> int:
     if options.out:
         try:
             draw()
-        except (
-            OSError,
-            ImportError,
-            ValueError,
-        ) as error:  # no folder, no matplotlib, no such format
+        except (OSError, ValueError) as error:  # no folder, no such format
             raise CourseError(f"{options.out} cannot be drawn: {error}") from None
         print(f"written: {options.out}")
     return 0

@@ -8,6 +8,8 @@ import math
 
 import numpy
 
+from . import init
+
 from . import ops
 
 
@@ -26,6 +28,24 @@ class Optimizer:
         """The parameters that have a gradient, as a list."""
         return [p for p in self.params if p.grad is not None]
 
+    def update(self, step, *averages, **settings):
+        """Change every parameter that has a gradient, and its averages, by what `step` returns.
+
+        Args:
+            step: a function of constants, (p, grad, *averages, **settings) -> (p, *averages).
+            averages: dicts from Parameter to Tensor; zeros where a Parameter is missing.
+        """
+        params = self.with_grad()
+        for average in averages:
+            average.update((p, init.zeros_like(p)) for p in params if p not in average)
+        columns = [params, [p.grad for p in params], *[[a[p] for p in params] for a in averages]]
+        if ops.step_by_kernel(step.__name__, columns, settings):
+            return
+        for p, *others in zip(*columns):
+            p.data, *others = step(p.data, *[value.data for value in others], **settings)
+            for average, value in zip(averages, others):
+                average[p] = value
+
     def reset_grad(self):
         """Forget all gradients."""
         for p in self.params:
@@ -39,6 +59,13 @@ class Optimizer:
         ### BEGIN YOUR SOLUTION hw2/optim_sgd
         raise NotImplementedError("hw2/optim_sgd: Optimizer.clip_grad_norm is yours to write")
         ### END YOUR SOLUTION
+
+
+def sgd_step(p, grad, u, *, lr, momentum, weight_decay):
+    """A step of SGD on one parameter -> (p, u)."""
+    ### BEGIN YOUR SOLUTION hw2/optim_sgd
+    raise NotImplementedError("hw2/optim_sgd: sgd_step is yours to write or not")
+    ### END YOUR SOLUTION
 
 
 class SGD(Optimizer):
@@ -60,6 +87,13 @@ class SGD(Optimizer):
         ### BEGIN YOUR SOLUTION hw2/optim_sgd
         raise NotImplementedError("hw2/optim_sgd: SGD.step is yours to write")
         ### END YOUR SOLUTION
+
+
+def adam_step(p, grad, m, v, *, lr, beta1, beta2, eps, weight_decay, t):
+    """Step number t, 1 for the first, of Adam on one parameter -> (p, m, v)."""
+    ### BEGIN YOUR SOLUTION hw2/optim_adam
+    raise NotImplementedError("hw2/optim_adam: adam_step is yours to write or not")
+    ### END YOUR SOLUTION
 
 
 class Adam(Optimizer):

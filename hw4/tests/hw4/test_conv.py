@@ -373,13 +373,14 @@ def test_train_cifar10_then_evaluate_changes_nothing(device):
     assert_close(accuracy, (logits.argmax(1) == labels).mean(), op="accuracy", **resnet)
 
 
-def test_train_cifar10_lowers_the_loss_of_resnet9():
+@one_device
+def test_train_cifar10_lowers_the_loss_of_resnet9(device):
     from apps.models import ResNet9
     from simple_ml import train_cifar10
 
     data, _, _ = small_images()
     np.random.seed(0)
-    model = ResNet9(device=ndl.cpu())
+    model = ResNet9(device=device)
     loader = ndl.data.DataLoader(data, batch_size=5)
     _, first = train_cifar10(model, loader, n_epochs=1, lr=0.003, weight_decay=0.001)
     accuracy, last = train_cifar10(model, loader, n_epochs=8, lr=0.003, weight_decay=0.001)

@@ -13,6 +13,7 @@ from hw4_oracles import (
     every_device,
     ndl,
     normal,
+    only_with_cpu,
     tensor,
 )
 from hypothesis import given, settings
@@ -299,6 +300,7 @@ def test_stack_undoes_split(device, shape, data):
     assert_close(result, values, rtol=0, atol=0, op="stack of split", **check)
 
 
+@only_with_cpu
 def test_stack_on_the_default_device():
     """No device is named anywhere: constants and inputs must agree on one."""
     a, b = ndl.Tensor(normal(3, 3)), ndl.Tensor(normal(3, 3))

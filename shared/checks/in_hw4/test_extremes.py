@@ -78,7 +78,7 @@ def test_a_saturated_lstm_is_the_same_by_kernels_and_by_operators(device):
         return [out.numpy(), x.grad.numpy(), *(p.grad.numpy() for p in lstm.parameters())]
 
     by_kernels = outcome()
-    with ops.without_fused_kernels():
+    with ndl.kernels("own"):
         by_operators = outcome()
     for one, other in zip(by_kernels, by_operators):
         assert np.isfinite(one).all()
@@ -156,7 +156,7 @@ def test_the_softmax_loss_of_classes_that_are_ruled_out_is_right(device, kernels
     if kernels:
         loss, slope = loss_and_slope()
     else:
-        with ops.without_fused_kernels():
+        with ndl.kernels("own"):
             loss, slope = loss_and_slope()
     assert math.isclose(loss, math.log(1 + math.exp(-1)) / 3, rel_tol=1e-5)
     p = 1 / (1 + math.exp(-1))
@@ -177,7 +177,7 @@ def test_attention_to_infinite_scores_is_finite(device, kernels):
     if kernels:
         result, probs = attention(q, k, v)
     else:
-        with ops.without_fused_kernels():
+        with ndl.kernels("own"):
             result, probs = attention(q, k, v)
     result.sum().backward()
     np.testing.assert_array_equal(probs.numpy()[0, 0], [[0, 1, 0]] * 3)

@@ -6,7 +6,7 @@ import gc
 import needle as ndl
 import numpy as np
 import pytest
-from needle import nn, ops
+from needle import nn
 
 DEVICE = ndl.cpu()
 SIZES = pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def outcome(module, arrays, constants, twice):
 def compare(module, *arrays, constants=(), twice=True, tolerance=2e-3):
     """The module agrees with itself without fused kernels."""
     fast = outcome(module, arrays, constants, twice)
-    with ops.without_fused_kernels():
+    with ndl.kernels("own"):
         slow = outcome(module, arrays, constants, twice)
     for k, (a, b) in enumerate(zip(fast, slow, strict=True)):
         assert a.shape == b.shape, (k, a.shape, b.shape)
@@ -182,7 +182,7 @@ def test_running_averages_of_batch_norm(kind, shape):
     x, fast, slow = tensor(random(*shape) * 3 + 1), kind(6), kind(6)
     for _ in range(3):
         fast(x)
-        with ops.without_fused_kernels():
+        with ndl.kernels("own"):
             slow(x)
     for name in ("running_mean", "running_var"):
         a, b = getattr(fast, name).numpy(), getattr(slow, name).numpy()
@@ -209,7 +209,7 @@ def test_optimizers_agree_and_never_write_into_shared_arrays(kind, keywords):
             if fused:
                 opt.step()
             else:
-                with ops.without_fused_kernels():
+                with ndl.kernels("own"):
                     opt.step()
             assert (before.numpy() == kept).all()
         ends.append(p.numpy())
@@ -225,7 +225,7 @@ def test_a_constant_input_needs_no_gradient_when_others_are_differentiated_twice
     (module(x) ** 2).sum().backward()
     first = module.weight.grad
     (first**2).sum().backward()
-    with ops.without_fused_kernels():
+    with ndl.kernels("own"):
         (module(x) ** 2).sum().backward()
         assert np.allclose(module.weight.grad.numpy(), first.numpy(), rtol=1e-4, atol=1e-4)
 
@@ -257,7 +257,7 @@ def test_without_a_garbage_collector_graphs_go_with_the_last_reference():
 WRONG = {
     "linear, inputs too wide": (
         lambda: nn.Linear(3, 4)(tensor(random(4, 6))),
-        "fused linear does not fit inputs of shape (4, 6), (3, 4), (1, 4): "
+        "kernel linear does not fit inputs of shape (4, 6), (3, 4), (1, 4): "
         "weight has shape (3, 4), expected (6, any)",
     ),
     "layer norm, inputs too wide": (

@@ -16,10 +16,7 @@ sys.path.append(str(inside.ROOT / "shared" / "bench"))
 @pytest.fixture
 def fused(request):
     """Fused kernels on, or every layer by its own operators."""
-    from needle import ops
+    from needle import kernels
 
-    if request.param:
-        yield True
-    else:
-        with ops.without_fused_kernels():
-            yield False
+    with kernels("given" if request.param else "own"):
+        yield request.param

@@ -29,7 +29,7 @@ ALLOWED_CIRCLE = {"needle.autograd", "needle.ops"}
 MOST_SKIPS = 20
 ONCE_GENERATED = ("hw[0-4]/*.cmake", "hw[0-4]/tests/course_testing.py")
 """Rendered in older checkouts, under shared/ today."""
-# Each package by the same words, whatever a tree's own configuration asks for.
+# Every tree by the same plain words; `make lint` asks by a package's own configuration and plugins.
 MYPY = ["--ignore-missing-imports", "--check-untyped-defs", "--config-file", "", "--no-incremental"]
 
 

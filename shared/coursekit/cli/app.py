@@ -105,20 +105,33 @@ def doctor() -> None:
 
 
 @app.command()
-def start(stage: Stage) -> None:
+def start(
+    stage: Stage,
+    later: Annotated[
+        str | None, typer.Option("--from", metavar="hwM", help="bring solutions back from it")
+    ] = None,
+) -> None:
     """Begin a homework: carry your work over, and build it.
 
     Merges what you wrote in the homework before into hwN, puts the offline data in place and
     compiles what must be compiled. Running it again is harmless: it brings what is new since. Files
-    that change are kept under .hw/backups.
+    that change are kept under .hw/backups. A stub never replaces what you wrote.
+
+    `hw start hw2 --from hw3` goes the other way: what hw3 has of hw2 comes back into hw2.
     """
     course = load()
     homework = course.homework(stage)
     work.folder_of(course, stage)
-    outcome = carry.start(course, stage)
+    outcome = carry.start_from(course, stage, later) if later else carry.start(course, stage)
     show.outcome(outcome, f"{stage}: nothing new to carry over")
-    for problem in outcome.unsolved:
-        typer.echo(f"note: {problem} is not written yet; {stage}'s tests may stumble over its stub")
+    if outcome.unsolved:
+        first, more = outcome.unsolved[:2], len(outcome.unsolved) - 2
+        names = ", ".join(first) + (f" and {more} more" if more > 0 else "")
+        one = len(outcome.unsolved) == 1
+        typer.echo(
+            f"note: {names} {'is' if one else 'are'} not written yet; {stage}'s tests may stumble "
+            f"over {'its stub' if one else 'their stubs'}"
+        )
     datasets.fill_homework(course.root, course.root / stage)
     if outcome.conflicts:
         typer.echo(f"settle the conflicts in your editor, then: hw start {stage}")
@@ -131,12 +144,22 @@ def start(stage: Stage) -> None:
 
 
 @app.command()
-def test(target: Target = None, extra: ForPytest = None) -> None:
+def test(
+    target: Target = None,
+    extra: ForPytest = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="DEVICE", help="cpu, cuda or cpu_numpy alone")
+    ] = None,
+) -> None:
     """Run the local tests on your own files."""
     course = load()
     problems = course.select(target or work.current(course))
     homework = course.homework(problems[0].homework)
+    if device is not None and device not in (known := work.devices(homework)):
+        expected = f"expected {', '.join(known)}" if known else "its tests know of no devices"
+        raise CourseError(f"--device {device}: {expected}; without it every device is tested")
     work.folder_of(course, homework.id)
+    work.check_files(course, homework.id)
     if work.needs_build(course, problems):
         try:
             _build(course, homework)
@@ -146,7 +169,7 @@ def test(target: Target = None, extra: ForPytest = None) -> None:
             if all(problem.build for problem in problems):
                 raise
             terminal.warn(str(error))
-    status, report = work.run_tests(course, problems, extra or [])
+    status, report = work.run_tests(course, problems, extra or [], device)
     if report.crashed:
         raise CourseError(report.crashed)
     if not report.tests and status not in (1, 5):  # pytest has said what is wrong
@@ -185,11 +208,12 @@ def submit(target: Target = None, extra: ForMugrade = None) -> None:
     course = load()
     problems = course.select(target or work.current(course))
     homework = course.homework(problems[0].homework)
+    work.check_files(course, homework.id)
     if work.needs_build(course, problems):
         _build(course, homework)
-    status = work.submit(course, homework, problems, extra or [])
-    if status == 0:
-        typer.echo(f"next: {progress.next_step(course)}")
+    status, rows = work.submit(course, homework, problems, extra or [])
+    if status in (0, 1):
+        typer.echo(f"next: {work.mending(homework, rows) or progress.next_step(course)}")
     elif status in (3, 4):  # mugrade found no key, or no server
         typer.echo("next: with a course, mugrade login; learning alone, see README.md for a server")
     raise typer.Exit(status)
@@ -225,6 +249,9 @@ def data(
 def reset(problem: ProblemId) -> None:
     """Put a problem's stub back; yours is kept in .hw/backups."""
     course = load()
+    if problem.rstrip("/") in course.stages:
+        first = course.homework(problem.rstrip("/")).problems[0].id
+        raise CourseError(f"reset takes one problem, such as {first}, not a whole homework")
     changed, backup = resetting.reset(course, course.problem(problem))
     for name in changed:
         typer.echo(f"{name}: stub of {problem} put back")
@@ -244,7 +271,7 @@ def hint(
     number, text = work.next_hint(course, course.problem(problem), level)
     typer.echo(f"{problem}, hint {number} of 3 ({('nudge', 'idea', 'outline')[number - 1]}):\n")
     typer.echo(text)
-    plainer = f"hw hint {problem} says more, " if number < 3 else ""
+    plainer = f"hw hint {problem} says more, " if number < 3 else "that was the last hint; "
     typer.echo(f"\nnext: {plainer}hw test {problem} tries what you have")
 
 

@@ -47,8 +47,7 @@ def dashboard(course: Course, everything: bool = False) -> None:
     """Where the student stands: problems of the homeworks begun, a line for each other one."""
     out = console()
     rows = {stage: progress.standings(course, stage) for stage in course.stages}
-    begun = [stage for stage in course.stages if progress.is_started(course, stage)]
-    detailed = course.stages if everything else begun[-1:] or course.stages[:1]
+    detailed = course.stages if everything else [progress.in_hand(course)]
     made = table("homework", "written", "tests passed", "submitted", ">points")
     for homework in course.homeworks:
         mine, total = rows[homework.id], len(homework.problems)
@@ -67,21 +66,21 @@ def dashboard(course: Course, everything: bool = False) -> None:
     out.print(f"{course.title}\n", markup=False)
     out.print(made)
     for stage in detailed:
-        titles = ["title"] if out.width >= 110 else []
-        made = table("!problem", *titles, "yours", "tests", ">points", "submitted")
+        made = table("!problem", "yours", "tests", ">points", "submitted")
         for row in rows[stage]:
             tests = f"{row.tests} ({row.detail})" if row.detail else row.tests
             made.add_row(
                 row.problem.id,
-                *[row.problem.title for _ in titles],
                 row.stub,
                 tests,
                 str(row.problem.points),
-                row.submitted,
+                row.points or row.submitted,
             )
         out.print()
         out.print(made)
-    out.print(f"\nnext: {progress.next_step(course)}", markup=False, soft_wrap=True)
+    out.print(
+        f"\nnext: {progress.next_step(course, tell_unsent=True)}", markup=False, soft_wrap=True
+    )
 
 
 def findings(found: list[Finding]) -> None:
@@ -120,5 +119,6 @@ def verdicts(problems: list[Problem], report: Report) -> None:
         counts = [sum(t.outcome == word for t in tests) for word in ("passed", "failed", "skipped")]
         stub = any(f"{problem.id}:" in t.error and t.error.startswith("NotImpl") for t in tests)
         word = "ok" if counts[0] and not counts[1] else "to write" if stub else "FAIL"
+        word = "skipped" if counts[2] and not counts[0] + counts[1] else word
         made.add_row(problem.id, *(str(n) for n in counts), word if tests else "no tests ran")
     console().print(made)

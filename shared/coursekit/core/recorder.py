@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections import Counter
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +19,10 @@ import pytest
 from _pytest.mark import KeywordMatcher
 from _pytest.mark.expression import Expression
 
+from coursekit.core.tree import YOURS
+
 VARIABLE = "COURSEKIT_RUN"
+_STUB = re.compile(rf"(\w+/\w+): .* {YOURS}")
 
 
 @dataclass
@@ -65,6 +70,8 @@ class Recorder:
         ]
         self.report = Report()
         self.by_node: dict[str, Outcome] = {}
+        self.unwritten: Counter[str] = Counter()
+        """Problem -> how many tests came upon its stub."""
 
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
@@ -103,11 +110,25 @@ class Recorder:
             if mine.outcome != "failed":
                 info = call.excinfo
                 mine.error = f"{info.typename}: {info.value}" if info else "failed"
+                fault = info.value if info else None
+                stub = _STUB.match(str(fault)) if isinstance(fault, NotImplementedError) else None
+                if stub:
+                    report.unwritten = stub[1]
+                    self.unwritten[stub[1]] += 1
             mine.outcome = "failed"
         elif report.skipped and mine.outcome == "not run":
             mine.outcome = "xfailed" if hasattr(report, "wasxfail") else "skipped"
         elif report.when == "call" and mine.outcome == "not run":
             mine.outcome = "passed"
+
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
+        """A test that comes upon a stub fails, and is told in one line at the end."""
+        return ("to write", "w", "TO WRITE") if hasattr(report, "unwritten") else None
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for problem, count in self.unwritten.items():
+            tests = "1 test stops" if count == 1 else f"{count} tests stop"
+            terminalreporter.write_line(f"{problem} is not written yet: {tests} there")
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self.report.status = int(exitstatus)

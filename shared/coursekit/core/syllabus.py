@@ -31,6 +31,7 @@ _HOMEWORK_KEYS = {
     "build": str,
     "modules": list,
     "env": dict,
+    "needs": list,
     "files": list,
 }
 _BUILDS = ("make", "cmake")
@@ -48,6 +49,8 @@ class Homework:
     modules: tuple[str, ...] = ()
     build: str | None = None
     env: dict[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+    """The homeworks before that its tests lean on; all of them unless the file says otherwise."""
 
     @property
     def points(self) -> int:
@@ -172,7 +175,7 @@ def _homework(
         file.fail(f"homework id {stage!r} must be lower-case letters and digits", where, "id")
     if any(h.id == stage for h in before):
         file.fail(f"homework {stage!r} stands twice", where, "id")
-    for key in ("path", "files", "modules"):
+    for key in ("path", "files", "modules", "needs"):
         file.check_strings(table, key, where, label)
     _check_files(file, where, label, table["files"], {n: h.id for h in before for n in h.files})
     if table.get("build", _BUILDS[0]) not in _BUILDS:
@@ -180,6 +183,11 @@ def _homework(
     for key, value in table.get("env", {}).items():
         if not isinstance(value, str):
             file.fail(f"{label}: env {key} must be a string", where, "env")
+    earlier = [h.id for h in before]
+    for other in table.get("needs", []):
+        if other not in earlier:
+            message = f"{label} needs {other!r}, which is no earlier homework"
+            file.fail(message, where, "needs", other)
     return Homework(
         id=stage,
         title=table["title"],
@@ -189,6 +197,7 @@ def _homework(
         modules=tuple(table.get("modules", [])),
         build=table.get("build"),
         env=dict(table.get("env", {})),
+        needs=tuple(table.get("needs", earlier)),
     )
 
 

@@ -14,6 +14,9 @@ Files = dict[str, bytes]
 YOURS = "is yours to write"
 """Stands in every stub, so that an untouched one can be recognized in any language."""
 
+OPTIONAL = f"{YOURS} or not"
+"""Ends the stub of a helper that nobody must write."""
+
 HANDOUTS = "shared/handouts"
 """Where a course's tree keeps the handouts as they were published, whoever edits hwN."""
 

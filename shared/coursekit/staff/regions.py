@@ -1,6 +1,8 @@
 """The region grammar: which lines of a source file a stage gets, and where its stubs stand.
 
     ### BEGIN SOLUTION hw1/backward   ...   ### END SOLUTION      a solution, or its stub
+    ### BEGIN SOLUTION hw1/backward optional   ...                the same of a helper, yours to
+                                                                  write or not
     ### FROM hw4  ...  [### UNTIL hw3 ...]  ### END               lines of some stages only
 
 The leader is `###` in Python, Makefiles and CMake, `///` in C++ and CUDA, and an HTML comment in
@@ -17,7 +19,7 @@ from pathlib import PurePosixPath
 from typing import NoReturn
 
 from coursekit.core.errors import CourseError
-from coursekit.core.tree import YOURS
+from coursekit.core.tree import OPTIONAL, YOURS
 from coursekit.staff import cxxscan, pyscan
 
 _LANGUAGES = {
@@ -74,6 +76,7 @@ class Region:
     problem: str
     start: int
     end: int
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,7 @@ class _Opened:
     problem: str
     start: int
     number: int
+    optional: bool
 
 
 @dataclass(frozen=True)
@@ -213,14 +217,15 @@ class _Parser:
         if self.guard is not None and self.guard.in_region != (self.opened is not None):
             self.fail(f"{word} stands across a region's border", number)
 
-    def begin(self, problem: str, line: Line) -> None:
+    def begin(self, argument: str, line: Line) -> None:
+        problem, _, optional = argument.partition(" ")
         if self.opened is not None:
             self.fail(
                 f"region {problem} begins inside region {self.opened.problem} of line "
                 f"{self.opened.number}; regions cannot be nested",
                 line.number,
             )
-        self.opened = _Opened(problem, len(self.kept), line.number)
+        self.opened = _Opened(problem, len(self.kept), line.number, bool(optional))
         self.kept.append(line)
 
     def close(self, line: Line) -> None:
@@ -232,7 +237,8 @@ class _Parser:
         self.kept.append(line)
         if self.shown:
             _check_stage(opened.problem, self.path, opened.number, self.scope)
-            self.regions.append(Region(opened.problem, opened.start, len(self.kept) - 1))
+            end = len(self.kept) - 1
+            self.regions.append(Region(opened.problem, opened.start, end, opened.optional))
         else:
             del self.kept[opened.start :]
         self.opened = None
@@ -257,7 +263,7 @@ def _blank_tail(lines: list[Line]) -> int:
 def _read_mark(row, path, number, language, scope) -> tuple[str, str] | None:
     """(word, argument) of a mark line; None for any other line."""
     if language == "markdown":
-        found = re.match(rf"\s*<!--\s*{_MARKS}\b\s*(\S*)\s*-->\s*$", row)
+        found = re.match(rf"\s*<!--\s*{_MARKS}\b\s*(.*?)\s*-->\s*$", row)
     else:
         leader = re.escape(_LEADERS[language])
         found = re.match(rf"\s*{leader}\s+{_MARKS}(?:\s+(\S.*?))?\s*$", row)
@@ -276,9 +282,14 @@ def _read_mark(row, path, number, language, scope) -> tuple[str, str] | None:
         if argument:
             raise CourseError(f"{word} takes no argument, got {argument!r}", path, number)
     elif word == "BEGIN SOLUTION":
-        if argument not in scope.problems:
+        problem, _, more = argument.partition(" ")
+        if more not in ("", "optional"):
             raise CourseError(
-                f"unknown problem {argument!r}; ids are written hwN/problem and have a file shared/problems/hwN/problem.toml",
+                f"after {word} {problem} may stand `optional`, not {more!r}", path, number
+            )
+        if problem not in scope.problems:
+            raise CourseError(
+                f"unknown problem {problem!r}; ids are written hwN/problem and have a file shared/problems/hwN/problem.toml",
                 path,
                 number,
             )
@@ -332,7 +343,7 @@ def _heading(lines: list[Line], region: Region, language: str) -> str:
 def _stub(language: str, region: Region, body: list[Line], namer, path: str) -> list[str]:
     name, on_device = namer[region.start]
     indent = _indent(next(line.text for line in body if line.text.strip()))
-    message = f"{region.problem}: {name} {YOURS}"
+    message = f"{region.problem}: {name} {OPTIONAL if region.optional else YOURS}"
     if language == "python":
         return [f'{indent}raise NotImplementedError("{message}")']
     if language == "c++":

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from coursekit.core import problems, tree
@@ -27,6 +28,10 @@ ROOT_FILES = (
     ".gitignore",
     ANSWERS,
 )
+ONLY_RELEASED = {"AGENTS.md": ("AGENTS.md", "CLAUDE.md")}
+"""Files of shared/release, and under which names a release holds each: assistants look for either."""
+FRONT = ("README.md", "Makefile", "AGENTS.md", "CLAUDE.md")
+"""What a student meets first: no word of it may be for the staff alone."""
 COPIED = ("project", "shared/data", "shared/notes")
 """Folders that go to students as they are."""
 BENCHMARKS = ("hw*.py", "measure.py", "ladder.cc")
@@ -35,12 +40,25 @@ BENCHMARKS = ("hw*.py", "measure.py", "ladder.cc")
 MIN_LENGTH = 20
 """A solution line with fewer characters than this, blanks not counted, is trivial."""
 _WINDOW = 12
+STAFFS_VERBS = (
+    "new",
+    "render",
+    "check",
+    "prove",
+    "release",
+    "publish",
+    "course-file",
+    "answers",
+    "count",
+    "demo",
+)
+"""What `hw` knows in the course's own repository only."""
 
 
 def release(course: Course, folder: Path, for_class: bool = False) -> list[CourseError]:
-    """Write the students' tree to a new or empty folder; returns the leaks.
+    """Write the students' tree to a new or empty folder; returns the leaks and what leads nowhere.
 
-    With a leak nothing is written.
+    With one of them nothing is written.
 
     Args:
         for_class: without the sealed answers.
@@ -58,7 +76,7 @@ def release(course: Course, folder: Path, for_class: bool = False) -> list[Cours
         _assemble(course, staged)
         if for_class:
             (staged / ANSWERS).unlink(missing_ok=True)
-        leaks = find_leaks(course, staged)
+        leaks = find_leaks(course, staged) + find_dead_ends(staged)
         if not leaks:
             shutil.copytree(staged, folder, dirs_exist_ok=True)
     return leaks
@@ -67,6 +85,12 @@ def release(course: Course, folder: Path, for_class: bool = False) -> list[Cours
 def _assemble(course: Course, folder: Path) -> None:
     for name in ROOT_FILES:
         _copy(course.root / name, folder / name)
+    for name in FRONT:
+        if (path := folder / name).is_file():
+            path.write_text(without_staff(path.read_text(encoding="utf-8")), encoding="utf-8")
+    for name, targets in ONLY_RELEASED.items():
+        for target in targets:
+            _copy(course.root / "shared" / "release" / name, folder / target)
     for stage in course.stages:
         files = render.whole_tree(course, stage)
         tree.write(files, folder / stage)
@@ -92,6 +116,12 @@ def _assemble(course: Course, folder: Path) -> None:
         tree.write({problem.source: text.encode("utf-8")}, folder)
 
 
+def without_staff(text: str) -> str:
+    """The text without what stands between BEGIN STAFF and END STAFF, the marks included."""
+    block = r"^(<!--|#) BEGIN STAFF( -->)?\n.*?^(<!--|#) END STAFF( -->)?\n"
+    return re.sub(r"\n{3,}", "\n\n", re.sub(block, "", text, flags=re.M | re.S)).lstrip("\n")
+
+
 def _is_shipped(path: Path) -> bool:
     """Not what a run leaves behind, nor downloaded data."""
     leavings = {"build", "runs", "checkpoints"}
@@ -103,6 +133,52 @@ def _copy(source: Path, target: Path) -> None:
     if source.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)
+
+
+# ------------------------------------------------------------------------------------- dead ends
+
+
+def find_dead_ends(folder: Path) -> list[CourseError]:
+    """Relative links of the texts that lead nowhere; what the front pages ask for and is not there."""
+    found = []
+    for path in tree.walk(folder):
+        if path.suffix != ".md" or (folder / tree.HANDOUTS) in path.parents:
+            continue  # a kept handout is read in its homework's folder
+        for number, row in enumerate(_prose(path.read_text(encoding="utf-8")), 1):
+            for target in re.findall(r"\]\(<?([^)#>\s]+)[^)]*\)", row):
+                if "://" not in target and not (path.parent / target).exists():
+                    name = path.relative_to(folder).as_posix()
+                    found.append(
+                        CourseError(f"a link to {target}, which is not here", name, number)
+                    )
+    return found + _staffs_words(folder)
+
+
+def _prose(text: str) -> Iterator[str]:
+    """The lines of a Markdown text; those of its code are empty."""
+    code = False
+    for row in text.splitlines():
+        code ^= row.lstrip().startswith("```")
+        yield "" if code else re.sub(r"`[^`]*`(?!\])", "", row)
+
+
+def _staffs_words(folder: Path) -> list[CourseError]:
+    """Staff's verbs, make targets that are not there and marks left over, in FRONT."""
+    makefile = folder / "Makefile"
+    rules = makefile.read_text(encoding="utf-8") if makefile.is_file() else ""
+    targets = set(re.findall(r"^([a-z][\w-]*):", rules, re.M))
+    found = []
+    for name in FRONT:
+        text = (folder / name).read_text(encoding="utf-8") if (folder / name).is_file() else ""
+        for number, row in enumerate(text.splitlines(), 1):
+            words = [f"hw {verb}" for verb in re.findall(r"\bhw ([a-z][a-z-]*)", row)]
+            words = [word for word in words if word[3:] in STAFFS_VERBS]
+            asked = re.findall(r"(?:^|[`\"]|&& )make ([a-z][a-z-]*)", row)
+            words += [f"make {target}" for target in asked if target not in targets]
+            words += re.findall(r"\b(?:BEGIN|END) STAFF\b|shared/reference", row)
+            words += ["the staff"] if re.search(r"\b[Ss]taff\b", row) else []
+            found += [CourseError(f"for the staff only: {word}", name, number) for word in words]
+    return found
 
 
 # --------------------------------------------------------------------------------- the leak check

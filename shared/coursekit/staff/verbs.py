@@ -195,9 +195,9 @@ def release(
     for leak in leaks:
         typer.echo(str(leak))
     if leaks:
-        typer.echo(f"{len(leaks)} leaks; nothing was written")
+        typer.echo(f"{len(leaks)} leaks or dead ends; nothing was written")
         raise typer.Exit(1)
-    typer.echo(f"{folder}: the students' tree, no solution line in it")
+    typer.echo(f"{folder}: the students' tree, no solution line in it, no dead link")
     sealed = "sealed answers" if (folder / releasing.ANSWERS).is_file() else "no answers"
     typer.echo(f"with {sealed}; next: pack it for students, and `hw publish hw0` for the grader")
 

@@ -2,7 +2,8 @@
 
 Carrying is a three-way merge: base is the old handout as published, ours what the student made
 of it, theirs the new handout. What was carried is remembered in .hw/carried, so that a second run
-brings only what is new since, and a run without news changes nothing.
+brings only what is new since, and a run without news changes nothing. A stub never takes the place
+of what is written: a region that was written later stays, and one sentence says so.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from coursekit.core.tree import Backup, Files
 from coursekit.student import progress
 from coursekit.student.handouts import pristine
 from coursekit.student.merge import conflicts, merge_file, merge_trees
+from coursekit.student.written import fill_stubs, problems_in, without, written
 
 
 @dataclass
@@ -44,6 +46,7 @@ def start(course: Course, stage: str) -> Outcome:
     before = course.previous(stage)
     theirs = tree.code_of(pristine(course, stage))
     outcome = Outcome()
+    ours: Files = {}
     if before is None:
         carried = theirs
     else:
@@ -52,24 +55,102 @@ def start(course: Course, stage: str) -> Outcome:
         ours = tree.students_code(course, before.id)
         merged = merge_trees(base, ours, theirs, (f"your {before.id}", f"{stage} handout"), stage)
         carried, outcome.notes = merged.files, [f"{stage}/{note}" for note in merged.notes]
-        outcome.unsolved = [
-            row.problem.id
-            for row in progress.standings(course, before.id)
-            if row.stub in ("stub", "begun", "missing")
-        ]
-    store = course.root / ".hw" / "carried" / stage
+    store = _store(course, stage)
     last = tree.read(store) if store.is_dir() else theirs
     labels = (f"your {stage}", f"your {before.id if before else stage}")
     present = tree.students_code(course, stage)
+    if before is not None:
+        put_back = tree.read(_store(course, before.id))
+        lost = {n for n in base if ours.get(n) in (None, base[n], put_back.get(n))}
+        carried, kept = _keep_written(carried, last, present, lost, stage)
+        outcome.notes += [f"{p} is a stub again; {stage} keeps your solution" for p in kept]
     plan = _plan(present, last, carried, theirs, labels)
     _apply(course, stage, plan, f"start-{stage}", outcome)
     for name in set(last) - set(carried):
         (store / name).unlink(missing_ok=True)
     tree.write(carried, store)
-    progress.mark_started(course, stage)
+    progress.take_in_hand(course, stage)
     present.update(plan)
     outcome.conflicts = _conflicts(stage, present)
+    needed = [course.homework(other) for other in course.homework(stage).needs]
+    outcome.unsolved = [
+        p.id for homework in needed for p in homework.problems if progress.stubs_left(present, p.id)
+    ]
     return outcome
+
+
+def start_from(course: Course, stage: str, later: str) -> Outcome:
+    """Bring what a later homework has of `stage` back into it: the same merge, the other way.
+
+    Base is what the homework after `stage` last took from it. Where `stage` holds a stub, the later
+    homework's solution takes its place.
+
+    Raises:
+        CourseError: `later` does not come after `stage`. Nothing has changed then.
+    """
+    if course.index(later) <= course.index(stage):
+        raise CourseError(
+            f"--from takes a homework after {stage}, to bring a solution back, and {later} is none; "
+            f"what was done before comes by: hw start {stage}"
+        )
+    theirs = tree.code_of(pristine(course, stage))
+    labels = (f"your {stage}", f"your {later}")
+    follower = course.stages[course.index(stage) + 1]
+    store = _store(course, follower)
+    content, notes = _earlier(course, stage, later, tree.students_code(course, later))
+    last = _earlier(course, stage, follower, tree.read(store))[0] if store.is_dir() else theirs
+    present = tree.students_code(course, stage)
+    solved = {n: fill_stubs(c, content.get(n, b"")) for n, c in present.items()}
+    content, _ = _keep_written(content, last, solved, set(), later)
+    plan = {n: c for n, c in solved.items() if c != present[n]}
+    plan |= _plan(solved, last, content, theirs, labels)
+    outcome = Outcome(notes=notes)
+    _apply(course, stage, plan, f"start-{stage}-from-{later}", outcome)
+    progress.take_in_hand(course, stage)
+    outcome.conflicts = _conflicts(stage, {**present, **plan})
+    return outcome
+
+
+def _earlier(course: Course, stage: str, later: str, ours: Files) -> tuple[Files, list[str]]:
+    """What the student's `later` homework would look like as `stage`; notes about files.
+
+    Files and regions that `stage` does not have are left out.
+    """
+    theirs, base = (tree.code_of(pristine(course, s)) for s in (stage, later))
+    new = problems_in(base) - problems_in(theirs)
+    mine = {
+        name: without(content, base.get(name, b""), new)
+        for name, content in ours.items()
+        if name in theirs or name not in base
+    }
+    theirs = {name: content for name, content in theirs.items() if name in mine}
+    merged = merge_trees(base, mine, theirs, (f"your {later}", f"{stage} handout"), stage)
+    return merged.files, [f"{stage}/{note}" for note in merged.notes]
+
+
+def _store(course: Course, stage: str) -> Path:
+    """Where what was last carried into the homework is remembered."""
+    return course.root / ".hw" / "carried" / stage
+
+
+def _keep_written(
+    carried: Files, last: Files, present: Files, lost: set[str], to: str
+) -> tuple[Files, list[str]]:
+    """`carried` with what `present` has written in place of stubs; the problems that went back.
+
+    Args:
+        lost: files that are gone, or as `hw start` puts them back: nothing of theirs is news.
+        to: the homework whose own problems are not carried at all.
+    """
+    out, kept = dict(carried), []
+    for name in carried.keys() & present.keys():
+        again = written(present[name]) & (written(last.get(name, b"")) - written(carried[name]))
+        if again and name in lost:
+            out[name] = last[name]
+        else:
+            out[name] = fill_stubs(carried[name], present[name], to)
+        kept += [problem for problem, _ in again]
+    return out, sorted(set(kept))
 
 
 def _check_chain(course: Course, stage: str) -> None:

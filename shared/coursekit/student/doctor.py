@@ -17,7 +17,13 @@ from pathlib import Path
 from coursekit.core import build
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course
+from coursekit.student import progress
 
+EXTRAS = {
+    "pictures": ("matplotlib", "matplotlib>=3.8,<4", "curves are drawn with it"),
+    "notebooks": ("ipykernel", "ipykernel>=6.29,<8", "an editor runs hwN.ipynb with it"),
+}
+"""What some texts use and no problem needs: row -> (package, what to install, what for)."""
 PACKAGES = ("numpy", "pybind11", "pytest", "hypothesis", "numdifftools", "typer", "rich", "pooch")
 
 
@@ -33,7 +39,8 @@ class Finding:
 
 def examine(course: Course) -> Iterator[Finding]:
     """Every check in turn; a check that itself fails becomes a finding."""
-    for check in (_python, _packages, _compiler, _headers, _cmake, _git, _cuda, _data, _mugrade):
+    everything = (_python, _packages, _extras, _compiler, _headers, _cmake, _git, _cuda, _data)
+    for check in (*everything, _work, _mugrade):
         try:
             yield from check(course)
         except Exception as error:
@@ -41,12 +48,8 @@ def examine(course: Course) -> Iterator[Finding]:
 
 
 def _pip(names: str) -> str:
-    python = sys.executable
-    return (
-        f"{python} -m pip install {names}"
-        if " " not in python
-        else f'"{python}" -m pip install {names}'
-    )
+    python = f'"{sys.executable}"' if " " in sys.executable else sys.executable
+    return f"{python} -m pip install {names}"
 
 
 def _python(course: Course) -> Iterator[Finding]:
@@ -70,6 +73,15 @@ def _packages(course: Course) -> Iterator[Finding]:
             yield Finding(name, "ok", importlib.metadata.version(name))
     if lacking:
         yield Finding("packages", "MISSING", ", ".join(lacking), _pip(" ".join(lacking)))
+
+
+def _extras(course: Course) -> Iterator[Finding]:
+    for what, (package, wanted, use) in EXTRAS.items():
+        if importlib.util.find_spec(package) is not None:
+            yield Finding(what, "ok", f"{package} {importlib.metadata.version(package)}")
+        else:
+            mend = _pip(f"'{wanted}'")
+            yield Finding(what, "note", f"no {package}, {use}; install it with: {mend}")
 
 
 def _compiler(course: Course) -> Iterator[Finding]:
@@ -169,6 +181,15 @@ def _data(course: Course) -> Iterator[Finding]:
             yield Finding(
                 f"data {stage}", "note", f"filled with offline samples by: hw start {stage}"
             )
+
+
+def _work(course: Course) -> Iterator[Finding]:
+    """Files that are missing and conflicts left open in the homeworks that were started."""
+    for stage in course.stages:
+        for fault in (
+            progress.obstacles(course, stage) if progress.is_started(course, stage) else ()
+        ):
+            yield Finding(stage, "MISSING", str(fault), str(fault))
 
 
 def _mugrade(course: Course) -> Iterator[Finding]:

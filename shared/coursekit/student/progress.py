@@ -7,13 +7,17 @@ import json
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from coursekit.core import tree
+from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
-from coursekit.core.syllabus import Course
-from coursekit.core.tree import YOURS
+from coursekit.core.syllabus import Course, Homework
+from coursekit.core.tree import OPTIONAL, YOURS
 from coursekit.student.handouts import pristine
+from coursekit.student.merge import conflicts
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,12 @@ class Standing:
     stub: str
     """"stub", "begun" (some regions of several), "written", "missing", or "no stub"."""
     tests: str
-    """"not run", "passed", "failed" or "changed since" (the files are younger than the verdict)."""
+    """"not run", "passed", "failed", "skipped" or "changed since" (files younger than the verdict)."""
     detail: str
     submitted: str
-    """"no", "yes" or "some wrong"."""
+    """"no", "yes" (once everything was right) or "some wrong"."""
+    points: str
+    """What the grader gave: the best, and the last try where that was worse."""
     place: str
     """file:line of the first stub left, from the course's root."""
 
@@ -55,11 +61,21 @@ def is_started(course: Course, stage: str) -> bool:
     return stage in state(course)["started"]
 
 
-def mark_started(course: Course, stage: str) -> None:
+def take_in_hand(course: Course, stage: str) -> None:
+    """Remember that the homework was started, and that it is the one being worked on."""
     data = state(course)
     if stage not in data["started"]:
         data["started"].append(stage)
-        save(course, data)
+    data["in_hand"] = stage
+    save(course, data)
+
+
+def in_hand(course: Course) -> str:
+    """The homework that was started or tested last, else the first."""
+    data = state(course)
+    started = [stage for stage in course.stages if stage in data["started"]]
+    known = data.get("in_hand")
+    return known if known in course.stages else started[-1] if started else course.stages[0]
 
 
 def own_files(course: Course, stage: str, handout: tree.Files) -> tree.Files:
@@ -76,8 +92,14 @@ def digest(files: tree.Files) -> str:
     return made.hexdigest()[:16]
 
 
-def record(course: Course, problems: list[Problem], report: Report) -> None:
-    """Remember what a test run found, with the state of the files it was found on."""
+def record(
+    course: Course, problems: list[Problem], report: Report, device: str | None = None
+) -> None:
+    """Remember what a test run found, with the state of the files it was found on.
+
+    Args:
+        device: the only one that was tested, if it was only one.
+    """
     data = state(course)
     stages = {problem.homework for problem in problems}
     code = {s: digest(own_files(course, s, pristine(course, s))) for s in stages}
@@ -86,18 +108,80 @@ def record(course: Course, problems: list[Problem], report: Report) -> None:
         counts = {
             word: sum(t.outcome == word for t in tests) for word in ("passed", "failed", "skipped")
         }
-        data["results"][problem.id] = {**counts, "code": code[problem.homework]}
+        data["results"][problem.id] = {
+            **counts,
+            "code": code[problem.homework],
+            "device": device,
+        }
+    data["in_hand"], data["tested"] = problems[0].homework, [problem.id for problem in problems]
     save(course, data)
 
 
-def record_submission(course: Course, problems: list[Problem], verdict: str) -> None:
+def record_submission(course: Course, homework: Homework, rows: list[dict[str, Any]]) -> None:
+    """Remember the grader's verdict on each problem.
+
+    Args:
+        rows: what `mugrade submit --report` writes: problem (the hook's name), word, score, best,
+            points and more. Rows of problems that did not reach the grader change nothing.
+    """
     data = state(course)
-    data["submitted"].update({problem.id: verdict for problem in problems})
+    ids = {problem.hook: problem.id for problem in homework.problems}
+    for row in rows:
+        if row["problem"] not in ids or row["word"] not in ("ok", "FAIL", "ERR"):
+            continue
+        points = {key: row.get(key) for key in ("score", "best", "points")}
+        data["submitted"][ids[row["problem"]]] = {"right": row["word"] == "ok", **points}
+    data["in_hand"] = homework.id
     save(course, data)
+
+
+def _submitted(last: Any) -> tuple[str, str]:
+    """("no", "yes" or "some wrong", in the grader's points); what an older `hw` kept is the word."""
+    if not isinstance(last, dict):
+        return str(last or "no"), ""
+    score, best, points = (_number(last.get(key)) for key in ("score", "best", "points"))
+    if best is None or points is None:
+        return ("yes" if last.get("right") else "some wrong"), ""
+    told = f"{best:g} of {points:g}"
+    told += f" (last try {score:g})" if score is not None and score < best else ""
+    return ("yes" if last.get("right") or best >= points else "some wrong"), told
+
+
+def _number(text: Any) -> float | None:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def obstacles(course: Course, stage: str) -> list[CourseError]:
+    """What keeps everything of a homework from running: missing files, conflicts left open."""
+    found = []
+    for name in sorted(tree.code_of(pristine(course, stage))):
+        path = course.root / stage / name
+        label = f"{stage}/{name}"
+        if not path.is_file():
+            kept = sorted((course.root / ".hw" / "backups").glob(f"*/{label}"))
+            last = f", your last version is {_inside(course, kept[-1])}" if kept else ""
+            sentence = f"the file is missing; hw start {stage} puts the handout back{last}"
+            found.append(CourseError(sentence, label))
+            continue
+        sentence = (
+            "two versions stand here; keep one, and delete the lines <<<<<<<, ======= and >>>>>>>"
+        )
+        found += [CourseError(sentence, label, line) for line in conflicts(path.read_bytes())]
+    return found
+
+
+def _inside(course: Course, path: Path) -> str:
+    return path.relative_to(course.root).as_posix()
 
 
 def stubs_left(files: tree.Files, problem: str) -> list[tuple[str, int]]:
-    """(file, line) of every stub of the problem that still stands in the files."""
+    """(file, line) of every stub of the problem that still stands in the files.
+
+    Stubs of helpers that nobody must write do not count.
+    """
     begin = f"{problem}: ".encode()
     stub = re.compile(rb"\b" + re.escape(begin) + rb".*" + YOURS.encode())
     return [
@@ -105,7 +189,7 @@ def stubs_left(files: tree.Files, problem: str) -> list[tuple[str, int]]:
         for name, content in sorted(files.items())
         if begin in content  # most files hold none, and asking this is a hundred times faster
         for number, row in enumerate(content.split(b"\n"), 1)
-        if stub.search(row)
+        if stub.search(row) and OPTIONAL.encode() not in row
     ]
 
 
@@ -131,10 +215,10 @@ def standings(course: Course, stage: str) -> list[Standing]:
         place = f"{stage}/{left[0][0]}:{left[0][1]}" if left else ""
         tests, detail = _verdict(data["results"].get(problem.id), code)
         stub = stub_state(problem, files, handout)
-        if stub == "begun" and tests == "passed":  # a helper that nobody needs may stay a stub
+        if stub == "begun" and tests == "passed":  # it went another way than the handout proposes
             stub = "written"
-        submitted = data["submitted"].get(problem.id, "no")
-        rows.append(Standing(problem, stub, tests, detail, submitted, place))
+        submitted, points = _submitted(data["submitted"].get(problem.id))
+        rows.append(Standing(problem, stub, tests, detail, submitted, points, place))
     return rows
 
 
@@ -144,37 +228,55 @@ def _verdict(result: dict | None, code: str) -> tuple[str, str]:
     total = sum(result.get(word, 0) for word in ("passed", "failed", "skipped"))
     good = result.get("passed", 0)
     detail = f"{good} of {total}"
-    if result.get("failed", 0) or not good:
+    if result.get("failed", 0) or not total:
         return "failed", detail
+    if not good:
+        return "skipped", ""
+    if result.get("device"):
+        detail = f"on {result['device']}, {detail}"
     return ("passed" if result.get("code") == code else "changed since"), detail
 
 
-def next_step(course: Course) -> str:
-    """The one sentence that says what to do now.
+def next_step(course: Course, tell_unsent: bool = False) -> str:
+    """The one sentence that says what to do now: in the homework in hand, then in those after it.
 
-    What is not submitted yet is told, but keeps nobody from a homework that was begun after it.
+    What is not submitted yet keeps nobody from a homework that was begun after it.
+
+    Args:
+        tell_unsent: name what is not submitted yet, too.
     """
-    unsent: list[str] = []
+    rows = {s: standings(course, s) for s in course.stages if is_started(course, s)}
+    unsent = [
+        s for s in rows if not _step(course, rows[s]) and any(r.submitted != "yes" for r in rows[s])
+    ]
+    told = f" (not submitted yet: {', '.join(unsent)})" if unsent and tell_unsent else ""
+    at = course.index(in_hand(course))
     before = ""
-    for homework in course.homeworks:
-        told = f" (not submitted yet: {', '.join(unsent)})" if unsent else ""
-        if not is_started(course, homework.id):
-            begin = f"hw start {homework.id}"
-            if unsent and unsent[-1] == before:
+    for stage in (*course.stages[at:], *course.stages[:at]):
+        if stage not in rows:
+            begin = f"hw start {stage}"
+            if before in unsent:
                 return f"all of {before} is written and tested: hw submit {before}, then: {begin}"
-            return f"begin {homework.id}, {homework.title}: {begin}{told}"
-        rows = standings(course, homework.id)
-        for row in rows:
-            problem = row.problem.id
-            if row.stub in ("stub", "begun"):
-                return f"write {problem} in {row.place}, then: hw test {problem}{told}"
-            if row.tests == "failed":
-                return f"mend {problem} ({row.detail} tests pass): hw test {problem}{told}"
-            if row.tests != "passed":
-                return f"test {problem}: hw test {problem}{told}"
-        if any(row.submitted != "yes" for row in rows):
-            unsent.append(homework.id)
-        before = homework.id
+            return f"begin {stage}, {course.homework(stage).title}: {begin}{told}"
+        if faults := obstacles(course, stage):
+            return str(faults[0])
+        if step := _step(course, rows[stage]):
+            return step + told
+        before = stage
     if unsent:
         return f"all homeworks are written and tested: hw submit {unsent[0]}"
     return "all homeworks are done; the final project is next: project/README.md"
+
+
+def _step(course: Course, rows: list[Standing]) -> str:
+    """What to do in one homework: the problem that was tested last and failed, else in order."""
+    tested = state(course).get("tested", [])
+    for row in sorted(rows, key=lambda row: row.problem.id not in tested or row.tests != "failed"):
+        problem = row.problem.id
+        if row.stub in ("stub", "begun"):
+            return f"write {problem} in {row.place}, then: hw test {problem}"
+        if row.tests == "failed":
+            return f"mend {problem} ({row.detail} tests pass): hw test {problem}"
+        if row.tests not in ("passed", "skipped"):
+            return f"test {problem}: hw test {problem}"
+    return ""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from coursekit.core import build, recorder, run
 from coursekit.core.errors import CourseError
@@ -17,16 +18,18 @@ from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data
 from coursekit.student import progress
 
+DEVICES = ("cpu", "cuda", "cpu_numpy")
+"""What the tests of a homework with arrays of its own can be restricted to."""
+
 
 def current(course: Course) -> str:
-    """The homework of the current folder, else the first one that is not finished."""
+    """The homework of the current folder, else the one in hand."""
     here = Path.cwd().resolve()
     for stage in course.stages:
         folder = (course.root / stage).resolve()
         if here == folder or folder in here.parents:
             return stage
-    started = [s for s in course.stages if progress.is_started(course, s)]
-    return started[-1] if started else course.stages[0]
+    return progress.in_hand(course)
 
 
 def folder_of(course: Course, stage: str) -> Path:
@@ -36,8 +39,24 @@ def folder_of(course: Course, stage: str) -> Path:
     return folder
 
 
-def run_tests(course: Course, problems: list[Problem], extra: list[str]) -> tuple[int, Report]:
+def check_files(course: Course, stage: str) -> None:
+    """Raises: CourseError: a file is missing or holds a conflict; says which, and every one."""
+    if faults := progress.obstacles(course, stage):
+        raise CourseError("\n".join(map(str, faults)))
+
+
+def devices(homework: Homework) -> tuple[str, ...]:
+    """The devices among which its tests may choose."""
+    return DEVICES if homework.env.get("NEEDLE_BACKEND") == "nd" else ()
+
+
+def run_tests(
+    course: Course, problems: list[Problem], extra: list[str], device: str | None = None
+) -> tuple[int, Report]:
     """The problems' tests of one homework on the student's own files, live on the terminal.
+
+    Args:
+        device: the only one of `devices` to test; None: all.
 
     Returns:
         pytest's status and what became of each test.
@@ -67,13 +86,14 @@ def run_tests(course: Course, problems: list[Problem], extra: list[str]) -> tupl
             *extra,
         ]
         env = {**os.environ, **homework.env, recorder.VARIABLE: json.dumps(wish)}
+        env |= {"NEEDLE_DEVICES": device} if device else {}
         status = subprocess.run(command, cwd=folder, env=env).returncode
         if out.is_file():
             report = Report.from_dict(json.loads(out.read_text(encoding="utf-8")))
         else:
             report = Report(crashed=f"the test session ended with status {status}")
     if report.tests:
-        progress.record(course, problems, report)
+        progress.record(course, problems, report, device)
     return status, report
 
 
@@ -83,15 +103,34 @@ def needs_build(course: Course, problems: list[Problem]) -> bool:
     return wanted and build.is_stale(course.root / homework.id, homework)
 
 
-def submit(course: Course, homework: Homework, problems: list[Problem], extra: list[str]) -> int:
-    """Send the problems' values; returns the client's exit status."""
+def submit(
+    course: Course, homework: Homework, problems: list[Problem], extra: list[str]
+) -> tuple[int, list[dict[str, Any]]]:
+    """Send the problems' values; returns the client's exit status, and its row on each problem."""
     folder = folder_of(course, homework.id)
     hooks = [] if len(problems) == len(homework.problems) else [p.hook for p in problems]
     data.fill_homework(course.root, folder)
-    status = run.mugrade(course, homework, ["submit", homework.id, *hooks, *extra], folder)
-    if status in (0, 1):
-        progress.record_submission(course, problems, "yes" if status == 0 else "some wrong")
-    return status
+    with tempfile.TemporaryDirectory(prefix="needle-submit-") as scratch:
+        out = Path(scratch) / "report.json"
+        words = ["submit", homework.id, *hooks, "--report", str(out), *extra]
+        status = run.mugrade(course, homework, words, folder)
+        rows = json.loads(out.read_text(encoding="utf-8"))["rows"] if out.is_file() else []
+    progress.record_submission(course, homework, rows)
+    return status, rows
+
+
+def mending(homework: Homework, rows: list[dict[str, Any]]) -> str:
+    """What to do about the first wrong problem of a submission; "" when none is."""
+    problem = {problem.hook: problem.id for problem in homework.problems}
+    for row in rows:
+        if row["word"] not in ("FAIL", "ERR") or row["problem"] not in problem:
+            continue
+        step = f"hw test {problem[row['problem']]}"
+        if case := next((failure.get("case") for failure in row.get("failures", [])), 0):
+            run = f"mugrade run {homework.id} {row['problem']} --case {case} --pdb"
+            step += f"; or step through it: {run}"
+        return step
+    return ""
 
 
 def benchmarks(course: Course, homework: Homework) -> list[Path]:

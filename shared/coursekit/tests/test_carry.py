@@ -128,6 +128,12 @@ def test_unsolved_problems_of_the_old_homework_are_named(world):
     assert "hw0/add is not" not in done.stdout
 
 
+def test_a_homework_that_leans_on_nothing_before_it_says_nothing_of_it(world):
+    assert "hw0/add, hw0/scale are not written yet" in world.hw("start", "hw1").stdout
+    world.edit("course.toml", 'title = "More numbers"', 'title = "More numbers"\nneeds = []')
+    assert "not written yet" not in world.hw("start", "hw1").stdout
+
+
 def test_tests_texts_data_and_builds_are_not_carried(world):
     world.write("hw0/tests/mine.py", "")
     world.write("hw0/README.md", "my notes")
@@ -168,6 +174,87 @@ def test_skipping_a_homework_that_should_carry_work_is_refused(three):
     with pytest.raises(CourseError, match="run first: hw start hw1"):
         carry.start(three.course(), "hw2")
     assert three.snapshot() == before
+
+
+# ------------------------------------------------------------------- a stub never replaces work
+
+
+def carried_and_negated(world) -> str:
+    """hw1 holds hw0's solutions and its own; returns its file."""
+    solved(world)
+    world.edit(BOX0, "def boxes(values):", "def helper(x):\n    return x\n\n\ndef boxes(values):")
+    carry.start(world.course(), "hw1")
+    world.solve(BOX1, "hw1/negate", "return Box(-self.value)")
+    return world.read(BOX1)
+
+
+def test_a_problem_that_was_reset_keeps_its_solution_in_the_next_homework(world):
+    mine = carried_and_negated(world)
+    assert world.hw("reset", "hw0/add").returncode == 0
+    for _ in range(2):
+        done = world.hw("start", "hw1")
+        assert done.returncode == 0 and world.read(BOX1) == mine
+        assert done.stdout.count("hw0/add is a stub again; hw1 keeps your solution") == 1
+        assert "hw0/add is not written yet" not in done.stdout
+    world.solve(BOX0, "hw0/add", "return Box(sum([self.value, other.value]))")
+    outcome = carry.start(world.course(), "hw1")
+    assert "sum([self.value" in world.read(BOX1) and "mine =" not in world.read(BOX1)
+    assert outcome.conflicts == [] and outcome.notes == []
+
+
+@pytest.mark.parametrize("put_back", [True, False])
+def test_a_file_that_was_lost_takes_nothing_from_the_next_homework(world, put_back):
+    world.hw("start", "hw0")
+    mine = carried_and_negated(world)
+    (world.root / BOX0).unlink()
+    if put_back:
+        assert world.hw("start", "hw0").returncode == 0
+        assert "Box.add is yours to write" in world.read(BOX0)
+    done = world.hw("start", "hw1")
+    assert done.returncode == 0 and world.read(BOX1) == mine, "the helper outside regions too"
+    assert "hw0/scale is a stub again; hw1 keeps your solution" in done.stdout
+
+
+def test_what_is_written_in_the_new_homework_alone_is_kept_without_a_word(world):
+    world.solve(BOX1, "hw0/add", "return Box(self.value + other.value)")
+    mine = world.read(BOX1)
+    outcome = carry.start(world.course(), "hw1")
+    assert world.read(BOX1) == mine and outcome.notes == []
+    assert outcome.unsolved == ["hw0/scale"]
+
+
+def test_a_solution_comes_back_from_a_later_homework(world):
+    carried_and_negated(world)
+    world.edit(BOX1, "mine = self.value + other.value", "mine = sum([self.value, other.value])")
+    world.hw("reset", "hw0/scale")
+    before = world.read(BOX0)
+    done = world.hw("start", "hw0", "--from", "hw1")
+    assert done.returncode == 0, done.stderr
+    text = world.read(BOX0)
+    assert "mine = sum([self.value" in text and "self.value * factor" in text
+    assert "negate" not in text and "<<<<<<<" not in text
+    backup = next(row for row in done.stdout.splitlines() if ".hw/backups" in row).split()[-1]
+    assert world.read(f"{backup}/{BOX0}") == before
+    assert "nothing new" in world.hw("start", "hw0", "--from", "hw1").stdout
+    assert carry.start(world.course(), "hw1").changed == []
+
+
+def test_bringing_back_never_puts_a_stub_over_what_is_written(world):
+    carried_and_negated(world)
+    mine = world.read(BOX0)
+    world.hw("reset", "hw1/negate")
+    world.edit(BOX1, "mine = self.value + other.value\n        return Box(mine)", "pass")
+    world.edit(BOX1, "pass", 'raise NotImplementedError("hw0/add: Box.add is yours to write")')
+    assert world.hw("start", "hw0", "--from", "hw1").returncode == 0
+    assert world.read(BOX0) == mine
+
+
+@pytest.mark.parametrize("other", ["hw0", "hw7"])
+def test_bringing_back_from_what_is_not_later_changes_nothing(world, other):
+    before = world.snapshot()
+    done = world.hw("start", "hw1", "--from", other)
+    assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1
+    assert world.snapshot() == before
 
 
 def test_an_unknown_homework_is_one_sentence(world):

@@ -192,6 +192,7 @@ def test_notebook_cells_are_rendered_one_by_one():
             2,
             "unknown problem ''",
         ),
+        ("def f():\n    ### BEGIN SOLUTION hw1/neg perhaps\n    x\n", 2, "not 'perhaps'"),
         ("def f():\n    ### BEGIN SOLUTION hw1/neg\n    x\n", 2, "never closed"),
         ("x = 1\n### END SOLUTION\n", 2, "without BEGIN"),
         (

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import coursekit
 import pytest
+import typer
 from conftest import ADD
+from coursekit.staff import release as releasing
+from coursekit.staff import verbs
 
 LEAK = "        total_of_both = self.value + other.value\n"
 
@@ -44,6 +47,85 @@ def test_a_release_for_a_class_leaves_the_sealed_answers_out(world, tmp_path):
         assert done.returncode == 0, done.stdout + done.stderr
         assert (out / "answers.json.gz").exists() == there
         assert ("with no answers" in done.stdout) != there
+
+
+FRONT = """\
+# The course
+
+<!-- BEGIN STAFF -->
+For staff: `make test`, `hw prove`, [how](CONTRIBUTING.md).
+
+<!-- END STAFF -->
+Begin with [hw0](hw0/README.md): `make setup`.
+"""
+RULES = """\
+# BEGIN STAFF
+# Everything: make test
+# END STAFF
+help:
+\t@echo "make setup"
+# BEGIN STAFF
+\t@echo "make test"
+# END STAFF
+
+setup:
+\ttrue
+# BEGIN STAFF
+
+test:
+\tfalse
+# END STAFF
+"""
+
+
+def test_staffs_verbs_are_those_that_the_staffs_room_adds():
+    app = typer.Typer()
+    verbs.add_to(app)
+    names = [c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands]
+    names = [name.replace("_", "-") for name in names]
+    assert sorted(names) == sorted(releasing.STAFFS_VERBS)
+
+
+def test_the_front_pages_are_the_students_own(world, tmp_path):
+    world.write("README.md", FRONT)
+    world.write("Makefile", RULES)
+    world.write("shared/release/AGENTS.md", "Be a tutor.\n")
+    done = release(world, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    student = type(world)(tmp_path / "out")
+    assert (
+        student.read("README.md")
+        == "# The course\n\nBegin with [hw0](hw0/README.md): `make setup`.\n"
+    )
+    assert student.read("Makefile") == 'help:\n\t@echo "make setup"\n\nsetup:\n\ttrue\n'
+    assert student.read("AGENTS.md") == student.read("CLAUDE.md") == "Be a tutor.\n"
+    assert not (tmp_path / "out/shared/release").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "fault"),
+    [
+        ("README.md", "Then `hw prove hw0`.", "README.md:4: for the staff only: hw prove"),
+        ("README.md", "Then `make test`.", "README.md:4: for the staff only: make test"),
+        ("README.md", "The staff know.", "README.md:4: for the staff only: the staff"),
+        (
+            "README.md",
+            "See [there](CONTRIBUTING.md#how).",
+            "README.md:4: a link to CONTRIBUTING.md",
+        ),
+        ("shared/notes/a.md", "[b](b.md) [a](a.md)", "shared/notes/a.md:1: a link to b.md"),
+        ("project/a.md", "`a[i](j)` [us](https://example.org)", ""),
+        ("project/a.md", "```python\nf[i](j)\n```", ""),
+    ],
+)
+def test_what_leads_nowhere_turns_the_release_red(world, tmp_path, name, line, fault):
+    world.write("Makefile", RULES)
+    world.write("README.md", FRONT)
+    old = world.read(name) if (world.root / name).is_file() else ""
+    world.write(name, old + line + "\n")
+    done = release(world, tmp_path)
+    assert done.returncode == bool(fault) and fault in done.stdout, done.stdout
+    assert (tmp_path / "out").exists() == (not fault)
 
 
 def test_the_tool_without_its_staff_room_still_runs(world, tmp_path):

@@ -2,17 +2,145 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import io
 import json
 import shutil
+from pathlib import Path
 
 import pytest
-from coursekit.core import syllabus
+from coursekit.cli import show
+from coursekit.core import run, syllabus
 from coursekit.core.errors import CourseError
-from coursekit.staff import count
+from coursekit.staff import count, render
 from coursekit.student import doctor, progress, reset, work
 
 BOX0 = "hw0/python/minilib/box.py"
 ADD = "return Box(self.value + other.value)"
+
+
+def graded(course, stage, best="9", **words):
+    """As if the grader had answered these words, 9 points at best, 4 for what is wrong."""
+    score = {"ok": "9", "FAIL": "4"}
+    rows = [
+        {
+            "problem": name,
+            "word": word,
+            "score": score.get(word),
+            "best": best,
+            "points": "9",
+            "failures": [{"case": 2}] if word == "FAIL" else [],
+        }
+        for name, word in words.items()
+    ]
+    progress.record_submission(course, course.homework(stage), rows)
+    return rows
+
+
+def test_each_problem_shows_its_own_verdict_and_best(world):
+    course = world.course()
+    rows = graded(course, "hw0", add="ok", scale="FAIL")
+    assert [row.points for row in progress.standings(course, "hw0")] == [
+        "9 of 9",
+        "9 of 9 (last try 4)",
+    ]
+    assert "9 of 9 (last try 4)" in world.hw().stdout
+    assert work.mending(course.homework("hw0"), rows) == (
+        "hw test hw0/scale; or step through it: mugrade run hw0 scale --case 2 --pdb"
+    )
+    graded(course, "hw0", best="4", scale="FAIL", add="KEPT")
+    add, scale = progress.standings(course, "hw0")
+    assert (add.submitted, scale.submitted, scale.points) == ("yes", "some wrong", "4 of 9")
+    assert work.mending(course.homework("hw0"), rows[:1]) == ""
+
+
+def test_a_submission_is_read_from_the_clients_report(world, monkeypatch):
+    def client(course, homework, words, folder):
+        place = words[words.index("--report") + 1]
+        Path(place).write_text(json.dumps({"rows": graded(course, "hw1", negate="FAIL")}))
+        return 1
+
+    monkeypatch.setattr(run, "mugrade", client)
+    done = world.hw("submit", "hw0/scale")
+    assert done.returncode == 1 and done.stdout.splitlines()[-1].startswith("next: ")
+    monkeypatch.setattr(run, "mugrade", lambda *_: 4)
+    assert world.hw("submit", "hw0/scale").returncode == 4
+
+
+def test_next_follows_the_homework_in_hand_and_the_problem_that_failed(world):
+    following = lambda: world.hw().stdout.strip().splitlines()[-1]
+    world.hw("start", "hw0")
+    world.hw("start", "hw1")
+    assert following().startswith("next: write hw1/negate")
+    world.solve(BOX0, "hw0/scale", "return Box(0)")
+    world.process("test", "hw0/scale")
+    assert following() == "next: mend hw0/scale (0 of 1 tests pass): hw test hw0/scale"
+    world.solve("hw1/python/minilib/box.py", "hw1/negate", "return Box(-self.value)")
+    world.process("test", "hw1")
+    assert following().startswith("next: write hw0/add in "), "hw1 is done, so hw0 is what is left"
+
+
+@pytest.mark.parametrize("verb", ["test", "submit"])
+def test_conflicts_and_missing_files_are_told_first(world, verb):
+    world.hw("start", "hw0")
+    world.edit(BOX0, '"""Boxes of numbers."""\n', "<<<<<<< yours\na\n=======\nb\n>>>>>>> theirs\n")
+    done = world.hw(verb, "hw0/add")
+    assert done.returncode == 2 and f"{BOX0}:1: two versions stand here" in done.stderr
+    assert f"next: {BOX0}:1: two versions" in world.hw().stdout
+    world.hw("reset", "hw0/add")
+    world.write(".hw/backups/20260101-reset/" + BOX0, "mine")
+    (world.root / BOX0).unlink()
+    done = world.hw(verb, "hw0/add")
+    assert done.returncode == 2
+    assert f"{BOX0}: the file is missing; hw start hw0 puts the handout back" in done.stderr
+    assert f".hw/backups/20260101-reset/{BOX0}" in done.stderr
+    assert "MISSING" in world.hw("doctor").stdout
+
+
+def test_all_skipped_is_skipped_and_keeps_nobody(world):
+    world.hw("start", "hw0")
+    world.solve(BOX0, "hw0/add", ADD)
+    world.solve(BOX0, "hw0/scale", "return Box(self.value * factor)")
+    text = world.read("hw0/tests/test_numbers.py")
+    mark = "import pytest\n\n\n@pytest.mark.skip\ndef test_add"
+    world.write("hw0/tests/test_numbers.py", text.replace("\n\ndef test_add", mark))
+    done = world.process("test", "hw0")
+    assert done.returncode == 0 and "skipped |" in done.stdout and "FAIL" not in done.stdout
+    assert "mend" not in done.stdout and "next: all of hw0 is written" in done.stdout
+
+
+def test_one_device_alone_gives_a_verdict_that_counts(world):
+    done = world.hw("test", "hw0", "--device", "cpu_numpy")
+    assert done.returncode == 2 and "its tests know of no devices" in done.stderr
+    world.edit(
+        "course.toml", 'title = "Numbers"', 'title = "Numbers"\nenv = { NEEDLE_BACKEND = "nd" }'
+    )
+    done = world.hw("test", "hw0", "--device", "tpu")
+    assert done.returncode == 2 and "expected cpu, cuda, cpu_numpy" in done.stderr
+    world.hw("start", "hw0")
+    world.solve(BOX0, "hw0/add", ADD)
+    text = world.read("hw0/tests/test_numbers.py")
+    there = (
+        "import os\n    assert os.environ['NEEDLE_DEVICES'] == 'cpu_numpy'\n    assert Box(2).add"
+    )
+    world.write("hw0/tests/test_numbers.py", text.replace("assert Box(2).add", there))
+    assert world.process("test", "hw0/add", "--device", "cpu_numpy").returncode == 0
+    assert "passed (on cpu_numpy, 1 of 1)" in world.hw().stdout
+
+
+def test_reset_and_the_last_hint_say_what_they_are(world):
+    assert "reset takes one problem, such as hw0/add" in world.hw("reset", "hw0").stderr
+    said = [world.hw("hint", "hw0/add").stdout for _ in range(4)]
+    assert ["that was the last" in text for text in said] == [False, False, True, True]
+
+
+def test_the_dashboard_is_at_most_100_columns_wide():
+    course = syllabus.load()
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        show.dashboard(course, everything=True)
+    assert max(len(row) for row in out.getvalue().splitlines() if not row.startswith("next")) <= 100
 
 
 def test_the_dashboard_leads_from_nothing_to_the_project(world):
@@ -33,12 +161,12 @@ def test_the_dashboard_leads_from_nothing_to_the_project(world):
     world.hw("start", "hw1")
     assert following().startswith("next: write hw1/negate")
     assert following().endswith("(not submitted yet: hw0)")
-    progress.record_submission(course, list(course.homework("hw0").problems), "yes")
+    graded(course, "hw0", add="ok", scale="ok")
     assert following().startswith("next: write hw1/negate") and "hw0" not in following()
     world.solve("hw1/python/minilib/box.py", "hw1/negate", "return Box(-self.value)")
     work.run_tests(course, list(course.homework("hw1").problems), ["-q"])
     assert following() == "next: all homeworks are written and tested: hw submit hw1"
-    progress.record_submission(course, list(course.homework("hw1").problems), "yes")
+    graded(course, "hw1", negate="ok")
     assert "final project is next" in following()
 
 
@@ -58,6 +186,29 @@ def test_a_verdict_is_stale_once_the_files_change(world):
     assert progress.standings(course, "hw0")[0].tests == "passed"
     world.edit(BOX0, ADD, ADD + "  # again")
     assert progress.standings(course, "hw0")[0].tests == "changed since"
+
+
+def test_a_helper_that_nobody_must_write_counts_for_nothing(world):
+    world.edit(
+        "shared/reference/python/minilib/box.py",
+        "def boxes(values):",
+        "def both(values):\n    ### BEGIN SOLUTION hw0/add optional\n    return sum(values)\n"
+        "    ### END SOLUTION\n\n\ndef boxes(values):",
+    )
+    render.render_in_place(world.course(), world.course().stages)
+    stub = 'raise NotImplementedError("hw0/add: both is yours to write or not")'
+    assert stub in world.read(BOX0)
+    world.hw("start", "hw0")
+    assert progress.standings(world.course(), "hw0")[0].stub == "stub"
+    world.solve(BOX0, "hw0/scale", "return Box(self.value * factor)")
+    world.edit(BOX0, 'raise NotImplementedError("hw0/add: Box.add is yours to write")', ADD)
+    assert {row.stub for row in progress.standings(world.course(), "hw0")} == {"written"}
+    assert "next: test hw0/add" in world.hw().stdout
+    assert "not written yet" not in world.hw("start", "hw1").stdout
+    assert stub in world.read("hw1/python/minilib/box.py")
+    world.edit("hw1/python/minilib/box.py", stub, "return sum(values) + 0")
+    world.hw("start", "hw1")
+    assert "return sum(values) + 0" in world.read("hw1/python/minilib/box.py")
 
 
 def test_a_helper_left_as_a_stub_keeps_nobody_whose_tests_pass(world, monkeypatch):
@@ -81,6 +232,17 @@ def test_testing_tells_stubs_from_failures(world):
     world.solve(BOX0, "hw0/add", ADD)
     done = world.process("test", "hw0/add")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_problem_that_is_not_written_is_one_line(world):
+    text = world.read("hw0/tests/test_numbers.py")
+    again = "def test_add_again():\n    assert Box(1).add(Box(1)).value == 2\n\n\ndef submit_add"
+    world.write("hw0/tests/test_numbers.py", text.replace("def submit_add", again))
+    world.solve(BOX0, "hw0/scale", "return Box(0)")
+    done = world.process("test", "hw0")
+    assert done.returncode == 1 and done.stdout.count("NotImplementedError") == 0
+    assert "hw0/add is not written yet: 2 tests stop there" in done.stdout.splitlines()
+    assert "test_scale" in done.stdout, "a real failure is shown as ever"
 
 
 def test_a_broken_state_file_counts_as_empty(world):
@@ -221,6 +383,17 @@ def test_doctor_names_the_mending_command(world, monkeypatch):
     assert found["git"].word == "MISSING" and "git-scm.com" in found["git"].mend
     done = world.hw("doctor")
     assert done.returncode == 1 and "git-scm.com" in done.stdout
+
+
+def test_doctor_notes_what_pictures_and_notebooks_need(world, monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda n: None if n in ("matplotlib", "ipykernel") else real(n)
+    )
+    found = {finding.what: finding for finding in doctor.examine(world.course())}
+    for row in ("pictures", "notebooks"):
+        assert found[row].word == "note" and "-m pip install '" in found[row].detail
+    assert not {"pictures", "notebooks"} & {f.what for f in doctor.faults(list(found.values()))}
 
 
 # ------------------------------------------------------------------------------------- counting

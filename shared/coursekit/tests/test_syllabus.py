@@ -62,6 +62,7 @@ def test_files_of_a_stage_are_all_that_entered_so_far(world):
         ('"python/minilib/more.py"', '"../more.py"', "../more.py", "leaves the homework's folder"),
         ('"python/minilib/more.py"', "1", "files = [1]", "holds 1, expected strings"),
         ('title = "More numbers"', 'title = "More"\nbuild = "ant"', '"ant"', "one of make"),
+        ('title = "More numbers"', 'title = "More"\nneeds = ["hw1"]', "needs", "no earlier"),
         ('title = "More numbers"', 'title = "More"\nenv = {A = 1}', "env", "must be a string"),
         ("[course]", "[curse]", "[curse]", "did you mean 'course'"),
         ("[course]", "[course]\nzzz = 1", "zzz", "known are id, title"),

@@ -1,6 +1,7 @@
 """Drawing graphs and curves, on stand-ins for Tensors."""
 
 import json
+import sys
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
@@ -94,6 +95,14 @@ def test_curve_command_prints_and_writes_a_png(tmp_path, capsys):
     assert viz.main(["curve", str(tmp_path / "run.json"), "-o", str(tmp_path / "run.png")]) == 0
     assert "error, 2 steps" in capsys.readouterr().out
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_matplotlib_a_curve_is_one_sentence_with_the_command(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(
+        CourseError, match=r"not installed; install it with: .* -m pip install 'mat"
+    ):
+        viz.curve_png([1.0, 2.0], tmp_path / "loss.png")
 
 
 def test_graph_command_names_what_is_wrong(tmp_path):

@@ -1,6 +1,7 @@
-// What Python sees of the fused kernels: a class FusedLayer, one call of a layer, and a function
-// fused_step, one step of an optimizer. Everything that comes from Python is checked here, once;
-// the arrays of results and gradients are made here too.
+// What Python sees of the fused kernels: a table `layers` of functions that make one call of a
+// kernel (ops_composite.py says what they take), and the optimizers' steps. All that
+// arrives are arrays and numbers; it is checked here, once. The arrays of results and gradients are
+// made here too.
 #include "bindings.h"
 
 #include <algorithm>
@@ -100,15 +101,16 @@ Arrays from_python(const py::list& items) {
   return arrays;
 }
 
-// A pair of buffer and shape of each array.
-py::list to_python(const Arrays& arrays) {
-  py::list pairs;
+// NDArrays on the device of another one.
+py::list to_python(const Arrays& arrays, const py::handle& beside) {
+  const py::object make = beside.attr("make"), device = beside.attr("_device");
+  py::list made;
   for (const Array& array : arrays) {
     py::tuple shape(array.shape.size());
     for (size_t i = 0; i < array.shape.size(); ++i) shape[i] = array.shape[i];
-    pairs.append(py::make_tuple(array.buffer, shape));
+    made.append(make(shape, py::none(), device, array.buffer));
   }
-  return pairs;
+  return made;
 }
 
 // `what` must have a shape; lengths of 0 in `expected` may be any.
@@ -148,59 +150,53 @@ void need_ids(const char* name, const Array& ids, size_t rows) {
 
 // --------------------------------------------------------------------------- the layers' kernels
 
-// One call of a layer.
+// One call of a layer's kernel.
 struct Call {
-  Arrays arrays;                 // inputs, parameters, constants, running statistics
-  std::vector<size_t> counts;    // how many parameters each part of the layer has
-  std::vector<double> settings;  // numbers that the layer knows
+  Arrays arrays;                 // by place; one that is not given (a bias) has no data
+  std::vector<double> settings;  // numbers
   Arrays saved;                  // what `forward` keeps for `backward`
   Arrays adjoints;               // of the results
-  bool needs_dx = true;          // whether `backward` must compute the adjoint of the first input
+  bool needs_dx = true;          // whether `backward` must compute the adjoint of the first array
 
   const Array& operator[](size_t i) const { return arrays[i]; }
-  // New arrays for the adjoints of the first `count` arrays; the first may stay empty.
+  bool given(size_t i) const { return arrays[i].data != nullptr; }
+  // New arrays for the adjoints of the first `count` arrays that are given; the first may stay empty.
   Arrays gradients(size_t count) const {
     Arrays result(count);
-    for (size_t i = needs_dx ? 0 : 1; i < count; ++i) result[i] = new_array(arrays[i].shape);
+    for (size_t i = needs_dx ? 0 : 1; i < count; ++i)
+      if (given(i)) result[i] = new_array(arrays[i].shape);
     return result;
   }
 };
 
 float* pointer(const Array& array) { return array.data ? array.ptr() : nullptr; }
 
-// A forward returns the layer's results, then its new running statistics; a backward the adjoints.
+// A forward returns the results, and behind them constants; a backward the adjoints of the arrays.
 using Function = Arrays (*)(Call&);
 
-// Linear layers and ReLUs one after the other: parts with two parameters, with one (no bias), with
-// none (a ReLU). Saves the result of each linear layer, after the ReLU that follows it.
+// x, then weight and perhaps bias of each layer; the settings say after which a ReLU follows. Saves
+// the result of each layer, after its ReLU.
 std::vector<LinearLayer> linear_layers(Call& call) {
   std::vector<LinearLayer> layers;
   const Array& x = call[0];
   require(x.shape.size() >= 2, "the input must have two axes or more");
   need_samples(x);
   Shape shape = x.shape;
-  size_t next = 1;
-  for (size_t count : call.counts) {
-    if (count == 0) {
-      require(!layers.empty(), "the first layer must be a linear one");
-      layers.back().relu = true;
-      continue;
-    }
-    const Array& w = call[next];
+  for (size_t i = 1; i + 1 < call.arrays.size(); i += 2) {
+    const Array &w = call[i], &b = call[i + 1];
     need("weight", w, {shape.back(), 0});
-    if (count == 2) need_size("bias", call[next + 1], w.last());
-    const float* bias = count == 2 ? call[next + 1].ptr() : nullptr;
-    const size_t in = shape.back();
+    if (b.data) need_size("bias", b, w.last());
+    const size_t in = shape.back(), k = layers.size();
     shape.back() = w.last();
-    if (call.saved.size() == layers.size()) call.saved.push_back(new_array(shape));
-    layers.push_back({w.ptr(), bias, call.saved[layers.size()].ptr(), in, w.last(), false});
-    next += count;
+    if (call.saved.size() == k) call.saved.push_back(new_array(shape));
+    const bool relu = k < call.settings.size() && call.settings[k] != 0;
+    layers.push_back({w.ptr(), pointer(b), call.saved[k].ptr(), in, w.last(), relu});
   }
   return layers;
 }
 
 size_t linear_work(const Call& call) {
-  return call[0].size() * call[1].last() * call.counts.size();
+  return call[0].size() * call[1].last() * call.arrays.size() / 2;
 }
 
 Arrays linear(Call& call) {
@@ -215,12 +211,8 @@ Arrays linear_backward(Call& call) {
   const Array& x = call[0];
   Arrays grads = call.gradients(call.arrays.size());
   std::vector<LinearGradient> pairs;
-  size_t next = 1;
-  for (size_t count : call.counts) {
-    if (count > 0)
-      pairs.push_back({grads[next].ptr(), count == 2 ? grads[next + 1].ptr() : nullptr});
-    next += count;
-  }
+  for (size_t i = 1; i + 1 < grads.size(); i += 2)
+    pairs.push_back({grads[i].ptr(), pointer(grads[i + 1])});
   run_kernel(linear_work(call), [&] {
     MlpBackward(x.ptr(), x.size() / x.last(), layers, call.adjoints[0].ptr(), pointer(grads[0]),
                 pairs);
@@ -318,8 +310,8 @@ Arrays layer_norm_backward(Call& call) {
   return grads;
 }
 
-// x (N, C) or (N, C, H, W), weight, bias, running mean and variance (C,); settings are eps and
-// momentum. Saves mean and variance of the batch.
+// x (N, C) or (N, C, H, W), weight, bias, running mean and variance (C,); settings are eps, momentum
+// and training, which must be on. Saves mean and variance of the batch.
 Arrays batch_norm(Call& call) {
   const Array &x = call[0], &w = call[1], &b = call[2];
   require(x.shape.size() == 2 || x.shape.size() == 4, "the input must have two axes or four");
@@ -362,7 +354,7 @@ ConvShape conv_shape(const Call& call) {
   need("images", x, {0, 0, 0, 0}), need_samples(x);
   need("weight", w, {0, 0, x.shape[1], 0}), need_samples(w);
   need("weight", w, {w.shape[1], w.shape[0], x.shape[1], 0});
-  if (call.counts.at(0) == 2) need("bias", call[2], {w.last()});
+  if (call.given(2)) need("bias", call[2], {w.last()});
   ConvShape s{x.shape[0], x.shape[1], x.shape[2], x.shape[3], w.shape[0], w.shape[3], 1, 0, 0, 0};
   s.stride = static_cast<size_t>(call.settings.at(0));
   s.padding = static_cast<size_t>(call.settings.at(1));
@@ -377,9 +369,8 @@ ConvShape conv_shape(const Call& call) {
 Arrays conv(Call& call) {
   const ConvShape s = conv_shape(call);
   Array y = new_array({s.N, s.O, s.h, s.w});
-  const float* bias = call.counts[0] == 2 ? call[2].ptr() : nullptr;
   run_kernel(y.size() * s.K * s.K * s.C,
-             [&] { Conv(call[0].ptr(), call[1].ptr(), bias, y.ptr(), s); });
+             [&] { Conv(call[0].ptr(), call[1].ptr(), pointer(call[2]), y.ptr(), s); });
   return {y};
 }
 
@@ -392,7 +383,7 @@ Arrays conv_backward(Call& call) {
     ConvBackward(call[0].ptr(), call[1].ptr(), g.ptr(), pointer(grads[0]), grads[1].ptr(), db.ptr(),
                  s);
   });
-  if (call.counts[0] == 2) grads.push_back(db);
+  grads.push_back(db);
   return grads;
 }
 
@@ -404,19 +395,14 @@ LstmShape lstm_shape(const Call& call) {
   require(s.T * s.B * s.H > 0, "there must be a step, a sample and a hidden unit");
   need("h", call[1], {s.B, s.H}), need("c", call[2], {s.B, s.H});
   need("W_ih", call[3], {s.I, 4 * s.H}), need("W_hh", call[4], {s.H, 4 * s.H});
-  for (size_t i = 5; i < call.arrays.size(); ++i) need_size("bias", call[i], 4 * s.H);
+  require(call.given(5) == call.given(6), "there must be two biases or none");
+  for (size_t i = 5; i < 7 && call.given(i); ++i) need_size("bias", call[i], 4 * s.H);
   return s;
 }
 
 LstmInput lstm_input(const Call& call) {
-  const bool biased = call.arrays.size() == 7;
-  return {call[0].ptr(),
-          call[1].ptr(),
-          call[2].ptr(),
-          call[3].ptr(),
-          call[4].ptr(),
-          biased ? call[5].ptr() : nullptr,
-          biased ? call[6].ptr() : nullptr};
+  return {call[0].ptr(), call[1].ptr(),    call[2].ptr(),   call[3].ptr(),
+          call[4].ptr(), pointer(call[5]), pointer(call[6])};
 }
 
 LstmSteps lstm_steps(const Call& call) {
@@ -435,14 +421,13 @@ Arrays lstm(Call& call) {
 
 Arrays lstm_backward(Call& call) {
   const LstmShape s = lstm_shape(call);
-  Arrays grads = call.gradients(std::min<size_t>(6, call.arrays.size()));
+  Arrays grads = call.gradients(6);
   const LstmAdjoints g{call.adjoints[0].ptr(), call.adjoints[1].ptr(), call.adjoints[2].ptr()};
-  const LstmGradients d{pointer(grads[0]), grads[1].ptr(),
-                        grads[2].ptr(),    grads[3].ptr(),
-                        grads[4].ptr(),    grads.size() == 6 ? grads[5].ptr() : nullptr};
+  const LstmGradients d{pointer(grads[0]), grads[1].ptr(), grads[2].ptr(),
+                        grads[3].ptr(),    grads[4].ptr(), pointer(grads[5])};
   run_kernel(4 * call.saved[0].size() * (s.I + s.H),
              [&] { LstmBackward(lstm_input(call), lstm_steps(call), g, d, s); });
-  if (grads.size() == 6) grads.push_back(grads[5]);  // both biases are added: one adjoint for both
+  grads.push_back(grads[5]);  // both biases are added: one adjoint for both
   return grads;
 }
 
@@ -481,79 +466,58 @@ Arrays attention_backward(Call& call) {
   return grads;
 }
 
-// A kernel, and what it takes from a layer, by the names of the layer's attributes.
+// A kernel, and what its function of Tensors takes.
 struct Kernel {
   using Names = std::vector<std::string>;
   Function forward, backward;
-  size_t results;
-  Names parameters;  // behind the inputs; may be None or missing
-  Names settings;    // numbers
-  Names running;     // statistics that the kernel makes anew, behind the results
+  size_t arrays;       // how many, if all are given; 0: any number
+  Names settings;      // in the order in which the kernel reads them
+  size_t results = 1;  // that have a gradient
+  size_t rest = 0;     // how many behind them have none
+  size_t constants = 0;  // how many of the arrays, the last ones, have none
+  const char* always = nullptr;  // a setting without which the kernel does not compute this
 };
+
+const Kernel kBatchNorm = {
+    batch_norm, batch_norm_backward, 5, {"eps", "momentum", "training"}, 1, 2, 2, "training"};
 
 const std::map<std::string, Kernel> kernels = {
-    {"linear", {linear, linear_backward, 1, {"weight", "bias"}, {}, {}}},  // also a Sequential of
-    {"relu", {relu, relu_backward, 1, {}, {}, {}}},                        // Linear and ReLU
-    {"softmax_loss", {softmax_loss, softmax_loss_backward, 1, {}, {}, {}}},
-    {"embedding", {embedding, embedding_backward, 1, {"weight"}, {}, {}}},
-    {"layer_norm", {layer_norm, layer_norm_backward, 1, {"weight", "bias"}, {"eps"}, {}}},
-    {"batch_norm",
-     {batch_norm,
-      batch_norm_backward,
-      1,
-      {"weight", "bias"},
-      {"eps", "momentum"},
-      {"running_mean", "running_var"}}},
-    {"conv", {conv, conv_backward, 1, {"weight", "bias"}, {"stride", "padding"}, {}}},
-    {"lstm", {lstm, lstm_backward, 3, {"W_ih", "W_hh", "bias_ih", "bias_hh"}, {}, {}}},
-    {"attention", {attention, attention_backward, 2, {}, {"causal"}, {}}},
+    {"linear", {linear, linear_backward, 3, {}}},
+    {"linears", {linear, linear_backward, 0, {"relus"}}},
+    {"relu", {relu, relu_backward, 1, {}}},
+    {"softmax_loss", {softmax_loss, softmax_loss_backward, 2, {}, 1, 0, 1}},
+    {"embedding", {embedding, embedding_backward, 2, {}, 1, 0, 1}},
+    {"layer_norm", {layer_norm, layer_norm_backward, 3, {"eps"}}},
+    {"batch_norm", kBatchNorm},
+    {"batch_norm2d", kBatchNorm},
+    {"conv2d", {conv, conv_backward, 3, {"stride", "padding"}}},
+    {"lstm", {lstm, lstm_backward, 7, {}, 3}},
+    {"attention", {attention, attention_backward, 3, {"causal", "dropout"}, 2}},
 };
 
-const Kernel& kernel_named(const std::string& name) {
-  const auto found = kernels.find(name);
-  require(found != kernels.end(), [&] { return "there is no fused kernel called " + name; });
-  return found->second;
-}
-
-// One call of a layer, forward and then, any number of times, backward. It holds buffers and
-// names only, nothing of Python's that could lead back to it.
-class FusedLayer {
+// One call, forward and then, any number of times, backward. It holds buffers and numbers only,
+// nothing of Python's that could lead back to it.
+class LayerCall {
  public:
-  FusedLayer(const std::string& name, const py::object& layer)
-      : name(name), kernel_(kernel_named(name)) {
-    py::list parts;
-    if (py::hasattr(layer, "modules"))
-      parts = py::list(layer.attr("modules"));
-    else
-      parts.append(layer);
-    for (py::handle part : parts) {
-      py::list names;
-      const py::dict attributes = part.attr("__dict__");
-      for (const std::string& key : kernel_.parameters)
-        if (attributes.contains(key) && !attributes[key.c_str()].is_none()) names.append(key);
-      counts_.push_back(names.size());
-      parameters.append(names);
-    }
-    for (const std::string& key : kernel_.settings)
-      settings_.push_back(layer.attr(key.c_str()).cast<double>());
-  }
+  LayerCall(const Kernel& kernel, std::vector<bool> given, std::vector<double> settings)
+      : kernel_(kernel), given_(std::move(given)), settings_(std::move(settings)) {}
 
-  const std::string name;
-  py::list parameters;  // for each part of a Sequential, or for the layer alone, their names
   size_t results() const { return kernel_.results; }
-  const Kernel::Names& running() const { return kernel_.running; }
+  size_t rest() const { return kernel_.rest; }
+  size_t constants() const { return kernel_.constants; }
 
+  // Takes the arrays that are given; returns the results, and constants behind them.
   py::list forward(const py::list& arrays) {
-    Call call{from_python(arrays), counts_, settings_, {}, {}};
+    Call call{by_place(from_python(arrays)), settings_, {}, {}};
     const Arrays made = kernel_.forward(call);
     saved_ = call.saved;
     shapes_.clear();
     for (size_t k = 0; k < results(); ++k) shapes_.push_back(made[k].shape);
-    return to_python(made);
+    return to_python(made, arrays[0]);
   }
 
   // Takes the adjoints of the results and then the arrays that `forward` took; returns the adjoints
-  // of those that are needed.
+  // of those arrays that are needed.
   py::list backward(const py::list& adjoints_and_arrays, const std::vector<bool>& needed) {
     require(!shapes_.empty(), "backward comes after forward");
     Arrays adjoints = from_python(adjoints_and_arrays);
@@ -562,43 +526,67 @@ class FusedLayer {
     Arrays arrays(adjoints.begin() + static_cast<ptrdiff_t>(results()), adjoints.end());
     adjoints.resize(results());
     for (size_t k = 0; k < results(); ++k) need("the adjoint", adjoints[k], shapes_[k]);
-    Call call{std::move(arrays), counts_, settings_, saved_, std::move(adjoints), needed.at(0)};
+    Call call{by_place(std::move(arrays)), settings_, saved_, std::move(adjoints), needed.at(0)};
     const Arrays grads = kernel_.backward(call);
     Arrays wanted;
-    for (size_t i = 0; i < grads.size(); ++i)
-      if (needed.at(i)) wanted.push_back(grads[i]);
-    return to_python(wanted);
+    for (size_t i = 0, k = 0; k < needed.size(); ++i)
+      if (given_[i] && needed[k++]) wanted.push_back(grads.at(i));
+    return to_python(wanted, adjoints_and_arrays[0]);
   }
 
  private:
+  // Arrays that are not given have no data.
+  Arrays by_place(Arrays arrays) const {
+    Arrays all(given_.size());
+    size_t next = 0;
+    for (size_t i = 0; i < all.size(); ++i)
+      if (given_[i]) all[i] = std::move(arrays.at(next++));
+    return all;
+  }
+
   const Kernel& kernel_;
-  std::vector<size_t> counts_;
+  std::vector<bool> given_;
   std::vector<double> settings_;
   Arrays saved_;
   std::vector<Shape> shapes_;  // of the results
 };
 
-// lr, beta1, beta2, eps, weight_decay, and t, the number of this step, 1 for the first.
-AdamSettings adam_settings_of(const std::vector<double>& s) {
-  return {static_cast<float>(s[0]),
-          static_cast<float>(s[1]),
-          static_cast<float>(s[2]),
-          static_cast<float>(s[3]),
-          static_cast<float>(s[4]),
-          static_cast<float>(1 - std::pow(s[1], s[5])),
-          static_cast<float>(1 - std::pow(s[2], s[5]))};
+// The numbers of the settings, in the kernel's order: one, several in a tuple, or 0 for None.
+// Returns false for settings that the kernel does not have, and for what is no number.
+bool read_settings(const Kernel& kernel, const py::dict& settings, std::vector<double>* numbers) {
+  if (settings.size() != kernel.settings.size()) return false;
+  for (const std::string& name : kernel.settings) {
+    if (!settings.contains(name)) return false;
+    const py::object value = settings[name.c_str()];
+    const py::tuple values =
+        py::isinstance<py::tuple>(value) ? py::tuple(value) : py::make_tuple(value);
+    for (py::handle number : values) {
+      if (!number.is_none() && !PyNumber_Check(number.ptr())) return false;
+      numbers->push_back(number.is_none() ? 0.0 : number.cast<double>());
+      if (kernel.always && name == kernel.always && numbers->back() == 0) return false;
+    }
+  }
+  return true;
 }
 
-// One step of an optimizer on all its parameters. `columns` has the parameters, their gradients,
-// and their averages of one kind or two, which change in place. Returns new arrays for the
-// parameters.
-py::list fused_step(const std::string& name, const std::vector<py::list>& columns,
-                    const std::vector<double>& settings) {
-  const bool adam = name == "adam";
-  require(adam || name == "sgd", [&] { return "fused_step knows sgd and adam, got " + name; });
-  require(settings.size() == (adam ? 6 : 3) && columns.size() <= (adam ? 4 : 3) &&
-              columns.size() >= (adam ? 4 : 2),
-          [&] { return name + ": wrong number of columns or settings"; });
+// A call of the kernel, or None if it does not compute this.
+py::object call_of(const Kernel& kernel, std::vector<bool> given, const py::dict& settings) {
+  std::vector<double> numbers;
+  if (!read_settings(kernel, settings, &numbers)) return py::none();
+  if (kernel.arrays > 0) {
+    if (given.size() > kernel.arrays) return py::none();
+    given.resize(kernel.arrays, false);
+  }
+  return py::cast(LayerCall(kernel, std::move(given), std::move(numbers)));
+}
+
+// One step of an optimizer on all its parameters. `columns` has the parameters, their gradients, and
+// their averages, which change in place. Returns new arrays for the parameters.
+template <class Step>
+py::list step(const std::vector<py::list>& columns, size_t averages, Step one) {
+  require(columns.size() == 2 + averages, [&] {
+    return "a step needs parameters, gradients and " + std::to_string(averages) + " averages of each";
+  });
   std::vector<Arrays> c;
   for (const py::list& column : columns) c.push_back(from_python(column));
   Arrays results;
@@ -609,34 +597,55 @@ py::list fused_step(const std::string& name, const std::vector<py::list>& column
     results.push_back(new_array(c[0][i].shape));
     work += c[0][i].size();
   }
-  const std::vector<float> s(settings.begin(), settings.end());
-  const AdamSettings adam_settings = adam ? adam_settings_of(settings) : AdamSettings{};
   run_kernel(work, [&] {
-    for (size_t i = 0; i < results.size(); ++i) {
-      const float *p = c[0][i].ptr(), *g = c[1][i].ptr();
-      const size_t size = results[i].size();
-      if (adam)
-        AdamStep(p, g, c[2][i].ptr(), c[3][i].ptr(), results[i].ptr(), size, adam_settings);
-      else
-        SgdStep(p, g, c.size() > 2 ? c[2][i].ptr() : nullptr, results[i].ptr(), size,
-                {s[0], s[1], s[2]});
-    }
+    for (size_t i = 0; i < results.size(); ++i) one(c, i, results[i].ptr(), results[i].size());
   });
-  return to_python(results);
+  return to_python(results, columns[0][0]);
+}
+
+py::list sgd(const std::vector<py::list>& columns, float lr, float momentum, float weight_decay) {
+  return step(columns, 1, [&](std::vector<Arrays>& c, size_t i, float* out, size_t size) {
+    float* average = momentum != 0 ? c[2][i].ptr() : nullptr;  // without momentum it has no use
+    SgdStep(c[0][i].ptr(), c[1][i].ptr(), average, out, size,
+            {lr, momentum, weight_decay});
+  });
+}
+
+// `t` is the number of this step, 1 for the first.
+py::list adam(const std::vector<py::list>& columns, double lr, double beta1, double beta2,
+              double eps, double weight_decay, double t) {
+  const AdamSettings settings = {static_cast<float>(lr),
+                                 static_cast<float>(beta1),
+                                 static_cast<float>(beta2),
+                                 static_cast<float>(eps),
+                                 static_cast<float>(weight_decay),
+                                 static_cast<float>(1 - std::pow(beta1, t)),
+                                 static_cast<float>(1 - std::pow(beta2, t))};
+  return step(columns, 2, [&](std::vector<Arrays>& c, size_t i, float* out, size_t size) {
+    AdamStep(c[0][i].ptr(), c[1][i].ptr(), c[2][i].ptr(), c[3][i].ptr(), out, size, settings);
+  });
 }
 
 }  // namespace
 
 void bind(py::module_& m) {
-  py::class_<FusedLayer>(m, "FusedLayer")
-      .def(py::init<const std::string&, const py::object&>())
-      .def_readonly("name", &FusedLayer::name)
-      .def_readonly("parameters", &FusedLayer::parameters)
-      .def_property_readonly("running", &FusedLayer::running)
-      .def_property_readonly("results", &FusedLayer::results)
-      .def("forward", &FusedLayer::forward)
-      .def("backward", &FusedLayer::backward);
-  m.def("fused_step", fused_step);
+  py::class_<LayerCall>(m, "LayerCall")
+      .def_property_readonly("results", &LayerCall::results)
+      .def_property_readonly("rest", &LayerCall::rest)
+      .def_property_readonly("constants", &LayerCall::constants)
+      .def("forward", &LayerCall::forward)
+      .def("backward", &LayerCall::backward);
+  py::dict layers;
+  for (const auto& [name, kernel] : kernels)
+    layers[name.c_str()] = py::cpp_function(
+        [&kernel = kernel](std::vector<bool> given, const py::dict& settings) {
+          return call_of(kernel, std::move(given), settings);
+        });
+  m.attr("layers") = layers;
+  m.def("sgd_step", sgd, py::arg("columns"), py::kw_only(), py::arg("lr"), py::arg("momentum"),
+        py::arg("weight_decay"));
+  m.def("adam_step", adam, py::arg("columns"), py::kw_only(), py::arg("lr"), py::arg("beta1"),
+        py::arg("beta2"), py::arg("eps"), py::arg("weight_decay"), py::arg("t"));
 }
 
 }  // namespace fused

@@ -1,6 +1,11 @@
-"""Settings every mugrade test shares."""
+"""Settings every mugrade test shares, and `live.py` within reach of all of them."""
+
+import sys
+from pathlib import Path
 
 from hypothesis import settings
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 settings.register_profile("mugrade", deadline=None, max_examples=100, derandomize=True)
 settings.load_profile("mugrade")

@@ -55,7 +55,7 @@ namespace {
 // Copies a row of `length` elements, `from_step` and `to_step` apart.
 inline void copy_row(const scalar_t* from, ptrdiff_t from_step, scalar_t* to, ptrdiff_t to_step,
                      size_t length) {
-  /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem
+  /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem optional
   if (from_step == 1 && to_step == 1) {
     std::memcpy(to, from, length * sizeof(scalar_t));
   } else if (from_step == 0 && to_step == 1) {
@@ -70,7 +70,7 @@ inline void copy_row(const scalar_t* from, ptrdiff_t from_step, scalar_t* to, pt
 // in one piece, the other its columns; block by block both read and write whole cache lines.
 constexpr size_t kBlock = 8;
 inline void copy_strip(const scalar_t* from, Axis row, Axis column, scalar_t* to) {
-  /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem
+  /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem optional
   const size_t rows = row.length, columns = column.length;
   for (size_t j = 0; j < columns; j += kBlock) {
     const scalar_t* source = from + j * column.from;
@@ -94,7 +94,7 @@ inline void copy_strip(const scalar_t* from, Axis row, Axis column, scalar_t* to
 // from[i0 * from_strides[0] + ...]. The strides of a number that is repeated are all 0.
 void copy_strided(const scalar_t* from, const Dims& from_strides, scalar_t* to,
                   const Dims& to_strides, const Dims& shape) {
-  /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem
+  /// BEGIN SOLUTION hw3/ndarray_cpu_compact_setitem optional
   if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return;
   std::vector<Axis> axes = merge_axes(shape, from_strides, to_strides);
   if (axes.empty()) axes.push_back({1, 1, 1});
@@ -314,7 +314,7 @@ struct Sum {
 // Reduces `count` elements that lie in one piece to one.
 template <class Op>
 scalar_t reduce_row(const scalar_t* x, size_t count) {
-  /// BEGIN SOLUTION hw3/ndarray_cpu_reductions
+  /// BEGIN SOLUTION hw3/ndarray_cpu_reductions optional
   scalar_t result = Op::kStart;
   size_t i = 0;
   if (count >= 4 * simd::kWidth) {
@@ -337,7 +337,7 @@ scalar_t reduce_row(const scalar_t* x, size_t count) {
 // out[i] = Op over the reduce_size elements of a from i * reduce_size on.
 template <class Op>
 void reduce(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
-  /// BEGIN SOLUTION hw3/ndarray_cpu_reductions
+  /// BEGIN SOLUTION hw3/ndarray_cpu_reductions optional
   // Rows are cut to pieces: long ones are summed piece by piece, which keeps all threads busy when
   // there are few of them, and adds numbers of about the same size.
   const scalar_t* x = a.ptr;
@@ -402,7 +402,7 @@ inline size_t panel_count(size_t columns) { return (columns + kColumns - 1) / kC
 // Copies `rows` <= kRows rows of A, `depth` columns, so that the kernel reads them in order: all
 // rows of column 0, all rows of column 1, ...
 inline void pack_rows(MatrixView a, size_t rows, size_t depth, scalar_t* packed) {
-  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
   // Rows in one piece are read a stretch at a time, in loops of known length, which are unrolled.
   const size_t whole = rows == kRows && a.column == 1 ? depth / kBlock * kBlock : 0;
   for (size_t k0 = 0; k0 < whole; k0 += kBlock)
@@ -416,7 +416,7 @@ inline void pack_rows(MatrixView a, size_t rows, size_t depth, scalar_t* packed)
 // Copies `columns` columns of B, `depth` rows, to panels of kColumns columns, each in one piece;
 // what the last one lacks in width becomes zero, so that the kernel knows one width only.
 inline void pack_columns(MatrixView b, size_t depth, size_t columns, scalar_t* packed) {
-  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
   const size_t whole = b.column == 1 ? columns / kColumns : 0;
   const size_t panel_size = depth * kColumns;
   for (size_t k = 0; k < depth; ++k)  // along the rows of B, as they lie in memory
@@ -440,7 +440,7 @@ inline void pack_columns(MatrixView b, size_t depth, size_t columns, scalar_t* p
 template <size_t R>
 void micro_kernel(MatrixView a, const scalar_t* b, ptrdiff_t b_row, size_t depth, Output c,
                   size_t columns, bool first) {
-  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
   for (size_t i = 0; i < R; ++i)  // C arrives meanwhile
     for (size_t j = 0; j < kColumns; j += kCacheLine / ELEM_SIZE)
       simd::prefetch(c.data + i * c.row + j);
@@ -490,7 +490,7 @@ Kernel kernel_for(size_t rows) {
 // `panels` is B, packed; B itself is read where its rows may stay as they are (pack_b false).
 void multiply_slice(MatrixView a, MatrixView b, const scalar_t* panels, bool pack_b, Output c,
                     size_t m, size_t depth, size_t wide, bool first) {
-  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
   // Rows of A that lie in order are read where they are, unless many columns of B use them.
   const bool pack_a = a.column != 1 || wide > 16 * kColumns;
   const size_t threads = thread_count();
@@ -530,7 +530,7 @@ void multiply_slice(MatrixView a, MatrixView b, const scalar_t* panels, bool pac
 
 // C = A B: slices of A's columns and B's rows, and of B's columns, that fit the caches.
 void MatmulPacked(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
-  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
   const bool pack_b = b.column != 1 || m > 12 * kRows;  // worth it when used often
   AlignedArray panels(std::min(n, kDepth) * panel_count(std::min(p, kWide)) * kColumns);
   for (size_t j0 = 0; j0 < p; j0 += kWide) {

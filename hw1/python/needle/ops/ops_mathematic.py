@@ -238,7 +238,7 @@ def sum_to_shape(a, shape):
     """The adjoint of broadcasting from `shape` to `a.shape`: sum over the axes that it added or
     stretched. (Yours to use or not: more than one gradient needs it.)"""
     ### BEGIN YOUR SOLUTION hw1/backward
-    raise NotImplementedError("hw1/backward: sum_to_shape is yours to write")
+    raise NotImplementedError("hw1/backward: sum_to_shape is yours to write or not")
     ### END YOUR SOLUTION
 
 
@@ -264,7 +264,7 @@ def spread_to_shape(a, shape, axes):
     """The adjoint of summing an array of `shape` over `axes` to `a`: every element of the array
     gets what its sum got. (Yours to use or not: more than one gradient needs it.)"""
     ### BEGIN YOUR SOLUTION hw1/backward
-    raise NotImplementedError("hw1/backward: spread_to_shape is yours to write")
+    raise NotImplementedError("hw1/backward: spread_to_shape is yours to write or not")
     ### END YOUR SOLUTION
 
 

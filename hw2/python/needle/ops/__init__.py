@@ -4,4 +4,5 @@ from .ops_mathematic import *
 
 from .ops_logarithmic import *
 from .ops_tuple import *
+from .ops_layers import *
 

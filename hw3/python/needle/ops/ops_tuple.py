@@ -75,7 +75,7 @@ class TupleGetItem(TensorOp):
         if not isinstance(a, TensorTuple):
             raise TypeError(f"TupleGetItem takes a TensorTuple, got {type(a).__name__}")
         if fold_const and isinstance(a.op, MakeTensorTuple):
-            return a.op.part(a, self.index)
+            return a.inputs[self.index]
         return super().__call__(a)
 
     def compute(self, a):

@@ -39,6 +39,17 @@ def _shape_of(shape):
     return _layout(shape)[0]
 
 
+def _operator(name):
+    """The operator of an NDArray and another or a number, by a device's two kernels for it."""
+    ewise, scalar = f"ewise_{name}", f"scalar_{name}"
+
+    def apply(self, other):
+        device = self._device
+        return self.ewise_or_scalar(other, getattr(device, ewise), getattr(device, scalar), ewise)
+
+    return apply
+
+
 class NDArray:
     """An n-dimensional array of float32 on a device.
 
@@ -281,19 +292,14 @@ class NDArray:
         self._check_device(other)
         return NDArray.make(self._shape, None, self._device)
 
+    def _placed(self):
+        """Buffer, strides and offset: how kernels for views take an operand."""
+        return self._handle, self._strides, self._offset
+
     def _of_views(self, function, other):
         """function(self, other), for a kernel that takes views as they are."""
-        a, b, out = self, other, self._out_beside(other)
-        function(
-            a._handle,
-            a._strides,
-            a._offset,
-            b._handle,
-            b._strides,
-            b._offset,
-            out._handle,
-            out._shape,
-        )
+        out = self._out_beside(other)
+        function(*self._placed(), *other._placed(), out._handle, out._shape)
         return out
 
     def _unary(self, function):
@@ -307,17 +313,8 @@ class NDArray:
         out.fill(_number(number))
         return out
 
-    def __add__(self, other):
-        device = self._device
-        return self.ewise_or_scalar(other, device.ewise_add, device.scalar_add, "ewise_add")
-
-    __radd__ = __add__
-
-    def __mul__(self, other):
-        device = self._device
-        return self.ewise_or_scalar(other, device.ewise_mul, device.scalar_mul, "ewise_mul")
-
-    __rmul__ = __mul__
+    __add__ = __radd__ = _operator("add")
+    __mul__ = __rmul__ = _operator("mul")
 
     def __neg__(self):
         return self * -1.0
@@ -331,9 +328,7 @@ class NDArray:
     def __rsub__(self, other):
         return -self + other
 
-    def __truediv__(self, other):
-        device = self._device
-        return self.ewise_or_scalar(other, device.ewise_div, device.scalar_div, "ewise_div")
+    __truediv__ = _operator("div")
 
     def __rtruediv__(self, other):
         return self._filled(other) / self
@@ -348,21 +343,12 @@ class NDArray:
     def __rpow__(self, other):
         return self._filled(other) ** self
 
-    def maximum(self, other):
-        """The larger of two elements; NaN when one is NaN."""
-        device = self._device
-        functions = device.ewise_maximum, device.scalar_maximum
-        return self.ewise_or_scalar(other, *functions, "ewise_maximum")
+    maximum = _operator("maximum")  # the larger of two elements; NaN when one is NaN
 
     # Comparisons give 1.0 for true and 0.0 for false. All but == and >= are built from these two.
 
-    def __eq__(self, other):
-        device = self._device
-        return self.ewise_or_scalar(other, device.ewise_eq, device.scalar_eq, "ewise_eq")
-
-    def __ge__(self, other):
-        device = self._device
-        return self.ewise_or_scalar(other, device.ewise_ge, device.scalar_ge, "ewise_ge")
+    __eq__ = _operator("eq")
+    __ge__ = _operator("ge")
 
     def __ne__(self, other):
         return 1 - (self == other)
@@ -407,16 +393,7 @@ class NDArray:
         a, b = self.broadcast_to((*batch, m, n)), other.broadcast_to((*batch, n, p))
         out = NDArray.make((*batch, m, p), None, self._device)
         if kernel := self._device.kernel("matmul", views=True):
-            kernel(
-                a._handle,
-                b._handle,
-                out._handle,
-                (*batch, m, n, p),
-                a._strides,
-                a._offset,
-                b._strides,
-                b._offset,
-            )
+            kernel(*a._placed(), *b._placed(), out._handle, (*batch, m, n, p))
             return out
         if not batch:
             return a.compact() @ b.compact()

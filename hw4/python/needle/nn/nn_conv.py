@@ -10,13 +10,11 @@ class BatchNorm2d(BatchNorm1d):
     """Batch normalization of each channel, over the batch and all pixels: (N, C, H, W)."""
 
     def forward(self, x):
-        kernel = getattr(self, "kernel", None)  # a BatchNorm1d may have a fused form
-        if kernel and self.training and (result := ops.fused(kernel, BatchNorm2d.forward, self, x)):
-            return result
-        n, c, h, w = x.shape
-        pixels = x.transpose((1, 2)).transpose((2, 3)).reshape((n * h * w, c))
-        normal = super().forward(pixels)
-        return normal.reshape((n, h, w, c)).transpose((2, 3)).transpose((1, 2))
+        settings = {"eps": self.eps, "momentum": self.momentum, "training": self.training}
+        running = self.running_mean, self.running_var
+        y, *running = ops.batch_norm2d(x, self.weight, self.bias, *running, **settings)
+        self.running_mean, self.running_var = running
+        return y
 
 
 class Conv(Module):

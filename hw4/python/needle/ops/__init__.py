@@ -4,6 +4,9 @@ from .ops_mathematic import *
 
 from .ops_logarithmic import *
 from .ops_tuple import *
+from .ops_layers import *
 
 from .ops_conv import *
-from .ops_fused import fused, fused_step, without_fused_kernels
+from .ops_chain import chained, relu
+from .ops_composite import kernels, step_by_kernel
+from .ops_sequence import *

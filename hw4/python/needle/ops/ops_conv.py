@@ -1,11 +1,14 @@
-"""Operators of homework 4: tanh; stack and split; flip, dilate, pad; convolution.
+"""Operators of homework 4: tanh; stack and split; flip, dilate, pad; convolution, and the layers for
+images as functions of Tensors.
 
-`compute` is given arrays and `gradient` Tensors, as in `ops_mathematic`. Images are
-(N, H, W, C) in here: batch, height, width, channels.
+`compute` is given arrays and `gradient` Tensors, as in `ops_mathematic`. The operators take images
+as (N, H, W, C): batch, height, width, channels.
 """
 
 from ..autograd import NDArray, TensorOp, TensorTupleOp
 from ..backend_selection import array_api, library
+from .ops_composite import composite
+from .ops_layers import batch_norm
 from .ops_mathematic import AxesOp, transpose
 from .ops_tuple import make_tuple
 
@@ -192,3 +195,24 @@ class Conv(TensorOp):
 
 def conv(a, b, stride=1, padding=1):
     return Conv(stride, padding)(a, b)
+
+
+@composite
+def conv2d(x, weight, bias=None, *, stride, padding):
+    """`conv` of images as layers have them, and a number added for each channel of the result.
+
+    x (N, C, H, W), weight (K, K, C, O), bias (O,) or None -> (N, O, H', W').
+    """
+    ### BEGIN YOUR SOLUTION hw4/conv_forward
+    raise NotImplementedError("hw4/conv_forward: conv2d is yours to write or not")
+    ### END YOUR SOLUTION
+
+
+@composite
+def batch_norm2d(x, *tensors, **settings):
+    """`batch_norm` of each channel, over the batch and all pixels: (N, C, H, W)."""
+    n, c, h, w = x.shape
+    pixels = transpose(transpose(x, (1, 2)), (2, 3)).reshape((n * h * w, c))
+    normal, *running = batch_norm(pixels, *tensors, **settings)
+    images = normal.reshape((n, h, w, c))
+    return transpose(transpose(images, (2, 3)), (1, 2)), *running

@@ -24,25 +24,31 @@ __all__ = [
     "no_collector",
     "pytest_configure",
     "pytest_pycollect_makemodule",
+    "pytest_report_collectionfinish",
     "pytest_report_header",
     "pytest_terminal_summary",
 ]
 
 TREE = Path.cwd()
 _folders: list[str] = []
+_notes: list[str] = []
 _home = TREE
 _missing: list[str] = []
 
 
-def judge(conftest, folders, backend):
+def judge(conftest, folders, backend, own_form=False):
     """Say what is under test; a homework's conftest.py calls it.
 
     Args:
         conftest: path of hwN/tests/conftest.py.
         folders: where in the homework its code lies, such as "python"; "." is the homework itself.
         backend: needle's array library, "np" or "nd", unless NEEDLE_BACKEND says otherwise.
+        own_form: keep the kernels that are given for layers out, whatever NEEDLE_KERNELS says.
     """
     global _home
+    if own_form:
+        os.environ["NEEDLE_KERNELS"] = "own"
+        _notes.append('layers run in your own form: needle.kernels("own")')
     _home = Path(conftest).resolve().parents[1]
     _folders[:] = [folder for folder in folders if folder != "."]
     os.environ.setdefault("NEEDLE_BACKEND", backend)
@@ -107,6 +113,11 @@ def pytest_configure(config):
 
 def pytest_report_header(config):
     return [f"under test: {name} from {shown(path)}" for name, path in modules_under_test().items()]
+
+
+def pytest_report_collectionfinish(config):
+    """Unlike the header this is said in quiet runs too, and so when a submission runs its hooks."""
+    return _notes
 
 
 def pytest_pycollect_makemodule(module_path):

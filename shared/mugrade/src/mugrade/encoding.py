@@ -95,8 +95,10 @@ def _encode(value: Any, public: bool, depth: int) -> Any:
         raise EncodingError(
             f"The value is nested deeper than {MAX_DEPTH} levels; submit a flatter one."
         )
-    if value is None or isinstance(value, (bool, str)):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return _checked_text(value)
     if isinstance(value, np.bool_):
         return bool(value)
     if isinstance(value, (int, np.integer)):
@@ -130,12 +132,23 @@ def _checked_int(value: int) -> int:
     return value
 
 
+def _checked_text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise EncodingError(
+            f"The text {text!r:.60} has half a character (a surrogate), which no text can have; "
+            "decode its bytes in another way."
+        ) from None
+    return text
+
+
 def _checked_key(key: Any) -> str:
     if not isinstance(key, str) or key == TAG:
         raise EncodingError(
             f"A dict has the key {key!r:.60}; keys must be strings other than {TAG!r}."
         )
-    return key
+    return _checked_text(key)
 
 
 def _encode_float(value: float, public: bool) -> Any:
@@ -261,6 +274,8 @@ def _checked_shape(shape: Any) -> tuple[int, ...]:
     good = isinstance(shape, list) and len(shape) <= MAX_DEPTH
     if not good or not all(type(n) is int and 0 <= n < 2**40 for n in shape):
         raise EncodingError("An encoded array's shape is no list of at most 16 sizes.")
+    if math.prod(n or 1 for n in shape) >= 2**40:  # also beside an axis of length 0
+        raise EncodingError("An encoded array's shape has more elements than any array can.")
     return tuple(shape)
 
 

@@ -10,14 +10,10 @@ import base64
 import datetime as dt
 import json
 import pickle
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import requests
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from live import live_grader
 
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 import threading
-from pathlib import Path
 
 import pytest
 import requests
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from live import COURSE, live_grader
 from mugrade.client.grader import Connection, Grader
 

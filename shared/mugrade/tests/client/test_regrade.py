@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from live import live_grader
 from mugrade.draws import WatchedStream, describe
 from mugrade.recorder import Recording
@@ -135,12 +132,22 @@ def test_a_regrade_tells_its_progress_and_is_only_watched(staff, student, real, 
 
 
 @pytest.mark.parametrize("fault", ["cut", 503, 500])
-def test_a_command_of_staff_is_sent_once_whatever_happens(grader, mugrade, homework, fault):
+@pytest.mark.parametrize(
+    "path, words",
+    [
+        ("regrade", ["regrade", "hw0", "double"]),
+        ("extensions", ["extend", "a@x.org", "hw0", "--days", "1", "--reason", "ill"]),
+        ("overrides", ["override", "a@x.org", "hw0", "double", "1", "--reason", "oral"]),
+    ],
+)
+def test_a_command_of_staff_is_sent_once_whatever_happens(
+    grader, mugrade, homework, path, words, fault
+):
     grader.publish()
-    grader.faults["regrade"] = [fault] * 4
-    done = mugrade("regrade", "hw0", "double")
+    grader.faults[path] = [fault] * 4
+    done = mugrade(*words)
     assert done.status == 4
-    assert len(grader.paths("regrade")) == 1
+    assert len(grader.paths(path)) == 1
     if fault == "cut":
         assert "`mugrade jobs`" in done.err and "sync" not in done.err
 

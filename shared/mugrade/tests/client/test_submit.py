@@ -164,7 +164,16 @@ def test_json_carries_everything_and_nothing_else(homework, grader, mugrade, rew
     assert report["exit"] == done.status == 1
     row = next(row for row in report["rows"] if row["problem"] == "double")
     assert row["word"] == "FAIL" and row["failures"][0]["kind"] == "values"
+    assert [failure["case"] for failure in row["failures"]] == list(range(1, row["cases"] + 1))
     assert done.err == ""
+
+
+def test_a_report_file_holds_what_json_prints(homework, grader, mugrade, tmp_path):
+    grader.publish()
+    done = mugrade("submit", "hw0", "--report", str(tmp_path / "report.json"))
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert done.status == report["exit"] == 0 and "points" in done.out
+    assert {row["word"] for row in report["rows"]} == {"ok"}
 
 
 def test_the_key_never_reaches_the_students_code(homework, grader, mugrade, rewrite):

@@ -185,3 +185,14 @@ def test_the_gradebooks_csv_cannot_start_a_formula(grader: SimpleNamespace):
     with staff_session(grader) as staff:
         text = staff.get(grader.url + "staff/grades.csv").content.decode("utf-8-sig")
     assert "'=HYPERLINK(1)" in text
+
+
+def test_a_preview_on_a_page_is_answered_while_somebody_holds_the_write_lock(
+    grader: SimpleNamespace,
+):
+    """The review's H3: it took the lock itself, and kept everybody else from handing in."""
+    tolerance = {"rtol": "5e-4", "ascale": "1e-6", "atol": "0", "action": "preview"}
+    with staff_session(grader) as staff, grader.database.write():
+        url = grader.url + "staff/problems/hw0/norm/tolerance"
+        answer = staff.post(url, data=tolerance, timeout=25)
+    assert answer.status_code == 200 and "1 of 3" in answer.text

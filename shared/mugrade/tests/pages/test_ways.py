@@ -102,6 +102,45 @@ def test_the_tolerance_preview_counts_attempts_and_apply_regrades(
     expect(either.locator("tbody tr").first).to_contain_text("10")
 
 
+def test_a_revision_is_rolled_back_after_a_look_at_who_would_move(
+    either: Page, grader: SimpleNamespace
+):
+    sign_in_staff(either, grader)
+    either.goto(grader.url + "staff/problems/hw0/norm")
+    either.get_by_label("rtol").fill("5e-4")
+    either.get_by_role("button", name="Apply and regrade").click()
+    either.get_by_role("button", name="Go back to revision 1 ...").click()
+    preview = either.get_by_role("article", name="Preview")
+    expect(preview).to_contain_text("1 of 3 stored attempts would change: 0 up, 1 down")
+    expect(either.get_by_text("2 (current)")).to_be_visible()
+    assert not violations(either, "rollback preview")
+    either.get_by_role("button", name="Go back to revision 1", exact=True).click()
+    expect(either.get_by_role("status")).to_contain_text("earlier revision counts again")
+    expect(either.get_by_text("3 (current)")).to_be_visible()
+
+
+def test_a_regrade_under_way_is_shown_and_can_be_stopped_and_go_on(
+    either: Page, grader: SimpleNamespace
+):
+    settings, lane = grader.app.state.settings, grader.app.state.lane
+    settings.job_seconds_in_request = 0
+    lane.stop()
+    try:
+        sign_in_staff(either, grader)
+        either.goto(grader.url + "staff/problems/hw0/norm")
+        either.get_by_label("rtol").fill("5e-4")
+        either.get_by_role("button", name="Apply and regrade").click()
+        job = either.get_by_role("article", name="Regrade")
+        expect(job).to_contain_text("A regrade waits: 0 of 3 attempts")
+        assert not violations(either, "regrade under way")
+        job.get_by_role("button", name="Stop").click()
+        expect(job).to_contain_text("A regrade was stopped")
+        job.get_by_role("button", name="Go on").click()
+        expect(job).to_contain_text("A regrade waits")
+    finally:
+        lane.start()
+
+
 def test_a_tolerance_that_is_no_number_is_refused_in_words(either: Page, school: SimpleNamespace):
     sign_in_staff(either, school)
     either.goto(school.url + "staff/problems/hw0/norm")

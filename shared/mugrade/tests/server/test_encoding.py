@@ -235,3 +235,16 @@ def test_other_types_keep_their_name():
 def test_nested_lists_without_shape_are_marked_as_such():
     back = decode({"_encoded_type": "np.ndarray", "data": [[1, 2]]})
     assert isinstance(back, Array) and back.dtype is None and not back.explicit_shape
+
+
+@pytest.mark.parametrize("value", ["half \ud800", {"\udfff": 1}, ["a", {"b": "\ud83d"}]])
+def test_half_characters_are_refused_before_they_travel(value):
+    with pytest.raises(EncodingError, match="surrogate"):
+        encode(value)
+
+
+@pytest.mark.parametrize("shape", [[2**39, 2**39, 0], [2**20, 2**20], [2**39, 2, 0]])
+def test_shapes_that_no_array_can_have_are_refused(shape):
+    for body in ({"encoding": "base64", "data": ""}, {"data": []}):
+        with pytest.raises(EncodingError):
+            decode({"_encoded_type": "np.ndarray", "dtype": "float64", "shape": shape, **body})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import zoneinfo
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mugrade.server.services.policies import (
@@ -63,6 +65,59 @@ def test_no_due_time_is_never_late_and_an_extension_moves_both_ends():
     moved = window(None, DUE, DUE + 3 * DAY, DUE + 5 * DAY, LATE)
     assert moved.due_at == DUE + 5 * DAY and moved.cutoff_at == DUE + 8 * DAY
     assert window(None, DUE, None, DUE - DAY, LATE).due_at == DUE, "an extension never shortens"
+
+
+# Zones that change their clocks at different hours, by another amount, southward, at midnight, never.
+ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Havana", "Asia/Tokyo")
+BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
+
+
+def berlin(text):
+    return dt.datetime.fromisoformat(text).replace(tzinfo=BERLIN)
+
+
+@pytest.mark.parametrize(
+    "due, at, days",
+    [
+        ("2026-10-24 20:00", "2026-10-25 19:30", 1),  # clocks went back: 24.5 hours
+        ("2026-10-24 20:00", "2026-10-25 20:30", 2),
+        ("2026-03-28 20:00", "2026-03-29 19:30", 1),  # clocks went forward
+        ("2026-03-28 20:00", "2026-03-29 20:30", 2),  # 23.5 hours
+        ("2026-03-28 02:30", "2026-03-29 03:20", 1),  # 02:30 is left out: 03:30 stands for it
+    ],
+)
+def test_late_days_are_days_of_the_calendar_across_a_change_of_the_clocks(due, at, days):
+    due, at = berlin(due).astimezone(dt.timezone.utc), berlin(at).astimezone(dt.timezone.utc)
+    assert window(None, due, None, None, LATE, BERLIN).late_days(at) == days
+
+
+def test_cut_off_and_extension_keep_the_hour_across_a_change_of_the_clocks():
+    due = berlin("2026-10-20 20:00")
+    assert window(None, due, None, None, LATE, BERLIN).cutoff_at == berlin("2026-10-27 20:00")
+    moved = window(None, due, berlin("2026-10-22 08:00"), berlin("2026-10-27 20:00"), LATE, BERLIN)
+    assert moved.cutoff_at == berlin("2026-10-29 08:00")
+
+
+@given(
+    st.sampled_from(ZONES).map(zoneinfo.ZoneInfo),
+    st.datetimes(dt.datetime(2024, 1, 1), dt.datetime(2027, 1, 1)),
+    st.integers(1, 200),
+    st.integers(-3600, 3600),
+)
+def test_day_n_ends_when_the_clock_shows_the_due_time_again(zone, due, days, seconds):
+    due = due.replace(microsecond=0, tzinfo=dt.timezone.utc)
+    late = LatePolicy(cutoff_days=days)
+    w = window(None, due, None, None, late, zone)
+    end = w.cutoff_at
+    shown = due.astimezone(zone).replace(tzinfo=None) + dt.timedelta(days=days)
+    shown_then = end.astimezone(zone).replace(tzinfo=None)
+    there = shown.replace(tzinfo=zone).astimezone(dt.timezone.utc).astimezone(zone)
+    left_out = there.replace(tzinfo=None) != shown  # a time that no clock showed
+    assert shown_then == shown or (left_out and 0 < (shown_then - shown).total_seconds() <= 3600)
+    assert (w.late_days(end), w.late_days(end + dt.timedelta(seconds=1))) == (days, days + 1)
+    moment = end + dt.timedelta(seconds=seconds)
+    assert w.late_days(moment) == (days if seconds <= 0 else days + 1)
+    assert w.state(moment) == ("late" if seconds <= 0 else "closed")
 
 
 # ---------------------------------------------------------------------------------------- scores

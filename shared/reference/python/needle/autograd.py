@@ -152,9 +152,9 @@ def find_topo_sort(node_list):
 def topo_sort_dfs(node, visited, topo_order):
     """Append to `topo_order`, in post-order, what is reachable from `node` and not in `visited`.
 
-    A graph may be 100,000 nodes deep: Python's call stack is not.
+    A graph may be 100,000 nodes deep: Python's call stack is not. (Yours to use or not.)
     """
-    ### BEGIN SOLUTION hw1/topo_sort
+    ### BEGIN SOLUTION hw1/topo_sort optional
     if node in visited:
         return
     visited.add(node)

@@ -8,6 +8,8 @@ import math
 
 import numpy
 
+from . import init
+
 ### FROM hw4
 from . import ops
 
@@ -27,6 +29,26 @@ class Optimizer:
     def with_grad(self):
         """The parameters that have a gradient, as a list."""
         return [p for p in self.params if p.grad is not None]
+
+    def update(self, step, *averages, **settings):
+        """Change every parameter that has a gradient, and its averages, by what `step` returns.
+
+        Args:
+            step: a function of constants, (p, grad, *averages, **settings) -> (p, *averages).
+            averages: dicts from Parameter to Tensor; zeros where a Parameter is missing.
+        """
+        params = self.with_grad()
+        for average in averages:
+            average.update((p, init.zeros_like(p)) for p in params if p not in average)
+        columns = [params, [p.grad for p in params], *[[a[p] for p in params] for a in averages]]
+        ### FROM hw4
+        if ops.step_by_kernel(step.__name__, columns, settings):
+            return
+        ### END
+        for p, *others in zip(*columns):
+            p.data, *others = step(p.data, *[value.data for value in others], **settings)
+            for average, value in zip(averages, others):
+                average[p] = value
 
     def reset_grad(self):
         """Forget all gradients."""
@@ -48,6 +70,15 @@ class Optimizer:
         ### END SOLUTION
 
 
+def sgd_step(p, grad, u, *, lr, momentum, weight_decay):
+    """A step of SGD on one parameter -> (p, u)."""
+    ### BEGIN SOLUTION hw2/optim_sgd optional
+    grad = grad + weight_decay * p
+    u = momentum * u + (1 - momentum) * grad
+    return p - lr * u, u
+    ### END SOLUTION
+
+
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum and weight decay.
 
@@ -65,17 +96,20 @@ class SGD(Optimizer):
 
     def step(self):
         ### BEGIN SOLUTION hw2/optim_sgd
-        ### FROM hw4
-        states = (self.u,) if self.momentum else ()
-        settings = (self.lr, self.momentum, self.weight_decay)
-        if ops.fused_step("sgd", self.with_grad(), states, *settings):
-            return
-        ### END
-        for p in self.with_grad():
-            grad = p.grad.data + self.weight_decay * p.data
-            self.u[p] = self.momentum * self.u.get(p, 0) + (1 - self.momentum) * grad
-            p.data = p.data - self.lr * self.u[p]
+        settings = {"lr": self.lr, "momentum": self.momentum, "weight_decay": self.weight_decay}
+        self.update(sgd_step, self.u, **settings)
         ### END SOLUTION
+
+
+def adam_step(p, grad, m, v, *, lr, beta1, beta2, eps, weight_decay, t):
+    """Step number t, 1 for the first, of Adam on one parameter -> (p, m, v)."""
+    ### BEGIN SOLUTION hw2/optim_adam optional
+    grad = grad + weight_decay * p
+    m = beta1 * m + (1 - beta1) * grad
+    v = beta2 * v + (1 - beta2) * grad**2
+    mean, square = m / (1 - beta1**t), v / (1 - beta2**t)
+    return p - lr * mean / (square**0.5 + eps), m, v
+    ### END SOLUTION
 
 
 class Adam(Optimizer):
@@ -99,16 +133,7 @@ class Adam(Optimizer):
     def step(self):
         ### BEGIN SOLUTION hw2/optim_adam
         self.t += 1
-        ### FROM hw4
-        settings = (self.lr, self.beta1, self.beta2, self.eps, self.weight_decay, self.t)
-        if ops.fused_step("adam", self.with_grad(), (self.m, self.v), *settings):
-            return
-        ### END
-        for p in self.with_grad():
-            grad = p.grad.data + self.weight_decay * p.data
-            self.m[p] = self.beta1 * self.m.get(p, 0) + (1 - self.beta1) * grad
-            self.v[p] = self.beta2 * self.v.get(p, 0) + (1 - self.beta2) * grad**2
-            mean = self.m[p] / (1 - self.beta1**self.t)
-            square = self.v[p] / (1 - self.beta2**self.t)
-            p.data = p.data - self.lr * mean / (square**0.5 + self.eps)
+        betas = {"beta1": self.beta1, "beta2": self.beta2, "t": self.t}
+        settings = {"lr": self.lr, "eps": self.eps, "weight_decay": self.weight_decay}
+        self.update(adam_step, self.m, self.v, **betas, **settings)
         ### END SOLUTION

@@ -76,7 +76,7 @@ class Screen:
 
     def report(self, report: Results) -> None:
         if self.as_json:
-            self.json({**dataclasses.asdict(report), "exit": int(report.exit)})
+            self.json(as_data(report))
             return
         self.table(
             ["problem", "", "cases", "points", "best", "tries left"],
@@ -130,6 +130,11 @@ class Screen:
             [_status_cells(problem) for problem in plan["problems"]],
             right=[2, 3, 4, 5],
         )
+
+
+def as_data(report: Results) -> dict[str, Any]:
+    """A submission as `--json` prints it."""
+    return {**dataclasses.asdict(report), "exit": int(report.exit)}
 
 
 def _status_cells(problem: dict[str, Any]) -> list[Any]:

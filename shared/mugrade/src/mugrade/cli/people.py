@@ -82,7 +82,7 @@ def _invite(grader: Grader, people: list[str], mail: bool, tell: Any) -> tuple[l
     skipped: list[dict[str, Any]] = []
     for start in range(0, len(people), BATCH):
         body = {"people": people[start : start + BATCH], "mail": mail}
-        answer = grader.call("POST", "invitations", json=body, repeatable=False)
+        answer = grader.command("POST", "invitations", json=body)
         made += answer["invitations"]
         skipped += answer["skipped"]
         if len(people) > BATCH:
@@ -129,6 +129,6 @@ def activate(person: Person, reason: Why = "", server: Server = None) -> None:
 
 
 def _change(server: str | None, body: dict[str, Any]) -> None:
-    now = open_session(server).v1().call("POST", "roles", json=body)
+    now = open_session(server).v1().command("POST", "roles", json=body)
     state = "active" if now["active"] else "deactivated"
     screen().say(f"{now['name']} <{now['email']}> is {now['role']}, {state}.")

@@ -55,6 +55,9 @@ SERVER_COMMANDS = {
     "link": "Print a one-time sign-in link.",
     "token": "Make an API key for somebody.",
     "seal": "Write the answers in a form that can be checked but not read.",
+    "backup": "Copy the whole database into one file.",
+    "restore": "Put a backup back.",
+    "prune": "Delete what has expired.",
 }
 
 
@@ -289,7 +292,7 @@ def roster(
         raise UsageFault(
             f"{file} cannot be read ({error}); expected a CSV file in UTF-8."
         ) from None
-    answer = grader.call("POST", "roster", json={"csv": text, "dry_run": dry_run})
+    answer = grader.command("POST", "roster", json={"csv": text, "dry_run": dry_run})
     if as_json:
         show.json(answer)
     else:
@@ -359,7 +362,7 @@ def extend(
         raise UsageFault("An extension needs either --days or --until.")
     more = {"days": days} if until is None else {"until": until}
     body = {"student": student, "assignment": homework, "reason": reason, **more}
-    answer = open_session(server).v1().call("POST", "extensions", json=body)
+    answer = open_session(server).v1().command("POST", "extensions", json=body)
     screen().say(f"{student} may hand in {homework} until {answer['due_at']}.")
 
 
@@ -384,7 +387,7 @@ def override(
         "points": points,
         "reason": reason,
     }
-    answer = open_session(server).v1().call("POST", "overrides", json=body)
+    answer = open_session(server).v1().command("POST", "overrides", json=body)
     screen().say(f"{student} has {number(answer.get('score'))} points for {homework}/{problem}.")
 
 
@@ -393,13 +396,22 @@ def register_server(app: typer.Typer) -> None:
     passed_on = {**PASS_ON, "help_option_names": []}
     for name, text in SERVER_COMMANDS.items():
         app.command(name, help=text, context_settings=passed_on)(_server_command(name))
+    of_database = typer.Typer(help="Look after the server's database.", no_args_is_help=True)
+    of_database.command(
+        "check", help="Look through the whole database.", context_settings=passed_on
+    )(_server_command("db_check", "db check"))
+    app.add_typer(of_database, name="db")
 
 
-def _server_command(name: str) -> Callable[[typer.Context], None]:
+def _server_command(name: str, words: str = "") -> Callable[[typer.Context], None]:
+    words = words or name
+
     def command(context: typer.Context) -> None:
         inner = typer.Typer(add_completion=False, rich_markup_mode=None)
         inner.command()(getattr(need_server(), name))
-        inner(context.args, prog_name=f"mugrade {name}", standalone_mode=False)
+        status = inner(context.args, prog_name=f"mugrade {words}", standalone_mode=False)
+        if status:
+            raise typer.Exit(status)
 
     return command
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mugrade.cli.common import PASS_ON, Json, Select, Server, homework_folder, screen, split_words
-from mugrade.cli.display import Screen, when
+from mugrade.cli.display import Screen, as_data, when
 from mugrade.client import receipts as signed
 from mugrade.client.errors import ClientError, Exit, UsageFault
 from mugrade.client.outbox import Outbox
@@ -48,6 +49,9 @@ def submit(
     ] = None,
     server: Server = None,
     as_json: Json = False,
+    report_file: Annotated[
+        Path | None, typer.Option("--report", help="Write what --json prints to this file too.")
+    ] = None,
 ) -> None:
     """Run the submission hooks of a homework and send their values.
 
@@ -64,6 +68,8 @@ def submit(
     )
     report = Submission(session, request, show.tell).run()
     show.report(report)
+    if report_file is not None:
+        report_file.write_text(json.dumps(as_data(report)), encoding="utf-8")
     raise typer.Exit(report.exit)
 
 

@@ -260,7 +260,8 @@ def _connection_fault(
     if not repeatable and _went_out(error):
         return NetworkFault(
             f"The connection to {server} ended before the answer came, and what was asked for may "
-            "be under way; it is not sent again by itself. `mugrade jobs` shows what the server does.",
+            "done or under way; it is not sent again by itself. Look first: `mugrade jobs`, `mugrade "
+            "grades`, `mugrade roster`.",
             code="unanswered",
         )
     if isinstance(error, requests.exceptions.SSLError):

@@ -33,6 +33,8 @@ class Failure:
     place: str = ""
     submitted_shape: list[int] | None = None
     expected_shape: list[int] | None = None
+    case: int = 0
+    """Counted from 1, as `mugrade run --case` does."""
 
 
 @dataclass
@@ -314,6 +316,7 @@ def fill(row: ProblemLine, answer: dict[str, Any], entry: Entry) -> None:
                 f"{place[0]}:{place[1]}" if place else "",
                 case.get("submitted_shape"),
                 case.get("expected_shape"),
+                index + 1,
             )
         )
     if row.word != "ERR":

@@ -11,13 +11,11 @@ from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 import mugrade
-from mugrade.server import callers, dialect, errors, pages
+from mugrade.server import callers, dialect, errors, opening, pages, routing
 from mugrade.server.api import open as open_routes
 from mugrade.server.api import people, project, staff, student
-from mugrade.server.db import Database
 from mugrade.server.lane import Lane
 from mugrade.server.observe import Metrics, Observer
-from mugrade.server.services import signing
 from mugrade.server.settings import Settings
 
 Clock = Callable[[], dt.datetime]
@@ -37,10 +35,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
         clock: the time, UTC and aware; tests give their own.
     """
     settings = settings or Settings()
-    database = Database(settings)
-    database.migrate()
-    with database.write() as session:
-        signing.ensure(session, clock())
+    database = opening.open_database(settings, clock())
 
     lane = Lane(database, clock)
 
@@ -62,6 +57,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
     app.state.settings, app.state.database, app.state.clock = settings, database, clock
     app.state.lane = lane
     app.state.metrics = Metrics()
+    app.add_middleware(routing.Guard)
     app.add_middleware(Observer, metrics=app.state.metrics)
     errors.install(app)
     _include_routes(app)
@@ -83,11 +79,13 @@ def _add_health(app: FastAPI) -> None:
 
     @app.get("/readyz", include_in_schema=False)
     def readyz(request: Request) -> JSONResponse:
-        """The database answers, with this code's schema."""
-        ready = request.app.state.database.is_current()
-        return JSONResponse(
-            {"status": "ok" if ready else "migrate"}, status_code=200 if ready else 503
-        )
+        """The database answers, with this code's schema, and there is room for more."""
+        database, status = request.app.state.database, "ok"
+        if not database.is_current():
+            status = "migrate"
+        elif not database.has_room():
+            status = "no space left"
+        return JSONResponse({"status": status}, status_code=200 if status == "ok" else 503)
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics(request: Request) -> Response:

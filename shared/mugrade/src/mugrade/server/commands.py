@@ -1,4 +1,5 @@
-"""The server's commands: `mugrade serve`, `init`, `link`, `token`, `seal`; `mugrade.cli` attaches them."""
+"""The server's commands: `mugrade serve`, `init`, `link`, `token`, `seal`; with those of
+`operations`, `mugrade.cli` attaches them."""
 
 from __future__ import annotations
 
@@ -18,20 +19,29 @@ import typer
 import uvicorn
 from sqlalchemy.orm import Session
 
-from mugrade.server import coursefile
+from mugrade.server import coursefile, opening
 from mugrade.server.app import create_app, utc_now
 from mugrade.server.db import Database
 from mugrade.server.errors import Refusal, invalid, not_found
 from mugrade.server.models import Account, Course
-from mugrade.server.services import accounts, answer_file, courses, roster, signing
+from mugrade.server.operations import (
+    AsJson,
+    DataDir,
+    backup,
+    db_check,
+    prune,
+    restore,
+    settings_of,
+)
+from mugrade.server.services import accounts, answer_file, courses, roster, upkeep
 from mugrade.server.settings import Settings
 
+__all__ = ["backup", "db_check", "init", "link", "prune", "restore", "seal", "serve", "token"]
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 LINK_PATH = "link?code="
 ANSWERS = "answers.json.gz"
 """The sealed answers that a released course carries in its folder."""
 
-DataDir = Annotated[Path | None, typer.Option("--data", help="Folder of the SQLite database.")]
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -42,7 +52,6 @@ LOGGING: dict[str, Any] = {
         "uvicorn": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
     },
 }
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON line for programs.")]
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,7 @@ def serve(
     listening = _listen(host, port)
     port = listening.getsockname()[1]
     address = web or os.environ.get("MUGRADE_WEB") or f"http://{_url_host(host)}:{port}/"
-    settings = _settings(data, web=address if address.endswith("/") else address + "/", solo=solo)
+    settings = settings_of(data, web=address if address.endswith("/") else address + "/", solo=solo)
     told = _prepare(settings, course, sealed, with_link=_may_print_link(settings, host))
     _announce(settings, told, as_json=as_json)
     if workers > 1 and settings.url().startswith("sqlite"):
@@ -90,7 +99,8 @@ def serve(
             f"{workers} workers on SQLite take turns at writing; PostgreSQL is meant for more than one.",
             file=sys.stderr,
         )
-    _run(settings, listening, workers)
+    with upkeep.serving(settings):
+        _run(settings, listening, workers)
 
 
 def init(
@@ -103,7 +113,7 @@ def init(
 ) -> None:
     """Make a course from its file, or bring an existing one up to it."""
     given = coursefile.read(file)
-    database = _open(_settings(data))
+    database = _open(settings_of(data))
     with database.write() as session:
         course = courses.apply_file(session, utc_now(), given, actor="mugrade init")
         out: dict[str, Any] = {"course": course.id, "title": course.title, "code": course.code}
@@ -130,13 +140,14 @@ def link(
     data: DataDir = None,
 ) -> None:
     """Print a one-time link that signs somebody in on the web, where they can set a new password."""
-    settings = _settings(data)
+    settings = settings_of(data)
     database = _open(settings)
     with database.write() as session:
         found = _course(session, course)
         secret = accounts.one_time_link(session, utc_now(), accounts.find(session, found.pk, email))
+        served = None if "web" in settings.model_fields_set else upkeep.address(session)
     database.close()
-    typer.echo(settings.web_address() + LINK_PATH + secret)
+    typer.echo((served or settings.web_address()) + LINK_PATH + secret)
 
 
 def token(
@@ -154,7 +165,7 @@ def token(
     data: DataDir = None,
 ) -> None:
     """Make an API key for somebody and print it, once; for scripts on the server's machine."""
-    database = _open(_settings(data))
+    database = _open(settings_of(data))
     with database.write() as session:
         account = accounts.find(session, _course(session, course).pk, email)
         text, _ = accounts.issue_token(
@@ -175,7 +186,7 @@ def seal(
     data: DataDir = None,
 ) -> None:
     """Write every published answer in a form that can be checked but not read, for `serve --solo`."""
-    database = _open(_settings(data))
+    database = _open(settings_of(data))
     with database.read() as session:
         pk = _course(session, course).pk
         sealed = answer_file.export(session, pk, class_is_over=class_is_over)
@@ -219,16 +230,9 @@ def _sealed_answers(given: Path | None, *, search: bool) -> dict[str, Any] | Non
     return None if path is None else read_answers(path)
 
 
-def _settings(data: Path | None, **given: Any) -> Settings:
-    return Settings(**{**({"data_dir": data} if data else {}), **given})
-
-
 def _open(settings: Settings) -> Database:
-    database = Database(settings)
-    database.migrate()
-    with database.write() as session:
-        signing.ensure(session, utc_now())
-    return database
+    os.umask(0o077)  # whatever is made beside the database is its owner's only
+    return opening.open_database(settings, utc_now())
 
 
 def _course(session: Session, course_id: str | None) -> Course:
@@ -264,6 +268,7 @@ def _prepare(
         if answers is not None:
             answer_file.import_(session, utc_now(), course.pk, answers)
         account = _first_account(session, course, solo=settings.solo)
+        upkeep.note_address(session, utc_now(), settings.web_address())
         address = None
         if with_link:
             secret = accounts.one_time_link(session, utc_now(), account)

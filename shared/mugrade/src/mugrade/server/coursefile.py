@@ -9,9 +9,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from mugrade.server.errors import invalid
+from mugrade.server.services import policies
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -20,6 +29,16 @@ else:
 
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
 Amount = Annotated[Decimal, Field(ge=0, le=10000, max_digits=8, decimal_places=2)]
+
+
+def _of_this_age(moment: dt.datetime) -> dt.datetime:
+    if not 1970 <= moment.year <= 9000:
+        raise ValueError(f"the year {moment.year} is too far away; expected 1970 to 9000")
+    return moment
+
+
+Moment = Annotated[dt.datetime, AfterValidator(_of_this_age)]
+"""A time that can be told in every time zone and moved by days."""
 
 
 class _Part(BaseModel):
@@ -46,9 +65,9 @@ class ProblemIn(_Part):
 class AssignmentIn(_Part):
     id: Slug
     title: str = Field("", max_length=200)
-    opens_at: dt.datetime | None = None
-    due_at: dt.datetime | None = None
-    cutoff_at: dt.datetime | None = None
+    opens_at: Moment | None = None
+    due_at: Moment | None = None
+    cutoff_at: Moment | None = None
     problem: list[ProblemIn] = []
 
     @model_validator(mode="after")
@@ -131,7 +150,7 @@ class CourseFile(_Part):
     def moment(self, value: dt.datetime | None) -> dt.datetime | None:
         if value is None or value.tzinfo is not None:
             return value
-        return value.replace(tzinfo=zoneinfo.ZoneInfo(self.course.timezone))
+        return policies.at_clock(value, policies.zone(self.course.timezone))
 
 
 def for_one(given: CourseFile) -> CourseFile:

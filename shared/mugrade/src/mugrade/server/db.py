@@ -9,6 +9,9 @@ Services find the process's cache and the settings in `session.info`.
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +28,8 @@ from sqlalchemy.orm import Session
 from mugrade.server.settings import Settings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+log = logging.getLogger("mugrade")
+PROBE_BYTES = 1 << 18
 _MIGRATION_LOCK = 0x6D756772  # "mugr": PostgreSQL advisory lock held while migrating
 
 
@@ -70,7 +75,7 @@ class Database:
             if self.is_sqlite
             else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         )
-        self._info = {"cache": Cache(), "settings": settings}
+        self._info = {"cache": Cache(), "tallies": {}, "settings": settings}
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
@@ -112,9 +117,25 @@ class Database:
 
     def is_current(self) -> bool:
         """Whether the schema is the one that this code was written for."""
-        head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
+        return self.revision() == ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+    def revision(self) -> str | None:
+        """The schema's revision, None in an empty database."""
         with self.engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision() == head
+            return MigrationContext.configure(connection).get_current_revision()
+
+    def has_room(self) -> bool:
+        """Whether SQLite's disk takes some more; PostgreSQL looks after its own."""
+        if not self.is_sqlite:
+            return True
+        try:
+            with tempfile.TemporaryFile(dir=self.settings.data_dir) as probe:
+                probe.write(bytes(PROBE_BYTES))
+                probe.flush()
+        except OSError as error:
+            log.error("the database's folder takes nothing more: %s", error.strerror)
+            return False
+        return True
 
     def close(self) -> None:
         self.engine.dispose()
@@ -127,13 +148,29 @@ def _alembic_config(settings: Settings) -> Config:
     return config
 
 
+def _keep_private(settings: Settings) -> None:
+    """Make folder and file for their owner only: they hold the keys that receipts are signed with."""
+    folder, path = settings.data_dir, settings.sqlite_path()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    if os.name != "posix":
+        return
+    if folder.stat().st_mode & 0o077:
+        log.warning("%s is open to other users of this machine; `chmod 700` closes it", folder)
+    for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+        if file.exists() and file.stat().st_mode & 0o077:
+            log.warning("%s was readable by others; now only you can read it", file)
+            file.chmod(0o600)
+
+
 def _make_engine(settings: Settings) -> Engine:
+    settings.parsed_url()  # refuses what is none
     url = settings.url()
     if not url.startswith("sqlite"):
         return create_engine(
             url, pool_size=settings.pool_size, max_overflow=settings.pool_size, hide_parameters=True
         )
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _keep_private(settings)
     engine = create_engine(
         url,
         pool_size=settings.pool_size,

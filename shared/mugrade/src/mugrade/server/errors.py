@@ -161,10 +161,13 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(OperationalError)
     @app.exception_handler(PoolTimeout)
     async def _database(request: Request, error: Exception) -> Response:
-        log.error("database: %s", getattr(error, "orig", error))
+        reason = str(getattr(error, "orig", error))
+        log.error("database: %s", reason)
+        full = "is full" in reason or "No space left" in reason
+        told = "The server's disk is full" if full else "The database does not answer"
+        wait = 60 if full else 5
         return respond(
-            request,
-            Refusal(503, "unavailable", "The database does not answer; try again.", retry_after=5),
+            request, Refusal(503, "unavailable", f"{told}; try again.", retry_after=wait)
         )
 
     @app.exception_handler(Exception)

@@ -20,10 +20,11 @@ from fastapi.routing import APIRoute
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import State
+from starlette.datastructures import MutableHeaders, State
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mugrade.encoding import MAX_DEPTH, MAX_NODES, EncodingError, check_limits
-from mugrade.server.errors import Refusal, invalid
+from mugrade.server.errors import Refusal, invalid, respond
 from mugrade.server.services import accounts
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -59,6 +60,34 @@ def body_limit(setting: str, nodes: int = MAX_NODES) -> Callable[[F], F]:
         return endpoint
 
     return mark
+
+
+class Guard:
+    """Around every route: a path or query with a NUL, which PostgreSQL's text cannot hold, is 400; an
+    answer that says nothing else is not to be stored (static files may be), nor taken for another type
+    than it states."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if not scope["path"].startswith("/static/"):
+                    headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+            await send(message)
+
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            refusal = invalid("The address holds a NUL character, which no name here has.")
+            await respond(Request(scope), refusal)(scope, receive, guarded)
+            return
+        await self.app(scope, receive, guarded)
 
 
 class StrictRequest(Request):

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from mugrade.compare import Kind
-from mugrade.server.coursefile import ToleranceIn
+from mugrade.server.coursefile import Moment, ToleranceIn
 
 DecimalText = Annotated[
     Decimal,
@@ -216,12 +216,15 @@ class SourceFile(In):
     text: Text
 
 
-Fingerprint = Annotated[dict[Text, Text | int | float | bool | None], Field(max_length=40)]
+Fingerprint = Annotated[
+    dict[Text, Text | int | float | bool | None],
+    Field(max_length=40, json_schema_extra={"additionalProperties": False}),
+]
 
 
 class AttemptIn(In):
-    revision: Annotated[int, Field(ge=1)] | None = None
-    variant: Annotated[int, Field(ge=0)] | None = None
+    revision: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    variant: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     accept_late: bool = False
     cases: Annotated[list[CaseIn], Field(max_length=1000)]
     error: ErrorIn | None = None
@@ -331,7 +334,7 @@ class RevisionIn(In):
     points: PointsIn | None = None
     note: Annotated[Text, Field(max_length=2000)] = ""
     dry_run: bool = False
-    base: Annotated[int, Field(ge=0)] | None = None
+    base: Annotated[int, Field(ge=0, lt=2**31)] | None = None
     labels: Annotated[list[Label], Field(max_length=1000)] | None = None
     tolerance: ToleranceIn | None = None
     case_tolerances: CaseTolerances = {}
@@ -392,9 +395,9 @@ class Revisions(Out):
 
 
 class RollbackIn(In):
-    revision: Annotated[int, Field(ge=1)] | None = None
+    revision: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     dry_run: bool = True
-    base: Annotated[int, Field(ge=0)] | None = None
+    base: Annotated[int, Field(ge=0, lt=2**31)] | None = None
 
 
 class RegradeIn(In):
@@ -539,7 +542,7 @@ class ExtensionIn(In):
     student: Annotated[Text, Field(max_length=254)]
     assignment: Annotated[Text, Field(max_length=64)]
     days: Annotated[int, Field(ge=0, le=365)] | None = None
-    until: dt.datetime | None = None
+    until: Moment | None = None
     reason: Annotated[Text, Field(max_length=2000)] = ""
 
 
@@ -620,7 +623,10 @@ class DecisionIn(In):
 
 
 class MarksIn(In):
-    marks: Annotated[dict[Text, PointsIn], Field(max_length=50)]
+    marks: Annotated[
+        dict[Text, PointsIn],
+        Field(max_length=50, json_schema_extra={"additionalProperties": False}),
+    ]
     feedback: Annotated[Text, Field(max_length=20_000)] = ""
 
 

@@ -8,6 +8,10 @@ from typing import Literal
 import platformdirs
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from mugrade.server.errors import Refusal
 
 
 def default_data_dir() -> Path:
@@ -85,10 +89,31 @@ class Settings(BaseSettings):
     sqlite_busy_seconds: float = 30.0
     sqlite_synchronous: str = Field(default="FULL", pattern="^(FULL|NORMAL)$")
 
+    keep_values_days: int | None = None
+    """`mugrade prune` deletes submitted values of older attempts; None keeps all."""
+
+    def sqlite_path(self) -> Path:
+        return self.data_dir / "mugrade.sqlite3"
+
+    def parsed_url(self) -> URL:
+        """The URL in its parts.
+
+        Raises:
+            Refusal: it is none.
+        """
+        try:
+            return make_url(self.url())
+        except (ArgumentError, ValueError):
+            raise Refusal(
+                503,
+                "unavailable",
+                "MUGRADE_DATABASE_URL is no database URL; expected postgresql://user:password@host/name.",
+            ) from None
+
     def url(self) -> str:
         """The SQLAlchemy URL; plain `postgres(ql)://` is read with psycopg 3."""
         if not self.database_url:
-            return f"sqlite:///{self.data_dir / 'mugrade.sqlite3'}"
+            return f"sqlite:///{self.sqlite_path()}"
         for prefix in ("postgres://", "postgresql://"):
             if self.database_url.startswith(prefix):
                 return "postgresql+psycopg://" + self.database_url[len(prefix) :]

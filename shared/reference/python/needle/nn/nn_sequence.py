@@ -14,7 +14,7 @@ class Sigmoid(Module):
 
     def forward(self, x):
         ### BEGIN SOLUTION hw4/lstm
-        return (1 + ops.tanh(x / 2)) / 2  # the same function; nothing overflows, gradients neither
+        return ops.sigmoid(x)
         ### END SOLUTION
 
 
@@ -25,7 +25,7 @@ def _parameters_of_cell(cell, input_size, width, hidden_size, bias, device, dtyp
     bias_hh (width,); without `bias` the last two are None and not drawn.
     (Yours to use or not: both cells need it.)
     """
-    ### BEGIN SOLUTION hw4/rnn
+    ### BEGIN SOLUTION hw4/rnn optional
     bound = 1 / math.sqrt(hidden_size)
 
     def draw(*shape):
@@ -36,15 +36,9 @@ def _parameters_of_cell(cell, input_size, width, hidden_size, bias, device, dtyp
     ### END SOLUTION
 
 
-def _gates_of_cell(cell, X, h):
-    """X W_ih + bias_ih + h W_hh + bias_hh, (B, width). (Yours to use or not.)"""
-    ### BEGIN SOLUTION hw4/rnn
-    out = X @ cell.W_ih + h @ cell.W_hh
-    for bias in (cell.bias_ih, cell.bias_hh):
-        if bias is not None:
-            out = out + bias.broadcast_to(out.shape)
-    return out
-    ### END SOLUTION
+def _parameters_of(cell):
+    """The four parameters in their order, to be handed on. (Yours to use or not.)"""
+    return cell.W_ih, cell.W_hh, cell.bias_ih, cell.bias_hh
 
 
 class RNNCell(Module):
@@ -75,7 +69,7 @@ class RNNCell(Module):
         ### BEGIN SOLUTION hw4/rnn
         if h is None:
             h = init.zeros(X.shape[0], self.hidden_size, device=X.device, dtype=X.dtype)
-        gates = _gates_of_cell(self, X, h)
+        gates = ops.gates(X, h, *_parameters_of(self))
         return ops.tanh(gates) if self.nonlinearity == "tanh" else ops.relu(gates)
         ### END SOLUTION
 
@@ -149,30 +143,10 @@ class LSTMCell(Module):
     def forward(self, X, h=None):
         """x (B, I) and h = (h, c), both (B, H), zeros where None -> (h', c')."""
         ### BEGIN SOLUTION hw4/lstm
-        batch, width = X.shape[0], self.hidden_size
         if h is None:
-            h = (init.zeros(batch, width, device=X.device, dtype=X.dtype),) * 2
-        h, c = h
-        gates = _gates_of_cell(self, X, h).reshape((batch, 4, width))
-        i, f, g, o = ops.split(gates, 1)
-        sigmoid = Sigmoid()
-        c = sigmoid(f) * c + sigmoid(i) * ops.tanh(g)
-        return sigmoid(o) * ops.tanh(c), c
-        ### END SOLUTION
-
-    def run(self, X, h, c):
-        """All steps of X (T, B, I) from the state h, c (B, H) -> (outputs (T, B, H), last h, last c).
-
-        (Yours to use or not.)
-        """
-        ### BEGIN SOLUTION hw4/lstm
-        if result := ops.fused("lstm", LSTMCell.run, self, X, h, c):
-            return result
-        outputs = []
-        for x in ops.split(X, 0):
-            h, c = self(x, (h, c))
-            outputs.append(h)
-        return ops.stack(outputs, 0), h, c
+            zeros = init.zeros(X.shape[0], self.hidden_size, device=X.device, dtype=X.dtype)
+            h = zeros, zeros
+        return ops.lstm_cell(X, *h, *_parameters_of(self))
         ### END SOLUTION
 
 
@@ -208,7 +182,7 @@ class LSTM(Module):
             states = zip(*(ops.split(part, 0) for part in h))
         last_h, last_c = [], []
         for cell, state in zip(self.lstm_cells, states):
-            X, h_n, c_n = cell.run(X, *state)
+            X, h_n, c_n = ops.lstm(X, *state, *_parameters_of(cell))
             last_h.append(h_n)
             last_c.append(c_n)
         return X, (ops.stack(last_h, 0), ops.stack(last_c, 0))
@@ -238,10 +212,5 @@ class Embedding(Module):
             known = f"this vocabulary of {self.num_embeddings} words"
             raise ValueError(f"{seen} are outside {known}: was the model made for another?")
         ### BEGIN SOLUTION hw4/language_model
-        if result := ops.fused("embedding", Embedding.forward, self, x=x):
-            return result
-        weight, words = self.weight, self.num_embeddings
-        chosen = init.one_hot(words, x, device=weight.device, dtype=weight.dtype)
-        vectors = chosen.reshape((math.prod(x.shape), words)) @ weight
-        return vectors.reshape((*x.shape, self.embedding_dim))
+        return ops.embedding(self.weight, x)
         ### END SOLUTION

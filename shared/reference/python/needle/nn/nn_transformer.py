@@ -35,8 +35,7 @@ class MultiHeadAttention(Module):
 
         The last of the i queries sees all j keys, the one before it all but the last, and so on.
         """
-        mask = np.triu(np.full((1, 1, i, j), -np.finfo(np.float32).max, np.float32), j - i + 1)
-        return Tensor(mask, device=device, requires_grad=False).realize_cached_data()
+        return ops.causal_mask(i, j, device).realize_cached_data()
 
     def matmul(self, a, b_transpose):
         """a (B, H, T, D) times the transpose of b_transpose (B, H, S, D) -> (B, H, T, S)."""
@@ -44,7 +43,7 @@ class MultiHeadAttention(Module):
 
     def softmax(self, logit):
         """(B, H, T, S), softmax over S."""
-        return ops.softmax_of(logit, ops.logsumexp(logit, axes=(3,)), (3,))
+        return ops.softmax(logit)
 
     def forward(self, q, k, v):
         """q (B, H, T, D), k and v (B, H, S, D).
@@ -53,20 +52,14 @@ class MultiHeadAttention(Module):
             (result, probs): (B, H, T, D), and the attention weights as they were applied to v,
             after dropout, (B, H, T, S).
         """
-        queries, dim, keys = q.shape[2], q.shape[3], k.shape[2]
+        dim, keys = q.shape[3], k.shape[2]
         assert (*q.shape[:2], keys, dim) == k.shape == v.shape, (
             f"q (B, H, T, D) and k, v (B, H, S, D) do not fit: {q.shape}, {k.shape}, {v.shape}"
         )
         ### BEGIN SOLUTION hw4/attention_activation
-        keep = not self.dropout.training or self.dropout.p == 0
-        if result := keep and ops.fused("attention", MultiHeadAttention.forward, self, q, k, v):
-            return result
-        scores = self.matmul(q, k) / math.sqrt(dim)
-        if self.causal:
-            mask = Tensor(self.create_causal_mask(queries, keys, q.device), requires_grad=False)
-            scores = scores + mask.broadcast_to(scores.shape)
-        probs = self.dropout(self.softmax(scores))
-        return self.matmul(probs, v.transpose()), probs
+        drops = self.dropout.training and self.dropout.p > 0
+        dropout = self.dropout if drops else None
+        return ops.attention(q, k, v, causal=self.causal, dropout=dropout)
         ### END SOLUTION
 
 

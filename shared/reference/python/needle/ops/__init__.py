@@ -5,9 +5,12 @@ from .ops_mathematic import *
 ### FROM hw2
 from .ops_logarithmic import *
 from .ops_tuple import *
+from .ops_layers import *
 
 ### END
 ### FROM hw4
 from .ops_conv import *
-from .ops_fused import fused, fused_step, without_fused_kernels
+from .ops_chain import chained, relu
+from .ops_composite import kernels, step_by_kernel
+from .ops_sequence import *
 ### END

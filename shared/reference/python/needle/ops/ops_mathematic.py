@@ -244,7 +244,7 @@ def broadcast_to(a, shape):
 def sum_to_shape(a, shape):
     """The adjoint of broadcasting from `shape` to `a.shape`: sum over the axes that it added or
     stretched. (Yours to use or not: more than one gradient needs it.)"""
-    ### BEGIN SOLUTION hw1/backward
+    ### BEGIN SOLUTION hw1/backward optional
     added = len(a.shape) - len(shape)
     stretched = [added + k for k, n in enumerate(shape) if n == 1 and a.shape[added + k] != 1]
     axes = (*range(added), *stretched)
@@ -276,7 +276,7 @@ def summation(a, axes=None):
 def spread_to_shape(a, shape, axes):
     """The adjoint of summing an array of `shape` over `axes` to `a`: every element of the array
     gets what its sum got. (Yours to use or not: more than one gradient needs it.)"""
-    ### BEGIN SOLUTION hw1/backward
+    ### BEGIN SOLUTION hw1/backward optional
     axes = range(len(shape)) if axes is None else numpy.atleast_1d(axes)
     kept = list(shape)
     for axis in axes:

@@ -295,7 +295,8 @@ def get_statistics(
 ) -> schemas.Statistics:
     """Which cases fail, at the first try and overall."""
     with request.app.state.database.read() as session:
-        problems = statistics.of_course(session, actor.course_pk, assignment)
+        now = request.app.state.clock()
+        problems = statistics.of_course(session, actor.course_pk, now, assignment)
     return schemas.Statistics.model_validate({"problems": problems}, from_attributes=True)
 
 
@@ -307,7 +308,8 @@ def get_audit(
     before: Annotated[int | None, Query(ge=1, lt=2**53)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> schemas.AuditOut:
-    """The course's audit log, newest first, and whether its hash chain is intact."""
+    """The course's audit log, newest first, and whether the hash chain of its newest 500 entries is
+    intact."""
     with request.app.state.database.read() as session:
         intact = audit.first_broken(session) is None
         entries = audit.entries(session, actor.course_pk, limit=limit, before=before)

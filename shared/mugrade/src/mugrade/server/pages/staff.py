@@ -37,7 +37,7 @@ def home(request: Request) -> Response:
     with state.database.read() as session:
         course = courses.view(session, actor.course_pk, actor.course_version)
         days = statistics.attempts_per_day(session, actor.course_pk, DAYS, state.clock())
-        problems = statistics.of_course(session, actor.course_pk)
+        problems = statistics.of_course(session, actor.course_pk, state.clock())
         waiting = [
             g
             for g in groups.all_of(session, actor.course_pk)

@@ -37,12 +37,12 @@ def show(request: Request, assignment: str, problem: str) -> Response:
 def _problem_page(
     request: Request, assignment: str, problem: str, status: int = 200, **context: Any
 ) -> Response:
-    actor = request.state.actor
+    actor, now = request.state.actor, request.app.state.clock()
     with request.app.state.database.read() as session:
         course = courses.view(session, actor.course_pk)
         view = course.assignment(assignment).problem(problem)
         history = revisions.history(session, view.pk)
-        counts = statistics.of_problem(session, assignment, view)
+        counts = statistics.of_problem(session, course, now, assignment, view)
         job = jobs.of_problem(session, view.pk)
     current = vars(view.revision.tolerance if view.revision else view.tolerance)
     given = {**current, "cases": ""}

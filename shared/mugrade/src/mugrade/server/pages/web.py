@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import zoneinfo
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,7 +25,7 @@ from starlette.exceptions import HTTPException
 import mugrade
 from mugrade.server.errors import Refusal, not_found, problem_document
 from mugrade.server.routing import read_capped
-from mugrade.server.services import accounts, courses
+from mugrade.server.services import accounts, courses, policies
 from mugrade.words import difference, distance, number
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -290,12 +289,11 @@ class When:
 
 
 def _when(request: Request) -> When:
-    zone: dt.tzinfo = dt.timezone.utc
+    zone = policies.UTC
     actor = getattr(request.state, "actor", None)
     if actor is not None:
         with request.app.state.database.read() as session:
-            name = courses.view(session, actor.course_pk, actor.course_version).timezone
-        zone = zoneinfo.ZoneInfo(name)
+            zone = courses.view(session, actor.course_pk, actor.course_version).zone
     return When(zone)
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from mugrade.compare import Verdict
 from mugrade.encoding import EncodingError, canonical_json, decode
-from mugrade.server.errors import Refusal, invalid, not_found, seconds_until
+from mugrade.server.errors import Refusal, invalid, not_found
 from mugrade.server.models import (
     Account,
     Attempt,
@@ -31,10 +31,9 @@ from mugrade.server.models import (
     new_id,
 )
 from mugrade.server.schemas import AttemptIn
-from mugrade.server.services import answers, courses, policies, signing, standing
+from mugrade.server.services import admission, answers, courses, policies, signing, standing
 from mugrade.server.services.accounts import Actor
 from mugrade.server.services.courses import AssignmentView, CourseView, ProblemView, RevisionView
-from mugrade.server.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -148,9 +147,9 @@ def grade(session: Session, actor: Actor, place: Place, given: AttemptIn) -> Gra
                 raise Refusal(413, "too_large", f"Case {index} has more than {limit} bytes.")
     expected = answers.of_variant(session, revision, variant)
     assert expected is not None  # variant_for names one that there is
-    _check_inputs(place, expected, given)
-    check_values_size(session.info["settings"], expected, len(body))
-    _check_source_size(session.info["settings"], given)
+    admission.check_inputs(place.problem, expected, revision.labels, given)
+    admission.check_values_size(session.info["settings"], expected, len(body))
+    admission.check_source_size(session.info["settings"], given)
     verdicts = answers.judge(expected.values, claims, revision)
     digest = hashlib.sha256(canonical_json(cases)).hexdigest()
     inputs = [case.inputs for case in given.cases]
@@ -165,40 +164,6 @@ def grade(session: Session, actor: Actor, place: Place, given: AttemptIn) -> Gra
         digest=digest,
         request_digest=_request_digest(place.problem.pk, given, digest),
     )
-
-
-def _check_inputs(place: Place, expected: answers.Answers, given: AttemptIn) -> None:
-    """A hook that drew other inputs computed other values: refused, which costs no try."""
-    own = [case.inputs for case in given.cases]
-    for index in range(len(own)):
-        if answers.other_inputs(expected, index, own):
-            raise Refusal(
-                409,
-                "other_inputs",
-                f"Case {index} ({place.revision.labels[index]}) was computed from other inputs than "
-                f"the published answer of {place.problem.id}; take the homework's tests as the "
-                "course handed them out, or tell its staff.",
-            )
-
-
-def check_values_size(settings: Settings, expected: answers.Answers, size: int) -> None:
-    """What is stored of an attempt stays near the size of the answers."""
-    limit = max(settings.min_values_bytes, settings.values_factor * expected.size)
-    if size > limit and not settings.solo:
-        raise Refusal(
-            413,
-            "too_large",
-            f"The values have {size} bytes; the published ones have {expected.size}, and at most "
-            f"{limit} are taken. Is a result of another shape than it should be?",
-        )
-
-
-def _check_source_size(settings: Settings, given: AttemptIn) -> None:
-    size, limit = (sum(len(f.text.encode()) for f in given.source or ()), settings.max_source_bytes)
-    if size > limit:
-        raise Refusal(
-            413, "too_large", f"The source files have {size} bytes; at most {limit} are taken."
-        )
 
 
 def _request_digest(problem_pk: int, given: AttemptIn, digest: str) -> str:
@@ -242,9 +207,9 @@ def store(
     decisions = standing.decisions(session, actor.pk) if decided else ({}, {})
     tries = standing.tries(place.course, rows)
     before = standing.derive(place.course, tries, *decisions)
-    _check_window(before, place, now, accept_late=given.accept_late)
-    allowed = check_limits(session, rows, place.problem, max(now, decided_at or now))
-    check_quota(session, rows, graded.stored_bytes, now)
+    admission.check_window(before, place.assignment.id, now, accept_late=given.accept_late)
+    allowed = admission.check_limits(session, rows, place.problem, max(now, decided_at or now))
+    admission.check_quota(session, rows, graded.stored_bytes, now)
     left = None if allowed.tries_left is None else max(0, allowed.tries_left - 1)
 
     new = policies.Try(new_id("a"), place.problem.id, now, graded.correct, len(graded.verdicts))
@@ -371,91 +336,6 @@ def _repeated(
     return None
 
 
-def _check_window(
-    state: standing.AccountStanding, place: Place, now: dt.datetime, *, accept_late: bool
-) -> None:
-    window, name = state.tasks[place.assignment.id].window, place.assignment.id
-    current = window.state(now)
-    if current == "not_open":
-        raise Refusal(403, "not_open", f"{name} opens at {_clock(window.opens_at)}.")
-    if current == "closed":
-        raise Refusal(
-            403, "closed", f"{name} closed at {_clock(window.cutoff_at)}; ask for an extension."
-        )
-    if current == "late" and not accept_late:
-        lost = state.penalty_now(name, now)
-        raise Refusal(
-            403,
-            "late",
-            f"{name} was due at {_clock(window.due_at)}; an attempt now would lose {lost:f}%. "
-            "Send it with --late if you want it to count.",
-        )
-
-
-def _clock(moment: dt.datetime | None) -> str:
-    return (
-        moment.astimezone(dt.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-        if moment
-        else "a time unknown"
-    )
-
-
-def check_limits(
-    session: Session, rows: list[standing.AttemptRow], problem: ProblemView, now: dt.datetime
-) -> policies.Allowance:
-    """How many tries are left in this hour, or 429."""
-    allowed = allowance(session, rows, problem, now)
-    if allowed.code is not None and allowed.next_at is not None:
-        per_hour = session.info["settings"].attempts_per_hour
-        reason = (
-            f"{per_hour} attempts an hour are allowed for {problem.id}"
-            if allowed.code == "rate_limited"
-            else f"Many attempts at {problem.id} in a row missed"
-        )
-        detail = f"{reason}; the next one is possible at {allowed.next_at:%Y-%m-%d %H:%M:%S} UTC."
-        raise Refusal(429, allowed.code, detail, retry_after=seconds_until(allowed.next_at, now))
-    return allowed
-
-
-def check_quota(
-    session: Session, rows: list[standing.AttemptRow], more: int, now: dt.datetime
-) -> None:
-    """429 when an account would store more in a day than a student's work can need."""
-    settings = session.info["settings"]
-    since = now - dt.timedelta(days=1)
-    recent = [row for row in rows if row.created_at > since]
-    stored = sum(row.stored_bytes for row in recent)
-    if settings.solo or stored + more <= settings.max_bytes_per_day:
-        return
-    next_at = min((row.created_at for row in recent), default=now) + dt.timedelta(days=1)
-    raise Refusal(
-        429,
-        "rate_limited",
-        f"Your attempts of the last 24 hours hold {stored} bytes, and {settings.max_bytes_per_day} "
-        f"are taken a day; the next one is possible at {next_at:%Y-%m-%d %H:%M} UTC.",
-        retry_after=seconds_until(next_at, now),
-    )
-
-
-def allowance(
-    session: Session, rows: list[standing.AttemptRow], problem: ProblemView, now: dt.datetime
-) -> policies.Allowance:
-    settings = session.info["settings"]
-    if settings.solo:
-        return policies.Allowance(None)
-    recent = [
-        (r.created_at, r.correct == r.total) for r in reversed(rows) if r.problem_pk == problem.pk
-    ]
-    return policies.allowance(
-        recent,
-        now,
-        per_hour=settings.attempts_per_hour,
-        free_misses=settings.misses_before_cooldown,
-        first_cooldown=settings.cooldown_seconds,
-        cooldown_limit=settings.cooldown_limit_seconds,
-    )
-
-
 def _judged(
     state: standing.AccountStanding, place: Place, new: policies.Try
 ) -> policies.ProblemResult:
@@ -533,7 +413,7 @@ def report(
     state = standing.of_account(session, place.course, actor.pk, rows)
     mine = _judged(state, place, _as_try(attempt, place.problem.id))
     revision = session.get_one(Revision, attempt.graded_pk)
-    left = allowance(session, rows, place.problem, now).tries_left
+    left = admission.allowance(session, rows, place.problem, now).tries_left
     return AttemptReport(
         attempt.id,
         place,

@@ -7,12 +7,15 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from mugrade.encoding import canonical_json
 from mugrade.server.models import Audit
 
+NEWEST = 500
+"""Entries that are verified whenever the log is shown."""
+CLOCK_SLACK = dt.timedelta(minutes=1)
 _LOCK = 0x61756474
 """PostgreSQL advisory lock that makes the chain's writers take turns."""
 
@@ -31,12 +34,15 @@ def record(
     if session.get_bind().dialect.name != "sqlite":
         session.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
     last = session.execute(
-        select(Audit.seq, Audit.hash).order_by(Audit.seq.desc()).limit(1)
+        select(Audit.seq, Audit.hash, Audit.at).order_by(Audit.seq.desc()).limit(1)
     ).first()
+    now = now.astimezone(dt.timezone.utc)
+    if last and now < last.at - CLOCK_SLACK:  # `seq` is the order; the log says why times are not
+        detail["clock_set_back_seconds"] = round((last.at - now).total_seconds())
     entry = Audit(
         seq=last.seq + 1 if last else 1,
         course_pk=course_pk,
-        at=now.astimezone(dt.timezone.utc),
+        at=now,
         actor=actor,
         action=action,
         object=object[:200],
@@ -70,18 +76,27 @@ def entries(
     return list(session.scalars(query.order_by(Audit.seq.desc()).limit(limit)))
 
 
-def first_broken(session: Session) -> int | None:
-    """The `seq` at which the chain does not hold, or None when the whole log is intact."""
+def first_broken(session: Session, newest: int | None = NEWEST) -> int | None:
+    """The `seq` at which the chain does not hold, or None.
+
+    Args:
+        newest: look at so many entries only (`mugrade db check` looks at all, by None): each hash
+            covers the entry before, so what is left out is as it was when it was looked at last.
+    """
     previous, expected = "", 1
-    for entry in _in_order(session):
+    if newest is not None:
+        last = session.scalar(select(func.max(Audit.seq))) or 0
+        before = session.get(Audit, last - newest) if last > newest else None
+        if before is not None:
+            previous, expected = before.hash, before.seq + 1
+    for entry in _in_order(session, expected - 1):
         if entry.seq != expected or entry.hash != _hash(previous, entry):
             return entry.seq
         previous, expected = entry.hash, expected + 1
     return None
 
 
-def _in_order(session: Session, batch: int = 500) -> Iterator[Audit]:
-    last = 0
+def _in_order(session: Session, last: int, batch: int = 500) -> Iterator[Audit]:
     while rows := session.scalars(
         select(Audit).where(Audit.seq > last).order_by(Audit.seq).limit(batch)
     ).all():

@@ -87,6 +87,10 @@ class CourseView:
     version: int
     assignments: tuple[AssignmentView, ...]
 
+    @property
+    def zone(self) -> dt.tzinfo:
+        return policies.zone(self.timezone)
+
     def assignment(self, assignment_id: str) -> AssignmentView:
         for assignment in self.assignments:
             if assignment.id == assignment_id:

@@ -124,7 +124,9 @@ def extend(
         raise invalid(f"{assignment_id} has no due time; there is nothing to extend.")
     if until is not None and until.tzinfo is None:
         raise invalid("The time `until` needs a zone, such as 2026-10-08T12:00:00Z.")
-    due = until if until is not None else assignment.due_at + dt.timedelta(days=days or 0)
+    due = until
+    if due is None:
+        due = policies.days_after(assignment.due_at, days or 0, course.zone)
     lifted = due <= assignment.due_at
     session.add(
         Extension(

@@ -9,7 +9,7 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from mugrade.server.errors import seconds_until
-from mugrade.server.services import attempts, courses, policies, standing
+from mugrade.server.services import admission, attempts, courses, policies, standing
 from mugrade.server.services.accounts import Actor
 from mugrade.server.services.courses import AssignmentView, ProblemView
 
@@ -71,7 +71,7 @@ def _status(
         variant = attempts.variant_for(session, account_id, problem)
         seed = problem.revision.seed(variant) if problem.revision and variant is not None else None
         made = sum(row.problem_pk == problem.pk for row in rows)
-        allowed = attempts.allowance(session, rows, problem, now)
+        allowed = admission.allowance(session, rows, problem, now)
         problems.append(
             ProblemStatus(problem, variant, seed, made, allowed, result.problems[problem.id])
         )

@@ -8,6 +8,7 @@ assignment's score is the sum of what its problems show.
 from __future__ import annotations
 
 import datetime as dt
+import zoneinfo
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_UP, Decimal
@@ -15,7 +16,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 CENT = Decimal("0.01")
-DAY = dt.timedelta(days=1)
+UTC: dt.tzinfo = dt.timezone.utc
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,17 @@ State = Literal["not_open", "open", "late", "closed"]
 
 @dataclass(frozen=True)
 class Window:
-    """When an assignment takes attempts of one account (its extension is in it)."""
+    """When an assignment takes attempts of one account (its extension is in it).
+
+    A day late is a day of the calendar where the course is (`zone`): one day after 20:00 is 20:00,
+    also when the clocks were changed in the night between.
+    """
 
     opens_at: dt.datetime | None = None
     due_at: dt.datetime | None = None
     cutoff_at: dt.datetime | None = None
     grace: dt.timedelta = dt.timedelta(0)
+    zone: dt.tzinfo = UTC
 
     def state(self, now: dt.datetime) -> State:
         if self.opens_at is not None and now < self.opens_at:
@@ -81,7 +87,28 @@ class Window:
         """Days begun after the due time; 0 within the grace."""
         if self.due_at is None or at <= self.due_at + self.grace:
             return 0
-        return -((self.due_at - at) // DAY)
+        apart = at.astimezone(self.zone).date() - self.due_at.astimezone(self.zone).date()
+        days = max(1, apart.days - 1)
+        while at > days_after(self.due_at, days, self.zone):
+            days += 1
+        return days
+
+
+def zone(name: str) -> dt.tzinfo:
+    """Where clocks hang. UTC is known also where no time zones are installed."""
+    return UTC if name == "UTC" else zoneinfo.ZoneInfo(name)
+
+
+def days_after(moment: dt.datetime, days: int, zone: dt.tzinfo) -> dt.datetime:
+    """The same time by the clock so many days of the calendar later."""
+    return at_clock(moment.astimezone(zone).replace(tzinfo=None) + dt.timedelta(days=days), zone)
+
+
+def at_clock(local: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
+    """When the clocks of `zone` show `local`. Of a time that is shown twice the second; of one that
+    the clocks leave out, as much later as they were put forward."""
+    both = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    return max(both)
 
 
 def window(
@@ -90,15 +117,20 @@ def window(
     cutoff_at: dt.datetime | None,
     extended_to: dt.datetime | None,
     late: LatePolicy,
+    zone: dt.tzinfo = UTC,
 ) -> Window:
-    """The window of one account: an extension moves due time and cut-off together."""
-    if due_at is not None and cutoff_at is None and late.cutoff_days is not None:
-        cutoff_at = due_at + late.cutoff_days * DAY
+    """The window of one account: an extension moves due time and cut-off together, by the clock."""
     if due_at is not None and extended_to is not None and extended_to > due_at:
         if cutoff_at is not None:
-            cutoff_at += extended_to - due_at
+            due, extended, cutoff = (
+                moment.astimezone(zone).replace(tzinfo=None)
+                for moment in (due_at, extended_to, cutoff_at)
+            )
+            cutoff_at = at_clock(cutoff + (extended - due), zone)
         due_at = extended_to
-    return Window(opens_at, due_at, cutoff_at, dt.timedelta(minutes=late.grace_minutes))
+    if due_at is not None and cutoff_at is None and late.cutoff_days is not None:
+        cutoff_at = days_after(due_at, late.cutoff_days, zone)
+    return Window(opens_at, due_at, cutoff_at, dt.timedelta(minutes=late.grace_minutes), zone)
 
 
 # -------------------------------------------------------------------------------------- scores

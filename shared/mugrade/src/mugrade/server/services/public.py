@@ -14,7 +14,15 @@ from mugrade.compare import MISSING, Verdict, compare
 from mugrade.encoding import canonical_json, decode
 from mugrade.server.errors import Refusal, invalid, not_found
 from mugrade.server.models import Account, Attempt, Claim, Revision, new_id
-from mugrade.server.services import answers, attempts, courses, revisions, signing, standing
+from mugrade.server.services import (
+    admission,
+    answers,
+    attempts,
+    courses,
+    revisions,
+    signing,
+    standing,
+)
 from mugrade.server.services.accounts import Actor
 
 VARIANT = 0
@@ -47,8 +55,8 @@ def open_submission(
         )
     rows = standing.attempt_rows(session, actor.pk)
     _check_open(session, now, actor, place)
-    attempts.check_limits(session, rows, place.problem, max(now, decided_at or now))
-    attempts.check_quota(session, rows, 0, now)
+    admission.check_limits(session, rows, place.problem, max(now, decided_at or now))
+    admission.check_quota(session, rows, 0, now)
     total = len(revision.labels)
     attempt_id = new_id("a")
     session.execute(
@@ -113,7 +121,7 @@ def compare_case(
         )
     content, claim = canonical_json(data), decode(data)
     revision, expected = _judge_of(session, attempt, index)
-    attempts.check_values_size(session.info["settings"], expected, len(content))
+    admission.check_values_size(session.info["settings"], expected, len(content))
     verdict = None
     if session.get(Claim, (attempt.pk, index)) is None:
         verdict = compare(expected.values[index], claim, revision.case_tolerance(index))

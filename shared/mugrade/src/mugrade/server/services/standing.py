@@ -167,6 +167,7 @@ def task(
         assignment.cutoff_at,
         extended_to,
         course.policy.late,
+        course.zone,
     )
     points = {p.id: p.points for p in assignment.problems}
     mine = {p.id: overrides[p.pk] for p in assignment.problems if p.pk in overrides}

@@ -1,18 +1,42 @@
-"""Item statistics: which case fails most often, above all at the first try; attempts over time."""
+"""Item statistics: which case fails most often, above all at the first try; attempts over time.
+
+Each process keeps a tally of what it has read and reads only what is new at each view; a change of
+the course's version (a publication, the end of a regrade) begins a new one.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import datetime as dt
 import statistics
-from collections import Counter
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from mugrade.server.models import Account, Attempt
+from mugrade.server.models import Account, Assignment, Attempt, Problem
 from mugrade.server.services import answers, courses
 from mugrade.server.services.courses import ProblemView
+
+SETTLED = {"api": dt.timedelta(minutes=1), "public": dt.timedelta(days=1)}
+"""After so long an attempt is what it stays, but for regrades: it has committed past its neighbours,
+and the public client has sent all of its cases."""
+_COLUMNS = (
+    Attempt.pk,
+    Attempt.problem_pk,
+    Attempt.account_pk,
+    Attempt.correct,
+    Attempt.total,
+    Attempt.verdicts,
+    Attempt.origin,
+    Attempt.created_at,
+    Account.role,
+)
 
 
 @dataclass
@@ -39,42 +63,138 @@ class ItemStatistics:
     cases: list[CaseStatistics]
 
 
-def of_course(
-    session: Session, course_pk: int, assignment_id: str | None = None
-) -> list[ItemStatistics]:
-    """Every problem's statistics, in the course's order."""
-    course = courses.view(session, course_pk)
-    shown = [course.assignment(assignment_id)] if assignment_id else course.assignments
-    return [of_problem(session, a.id, p) for a in shown for p in a.problems]
+@dataclass
+class _Counts:
+    """What one problem's attempts come to."""
 
+    tries: Counter[int] = field(default_factory=Counter)
+    solved_after: dict[int, int] = field(default_factory=dict)
+    cases: dict[int, CaseStatistics] = field(default_factory=dict)
 
-def of_problem(session: Session, assignment_id: str, problem: ProblemView) -> ItemStatistics:
-    labels = problem.revision.labels if problem.revision else ()
-    cases = [CaseStatistics(i, label) for i, label in enumerate(labels)]
-    query = (
-        select(Attempt.account_pk, Attempt.correct, Attempt.total, Attempt.verdicts)
-        .join(Account, Account.pk == Attempt.account_pk)
-        .where(Attempt.problem_pk == problem.pk, Account.role == "student")
-        .order_by(Attempt.created_at, Attempt.pk)
-    )
-    tries: dict[int, int] = {}
-    solved_after: dict[int, int] = {}
-    for row in session.execute(query):
-        tries[row.account_pk] = tries.get(row.account_pk, 0) + 1
+    def add(self, row: Row[Any]) -> None:
+        self.tries[row.account_pk] += 1
+        first = self.tries[row.account_pk] == 1
         if row.correct == row.total:
-            solved_after.setdefault(row.account_pk, tries[row.account_pk])
-        for case, verdict in zip(cases, answers.from_json(row.verdicts)):
-            first = tries[row.account_pk] == 1
+            self.solved_after.setdefault(row.account_pk, self.tries[row.account_pk])
+        for index, verdict in enumerate(answers.from_json(row.verdicts)):
+            case = self.cases.setdefault(index, CaseStatistics(index, ""))
             case.attempts += 1
             case.failed += not verdict.correct
             case.first_tries += first
             case.failed_first += first and not verdict.correct
             if not verdict.correct:
                 case.kinds[verdict.kind] += 1
-    median = float(statistics.median(solved_after.values())) if solved_after else None
+
+
+@dataclass
+class _Tally:
+    """The settled attempts of a course up to the primary key `last`."""
+
+    version: int
+    zone: dt.tzinfo
+    last: int = 0
+    problems: defaultdict[int, _Counts] = field(default_factory=lambda: defaultdict(_Counts))
+    days: Counter[dt.date] = field(default_factory=Counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, row: Row[Any]) -> None:
+        self.days[row.created_at.astimezone(self.zone).date()] += 1
+        if row.role == "student":
+            self.problems[row.problem_pk].add(row)
+
+
+def of_course(
+    session: Session, course_pk: int, now: dt.datetime, assignment_id: str | None = None
+) -> list[ItemStatistics]:
+    """Every problem's statistics, in the course's order."""
+    course = courses.view(session, course_pk)
+    shown = [course.assignment(assignment_id)] if assignment_id else course.assignments
+    with _counted(session, course, now) as (counts, _):
+        return [_item(a.id, p, counts.get(p.pk, _Counts())) for a in shown for p in a.problems]
+
+
+def of_problem(
+    session: Session,
+    course: courses.CourseView,
+    now: dt.datetime,
+    assignment_id: str,
+    problem: ProblemView,
+) -> ItemStatistics:
+    with _counted(session, course, now) as (counts, _):
+        return _item(assignment_id, problem, counts.get(problem.pk, _Counts()))
+
+
+def attempts_per_day(
+    session: Session, course_pk: int, days: int, now: dt.datetime
+) -> list[tuple[dt.date, int]]:
+    """How many attempts each of the last days saw, by the course's clocks, oldest first, zeros
+    included."""
+    course = courses.view(session, course_pk)
+    first = now.astimezone(course.zone).date() - dt.timedelta(days=days - 1)
+    shown = [first + dt.timedelta(days=i) for i in range(days)]
+    with _counted(session, course, now) as (_, counts):
+        return [(day, counts[day]) for day in shown]
+
+
+def _item(assignment_id: str, problem: ProblemView, counts: _Counts) -> ItemStatistics:
+    labels = problem.revision.labels if problem.revision else ()
+    cases = []
+    for index, label in enumerate(labels):
+        case = copy.copy(counts.cases.get(index) or CaseStatistics(index, label))
+        case.label = label
+        cases.append(case)
+    solved = counts.solved_after
     return ItemStatistics(
-        assignment_id, problem.id, len(tries), len(solved_after), sum(tries.values()), median, cases
+        assignment_id,
+        problem.id,
+        students=len(counts.tries),
+        solved=len(solved),
+        attempts=sum(counts.tries.values()),
+        median_attempts_to_solve=float(statistics.median(solved.values())) if solved else None,
+        cases=cases,
     )
+
+
+@contextlib.contextmanager
+def _counted(
+    session: Session, course: courses.CourseView, now: dt.datetime
+) -> Iterator[tuple[dict[int, _Counts], Counter[dt.date]]]:
+    """Counts by problem, and attempts by day, while nobody else adds to them; keeps what is settled,
+    and adds the rest to copies."""
+    tallies: dict[int, _Tally] = session.info["tallies"]
+    tally = tallies.get(course.pk)
+    if tally is None or tally.version != course.version:
+        tally = tallies[course.pk] = _Tally(course.version, course.zone)
+    with tally.lock:
+        recent: list[Row[Any]] = []
+        for row in _rows(session, course.pk, tally.last):
+            if recent or row.created_at > now - SETTLED[row.origin]:
+                recent.append(row)
+            else:
+                tally.add(row)
+                tally.last = row.pk
+        touched = {row.problem_pk for row in recent}
+        shown = _Tally(course.version, course.zone, days=tally.days.copy())
+        shown.problems.update(tally.problems)
+        shown.problems.update({pk: copy.deepcopy(tally.problems[pk]) for pk in touched})
+        for row in recent:
+            shown.add(row)
+        yield shown.problems, shown.days
+
+
+def _rows(session: Session, course_pk: int, last: int, limit: int = 1000) -> Iterator[Row[Any]]:
+    query = (
+        select(*_COLUMNS)
+        .join(Account, Account.pk == Attempt.account_pk)
+        .join(Problem, Problem.pk == Attempt.problem_pk)
+        .join(Assignment, Assignment.pk == Problem.assignment_pk)
+        .where(Assignment.course_pk == course_pk)
+        .order_by(Attempt.pk)
+        .limit(limit)
+    )
+    while rows := session.execute(query.where(Attempt.pk > last)).all():
+        yield from rows
+        last = rows[-1].pk
 
 
 def hardest_cases(
@@ -86,20 +206,3 @@ def hardest_cases(
         key=lambda pair: (-pair[1].failed_first / pair[1].first_tries, -pair[1].failed_first)
     )
     return pairs[:limit]
-
-
-def attempts_per_day(
-    session: Session, course_pk: int, days: int, now: dt.datetime
-) -> list[tuple[dt.date, int]]:
-    """How many attempts each of the last days saw (UTC), oldest first, zeros included."""
-    first = (now - dt.timedelta(days=days - 1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    query = (
-        select(Attempt.created_at)
-        .join(Account, Account.pk == Attempt.account_pk)
-        .where(Account.course_pk == course_pk, Attempt.created_at >= first)
-    )
-    counts = Counter(moment.date() for moment in session.scalars(query))
-    return [
-        ((first + dt.timedelta(days=i)).date(), counts[(first + dt.timedelta(days=i)).date()])
-        for i in range(days)
-    ]

@@ -63,8 +63,6 @@ def downgrade() -> None:
     op.drop_table("job_change")
     op.drop_table("job")
     op.drop_table("server_fact")
-    with op.batch_alter_table("attempt") as batch_op:
-        batch_op.drop_column("stored_bytes")
-        batch_op.drop_column("inputs")
-    with op.batch_alter_table("expected") as batch_op:
-        batch_op.drop_column("inputs")
+    op.drop_column("attempt", "stored_bytes")
+    op.drop_column("attempt", "inputs")
+    op.drop_column("expected", "inputs")

@@ -1,0 +1,190 @@
+"""Composites: functions of Tensors for which a device may have a kernel.
+
+The mathematics of a layer is a function, written with needle's operators:
+
+    @composite
+    def layer_norm(x, weight, bias, *, eps):
+        ...
+
+The function says what is computed. A device may have a kernel for it, which computes the same in one
+or two passes over memory. With `needle.kernels("given")` the kernel runs,
+with `needle.kernels("own")`, and where there is none, the function itself. A kernel's gradient is a
+kernel too; the gradient of that gradient is the function's, so that it can be differentiated as
+often as one likes.
+
+A kernel comes in by `device.kernel("layer_norm")`. It is called with a list that says which of the
+Tensors are given and which are None, and with a dict of settings, the function's keywords. It
+answers None if it does not compute this, else one call of itself, which has
+
+    results, rest      how many results have a gradient, and how many behind them have none
+    constants          how many of the Tensors, the last ones, have none (class ids)
+    forward(arrays)    a list of all results, arrays too
+    backward(adjoints of the results + arrays, needed)
+                       the adjoints of those arrays that need one
+"""
+
+import functools
+import os
+from collections import defaultdict
+from itertools import compress, repeat
+from operator import is_not
+
+from ..autograd import Tensor, TensorOp, TensorTuple, TensorTupleOp, find_topo_sort, sum_node_list
+from ..backend_selection import library
+from ..init import zeros_like
+from .ops_tuple import TupleGetItem
+
+
+class kernels:
+    """Which form of a composite runs: a device's "given" kernel, or your "own" function.
+
+    `kernels("own")` sets it from now on, `with kernels("own"):` inside the block.
+    """
+
+    form = os.environ.get("NEEDLE_KERNELS", "given")
+
+    def __init__(self, form):
+        if form not in ("given", "own"):
+            raise ValueError(f'kernels are "given" or your "own", not {form!r}')
+        self.before, kernels.form = kernels.form, form
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        kernels.form = self.before
+
+
+def composite(function):
+    """The function, or where a device has a kernel of its name, that kernel.
+
+    Its positional arguments are Tensors, or None where one may be left out; its keywords are
+    settings. It returns a Tensor or a tuple of Tensors.
+    """
+    name, defaults = function.__name__, function.__kwdefaults__ or {}
+
+    @functools.wraps(function)
+    def run(*tensors, **settings):
+        join = getattr(tensors[0], "joined", None) if tensors and not settings else None
+        if join and (chain := join(name, *tensors[1:])):  # see ops_chain.py
+            return chain
+        given = list(map(is_not, tensors, repeat(None)))
+        inputs = list(compress(tensors, given))
+        kernel = kernel_for(name, inputs)
+        call = kernel and kernel(given, {**defaults, **settings})
+        if call is None:
+            return function(*tensors, **settings)
+        for k in range(len(inputs) - call.constants, len(inputs)):
+            inputs[k] = inputs[k].detach()
+
+        def own(inputs):
+            values = iter(inputs)
+            with kernels("own"):
+                results = function(*[next(values) if g else None for g in given], **settings)
+            return results[: call.results] if isinstance(results, tuple) else (results,)
+
+        op = (_Kernel if call.results == 1 else _KernelOfTuple)(name, call, own)
+        if call.results > 1:
+            return tuple(TensorTuple.make_from_op(op, inputs))
+        result = Tensor.make_from_op(op, inputs)
+        return (result, *op.rest_of(result)) if call.rest else result
+
+    return run
+
+
+def kernel_for(name, values):
+    """The kernel of this name on the device where all `values` are; None if there is none."""
+    device = None
+    for value in values if kernels.form == "given" else ():
+        if not isinstance(value, Tensor):
+            return None
+        data = value._record.data
+        here = library.device_of(value.realize_cached_data() if data is None else data)
+        if here is not device is not None:
+            return None
+        device = here
+    return device and device.kernel(name)
+
+
+class _Kernel(TensorOp):
+    """One call of a kernel, as an operator.
+
+    Attributes:
+        call: what keeps the numbers that the gradient needs.
+        own: the function, from a list of Tensors to a tuple of results. It must keep no Tensors
+            alive whose .grad leads back to here.
+    """
+
+    def __init__(self, name, call, own):
+        self.name, self.call, self.own = name, call, own
+
+    def __repr__(self):
+        return f"kernel {self.name}"
+
+    def compute(self, *arrays):
+        made = self.call.forward(list(arrays))
+        self.rest = made[self.call.results :]
+        return made[0] if self.call.results == 1 else tuple(made)
+
+    def rest_of(self, result):
+        """The results that have no gradient; a lazy graph computes them now."""
+        result.realize_cached_data()
+        return map(Tensor.make_const, self.rest)
+
+    def gradient(self, out_grad, node):
+        adjoints = (out_grad,) if self.call.results == 1 else out_grad
+        needed = [value.requires_grad for value in node.inputs]
+        grads = _Gradient(self, needed)(*adjoints, *node.inputs)
+        parts = (Tensor.make_from_op(TupleGetItem(k), (grads,)) for k in range(sum(needed)))
+        return tuple(next(parts) if need else None for need in needed)
+
+
+class _KernelOfTuple(TensorTupleOp, _Kernel):
+    """The same with several results."""
+
+
+class _Gradient(TensorTupleOp):
+    """From the adjoints of a kernel's results, and its inputs, to the adjoints that are needed."""
+
+    def __init__(self, kernel, needed):
+        self.kernel, self.needed = kernel, needed
+
+    def compute(self, *arrays):
+        return tuple(self.kernel.call.backward(list(arrays), self.needed))
+
+    def gradient(self, out_grad, node):
+        leaves = [value + 0.0 for value in node.inputs]
+        count = self.kernel.call.results
+        adjoints, inputs = leaves[:count], leaves[count:]
+        grads = _adjoints(self.kernel.own(inputs), adjoints, inputs)
+        return _adjoints(list(compress(grads, self.needed)), out_grad, leaves)
+
+
+def _adjoints(results, adjoints, leaves):
+    """Reverse mode from `results` down to `leaves` and no further, without setting any `.grad`."""
+    collected = defaultdict(list)
+    for result, adjoint in zip(results, adjoints):
+        collected[result].append(adjoint)
+    for node in reversed(find_topo_sort(list(results))):
+        if not node.is_leaf() and node not in leaves:
+            grads = node.op.gradient_as_tuple(sum_node_list(collected[node]), node)
+            for value, grad in zip(node.inputs, grads):
+                collected[value].append(grad)
+    return [sum_node_list(collected[leaf]) or zeros_like(leaf) for leaf in leaves]
+
+
+def step_by_kernel(name, columns, settings):
+    """A step of an optimizer by a device's kernel, for all parameters at once.
+
+    Args:
+        columns: the parameters, their gradients, and averages, which change where they are.
+
+    Returns:
+        False if the device of all these has no kernel of this name.
+    """
+    kernel = kernel_for(name, [value for column in columns for value in column])
+    if kernel:
+        arrays = [[value.realize_cached_data() for value in column] for column in columns]
+        for p, array in zip(columns[0], kernel(arrays, **settings)):
+            p.cached_data = array
+    return bool(kernel)
