@@ -10,9 +10,8 @@ namespace {
 using A = AlignedArray;
 
 void bind_matmul_views(py::module_& m) {
-  m.def("matmul_views",
-        [](Ref<A> a, const Dims& a_strides, int64_t a_offset, Ref<A> b, const Dims& b_strides,
-           int64_t b_offset, Ref<A> out, const Dims& shape) {
+  m.def("matmul_views", [](Ref<A> a, const Dims& a_strides, int64_t a_offset, Ref<A> b,
+                           const Dims& b_strides, int64_t b_offset, Ref<A> out, const Dims& shape) {
     const char* name = "matmul_views";
     require(shape.size() >= 3, "matmul_views: shape is (batch..., m, n, p)");
     Dims left(shape), right(shape), result(shape);

@@ -160,7 +160,8 @@ struct Call {
 
   const Array& operator[](size_t i) const { return arrays[i]; }
   bool given(size_t i) const { return arrays[i].data != nullptr; }
-  // New arrays for the adjoints of the first `count` arrays that are given; the first may stay empty.
+  // New arrays for the adjoints of the first `count` arrays that are given; the first may stay
+  // empty.
   Arrays gradients(size_t count) const {
     Arrays result(count);
     for (size_t i = needs_dx ? 0 : 1; i < count; ++i)
@@ -310,8 +311,8 @@ Arrays layer_norm_backward(Call& call) {
   return grads;
 }
 
-// x (N, C) or (N, C, H, W), weight, bias, running mean and variance (C,); settings are eps, momentum
-// and training, which must be on. Saves mean and variance of the batch.
+// x (N, C) or (N, C, H, W), weight, bias, running mean and variance (C,); settings are eps,
+// momentum and training, which must be on. Saves mean and variance of the batch.
 Arrays batch_norm(Call& call) {
   const Array &x = call[0], &w = call[1], &b = call[2];
   require(x.shape.size() == 2 || x.shape.size() == 4, "the input must have two axes or four");
@@ -470,11 +471,11 @@ Arrays attention_backward(Call& call) {
 struct Kernel {
   using Names = std::vector<std::string>;
   Function forward, backward;
-  size_t arrays;       // how many, if all are given; 0: any number
-  Names settings;      // in the order in which the kernel reads them
-  size_t results = 1;  // that have a gradient
-  size_t rest = 0;     // how many behind them have none
-  size_t constants = 0;  // how many of the arrays, the last ones, have none
+  size_t arrays;                 // how many, if all are given; 0: any number
+  Names settings;                // in the order in which the kernel reads them
+  size_t results = 1;            // that have a gradient
+  size_t rest = 0;               // how many behind them have none
+  size_t constants = 0;          // how many of the arrays, the last ones, have none
   const char* always = nullptr;  // a setting without which the kernel does not compute this
 };
 
@@ -580,12 +581,13 @@ py::object call_of(const Kernel& kernel, std::vector<bool> given, const py::dict
   return py::cast(LayerCall(kernel, std::move(given), std::move(numbers)));
 }
 
-// One step of an optimizer on all its parameters. `columns` has the parameters, their gradients, and
-// their averages, which change in place. Returns new arrays for the parameters.
+// One step of an optimizer on all its parameters. `columns` has the parameters, their gradients,
+// and their averages, which change in place. Returns new arrays for the parameters.
 template <class Step>
 py::list step(const std::vector<py::list>& columns, size_t averages, Step one) {
   require(columns.size() == 2 + averages, [&] {
-    return "a step needs parameters, gradients and " + std::to_string(averages) + " averages of each";
+    return "a step needs parameters, gradients and " + std::to_string(averages) +
+           " averages of each";
   });
   std::vector<Arrays> c;
   for (const py::list& column : columns) c.push_back(from_python(column));
@@ -606,8 +608,7 @@ py::list step(const std::vector<py::list>& columns, size_t averages, Step one) {
 py::list sgd(const std::vector<py::list>& columns, float lr, float momentum, float weight_decay) {
   return step(columns, 1, [&](std::vector<Arrays>& c, size_t i, float* out, size_t size) {
     float* average = momentum != 0 ? c[2][i].ptr() : nullptr;  // without momentum it has no use
-    SgdStep(c[0][i].ptr(), c[1][i].ptr(), average, out, size,
-            {lr, momentum, weight_decay});
+    SgdStep(c[0][i].ptr(), c[1][i].ptr(), average, out, size, {lr, momentum, weight_decay});
   });
 }
 
@@ -637,8 +638,8 @@ void bind(py::module_& m) {
       .def("backward", &LayerCall::backward);
   py::dict layers;
   for (const auto& [name, kernel] : kernels)
-    layers[name.c_str()] = py::cpp_function(
-        [&kernel = kernel](std::vector<bool> given, const py::dict& settings) {
+    layers[name.c_str()] =
+        py::cpp_function([&kernel = kernel](std::vector<bool> given, const py::dict& settings) {
           return call_of(kernel, std::move(given), settings);
         });
   m.attr("layers") = layers;
