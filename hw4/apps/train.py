@@ -3,6 +3,7 @@
     python apps/train.py resnet9                       images: the EMOJI-10 sample, or CIFAR-10
     python apps/train.py lstm --write "she was"        text: the AUSTEN sample, or Penn Treebank
     python apps/train.py transformer --minutes 1
+    python apps/train.py resnet9 --kernels own         your layers as you wrote them, slower
     python apps/train.py lstm --course                 the original course's settings, on the full set
 
 Ctrl-C saves a checkpoint and ends; the same command with --resume goes on, to the last bit as if
@@ -536,6 +537,12 @@ def parse(arguments=None):
     parser.add_argument("--data", help="folder of the data set; default: what is in data/")
     parser.add_argument("--course", action="store_true", help="the original course's settings")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda", "cpu_numpy"])
+    parser.add_argument(
+        "--kernels",
+        default=ndl.kernels.form,
+        choices=["given", "own"],
+        help="given: the device's kernels for whole layers; own: your layers as you wrote them",
+    )
     parser.add_argument("--checkpoint", help="file; default: checkpoints/KIND.safetensors")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
     parser.add_argument(
@@ -574,8 +581,11 @@ def main(arguments=None):
             f"(python3 course.py setup), or run {sys.executable} -m pip install safetensors"
         )
     prepare_folder(args.checkpoint)
+    ndl.kernels(args.kernels)
     run = Run(args)
-    print(f"{args.kind} on {run.device}; {run.title}: {run.data.summary}", flush=True)
+    given = args.kernels == "given" and run.device.kernel("linear")
+    form = "given kernels" if given else "your own layers"
+    print(f"{args.kind} on {run.device}, {form}; {run.title}: {run.data.summary}", flush=True)
     finished = run.train()
     if not finished:
         run.report()

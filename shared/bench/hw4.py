@@ -1,5 +1,8 @@
 """Homework 4: whole training steps, needle on cpu() against PyTorch eager, two threads each.
 
+needle runs with the kernels that are given for layers; `--forms` compares it with itself, running
+every layer as its own function of Tensors, in place of PyTorch.
+
 Run from inside a solved, built hw4: `python .../shared/bench/hw4.py [--only abcde] [--rounds 12]`, or
 as `hw bench hw4`. Each side is a process of its own that is asked in turn for a short stretch of
 steps, so that a busy machine slows both; the ratio is that of the medians. First both take the same
@@ -241,13 +244,27 @@ def torch_transformer_lm():
 # -------------------------------------------------------------------------------------- measuring
 
 
-def compare(case, steps=5):
+def compare(case, peer, steps=5):
     """The largest relative difference of the losses of some steps from the same weights."""
-    (ours, our_opt), (theirs, their_opt) = needle_model(case), torch_model(case)
-    copy_weights(ours, theirs)
-    pair = needle_step(case, ours, our_opt), torch_step(case, theirs, their_opt)
-    losses = [(pair[0](), pair[1]()) for _ in range(steps)]
-    return max(abs(a - b) / abs(b) for a, b in losses)
+    import needle as ndl
+
+    with ndl.kernels("given"):
+        ours, our_opt = needle_model(case)
+        weights = [p.numpy() for p in ours.parameters()]
+        if peer == "torch":
+            theirs, their_opt = torch_model(case)
+            copy_weights(ours, theirs)
+            step = torch_step(case, theirs, their_opt)
+        our_step = needle_step(case, ours, our_opt)
+        losses = [our_step() for _ in range(steps)]
+    if peer == "own":
+        theirs, their_opt = needle_model(case)
+        for p, weight in zip(theirs.parameters(), weights):
+            p.data = ndl.Tensor(weight)
+        step = needle_step(case, theirs, their_opt)
+    with ndl.kernels("own"):
+        others = [step() for _ in losses]
+    return max(abs(a - b) / abs(b) for a, b in zip(losses, others))
 
 
 def memory():
@@ -259,11 +276,14 @@ def memory():
 
 def serve(side, case):
     """Answer each number of seconds on a line of input with the times of that many steps."""
-    if side == "both":
-        print(json.dumps(compare(case)))
+    if side.startswith("losses"):
+        print(json.dumps(compare(case, side.removeprefix("losses-"))))
         return
-    make, step_of = (needle_model, needle_step) if side == "needle" else (torch_model, torch_step)
-    importlib.import_module(side)  # what a library itself takes does not count
+    make, step_of = (torch_model, torch_step) if side == "torch" else (needle_model, needle_step)
+    # What a library itself takes does not count.
+    library = importlib.import_module("torch" if side == "torch" else "needle")
+    if side != "torch":
+        library.kernels("own" if side == "own" else "given")
     with open("/proc/self/clear_refs", "w", encoding="utf-8") as file:
         file.write("5")  # the peak starts anew
     before = memory()[0]
@@ -308,10 +328,10 @@ def answer(process, *question):
 
 def measure(case, chosen):
     """(difference of the losses, [ours, theirs] in ms, [ours, theirs] in MB)."""
-    with start("both", case, chosen.tree, chosen.threads) as both:
+    with start(f"losses-{chosen.peer}", case, chosen.tree, chosen.threads) as both:
         difference = answer(both)
     assert difference < 1e-3, f"({case}): the two sides compute different losses: {difference}"
-    sides = [start(side, case, chosen.tree, chosen.threads) for side in ("needle", "torch")]
+    sides = [start(side, case, chosen.tree, chosen.threads) for side in ("needle", chosen.peer)]
     megabytes = [answer(side) for side in sides]
     times: list[list[float]] = [[], []]
     for _ in range(chosen.rounds):
@@ -323,8 +343,10 @@ def measure(case, chosen):
 
 
 def machine(chosen):
-    import torch
     from measure import machine as described
+    from measure import torch_or_none
+
+    torch = torch_or_none(chosen.threads)
 
     chosen.repetitions = "all steps"
     return described(chosen, torch)
@@ -338,16 +360,18 @@ def main():
     parser.add_argument("--threads", type=int, default=2, help="of each side")
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: one thread")
     parser.add_argument("--seconds", type=float, default=0.5, help="of measuring in a turn")
-    parser.add_argument("--side", choices=["needle", "torch", "both"], help=argparse.SUPPRESS)
+    parser.add_argument("--forms", action="store_true", help="given kernels against own functions")
+    parser.add_argument("--side", help=argparse.SUPPRESS)
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     args = parser.parse_args()
+    args.peer, name = ("own", "own form") if args.forms else ("torch", "PyTorch")
     if args.side:
         serve(args.side, args.only)
         return
     lines = [
         machine(args),
         "",
-        "| step | needle, ms | PyTorch, ms | times as fast | peak memory, MB | PyTorch's, MB | losses differ by |",
+        f"| step | needle, ms | {name}, ms | times as fast | peak memory, MB | {name}, MB | losses differ by |",
         "|---|---|---|---|---|---|---|",
     ]
     print("\n".join(lines), flush=True)

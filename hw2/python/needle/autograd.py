@@ -78,16 +78,11 @@ class Op:
         if None in (given, wanted) or given == wanted:  # None: a tuple, or not computed yet
             return
         shapes = f"shape {given} for an input of shape {wanted}"
-        hint = ": sum back what was broadcast" if _broadcasts_to(wanted, given) else ""
+        # Can broadcasting be the cause? Only if it can make the given shape of the wanted one.
+        pairs = zip(reversed(wanted), reversed(given))
+        stretched = len(wanted) <= len(given) and all(n in (1, m) for n, m in pairs)
+        hint = ": sum back what was broadcast" if stretched else ""
         raise ValueError(f"{self}.gradient returned {shapes}{hint}")
-
-
-def _broadcasts_to(shape, other):
-    """Can an array of `shape` be broadcast to the shape `other`?"""
-    try:
-        return numpy.broadcast_shapes(shape, other) == tuple(other)
-    except ValueError:
-        return False
 
 
 class TensorOp(Op):
@@ -242,9 +237,8 @@ class Value:
                 raise TypeError(f"{op} takes Tensors, got {kind}: wrap arrays in Tensor(...)")
             record = value._record
             records.append(record)
-            arrays.append(
-                record.realize() if record.data is None and not LAZY_MODE else record.data
-            )
+            waits = record.data is None and not LAZY_MODE
+            arrays.append(record.realize() if waits else record.data)
             requires_grad = requires_grad or record.requires_grad
         data = None if LAZY_MODE else _compute(op, arrays)
         if not requires_grad and not LAZY_MODE:
@@ -261,13 +255,8 @@ class Value:
 
 
 # The method that computes `number <operator> tensor`, by NumPy's name of the operator.
-_REFLECTED = {
-    "add": "__radd__",
-    "subtract": "__rsub__",
-    "multiply": "__rmul__",
-    "divide": "__rtruediv__",
-    "power": "__rpow__",
-}
+_REFLECTED = {"add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__"}
+_REFLECTED |= {"divide": "__rtruediv__", "power": "__rpow__"}
 
 
 class Tensor(Value):
@@ -330,10 +319,8 @@ class Tensor(Value):
         reflected = _REFLECTED.get(ufunc.__name__)
         if method != "__call__" or kwargs or inputs[0] is self or reflected is None:
             name = ufunc.__name__
-            raise TypeError(
-                f"numpy.{name} does not take a Tensor: use needle's operators, which remember the "
-                f"graph, or numpy.{name} on x.numpy()"
-            )
+            ways = f"use needle's operators, which remember the graph, or numpy.{name} on x.numpy()"
+            raise TypeError(f"numpy.{name} does not take a Tensor: {ways}")
         return getattr(self, reflected)(inputs[0])
 
     def item(self):

@@ -271,10 +271,10 @@ def attention(q, k, v, causal=False, keep=None):
         rows, columns = scores.shape[-2:]
         allowed = np.tril(np.ones((rows, columns)), columns - rows) > 0
         scores = np.where(allowed, scores, -np.inf)
-    weights = softmax(scores)
+    shares = softmax(scores)
     if keep is not None:
-        weights = weights * keep
-    return weights @ v, weights
+        shares = shares * keep
+    return shares @ v, shares
 
 
 def attention_layer(q, k, v, Wq, Wk, Wv, Wo, *, heads, causal=True, keep=None):

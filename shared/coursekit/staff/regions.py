@@ -5,6 +5,9 @@
                                                                   write or not
     ### FROM hw4  ...  [### UNTIL hw3 ...]  ### END               lines of some stages only
 
+A guard may hold a whole region. None stands inside one: what a solution is does not depend on the
+stage, so that students can carry it from one homework to the next.
+
 The leader is `###` in Python, Makefiles and CMake, `///` in C++ and CUDA, and an HTML comment in
 Markdown. Rendering is a pure function of (text, stage, set of solved problems).
 """
@@ -167,7 +170,6 @@ class _Guard:
 
     number: int
     shown: bool
-    in_region: bool
 
 
 class _Parser:
@@ -196,14 +198,17 @@ class _Parser:
             self.swallow = 0
 
     def mark(self, word: str, argument: str, line: Line) -> None:
+        if word in ("FROM", "UNTIL", "END") and self.opened is not None:
+            self.fail(
+                f"{word} stands inside region {self.opened.problem} of line {self.opened.number}; "
+                "a guard goes around a whole region, or not at all",
+                line.number,
+            )
         if word in ("FROM", "UNTIL"):
-            self.check_border(f"{word} {argument}", line.number)
-            shown = self.scope.holds(word, argument)
-            self.guard = _Guard(line.number, shown, self.opened is not None)
+            self.guard = _Guard(line.number, self.scope.holds(word, argument))
         elif word == "END":
             if self.guard is None:
                 self.fail("END without FROM or UNTIL before it", line.number)
-            self.check_border("END", line.number)
             # Blank lines around a block that is left out: those before it are enough.
             self.swallow = 0 if self.guard.shown else _blank_tail(self.kept)
             self.guard = None
@@ -211,11 +216,6 @@ class _Parser:
             self.begin(argument, line)
         else:
             self.close(line)
-
-    def check_border(self, word: str, number: int) -> None:
-        """A guard lies inside a region or outside, as a whole."""
-        if self.guard is not None and self.guard.in_region != (self.opened is not None):
-            self.fail(f"{word} stands across a region's border", number)
 
     def begin(self, argument: str, line: Line) -> None:
         problem, _, optional = argument.partition(" ")
@@ -229,11 +229,9 @@ class _Parser:
         self.kept.append(line)
 
     def close(self, line: Line) -> None:
-        opened, guard = self.opened, self.guard
+        opened = self.opened
         if opened is None:
             self.fail("END SOLUTION without BEGIN SOLUTION before it", line.number)
-        if guard is not None and guard.in_region:
-            self.fail(f"the guard of line {guard.number} is not closed", line.number)
         self.kept.append(line)
         if self.shown:
             _check_stage(opened.problem, self.path, opened.number, self.scope)

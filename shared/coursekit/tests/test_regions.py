@@ -88,21 +88,18 @@ def test_a_block_left_out_leaves_no_gap():
     assert rendered(text, stage="hw2") == "a = 1\n\n\ndef late():\n    pass\n\n\nb = 2\n"
 
 
-def test_a_guard_inside_a_region_chooses_between_solutions():
+def test_a_guard_may_hold_a_whole_region():
     text = """\
+    ### FROM hw2
     def f():
         ### BEGIN SOLUTION hw0/add
-        ### FROM hw2
         return 2
-        ### UNTIL hw1
-        return 1
-        ### END
         ### END SOLUTION
+    ### END
     """
     everything = {"solved": lambda problem: True}
-    assert "return 1" in rendered(text, stage="hw0", **everything)
+    assert "return 2" not in rendered(text, stage="hw0", **everything)
     assert "return 2" in rendered(text, stage="hw2", **everything)
-    assert rendered(text, stage="hw0") == rendered(text, stage="hw2")
 
 
 CXX = """\
@@ -223,7 +220,16 @@ def test_notebook_cells_are_rendered_one_by_one():
         ("### FROM hw7\nx = 1\n### END\n", 1, "expected one of hw0"),
         ("### FROM hw1\nx = 1\n", 1, "never closed"),
         ("x = 1\n### END\n", 2, "without FROM"),
-        ("### FROM hw1\ndef f():\n    ### BEGIN SOLUTION hw1/neg\n    x\n### END\n", 5, "border"),
+        (
+            "### FROM hw1\ndef f():\n    ### BEGIN SOLUTION hw1/neg\n    x\n### END\n",
+            5,
+            "END stands inside region hw1/neg of line 3",
+        ),
+        (
+            "def f():\n    ### BEGIN SOLUTION hw1/neg\n    ### FROM hw1\n    x\n    ### END\n",
+            3,
+            "FROM stands inside region hw1/neg of line 2",
+        ),
         (
             "def f(:\n    ### BEGIN SOLUTION hw1/neg\n    x\n    ### END SOLUTION\n",
             1,

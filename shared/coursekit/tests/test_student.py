@@ -404,5 +404,12 @@ def test_blank_lines_comments_and_docstrings_are_no_code():
     assert count.count(text) == 5
 
 
+def test_tokens_are_counted_and_two_statements_on_a_line_refused():
+    assert count.size('"""Doc."""\nx = f(1)  # text\n') == (1, 6)
+    for text in ("x = 1; y = 2\n", "if x: y = 2\n"):
+        with pytest.raises(ValueError, match="line 1 holds two statements"):
+            count.size(text)
+
+
 def test_an_unreadable_error_never_hides_the_sentence():
     assert str(CourseError("wrong", "a.py", 3)) == "a.py:3: wrong"

@@ -50,6 +50,17 @@ def _operator(name):
     return apply
 
 
+def _function(name):
+    """A function of each element of an NDArray, by a device's kernel for it."""
+
+    def apply(self):
+        out = NDArray.make(self._shape, None, self._device)
+        getattr(self._device, f"ewise_{name}")(self.compact()._handle, out._handle)
+        return out
+
+    return apply
+
+
 class NDArray:
     """An n-dimensional array of float32 on a device.
 
@@ -290,17 +301,6 @@ class NDArray:
         function(*self._placed(), *other._placed(), out._handle, out._shape)
         return out
 
-    def _unary(self, function):
-        out = NDArray.make(self._shape, None, self._device)
-        function(self.compact()._handle, out._handle)
-        return out
-
-    def _filled(self, number):
-        """An array of this shape, every element `number`."""
-        out = NDArray.make(self._shape, None, self._device)
-        out.fill(_number(number))
-        return out
-
     __add__ = __radd__ = _operator("add")
     __mul__ = __rmul__ = _operator("mul")
 
@@ -316,7 +316,7 @@ class NDArray:
     __truediv__ = _operator("div")
 
     def __rtruediv__(self, other):
-        return self._filled(other) / self
+        return self._device.full(self._shape, _number(other)) / self
 
     def __pow__(self, other):
         if not isinstance(other, NDArray):
@@ -326,7 +326,7 @@ class NDArray:
             return NDArray(np.power(self.numpy(), other.numpy()), device=self._device)
 
     def __rpow__(self, other):
-        return self._filled(other) ** self
+        return self._device.full(self._shape, _number(other)) ** self
 
     maximum = _operator("maximum")  # the larger of two elements; NaN when one is NaN
 
@@ -347,14 +347,7 @@ class NDArray:
     def __lt__(self, other):
         return (self <= other) - (self == other)
 
-    def log(self):
-        return self._unary(self._device.ewise_log)
-
-    def exp(self):
-        return self._unary(self._device.ewise_exp)
-
-    def tanh(self):
-        return self._unary(self._device.ewise_tanh)
+    log, exp, tanh = _function("log"), _function("exp"), _function("tanh")
 
     # ----------------------------------------------------------------------- matrix multiplication
 

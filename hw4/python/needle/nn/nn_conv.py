@@ -33,16 +33,8 @@ class Conv(Module):
     Input (N, C, H, W), output (N, O, H', W') with H' = (H + 2*(K//2) - K) // stride + 1.
     """
 
-    def __init__(
-        self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        bias=True,
-        device=None,
-        dtype="float32",
-    ):
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, bias=True, device=None,
+                 dtype="float32"):  # fmt: skip
         super().__init__()
         kernel_size = kernel_size[0] if isinstance(kernel_size, tuple) else kernel_size
         stride = stride[0] if isinstance(stride, tuple) else stride

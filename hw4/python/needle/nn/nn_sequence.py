@@ -72,16 +72,8 @@ class RNN(Module):
         rnn_cells: list of RNNCell; the first takes input_size features, the others hidden_size.
     """
 
-    def __init__(
-        self,
-        input_size,
-        hidden_size,
-        num_layers=1,
-        bias=True,
-        nonlinearity="tanh",
-        device=None,
-        dtype="float32",
-    ):
+    def __init__(self, input_size, hidden_size, num_layers=1, bias=True, nonlinearity="tanh",
+                 device=None, dtype="float32"):  # fmt: skip
         super().__init__()
         self.hidden_size, self.num_layers = hidden_size, num_layers
         ### BEGIN YOUR SOLUTION hw4/rnn

@@ -7,6 +7,6 @@ from .ops_tuple import *
 from .ops_layers import *
 
 from .ops_conv import *
-from .ops_chain import chained, relu
+from .ops_chain import chained, linears, relu
 from .ops_composite import kernels, step_by_kernel
 from .ops_sequence import *

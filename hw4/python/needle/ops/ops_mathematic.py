@@ -20,19 +20,12 @@ class ScalarOp(TensorOp):
     turn float32 arrays into float64."""
 
     def __init__(self, scalar):
-        if type(scalar) not in (float, int):
-            scalar = self._as_number(scalar)
-        self.scalar = scalar
-
-    def _as_number(self, scalar):
-        if getattr(scalar, "ndim", 0) == 0 and hasattr(scalar, "item"):
+        if getattr(scalar, "ndim", None) == 0:
             scalar = scalar.item()
-        if not isinstance(scalar, Number):
-            kind = type(scalar).__name__
-            raise TypeError(
-                f"{type(self).__name__} takes a Tensor and a number, got {kind}: wrap arrays in Tensor(...)"
-            )
-        return scalar
+        if type(scalar) not in (float, int) and not isinstance(scalar, Number):
+            pair = f"a Tensor and a number, got {type(scalar).__name__}"
+            raise TypeError(f"{type(self).__name__} takes {pair}: wrap arrays in Tensor(...)")
+        self.scalar = scalar
 
     def __repr__(self):
         return f"{type(self).__name__}({self.scalar})"

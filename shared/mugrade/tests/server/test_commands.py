@@ -52,7 +52,7 @@ def start():
     yield begin
     for process in running:
         process.terminate()
-        process.wait(20)
+        process.communicate(timeout=20)  # closes its pipes too
 
 
 def wait_until_ready(address):

@@ -42,23 +42,16 @@ class Process:
 
     def start(self):
         code = "from mugrade.server.commands import serve; import typer; typer.run(serve)"
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                code,
-                "--port",
-                self.port,
-                "--json",
-                "--workers",
-                str(self.workers),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=self.log.open("a"),
-            text=True,
-            env=self.environment,
-            start_new_session=True,
-        )
+        options = ["--port", self.port, "--json", "--workers", str(self.workers)]
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", code, *options],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=self.environment,
+                start_new_session=True,
+            )
         line = self.process.stdout.readline()
         assert line, self.log.read_text()
         self.address = json.loads(line)["address"]
@@ -69,6 +62,7 @@ class Process:
         """kill -9 the server and its workers, all at once."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(20)
+        self.process.stdout.close()
         return self.log.read_text()
 
 

@@ -198,6 +198,7 @@ def test_a_migration_that_is_killed_has_not_happened_and_is_made_at_the_next_sta
     assert killed.stdout.readline() == "in the middle\n"
     os.kill(killed.pid, signal.SIGKILL)
     killed.wait(20)
+    killed.stdout.close()
     database = Database(older)
     assert database.revision() == "0001"
     with database.read() as session, pytest.raises(Exception, match="server_fact"):

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from mugrade.encoding import encode
+from mugrade.server.errors import Refusal
 from mugrade.server.models import Attempt, Job, JobChange
 from mugrade.server.services import jobs, regrading
 from mugrade.server.settings import Settings
@@ -414,3 +415,23 @@ def test_an_attempt_is_stamped_when_it_arrives_not_when_its_turn_comes(lite):
     assert answers[0].json()["late_days"] == 0
     with lite.database.read() as session:
         assert session.scalar(select(Attempt.at)) == arrived
+
+
+def test_who_waited_behind_others_is_judged_by_the_time_after_the_wait(server):
+    """An attempt that arrived first and comes last must count those that were stored meanwhile."""
+    from mugrade.server.schemas import AttemptIn
+    from mugrade.server.services import accounts, attempts
+
+    server.staff.publish("hw0/add", [1.0])
+    student, arrived = server.student, server.clock.now
+    server.clock.forward(minutes=5)
+    for _ in range(20):
+        assert student.attempt("hw0/add", 1.0).status_code == 201
+    given = AttemptIn(cases=[{"value": 1.0}])
+    with server.database.read() as session:
+        actor = accounts.authenticate(session, student.token, arrived)
+        place = attempts.find_place(session, actor, "hw0", "add")
+        graded = attempts.grade(session, actor, place, given)
+    with pytest.raises(Refusal) as refused, server.database.write() as session:
+        attempts.store(session, arrived, actor, graded, given, None, clock=server.clock)
+    assert "20 attempts an hour" in refused.value.detail

@@ -88,19 +88,21 @@ def serve(
 ) -> None:
     """Start the grader; without any configuration, on SQLite in your data folder."""
     sealed = _sealed_answers(answers, search=solo and course is None)
-    listening = _listen(host, port)
-    port = listening.getsockname()[1]
-    address = web or os.environ.get("MUGRADE_WEB") or f"http://{_url_host(host)}:{port}/"
-    settings = settings_of(data, web=address if address.endswith("/") else address + "/", solo=solo)
-    told = _prepare(settings, course, sealed, with_link=_may_print_link(settings, host))
-    _announce(settings, told, as_json=as_json)
-    if workers > 1 and settings.url().startswith("sqlite"):
-        print(
-            f"{workers} workers on SQLite take turns at writing; PostgreSQL is meant for more than one.",
-            file=sys.stderr,
+    with _listen(host, port) as listening:
+        port = listening.getsockname()[1]
+        address = web or os.environ.get("MUGRADE_WEB") or f"http://{_url_host(host)}:{port}/"
+        settings = settings_of(
+            data, web=address if address.endswith("/") else address + "/", solo=solo
         )
-    with upkeep.serving(settings):
-        _run(settings, listening, workers)
+        told = _prepare(settings, course, sealed, with_link=_may_print_link(settings, host))
+        _announce(settings, told, as_json=as_json)
+        if workers > 1 and settings.url().startswith("sqlite"):
+            print(
+                f"{workers} workers on SQLite take turns at writing; PostgreSQL is meant for more than one.",
+                file=sys.stderr,
+            )
+        with upkeep.serving(settings):
+            _run(settings, listening, workers)
 
 
 def init(
@@ -340,6 +342,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listening.bind((host, port))
     except OSError as error:
+        listening.close()
         raise Refusal(
             400,
             "invalid",

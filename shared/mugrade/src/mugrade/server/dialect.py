@@ -35,9 +35,8 @@ async def submit(request: Request) -> JSONResponse:
 
     def work() -> str:
         with state.database.write() as session:
-            now = state.clock()
             return public.open_submission(
-                session, arrived, actor, assignment, problem, decided_at=now
+                session, arrived, actor, assignment, problem, clock=state.clock
             )
 
     return JSONResponse({"submission_id": await run_in_threadpool(work)})

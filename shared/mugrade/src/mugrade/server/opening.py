@@ -32,17 +32,21 @@ def open_database(settings: Settings, now: dt.datetime) -> Database:
     check_signing_key(settings)
     try:
         database = Database(settings)
-        _check_revision(database)
-        database.migrate()
-        with database.write() as session:
-            signing.ensure(session, now)
     except OSError as error:
         raise fault(
             f"The data folder {settings.data_dir} cannot be used ({error.strerror}); name one that "
             "you may write to with --data or MUGRADE_DATA_DIR."
         ) from None
-    except (SQLAlchemyError, CommandError) as error:
-        raise explained(settings, error) from None
+    try:
+        _check_revision(database)
+        database.migrate()
+        with database.write() as session:
+            signing.ensure(session, now)
+    except Exception as error:
+        database.close()
+        if isinstance(error, SQLAlchemyError | CommandError):
+            raise explained(settings, error) from None
+        raise
     return database
 
 

@@ -61,8 +61,8 @@ def lstm(x, h, c, *parameters):
     """
     ### BEGIN SOLUTION hw4/lstm optional
     outputs = []
-    for step in split(x, 0):
-        h, c = lstm_cell(step, h, c, *parameters)
+    for x_t in split(x, 0):
+        h, c = lstm_cell(x_t, h, c, *parameters)
         outputs.append(h)
     return stack(outputs, 0), h, c
     ### END SOLUTION
@@ -111,8 +111,7 @@ def attention(q, k, v, *, causal, dropout=None):
     if causal:
         mask = causal_mask(q.shape[2], k.shape[2], q.device)
         scores = scores + mask.broadcast_to(scores.shape)
-    probs = softmax(scores)
-    if dropout is not None:
-        probs = dropout(probs)
+    weights = softmax(scores)
+    probs = weights if dropout is None else dropout(weights)
     return probs @ v, probs
     ### END SOLUTION

@@ -52,12 +52,10 @@ class AddTuples(TensorTupleOp):
     """a + b, part by part."""
 
     def compute(self, a, b):
-        everywhere = frozenset(range(len(a)))
-        in_a, in_b = (getattr(arrays, "places", everywhere) for arrays in (a, b))
-        both = in_a & in_b
-        parts = [
-            x + y if k in both else y if k in in_b else x for k, (x, y) in enumerate(zip(a, b))
-        ]
+        in_a, in_b = (getattr(arrays, "places", set(range(len(arrays)))) for arrays in (a, b))
+        parts = list(a)
+        for k in in_b:
+            parts[k] = parts[k] + b[k] if k in in_a else b[k]
         return MostlyZero(parts, in_a | in_b)
 
     def gradient(self, out_grad, node):

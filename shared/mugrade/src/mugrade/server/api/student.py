@@ -211,7 +211,7 @@ def make_attempt(
         arrived = request.state.arrived
         with state.database.write() as session:
             report = attempts.store(
-                session, arrived, actor, graded, body, idempotency_key, decided_at=state.clock()
+                session, arrived, actor, graded, body, idempotency_key, clock=state.clock
             )
     if report.replayed:
         response.status_code = 200

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,13 +192,14 @@ def store(
     given: AttemptIn,
     key: str | None,
     *,
-    decided_at: dt.datetime | None = None,
+    clock: Callable[[], dt.datetime] | None = None,
 ) -> AttemptReport:
     """Decide and write; call it in a write transaction.
 
     Args:
         now: when the attempt arrived, which is what lateness and receipt go by.
-        decided_at: the time by now, after the wait for the lock, which is what limits go by.
+        clock: asked once the account's turn has come, which is what limits go by: whoever waited
+            behind others must see them.
     """
     place, decided = _lock(session, actor, graded.place)
     rows = standing.attempt_rows(session, actor.pk)
@@ -208,7 +210,9 @@ def store(
     tries = standing.tries(place.course, rows)
     before = standing.derive(place.course, tries, *decisions)
     admission.check_window(before, place.assignment.id, now, accept_late=given.accept_late)
-    allowed = admission.check_limits(session, rows, place.problem, max(now, decided_at or now))
+    allowed = admission.check_limits(
+        session, rows, place.problem, max(now, clock() if clock else now)
+    )
     admission.check_quota(session, rows, graded.stored_bytes, now)
     left = None if allowed.tries_left is None else max(0, allowed.tries_left - 1)
 
@@ -352,6 +356,7 @@ def _receipt(
 ) -> dict[str, Any]:
     place = graded.place
     return {
+        "type": "receipt",
         "course": place.course.id,
         "account": actor.id,
         "assignment": place.assignment.id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,11 +37,11 @@ def open_submission(
     assignment_id: str,
     problem_id: str,
     *,
-    decided_at: dt.datetime | None = None,
+    clock: Callable[[], dt.datetime] | None = None,
 ) -> str:
     """Start a submission; it counts as an attempt with every case missing until cases come.
 
-    The times are those of `attempts.store`.
+    Times are as in `attempts.store`.
     """
     session.execute(select(Account.pk).where(Account.pk == actor.pk).with_for_update())
     course = courses.view(session, actor.course_pk)
@@ -55,7 +56,7 @@ def open_submission(
         )
     rows = standing.attempt_rows(session, actor.pk)
     _check_open(session, now, actor, place)
-    admission.check_limits(session, rows, place.problem, max(now, decided_at or now))
+    admission.check_limits(session, rows, place.problem, max(now, clock() if clock else now))
     admission.check_quota(session, rows, 0, now)
     total = len(revision.labels)
     attempt_id = new_id("a")
@@ -196,6 +197,7 @@ def _sign(
     attempt.receipt = signing.sign(
         session,
         {
+            "type": "receipt",
             "course": place.course.id,
             "account": actor.id,
             "assignment": place.assignment.id,
