@@ -249,92 +249,22 @@ void ReduceSum(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
 }
 
 // -------------------------------------------------------------------------- matrix multiplication
+//
+// A ladder: every rung multiplies matrices of any size that lie anywhere, and is faster than the
+// one before by one idea. `MatmulViews`, which @ calls, names the rung that it uses.
 
-namespace {
-
-// The packed product works on blocks of C = A B: kRows x kColumns numbers of C stay in registers
-// while a stretch of A's rows and B's columns runs past them. See the text for each constant.
-constexpr size_t kVecs = 2;                                // vectors in a row of the block
-constexpr size_t kRows = simd::kRegisters == 32 ? 12 : 6;  // kRows x kVecs sums, and room for A, B
-constexpr size_t kColumns = kVecs * simd::kWidth;
-constexpr size_t kDepth = 256;        // a panel of B, kDepth x kColumns, fits the L1 cache
-constexpr size_t kTall = 16 * kRows;  // a piece of A, kTall x kDepth, fits the L2 cache
-constexpr size_t kWide = 1024;        // columns of B that are packed at a time
-
-// Where a block of C goes: element (i, j) to data[i * row + j * column].
-struct Output {
-  scalar_t* data;
-  ptrdiff_t row;
-  ptrdiff_t column;
-};
-
-inline size_t panel_count(size_t columns) { return (columns + kColumns - 1) / kColumns; }
-
-// Copies `rows` <= kRows rows of A, `depth` columns, so that the kernel reads them in order: all
-// rows of column 0, all rows of column 1, ...
-inline void pack_rows(MatrixView a, size_t rows, size_t depth, scalar_t* packed) {
+// Rung 1: each number of C is one sum.
+void MatmulNaive(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
-  throw NotImplemented("hw3/ndarray_cpu_matmul: pack_rows is yours to write or not");
+  throw NotImplemented("hw3/ndarray_cpu_matmul: MatmulNaive is yours to write or not");
   /// END YOUR SOLUTION
 }
 
-// Copies `columns` columns of B, `depth` rows, to panels of kColumns columns, each in one piece;
-// what the last one lacks in width becomes zero, so that the kernel knows one width only.
-inline void pack_columns(MatrixView b, size_t depth, size_t columns, scalar_t* packed) {
+// Rung 2: the inner loop runs along rows of B and C.
+void MatmulRows(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
-  throw NotImplemented("hw3/ndarray_cpu_matmul: pack_columns is yours to write or not");
+  throw NotImplemented("hw3/ndarray_cpu_matmul: MatmulRows is yours to write or not");
   /// END YOUR SOLUTION
-}
-
-// A block of C, R rows by `columns` <= kColumns: the product of R rows of A and kColumns columns of
-// B, whose columns stand side by side. Written to C when `first`, else added.
-template <size_t R>
-void micro_kernel(MatrixView a, const scalar_t* b, ptrdiff_t b_row, size_t depth, Output c,
-                  size_t columns, bool first) {
-  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
-  throw NotImplemented("hw3/ndarray_cpu_matmul: micro_kernel is yours to write or not");
-  /// END YOUR SOLUTION
-}
-
-using Kernel = decltype(&micro_kernel<1>);
-
-// micro_kernel<rows>, for rows from 1 to kRows.
-template <size_t R = kRows>
-Kernel kernel_for(size_t rows) {
-  if constexpr (R > 1) {
-    if (rows < R) return kernel_for<R - 1>(rows);
-  }
-  return micro_kernel<R>;
-}
-
-// C = A B, or C += A B unless `first`, for a depth of at most kDepth and a width of at most kWide.
-// `panels` is B, packed; B itself is read where its rows may stay as they are (pack_b false).
-void multiply_slice(MatrixView a, MatrixView b, const scalar_t* panels, bool pack_b, Output c,
-                    size_t m, size_t depth, size_t wide, bool first) {
-  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
-  throw NotImplemented("hw3/ndarray_cpu_matmul: multiply_slice is yours to write or not");
-  /// END YOUR SOLUTION
-}
-
-// C = A B: slices of A's columns and B's rows, and of B's columns, that fit the caches.
-void MatmulPacked(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
-  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
-  throw NotImplemented("hw3/ndarray_cpu_matmul: MatmulPacked is yours to write or not");
-  /// END YOUR SOLUTION
-}
-
-}  // namespace
-
-void MatmulViews(MatrixView a, MatrixView b, scalar_t* out, size_t m, size_t n, size_t p) {
-  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
-  throw NotImplemented("hw3/ndarray_cpu_matmul: MatmulViews is yours to write");
-  /// END YOUR SOLUTION
-}
-
-// out (m x p) = a (m x n) times b (n x p), all row-major.
-void Matmul(const AlignedArray& a, const AlignedArray& b, AlignedArray* out, size_t m, size_t n,
-            size_t p) {
-  MatmulViews(row_major(a.ptr, n), row_major(b.ptr, p), out->ptr, m, n, p);
 }
 
 namespace {
@@ -349,11 +279,189 @@ inline void AlignedDot(const scalar_t* __restrict a, const scalar_t* __restrict 
 
 }  // namespace
 
+// Rung 3, for matrices that are cut to tiles: three tiles fit the fastest cache.
 void MatmulTiled(const AlignedArray& a, const AlignedArray& b, AlignedArray* out, size_t m,
                  size_t n, size_t p) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
   throw NotImplemented("hw3/ndarray_cpu_matmul: MatmulTiled is yours to write");
   /// END YOUR SOLUTION
+}
+
+namespace {
+
+// From rung 4 on: kRows x kColumns numbers of C stay in registers while a stretch of A's rows and
+// B's columns runs past them. See the text for each constant.
+constexpr size_t kVecs = 2;                                // vectors in a row of the block
+constexpr size_t kRows = simd::kRegisters == 32 ? 12 : 6;  // kRows x kVecs sums, and room for A, B
+constexpr size_t kColumns = kVecs * simd::kWidth;
+constexpr size_t kDepth = 256;        // a panel of B, kDepth x kColumns, fits the L1 cache
+constexpr size_t kTall = 16 * kRows;  // a piece of A, kTall x kDepth, fits the L2 cache
+constexpr size_t kWide = 1024;        // columns of B that are packed at a time
+
+// Columns of B, side by side, from one row to the next `row` apart. The kernel reads kColumns of
+// them; the first `columns` belong to the product.
+struct Panel {
+  const scalar_t* data;
+  ptrdiff_t row;
+  size_t columns;
+};
+
+// A block of C, R rows by b.columns: the product of R rows of A and a panel of B, `depth` long.
+// Written to C when `first`, else added to it.
+template <size_t R>
+void micro_kernel(MatrixView a, Panel b, size_t depth, Output c, bool first) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: micro_kernel is yours to write or not");
+  /// END YOUR SOLUTION
+}
+
+using Kernel = decltype(&micro_kernel<1>);
+
+// micro_kernel<rows>, for rows from 1 to kRows: how many rows it has decides its registers, so the
+// compiler must know it.
+template <size_t R = kRows>
+Kernel kernel_for(size_t rows) {
+  if constexpr (R > 1) {
+    if (rows < R) return kernel_for<R - 1>(rows);
+  }
+  return micro_kernel<R>;
+}
+
+// Some rows of A, `depth` columns: where they lie, or `packed` by pack_rows, block after block.
+struct Rows {
+  MatrixView a;
+  const scalar_t* packed;  // null: where they lie
+  size_t count;
+  size_t depth;
+
+  // `rows` rows from row i on, which is a multiple of kRows. Packed ones lie side by side.
+  MatrixView block(size_t i, size_t rows) const {
+    if (packed == nullptr) return a.from(i, 0);
+    return {packed + i * depth, 1, static_cast<ptrdiff_t>(rows)};
+  }
+};
+
+// The rows of A times a panel of B, block by block.
+inline void multiply_panel(Rows a, Panel b, Output c, bool first) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: multiply_panel is yours to write or not");
+  /// END YOUR SOLUTION
+}
+
+}  // namespace
+
+// Rung 4: blocks of C in registers. A and B are read where they lie, all of n at once.
+void MatmulRegisters(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: MatmulRegisters is yours to write or not");
+  /// END YOUR SOLUTION
+}
+
+namespace {
+
+inline size_t panel_count(size_t columns) { return (columns + kColumns - 1) / kColumns; }
+
+// Copies `columns` columns of B, `depth` rows, to panels of kColumns columns, each in one piece;
+// what the last one lacks in width becomes zero, so that the kernel knows one width only.
+inline void pack_columns(MatrixView b, size_t depth, size_t columns, scalar_t* packed) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: pack_columns is yours to write or not");
+  /// END YOUR SOLUTION
+}
+
+// Panel number `index` of those that pack_columns has made.
+inline Panel packed_panel(const scalar_t* packed, size_t index, size_t depth, size_t columns) {
+  return {packed + index * depth * kColumns, kColumns,
+          std::min(kColumns, columns - index * kColumns)};
+}
+
+}  // namespace
+
+// Rung 5: B is packed first, so that a panel is read without a jump, and again for each block.
+void MatmulPackedB(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: MatmulPackedB is yours to write or not");
+  /// END YOUR SOLUTION
+}
+
+// Rung 6: slices of n, short enough for a panel to stay in the L1 cache while A goes by.
+void MatmulSlices(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: MatmulSlices is yours to write or not");
+  /// END YOUR SOLUTION
+}
+
+namespace {
+
+// Copies `rows` <= kRows rows of A, `depth` columns, so that the kernel reads them in order: all
+// rows of column 0, all rows of column 1, ...
+inline void pack_block(MatrixView a, size_t rows, size_t depth, scalar_t* packed) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: pack_block is yours to write or not");
+  /// END YOUR SOLUTION
+}
+
+// Packs `count` rows of A, block after block.
+inline Rows pack_rows(MatrixView a, size_t count, size_t depth, scalar_t* packed) {
+  for (size_t i = 0; i < count; i += kRows)
+    pack_block(a.from(i, 0), std::min(kRows, count - i), depth, packed + i * depth);
+  return {a, packed, count, depth};
+}
+
+}  // namespace
+
+// Rung 7: A is packed as well, a piece at a time that stays in the L2 cache while B goes by.
+void MatmulPackedA(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: MatmulPackedA is yours to write or not");
+  /// END YOUR SOLUTION
+}
+
+namespace {
+
+// A slice of B, `depth` rows and `columns` columns. Its panels are those of `packed`, or lie where
+// they are in b, the last one aside, which may lack columns.
+struct Slice {
+  MatrixView b;
+  const scalar_t* packed;
+  bool in_place;
+  size_t depth, columns;
+
+  Panel panel(size_t index) const {
+    const Panel made = packed_panel(packed, index, depth, columns);
+    if (!in_place || made.columns < kColumns) return made;
+    return {b.data + index * kColumns, b.row, kColumns};
+  }
+};
+
+// m rows of A times a slice of B, on all threads: pieces of A, and groups of panels where there are
+// fewer pieces than threads.
+inline void multiply_slice(MatrixView a, Slice b, Output c, size_t m, bool first) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: multiply_slice is yours to write or not");
+  /// END YOUR SOLUTION
+}
+
+}  // namespace
+
+// Rung 8: all threads, and nothing packed that is not used often enough to pay for it.
+void MatmulThreads(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: MatmulThreads is yours to write or not");
+  /// END YOUR SOLUTION
+}
+
+// out (m x p, row-major) = a (m x n) times b (n x p): the rung that @ uses.
+void MatmulViews(MatrixView a, MatrixView b, scalar_t* out, size_t m, size_t n, size_t p) {
+  /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
+  throw NotImplemented("hw3/ndarray_cpu_matmul: MatmulViews is yours to write");
+  /// END YOUR SOLUTION
+}
+
+// out (m x p) = a (m x n) times b (n x p), all row-major.
+void Matmul(const AlignedArray& a, const AlignedArray& b, AlignedArray* out, size_t m, size_t n,
+            size_t p) {
+  MatmulViews(row_major(a.ptr, n), row_major(b.ptr, p), out->ptr, m, n, p);
 }
 
 }  // namespace cpu

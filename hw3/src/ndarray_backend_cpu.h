@@ -38,11 +38,38 @@ void EwiseTanh(const AlignedArray& a, AlignedArray* out);
 void ReduceMax(const AlignedArray& a, AlignedArray* out, size_t reduce_size);
 void ReduceSum(const AlignedArray& a, AlignedArray* out, size_t reduce_size);
 
-// out (m x p) = a (m x n) times b (n x p), all row-major.
-void Matmul(const AlignedArray& a, const AlignedArray& b, AlignedArray* out, size_t m, size_t n,
-            size_t p);
+// A matrix to write to: element (i, j) is data[i * row + j * column].
+struct Output {
+  scalar_t* data;
+  ptrdiff_t row;
+  ptrdiff_t column;
+
+  scalar_t& operator()(size_t i, size_t j) const { return *from(i, j).data; }
+  // The part that begins at row i and column j.
+  Output from(size_t i, size_t j) const {
+    return {data + static_cast<ptrdiff_t>(i) * row + static_cast<ptrdiff_t>(j) * column, row,
+            column};
+  }
+  Output transposed() const { return {data, column, row}; }
+};
+
+// C (m x p) = A (m x n) times B (n x p), wherever they lie: the rungs of the ladder, 3 aside.
+using Rung = void(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p);
+Rung MatmulNaive;      // 1: three loops
+Rung MatmulRows;       // 2: the inner one along rows
+Rung MatmulRegisters;  // 4: blocks of C in registers
+Rung MatmulPackedB;    // 5: B packed
+Rung MatmulSlices;     // 6: slices of n
+Rung MatmulPackedA;    // 7: A packed
+Rung MatmulThreads;    // 8: threads
+
+// Rung 3, for matrices that are cut to TILE x TILE tiles.
 void MatmulTiled(const AlignedArray& a, const AlignedArray& b, AlignedArray* out, size_t m,
                  size_t n, size_t p);
+
+// out (m x p) = a (m x n) times b (n x p), all row-major, by the rung that MatmulViews names.
+void Matmul(const AlignedArray& a, const AlignedArray& b, AlignedArray* out, size_t m, size_t n,
+            size_t p);
 
 }  // namespace cpu
 }  // namespace needle

@@ -1,5 +1,7 @@
 // The CPU kernels against plain loops in float64, for processors that Python's tests do not run on.
 // The given kernels have tests of their own, in shared/kernels/tests.
+#include <utility>
+
 #include "kernels/tests/checking.h"
 #include "ndarray_backend_cpu.h"
 
@@ -71,7 +73,13 @@ static void check_views(int64_t rows, int64_t columns) {
         [=](size_t i) { return x[i % rows * columns + columns - 1 - i / rows]; });
 }
 
-// (m, n) times (n, p), each operand as it is and transposed.
+static const std::pair<const char*, Rung*> kRungs[] = {
+    {"MatmulNaive", MatmulNaive},         {"MatmulRows", MatmulRows},
+    {"MatmulRegisters", MatmulRegisters}, {"MatmulPackedB", MatmulPackedB},
+    {"MatmulSlices", MatmulSlices},       {"MatmulPackedA", MatmulPackedA},
+    {"MatmulThreads", MatmulThreads}};
+
+// By every rung: (m, n) times (n, p), each operand as it is and transposed.
 static void check_matmul(size_t m, size_t n, size_t p) {
   AlignedArray a(m * n), b(n * p), out(m * p);
   random_numbers(a), random_numbers(b);
@@ -80,15 +88,21 @@ static void check_matmul(size_t m, size_t n, size_t p) {
                                      : MatrixView{a.ptr, static_cast<ptrdiff_t>(n), 1};
     const MatrixView right = form & 2 ? MatrixView{b.ptr, 1, static_cast<ptrdiff_t>(n)}
                                       : MatrixView{b.ptr, static_cast<ptrdiff_t>(p), 1};
-    Fill(&out, NAN);
-    MatmulViews(left, right, out.ptr, m, n, p);
     // Rounding: at most n half units in the last place of the sum of n products of size 1 or less.
     const double tolerance = std::ldexp(static_cast<double>(n * n), -24);
-    check("MatmulViews", out, tolerance, [=](size_t i) {
+    auto wanted = [=](size_t i) {
       double sum = 0;
       for (size_t k = 0; k < n; ++k) sum += double{left(i / p, k)} * right(k, i % p);
       return sum;
-    });
+    };
+    for (auto [name, rung] : kRungs) {
+      Fill(&out, NAN);
+      rung(left, right, {out.ptr, static_cast<ptrdiff_t>(p), 1}, m, n, p);
+      check(name, out, tolerance, wanted);
+    }
+    Fill(&out, NAN);
+    MatmulViews(left, right, out.ptr, m, n, p);
+    check("MatmulViews", out, tolerance, wanted);
   }
 }
 

@@ -15,6 +15,7 @@ TOPICS = {  # what the homeworks lean on, one note each
     "automatic-differentiation",
     "cache-blocking-and-vectors",
     "convolution",
+    "from-train-to-kernel",
     "gpu-model",
     "initialization",
     "normalization-and-dropout",

@@ -35,9 +35,13 @@ struct MatrixView {
   ptrdiff_t row;
   ptrdiff_t column;
 
-  scalar_t operator()(size_t i, size_t j) const {
-    return data[static_cast<ptrdiff_t>(i) * row + static_cast<ptrdiff_t>(j) * column];
+  scalar_t operator()(size_t i, size_t j) const { return *from(i, j).data; }
+  // The part that begins at row i and column j.
+  MatrixView from(size_t i, size_t j) const {
+    return {data + static_cast<ptrdiff_t>(i) * row + static_cast<ptrdiff_t>(j) * column, row,
+            column};
   }
+  MatrixView transposed() const { return {data, column, row}; }
 };
 
 inline MatrixView row_major(const scalar_t* data, size_t columns) {

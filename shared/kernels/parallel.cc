@@ -146,7 +146,9 @@ class Pool {
   static thread_local bool working_;  // this thread is inside a piece
 
   std::vector<std::thread::native_handle_type> helpers_;
+#if defined(__linux__)
   int callers_processor_ = -1;
+#endif
   std::mutex owner_, sleep_;
   std::condition_variable wake_;
   std::atomic<unsigned> round_{0};

@@ -351,6 +351,24 @@ def test_nn_batchnorm_in_evaluation_uses_the_running_statistics():
     assert_close(layer.running_var, var, problem=problem, op="running_var after evaluation")
 
 
+def test_nn_batchnorm_as_a_function_of_tensors():
+    """Homework 4's BatchNorm2d calls it."""
+    arrays = [normal(6, 4, scale=3.0), *(normal(4, seed=k) for k in (1, 2, 3)), np.full(4, 2.0)]
+    x, w, b, mean, var = arrays
+    tensors = [ndl.Tensor(a, dtype="float32", requires_grad=k < 3) for k, a in enumerate(arrays)]
+    settings = {"eps": 1e-5, "momentum": 0.1}
+    y, new_mean, new_var = ndl.ops.batch_norm(*tensors, training=True, **settings)
+    problem = "hw2/nn_batchnorm"
+    assert_close(y, w * numpy_normalize(x, 0, 1e-5) + b, problem=problem, op="ops.batch_norm")
+    assert_close(new_mean, 0.9 * mean + 0.1 * x.mean(0), problem=problem, op="the running mean")
+    assert_close(new_var, 0.9 * var + 0.1 * x.var(0), problem=problem, op="the running variance")
+    y, same_mean, same_var = ndl.ops.batch_norm(*tensors, training=False, **settings)
+    expected = w * (x - mean) / np.sqrt(var + 1e-5) + b
+    assert_close(y, expected, problem=problem, op="ops.batch_norm in evaluation")
+    assert_close(same_mean, mean, problem=problem, op="the running mean in evaluation")
+    assert_close(same_var, var, problem=problem, op="the running variance in evaluation")
+
+
 def test_nn_batchnorm_begins_with_ones_and_zeros():
     layer, after = draw_from_seed(1, lambda: nn.BatchNorm1d(3))
     for name, start in (

@@ -22,7 +22,7 @@ FULL = 100
 
 _TOP_KEYS = {"course": dict, "certificate": dict, "late": dict, "homework": list}
 _COURSE_KEYS = {"id": str, "title": str, "python": str}
-_CERTIFICATE_KEYS = {"average": int, "project": bool}
+_CERTIFICATE_KEYS = {"average": int, "project": bool, "min_grade": int}
 _LATE_KEYS = {"percent_per_day": int, "pooled_days": int, "cutoff_days": int, "grace_minutes": int}
 _HOMEWORK_KEYS = {
     "id": str,

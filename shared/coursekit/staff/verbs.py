@@ -239,19 +239,23 @@ def answers() -> None:
 
 
 def count() -> None:
-    """needle's lines of code against the course's budget."""
+    """needle's lines of code, and tokens a line, against the course's limits."""
     from coursekit.staff import count as counting
 
-    course = _load()
-    lines = counting.counts(course)
-    total = sum(lines.values())
-    made = terminal.table("file", ">lines of code")
-    for name, number in lines.items():
-        made.add_row(name, str(number))
+    sizes = counting.sizes(_load())
+    made = terminal.table("file", ">lines of code", ">tokens a line")
+    for name, (lines, tokens) in sizes.items():
+        made.add_row(name, str(lines), f"{tokens / max(lines, 1):.1f}")
     terminal.console().print(made)
-    word = "within" if total <= counting.BUDGET else "OVER"
-    typer.echo(f"needle: {total} lines of code, {word} the budget of {counting.BUDGET}")
-    if total > counting.BUDGET:
+    total = sum(size.lines for size in sizes.values())
+    density = sum(size.tokens for size in sizes.values()) / max(total, 1)
+    limits = counting.BUDGET, counting.DENSITY
+    word = "within" if total <= limits[0] and density <= limits[1] else "OVER"
+    typer.echo(
+        f"needle: {total} lines of code, {density:.2f} tokens a line; "
+        f"{word} the limits of {limits[0]} and {limits[1]:g}"
+    )
+    if word == "OVER":
         raise typer.Exit(1)
 
 

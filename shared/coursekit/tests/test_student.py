@@ -13,7 +13,7 @@ import pytest
 from coursekit.cli import show
 from coursekit.core import run, syllabus
 from coursekit.core.errors import CourseError
-from coursekit.staff import count, render
+from coursekit.staff import count, handouts, render
 from coursekit.student import doctor, progress, reset, work
 
 BOX0 = "hw0/python/minilib/box.py"
@@ -137,6 +137,7 @@ def test_reset_and_the_last_hint_say_what_they_are(world):
 
 def test_the_dashboard_is_at_most_100_columns_wide():
     course = syllabus.load()
+    handouts.refresh(course)  # as `hw` does before a student's verb in the full course
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         show.dashboard(course, everything=True)
@@ -402,6 +403,13 @@ def test_doctor_notes_what_pictures_and_notebooks_need(world, monkeypatch):
 def test_blank_lines_comments_and_docstrings_are_no_code():
     text = '"""Doc\n\nmore."""\n\n# comment\nimport os\n\n\ndef f(a,\n      b):\n    """Doc."""\n    return """a\nb"""  # text\n'
     assert count.count(text) == 5
+
+
+def test_tokens_are_counted_and_two_statements_on_a_line_refused():
+    assert count.size('"""Doc."""\nx = f(1)  # text\n') == (1, 6)
+    for text in ("x = 1; y = 2\n", "if x: y = 2\n"):
+        with pytest.raises(ValueError, match="line 1 holds two statements"):
+            count.size(text)
 
 
 def test_an_unreadable_error_never_hides_the_sentence():

@@ -378,11 +378,80 @@ void ReduceSum(const AlignedArray& a, AlignedArray* out, size_t reduce_size) {
 }
 
 // -------------------------------------------------------------------------- matrix multiplication
+//
+// A ladder: every rung multiplies matrices of any size that lie anywhere, and is faster than the
+// one before by one idea. `MatmulViews`, which @ calls, names the rung that it uses.
+
+// Rung 1: each number of C is one sum.
+void MatmulNaive(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
+  for (size_t i = 0; i < m; ++i)
+    for (size_t j = 0; j < p; ++j) {
+      scalar_t sum = 0;
+      for (size_t k = 0; k < n; ++k) sum += a(i, k) * b(k, j);
+      c(i, j) = sum;
+    }
+  /// END SOLUTION
+}
+
+// Rung 2: the inner loop runs along rows of B and C.
+void MatmulRows(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
+  const bool whole_rows = b.column == 1 && c.column == 1;
+  for (size_t i = 0; i < m; ++i) {
+    for (size_t j = 0; j < p; ++j) c(i, j) = 0;
+    for (size_t k = 0; k < n; ++k) {
+      const scalar_t x = a(i, k);
+      const scalar_t* from = b.from(k, 0).data;
+      scalar_t* to = c.from(i, 0).data;
+      if (whole_rows) {  // a loop of its own, which becomes vector code
+        for (size_t j = 0; j < p; ++j) to[j] += x * from[j];
+      } else {
+        for (size_t j = 0; j < p; ++j) c(i, j) += x * b(k, j);
+      }
+    }
+  }
+  /// END SOLUTION
+}
 
 namespace {
 
-// The packed product works on blocks of C = A B: kRows x kColumns numbers of C stay in registers
-// while a stretch of A's rows and B's columns runs past them. See the text for each constant.
+// Adds the product of two TILE x TILE tiles to a third; each lies in one piece, row-major.
+inline void AlignedDot(const scalar_t* __restrict a, const scalar_t* __restrict b,
+                       scalar_t* __restrict out) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
+  simd::Vec8 sum[TILE];  // a row each: the whole tile stays in registers
+  static_assert(sizeof sum == TILE * TILE * sizeof(scalar_t), "a row of a tile is one Vec8");
+  std::memcpy(sum, out, sizeof sum);
+  for (size_t k = 0; k < TILE; ++k) {
+    simd::Vec8 right;
+    std::memcpy(&right, b + k * TILE, sizeof right);
+    for (size_t i = 0; i < TILE; ++i) sum[i] += a[i * TILE + k] * right;
+  }
+  std::memcpy(out, sum, sizeof sum);
+  /// END SOLUTION
+}
+
+}  // namespace
+
+// Rung 3, for matrices that are cut to tiles: three tiles fit the fastest cache.
+void MatmulTiled(const AlignedArray& a, const AlignedArray& b, AlignedArray* out, size_t m,
+                 size_t n, size_t p) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
+  const size_t area = TILE * TILE, rows = m / TILE, inner = n / TILE, columns = p / TILE;
+  Fill(out, 0.0f);
+  for (size_t i = 0; i < rows; ++i)
+    for (size_t k = 0; k < inner; ++k)
+      for (size_t j = 0; j < columns; ++j)
+        AlignedDot(a.ptr + (i * inner + k) * area, b.ptr + (k * columns + j) * area,
+                   out->ptr + (i * columns + j) * area);
+  /// END SOLUTION
+}
+
+namespace {
+
+// From rung 4 on: kRows x kColumns numbers of C stay in registers while a stretch of A's rows and
+// B's columns runs past them. See the text for each constant.
 constexpr size_t kVecs = 2;                                // vectors in a row of the block
 constexpr size_t kRows = simd::kRegisters == 32 ? 12 : 6;  // kRows x kVecs sums, and room for A, B
 constexpr size_t kColumns = kVecs * simd::kWidth;
@@ -390,28 +459,106 @@ constexpr size_t kDepth = 256;        // a panel of B, kDepth x kColumns, fits t
 constexpr size_t kTall = 16 * kRows;  // a piece of A, kTall x kDepth, fits the L2 cache
 constexpr size_t kWide = 1024;        // columns of B that are packed at a time
 
-// Where a block of C goes: element (i, j) to data[i * row + j * column].
-struct Output {
-  scalar_t* data;
+// Columns of B, side by side, from one row to the next `row` apart. The kernel reads kColumns of
+// them; the first `columns` belong to the product.
+struct Panel {
+  const scalar_t* data;
   ptrdiff_t row;
-  ptrdiff_t column;
+  size_t columns;
 };
 
-inline size_t panel_count(size_t columns) { return (columns + kColumns - 1) / kColumns; }
-
-// Copies `rows` <= kRows rows of A, `depth` columns, so that the kernel reads them in order: all
-// rows of column 0, all rows of column 1, ...
-inline void pack_rows(MatrixView a, size_t rows, size_t depth, scalar_t* packed) {
+// A block of C, R rows by b.columns: the product of R rows of A and a panel of B, `depth` long.
+// Written to C when `first`, else added to it.
+template <size_t R>
+void micro_kernel(MatrixView a, Panel b, size_t depth, Output c, bool first) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
-  // Rows in one piece are read a stretch at a time, in loops of known length, which are unrolled.
-  const size_t whole = rows == kRows && a.column == 1 ? depth / kBlock * kBlock : 0;
-  for (size_t k0 = 0; k0 < whole; k0 += kBlock)
-    for (size_t i = 0; i < kRows; ++i)
-      for (size_t k = k0; k < k0 + kBlock; ++k) packed[k * kRows + i] = a.data[i * a.row + k];
-  for (size_t k = whole; k < depth; ++k)
-    for (size_t i = 0; i < rows; ++i) packed[k * rows + i] = a(i, k);
+  for (size_t i = 0; i < R; ++i)  // C arrives meanwhile
+    for (size_t j = 0; j < kColumns; j += kCacheLine / ELEM_SIZE)
+      simd::prefetch(c.data + i * c.row + j);
+  Vec sum[R][kVecs] = {};
+  for (size_t k = 0; k < depth; ++k) {
+    const Vec b0 = simd::load(b.data), b1 = simd::load(b.data + simd::kWidth);
+    for (size_t i = 0; i < R; ++i) {
+      const Vec x = simd::splat(a.data[i * a.row]);
+      sum[i][0] += x * b0;
+      sum[i][1] += x * b1;
+    }
+    a.data += a.column;
+    b.data += b.row;
+  }
+  if (b.columns == kColumns && c.column == 1) {
+    for (size_t i = 0; i < R; ++i, c.data += c.row) {
+      scalar_t *left = c.data, *right = c.data + simd::kWidth;
+      simd::store(left, first ? sum[i][0] : simd::load(left) + sum[i][0]);
+      simd::store(right, first ? sum[i][1] : simd::load(right) + sum[i][1]);
+    }
+    return;
+  }
+  for (size_t i = 0; i < R; ++i, c.data += c.row) {
+    scalar_t row[kColumns];
+    simd::store(row, sum[i][0]);
+    simd::store(row + simd::kWidth, sum[i][1]);
+    for (size_t j = 0; j < b.columns; ++j) {
+      scalar_t& to = c.data[j * c.column];
+      to = first ? row[j] : to + row[j];
+    }
+  }
   /// END SOLUTION
 }
+
+using Kernel = decltype(&micro_kernel<1>);
+
+// micro_kernel<rows>, for rows from 1 to kRows: how many rows it has decides its registers, so the
+// compiler must know it.
+template <size_t R = kRows>
+Kernel kernel_for(size_t rows) {
+  if constexpr (R > 1) {
+    if (rows < R) return kernel_for<R - 1>(rows);
+  }
+  return micro_kernel<R>;
+}
+
+// Some rows of A, `depth` columns: where they lie, or `packed` by pack_rows, block after block.
+struct Rows {
+  MatrixView a;
+  const scalar_t* packed;  // null: where they lie
+  size_t count;
+  size_t depth;
+
+  // `rows` rows from row i on, which is a multiple of kRows. Packed ones lie side by side.
+  MatrixView block(size_t i, size_t rows) const {
+    if (packed == nullptr) return a.from(i, 0);
+    return {packed + i * depth, 1, static_cast<ptrdiff_t>(rows)};
+  }
+};
+
+// The rows of A times a panel of B, block by block.
+inline void multiply_panel(Rows a, Panel b, Output c, bool first) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
+  for (size_t i = 0; i < a.count; i += kRows) {
+    const size_t rows = std::min(kRows, a.count - i);
+    kernel_for(rows)(a.block(i, rows), b, a.depth, c.from(i, 0), first);
+  }
+  /// END SOLUTION
+}
+
+}  // namespace
+
+// Rung 4: blocks of C in registers. A and B are read where they lie, all of n at once.
+void MatmulRegisters(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
+  const size_t whole = b.column == 1 ? p / kColumns * kColumns : 0;  // a Vec of B lies in one piece
+  for (size_t j = 0; j < whole; j += kColumns) {
+    const Panel panel{b.data + j, b.row, kColumns};
+    multiply_panel({a, nullptr, m, n}, panel, c.from(0, j), true);
+  }
+  MatmulRows(a, b.from(0, whole), c.from(0, whole), m, n, p - whole);
+  /// END SOLUTION
+}
+
+namespace {
+
+inline size_t panel_count(size_t columns) { return (columns + kColumns - 1) / kColumns; }
 
 // Copies `columns` columns of B, `depth` rows, to panels of kColumns columns, each in one piece;
 // what the last one lacks in width becomes zero, so that the kernel knows one width only.
@@ -435,136 +582,161 @@ inline void pack_columns(MatrixView b, size_t depth, size_t columns, scalar_t* p
   /// END SOLUTION
 }
 
-// A block of C, R rows by `columns` <= kColumns: the product of R rows of A and kColumns columns of
-// B, whose columns stand side by side. Written to C when `first`, else added.
-template <size_t R>
-void micro_kernel(MatrixView a, const scalar_t* b, ptrdiff_t b_row, size_t depth, Output c,
-                  size_t columns, bool first) {
+// Panel number `index` of those that pack_columns has made.
+inline Panel packed_panel(const scalar_t* packed, size_t index, size_t depth, size_t columns) {
+  return {packed + index * depth * kColumns, kColumns,
+          std::min(kColumns, columns - index * kColumns)};
+}
+
+}  // namespace
+
+// Rung 5: B is packed first, so that a panel is read without a jump, and again for each block.
+void MatmulPackedB(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
-  for (size_t i = 0; i < R; ++i)  // C arrives meanwhile
-    for (size_t j = 0; j < kColumns; j += kCacheLine / ELEM_SIZE)
-      simd::prefetch(c.data + i * c.row + j);
-  Vec sum[R][kVecs] = {};
-  for (size_t k = 0; k < depth; ++k) {
-    const Vec b0 = simd::load(b), b1 = simd::load(b + simd::kWidth);
-    for (size_t i = 0; i < R; ++i) {
-      const Vec x = simd::splat(a.data[i * a.row]);
-      sum[i][0] += x * b0;
-      sum[i][1] += x * b1;
-    }
-    a.data += a.column;
-    b += b_row;
+  AlignedArray panels(n * panel_count(p) * kColumns);
+  pack_columns(b, n, p, panels.ptr);
+  for (size_t i = 0; i < panel_count(p); ++i)
+    multiply_panel({a, nullptr, m, n}, packed_panel(panels.ptr, i, n, p), c.from(0, i * kColumns),
+                   true);
+  /// END SOLUTION
+}
+
+// Rung 6: slices of n, short enough for a panel to stay in the L1 cache while A goes by.
+void MatmulSlices(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
+  if (n == 0) return MatmulNaive(a, b, c, m, n, p);  // no slice would write the zeros
+  AlignedArray panels(kDepth * panel_count(p) * kColumns);
+  for (size_t k = 0; k < n; k += kDepth) {
+    const size_t depth = std::min(kDepth, n - k);
+    pack_columns(b.from(k, 0), depth, p, panels.ptr);
+    for (size_t i = 0; i < panel_count(p); ++i)
+      multiply_panel({a.from(0, k), nullptr, m, depth}, packed_panel(panels.ptr, i, depth, p),
+                     c.from(0, i * kColumns), k == 0);
   }
-  if (columns == kColumns && c.column == 1) {
-    for (size_t i = 0; i < R; ++i, c.data += c.row) {
-      scalar_t *left = c.data, *right = c.data + simd::kWidth;
-      simd::store(left, first ? sum[i][0] : simd::load(left) + sum[i][0]);
-      simd::store(right, first ? sum[i][1] : simd::load(right) + sum[i][1]);
-    }
-    return;
-  }
-  for (size_t i = 0; i < R; ++i, c.data += c.row) {
-    scalar_t row[kColumns];
-    simd::store(row, sum[i][0]);
-    simd::store(row + simd::kWidth, sum[i][1]);
-    for (size_t j = 0; j < columns; ++j) {
-      scalar_t& to = c.data[j * c.column];
-      to = first ? row[j] : to + row[j];
+  /// END SOLUTION
+}
+
+namespace {
+
+// Copies `rows` <= kRows rows of A, `depth` columns, so that the kernel reads them in order: all
+// rows of column 0, all rows of column 1, ...
+inline void pack_block(MatrixView a, size_t rows, size_t depth, scalar_t* packed) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
+  // Rows in one piece are read a stretch at a time, in loops of known length, which are unrolled.
+  const size_t whole = rows == kRows && a.column == 1 ? depth / kBlock * kBlock : 0;
+  for (size_t k0 = 0; k0 < whole; k0 += kBlock)
+    for (size_t i = 0; i < kRows; ++i)
+      for (size_t k = k0; k < k0 + kBlock; ++k) packed[k * kRows + i] = a.data[i * a.row + k];
+  for (size_t k = whole; k < depth; ++k)
+    for (size_t i = 0; i < rows; ++i) packed[k * rows + i] = a(i, k);
+  /// END SOLUTION
+}
+
+// Packs `count` rows of A, block after block.
+inline Rows pack_rows(MatrixView a, size_t count, size_t depth, scalar_t* packed) {
+  for (size_t i = 0; i < count; i += kRows)
+    pack_block(a.from(i, 0), std::min(kRows, count - i), depth, packed + i * depth);
+  return {a, packed, count, depth};
+}
+
+}  // namespace
+
+// Rung 7: A is packed as well, a piece at a time that stays in the L2 cache while B goes by.
+void MatmulPackedA(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
+  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
+  if (n == 0) return MatmulNaive(a, b, c, m, n, p);  // no slice would write the zeros
+  AlignedArray panels(kDepth * panel_count(p) * kColumns), piece(kTall * kDepth);
+  for (size_t k = 0; k < n; k += kDepth) {
+    const size_t depth = std::min(kDepth, n - k);
+    pack_columns(b.from(k, 0), depth, p, panels.ptr);
+    for (size_t i = 0; i < m; i += kTall) {
+      const Rows rows = pack_rows(a.from(i, k), std::min(kTall, m - i), depth, piece.ptr);
+      for (size_t j = 0; j < panel_count(p); ++j)
+        multiply_panel(rows, packed_panel(panels.ptr, j, depth, p), c.from(i, j * kColumns),
+                       k == 0);
     }
   }
   /// END SOLUTION
 }
 
-using Kernel = decltype(&micro_kernel<1>);
+namespace {
 
-// micro_kernel<rows>, for rows from 1 to kRows.
-template <size_t R = kRows>
-Kernel kernel_for(size_t rows) {
-  if constexpr (R > 1) {
-    if (rows < R) return kernel_for<R - 1>(rows);
+// A slice of B, `depth` rows and `columns` columns. Its panels are those of `packed`, or lie where
+// they are in b, the last one aside, which may lack columns.
+struct Slice {
+  MatrixView b;
+  const scalar_t* packed;
+  bool in_place;
+  size_t depth, columns;
+
+  Panel panel(size_t index) const {
+    const Panel made = packed_panel(packed, index, depth, columns);
+    if (!in_place || made.columns < kColumns) return made;
+    return {b.data + index * kColumns, b.row, kColumns};
   }
-  return micro_kernel<R>;
-}
+};
 
-// C = A B, or C += A B unless `first`, for a depth of at most kDepth and a width of at most kWide.
-// `panels` is B, packed; B itself is read where its rows may stay as they are (pack_b false).
-void multiply_slice(MatrixView a, MatrixView b, const scalar_t* panels, bool pack_b, Output c,
-                    size_t m, size_t depth, size_t wide, bool first) {
+// m rows of A times a slice of B, on all threads: pieces of A, and groups of panels where there are
+// fewer pieces than threads.
+inline void multiply_slice(MatrixView a, Slice b, Output c, size_t m, bool first) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
   // Rows of A that lie in order are read where they are, unless many columns of B use them.
-  const bool pack_a = a.column != 1 || wide > 16 * kColumns;
-  const size_t threads = thread_count();
+  const bool pack_a = a.column != 1 || b.columns > 16 * kColumns;
+  const size_t threads = thread_count(), panels = panel_count(b.columns);
   const size_t share = (m / (2 * threads) / kRows + 1) * kRows;  // two pieces a thread, at least
   const size_t tall = std::min({kTall, share, (m + kRows - 1) / kRows * kRows});
-  const size_t down = (m + tall - 1) / tall;
-  const size_t groups = down >= threads ? 1 : std::min(panel_count(wide), 2 * threads);
-  const size_t work = tall * depth * wide / groups;
+  const size_t pieces = (m + tall - 1) / tall;
+  const size_t groups = pieces >= threads ? 1 : std::min(panels, 2 * threads);
+  const size_t work = tall * b.depth * b.columns / groups;
 
-  parallel_for(down * groups, 1 + 20 * kGrain / work, [&](size_t begin, size_t end) {
-    AlignedArray rows_of_a(pack_a ? tall * depth : 0);
+  parallel_for(pieces * groups, 1 + 20 * kGrain / work, [&](size_t begin, size_t end) {
+    AlignedArray packed(pack_a ? tall * b.depth : 0);
+    Rows rows{};
     for (size_t task = begin; task < end; ++task) {
-      const size_t i0 = task / groups * tall, i1 = std::min(i0 + tall, m), group = task % groups;
-      const size_t last = (group + 1) * panel_count(wide) / groups;
-      if (pack_a && (task == begin || group == 0)) {
-        for (size_t i = i0; i < i1; i += kRows)
-          pack_rows({&a.data[i * a.row], a.row, a.column}, std::min(kRows, i1 - i), depth,
-                    rows_of_a.ptr + (i - i0) * depth);
+      const size_t i = task / groups * tall, group = task % groups;
+      if (task == begin || group == 0) {
+        rows = {a.from(i, 0), nullptr, std::min(tall, m - i), b.depth};
+        if (pack_a) rows = pack_rows(rows.a, rows.count, b.depth, packed.ptr);
       }
-      for (size_t panel = group * panel_count(wide) / groups; panel < last; ++panel) {
-        const size_t j = panel * kColumns, columns = std::min(kColumns, wide - j);
-        const bool packed = pack_b || columns < kColumns;
-        const scalar_t* columns_of_b = packed ? panels + panel * depth * kColumns : b.data + j;
-        for (size_t i = i0; i < i1; i += kRows) {
-          const size_t rows = std::min(kRows, i1 - i);
-          const MatrixView left =
-              pack_a ? MatrixView{rows_of_a.ptr + (i - i0) * depth, 1, static_cast<ptrdiff_t>(rows)}
-                     : MatrixView{&a.data[i * a.row], a.row, a.column};
-          kernel_for(rows)(left, columns_of_b, packed ? kColumns : b.row, depth,
-                           {&c.data[i * c.row + j * c.column], c.row, c.column}, columns, first);
-        }
-      }
+      for (size_t j = group * panels / groups; j < (group + 1) * panels / groups; ++j)
+        multiply_panel(rows, b.panel(j), c.from(i, j * kColumns), first);
     }
   });
   /// END SOLUTION
 }
 
-// C = A B: slices of A's columns and B's rows, and of B's columns, that fit the caches.
-void MatmulPacked(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
+}  // namespace
+
+// Rung 8: all threads, and nothing packed that is not used often enough to pay for it.
+void MatmulThreads(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
-  const bool pack_b = b.column != 1 || m > 12 * kRows;  // worth it when used often
+  if (m == 0 || n == 0 || p == 0) return MatmulNaive(a, b, c, m, n, p);  // zeros, or nothing
+  if (p < kColumns && m > p && a.column != 1)  // C^T = B^T A^T fills the vectors better
+    return MatmulThreads(b.transposed(), a.transposed(), c.transposed(), p, n, m);
+  const bool in_place = b.column == 1 && m <= 12 * kRows;
   AlignedArray panels(std::min(n, kDepth) * panel_count(std::min(p, kWide)) * kColumns);
   for (size_t j0 = 0; j0 < p; j0 += kWide) {
     const size_t wide = std::min(kWide, p - j0);
     for (size_t k0 = 0; k0 < n; k0 += kDepth) {
       const size_t depth = std::min(kDepth, n - k0);
-      const MatrixView slice{&b.data[k0 * b.row + j0 * b.column], b.row, b.column};
-      const size_t first = pack_b ? 0 : wide / kColumns;  // the last panel may lack columns
-      parallel_for(panel_count(wide) - first, 1 + kGrain / 2 / (depth * kColumns),
-                   [&](size_t begin, size_t end) {
-                     const size_t j = (first + begin) * kColumns;
-                     pack_columns({&slice.data[j * b.column], b.row, b.column}, depth,
-                                  std::min(wide, (first + end) * kColumns) - j,
-                                  panels.ptr + j * depth);
-                   });
-      multiply_slice({&a.data[k0 * a.column], a.row, a.column}, slice, panels.ptr, pack_b,
-                     {&c.data[j0 * c.column], c.row, c.column}, m, depth, wide, k0 == 0);
+      const Slice slice{b.from(k0, j0), panels.ptr, in_place, depth, wide};
+      const size_t first = in_place ? wide / kColumns : 0;  // panel that must be packed
+      const size_t grain = 1 + kGrain / 2 / (depth * kColumns);
+      parallel_for(panel_count(wide) - first, grain, [&](size_t begin, size_t end) {
+        const size_t j = (first + begin) * kColumns;
+        pack_columns(slice.b.from(0, j), depth, std::min(wide, (first + end) * kColumns) - j,
+                     panels.ptr + j * depth);
+      });
+      multiply_slice(a.from(0, k0), slice, c.from(0, j0), m, k0 == 0);
     }
   }
   /// END SOLUTION
 }
 
-}  // namespace
-
+// out (m x p, row-major) = a (m x n) times b (n x p): the rung that @ uses.
 void MatmulViews(MatrixView a, MatrixView b, scalar_t* out, size_t m, size_t n, size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
-  if (m == 0 || n == 0 || p == 0) {
-    std::fill(out, out + m * p, 0.0f);
-  } else if (p < kColumns && m > p && a.column != 1) {  // C^T = B^T A^T fills the vectors better
-    MatmulPacked({b.data, b.column, b.row}, {a.data, a.column, a.row},
-                 {out, 1, static_cast<ptrdiff_t>(p)}, p, n, m);
-  } else {
-    MatmulPacked(a, b, {out, static_cast<ptrdiff_t>(p), 1}, m, n, p);
-  }
+  MatmulThreads(a, b, {out, static_cast<ptrdiff_t>(p), 1}, m, n, p);
   /// END SOLUTION
 }
 
@@ -572,41 +744,6 @@ void MatmulViews(MatrixView a, MatrixView b, scalar_t* out, size_t m, size_t n, 
 void Matmul(const AlignedArray& a, const AlignedArray& b, AlignedArray* out, size_t m, size_t n,
             size_t p) {
   MatmulViews(row_major(a.ptr, n), row_major(b.ptr, p), out->ptr, m, n, p);
-}
-
-namespace {
-
-// Adds the product of two TILE x TILE tiles to a third; each lies in one piece, row-major.
-inline void AlignedDot(const scalar_t* __restrict a, const scalar_t* __restrict b,
-                       scalar_t* __restrict out) {
-  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
-  simd::Vec8 sum[TILE];  // a row each: the whole tile stays in registers
-  static_assert(sizeof sum == TILE * TILE * sizeof(scalar_t), "a row of a tile is one Vec8");
-  std::memcpy(sum, out, sizeof sum);
-  for (size_t k = 0; k < TILE; ++k) {
-    simd::Vec8 right;
-    std::memcpy(&right, b + k * TILE, sizeof right);
-    for (size_t i = 0; i < TILE; ++i) sum[i] += a[i * TILE + k] * right;
-  }
-  std::memcpy(out, sum, sizeof sum);
-  /// END SOLUTION
-}
-
-}  // namespace
-
-void MatmulTiled(const AlignedArray& a, const AlignedArray& b, AlignedArray* out, size_t m,
-                 size_t n, size_t p) {
-  /// BEGIN SOLUTION hw3/ndarray_cpu_matmul
-  const size_t area = TILE * TILE, rows = m / TILE, inner = n / TILE, columns = p / TILE;
-  Fill(out, 0.0f);
-  parallel_for(rows, 1, [&](size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i)
-      for (size_t k = 0; k < inner; ++k)
-        for (size_t j = 0; j < columns; ++j)
-          AlignedDot(a.ptr + (i * inner + k) * area, b.ptr + (k * columns + j) * area,
-                     out->ptr + (i * columns + j) * area);
-  });
-  /// END SOLUTION
 }
 
 }  // namespace cpu

@@ -87,7 +87,10 @@ def composite(function):
         if call.results > 1:
             return tuple(TensorTuple.make_from_op(op, inputs))
         result = Tensor.make_from_op(op, inputs)
-        return (result, *op.rest_of(result)) if call.rest else result
+        if not call.rest:
+            return result
+        result.realize_cached_data()  # a lazy graph has not computed it, and op.rest, yet
+        return result, *map(Tensor.make_const, op.rest)
 
     return run
 
@@ -100,7 +103,7 @@ def kernel_for(name, values):
             return None
         data = value._record.data
         here = library.device_of(value.realize_cached_data() if data is None else data)
-        if here is not device is not None:
+        if device is not None and here is not device:
             return None
         device = here
     return device and device.kernel(name)
@@ -125,11 +128,6 @@ class _Kernel(TensorOp):
         made = self.call.forward(list(arrays))
         self.rest = made[self.call.results :]
         return made[0] if self.call.results == 1 else tuple(made)
-
-    def rest_of(self, result):
-        """The results that have no gradient; a lazy graph computes them now."""
-        result.realize_cached_data()
-        return map(Tensor.make_const, self.rest)
 
     def gradient(self, out_grad, node):
         adjoints = (out_grad,) if self.call.results == 1 else out_grad

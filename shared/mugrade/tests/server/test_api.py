@@ -391,7 +391,13 @@ def test_gradebook_json_and_csv(server):
     answer = server.staff.get("/grades.csv")
     assert answer.headers["content-type"].startswith("text/csv")
     header, line = answer.text.splitlines()
-    assert header.split(",")[7:] == ["hw0", "hw0/add", "hw0/softmax", "hw1", "hw1/backward"]
+    assert header.split(",")[7:12] == ["hw0", "hw0/add", "hw0/softmax", "hw1", "hw1/backward"]
+    assert header.split(",")[12:] == [
+        "project_state",
+        "project_grade",
+        "project_points",
+        "certificate_state",
+    ]
     assert line.split(",")[3] == "12.50" and line.split(",")[7] == "5.00"
 
 

@@ -33,6 +33,8 @@ JUDGING = (
     "/grade",
     "/links",
     "/roles",
+    "/revocations",
+    "/times",
 )
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mugrade.server.services.policies import (
     CertificateRule,
     LatePolicy,
+    Project,
     Task,
     Try,
     Window,
@@ -22,6 +23,7 @@ from mugrade.server.services.policies import (
     cooldown_seconds,
     course_results,
     days_left,
+    policy_from,
     score_of,
     window,
 )
@@ -234,19 +236,47 @@ def results_of(*percents):
     return course_results(tasks, {}, late)
 
 
+def graded(points, of=100):
+    return Project("graded", D(points), D(of))
+
+
+@pytest.mark.parametrize(
+    "project, missing",
+    [
+        (None, "not handed in"),
+        (Project("accepted", None, D(100)), "not handed in"),
+        (Project("submitted", None, D(100)), "waits for its grade"),
+        (Project("graded", D(0), D(100)), "graded 0.00%; 50% are needed"),
+        (Project("graded", D("19.99"), D(40)), "graded 49.98%"),
+        (Project("graded", D(20), D(40)), None),
+        (Project("submitted"), None),  # no rubric, so nothing can be graded
+    ],
+)
+def test_the_project_must_be_graded_at_the_minimum(project, missing):
+    standing = certificate_standing(results_of(100), project, CertificateRule())
+    assert standing.project_done == (missing is None)
+    assert (missing or "") in " ".join(standing.missing)
+
+
+def test_the_minimum_is_the_courses():
+    rule = policy_from({"certificate": {"average": 80, "project": True, "min_grade": "75"}})
+    assert not certificate_standing(results_of(100), graded(74), rule.certificate).earned
+    assert certificate_standing(results_of(100), graded(75), rule.certificate).earned
+
+
 def test_the_certificate_needs_the_average_and_the_project():
     rule = CertificateRule(D(80), True)
-    good = certificate_standing(results_of(100, 60), True, rule)
+    good = certificate_standing(results_of(100, 60), graded(50), rule)
     assert good.earned and good.average == D("80.00")
-    assert len(certificate_standing(results_of(100, 60), False, rule).missing) == 1
-    assert len(certificate_standing(results_of(100, "59.99"), False, rule).missing) == 2
-    assert certificate_standing(results_of(0), False, CertificateRule(D(0), False)).earned
+    assert len(certificate_standing(results_of(100, 60), None, rule).missing) == 1
+    assert len(certificate_standing(results_of(100, "59.99"), None, rule).missing) == 2
+    assert certificate_standing(results_of(0), None, CertificateRule(D(0), False)).earned
 
 
 def test_the_average_is_not_rounded_before_it_is_compared():
     results = results_of("79.99", 80, 80)
     assert average(results) == D("80.00")
-    assert not certificate_standing(results, True, CertificateRule()).earned
+    assert not certificate_standing(results, graded(100), CertificateRule()).earned
 
 
 def test_homeworks_count_the_same_whatever_their_points():

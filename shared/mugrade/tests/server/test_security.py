@@ -32,6 +32,11 @@ BODIES = {
     "/api/v1/assignments/{assignment}/problems/{problem}/regrade": {},
     "/api/v1/assignments/{assignment}/problems/{problem}/rollback": {"revision": 1},
     "/api/v1/roster": {"csv": "email,name\n"},
+    "/api/v1/invitations": {"people": ["student@example.org"]},
+    "/api/v1/links": {"person": "student@example.org"},
+    "/api/v1/roles": {"person": "student@example.org"},
+    "/api/v1/revocations": {"student": "student@example.org", "reason": "r"},
+    "/api/v1/times": {"assignment": "hw0", "due_at": None},
     "/api/v1/extensions": {"student": "s@example.org", "assignment": "hw0", "days": 1},
     "/api/v1/overrides": {
         "student": "s@example.org",

@@ -1,4 +1,4 @@
-"""Staff's commands about people: invite, role, deactivate, activate."""
+"""Staff's commands about people and the course: invite, role, deactivate, activate, certificate, times."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from mugrade.cli.common import Json, Server, screen
+from mugrade.cli.display import when
 from mugrade.client.errors import Exit, UsageFault
 from mugrade.client.grader import Grader
 from mugrade.client.session import open_session
@@ -24,8 +25,14 @@ Why = Annotated[str, typer.Option("--reason", help="For the audit log.")]
 
 
 def register(app: typer.Typer) -> None:
-    for command in (invite, role, deactivate, activate):
+    for command in (invite, role, deactivate, activate, times):
         app.command()(command)
+    certificate = typer.Typer(
+        help="Take a student's certificate back, or let it stand again.", no_args_is_help=True
+    )
+    certificate.command()(revoke)
+    certificate.command()(reinstate)
+    app.add_typer(certificate, name="certificate")
 
 
 def invite(
@@ -132,3 +139,55 @@ def _change(server: str | None, body: dict[str, Any]) -> None:
     now = open_session(server).v1().command("POST", "roles", json=body)
     state = "active" if now["active"] else "deactivated"
     screen().say(f"{now['name']} <{now['email']}> is {now['role']}, {state}.")
+
+
+Student = Annotated[str, typer.Argument(help="The student's e-mail address.")]
+
+
+def revoke(student: Student, reason: Why, server: Server = None) -> None:
+    """Take a student's certificate back; its verification says so from now on."""
+    _set_revoked(server, {"student": student, "reason": reason})
+
+
+def reinstate(student: Student, reason: Why, server: Server = None) -> None:
+    """Let a revoked certificate stand again."""
+    _set_revoked(server, {"student": student, "reason": reason, "reinstate": True})
+
+
+def _set_revoked(server: str | None, body: dict[str, Any]) -> None:
+    session = open_session(server)
+    answer = session.v1().call("POST", "revocations", json=body)
+    words = "is revoked" if answer["revoked_at"] else "stands again"
+    screen().say(
+        f"The certificate of {body['student']} {words}: {session.server}certificates/{answer['id']}"
+    )
+
+
+Moment = typer.Option(metavar="TIME", help="ISO 8601 with zone, or `none`; left out: it stays.")
+
+
+def times(
+    homework: str,
+    opens: Annotated[str | None, Moment] = None,
+    due: Annotated[str | None, Moment] = None,
+    cutoff: Annotated[str | None, Moment] = None,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Move a homework's times for everybody; `mugrade extend` is for one student.
+
+    Change the course file too: `mugrade init` brings its times back.
+    """
+    given = {"opens_at": opens, "due_at": due, "cutoff_at": cutoff}
+    changes = {n: None if t.lower() == "none" else t for n, t in given.items() if t is not None}
+    if not changes:
+        raise UsageFault("Name at least one of --opens, --due and --cutoff.")
+    body = {"assignment": homework, **changes}
+    answer = open_session(server).v1().call("POST", "times", json=body)
+    show = screen(as_json)
+    if as_json:
+        show.json(answer)
+        return
+    words = [("opens", "opens_at"), ("is due", "due_at"), ("closes", "cutoff_at")]
+    told = [f"{word} {when(answer[name])}" for word, name in words if answer[name]]
+    show.say(f"{homework} {', '.join(told) or 'has no times'}.")

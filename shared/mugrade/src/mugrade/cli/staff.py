@@ -340,11 +340,24 @@ def grades(
             s["email"],
             *(number(s["scores"].get(name)) for name in names),
             number(s.get("average")),
-            "yes" if s.get("certificate") else "no",
+            _project_words(s.get("project")),
+            s.get("certificate_state") or ("yes" if s.get("certificate") else "no"),
         ]
         for s in answer["students"]
     ]
-    show.table(["student", *names, "average", "certificate"], rows, right=range(1, len(names) + 2))
+    show.table(
+        ["student", *names, "average", "project", "certificate"],
+        rows,
+        right=range(1, len(names) + 2),
+    )
+
+
+def _project_words(project: dict[str, Any] | None) -> str:
+    if not project:
+        return "-"
+    if project["grade"] is None:
+        return str(project["state"])
+    return f"{number(project['grade'])}/{number(project['of'])}"
 
 
 def extend(

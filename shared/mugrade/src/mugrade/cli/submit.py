@@ -291,7 +291,7 @@ def verify(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check receipts against the grader's public key, without network."""
+    """Check receipts, or a certificate's signature, against the grader's public key, offline."""
     folders = Folders.of_user()
     show = screen(as_json)
     if what is None:

@@ -1,4 +1,4 @@
-"""Receipts: `mgr1.<payload>.<signature>`, both base64url, Ed25519 over the payload's bytes."""
+"""Receipts and certificates: `mgr1.<payload>.<signature>`, both base64url, Ed25519 over the payload's bytes."""
 
 from __future__ import annotations
 
@@ -70,8 +70,23 @@ def check(text: str, keys: dict[str, bytes]) -> tuple[bool, str]:
         VerifyKey(public).verify(raw, signature)
     except (BadSignatureError, ValueError):
         return False, "the signature does not fit: it was changed, or another grader signed it."
+    return True, words(payload)
+
+
+def words(payload: dict[str, Any]) -> str:
+    """What was signed, in one line: a receipt or a certificate.
+
+    What was signed before there was a `type` is a certificate when it has a certificate's number.
+    """
     at = str(payload.get("at"))[:16].replace("T", " ")
-    return True, (
+    if payload.get("type", "certificate" if "certificate" in payload else "receipt") != "receipt":
+        return (
+            f"certificate {payload.get('certificate')} of {payload.get('name')} for "
+            f"{payload.get('title')}, average {number(payload.get('average'))}%, {at} UTC; whether "
+            "it still stands is said where it is verified"
+        )
+    points = f", {number(payload['score'])} points" if "score" in payload else ""
+    return (
         f"{payload.get('assignment')}/{payload.get('problem')}, {payload.get('correct')} of "
-        f"{payload.get('total')} cases, {number(payload.get('score'))} points, {at} UTC"
+        f"{payload.get('total')} cases{points}, {at} UTC"
     )

@@ -92,6 +92,7 @@ class LateIn(_Part):
 class CertificateIn(_Part):
     average: Annotated[Decimal, Field(ge=0, le=100)] = Decimal(80)
     project: bool = True
+    min_grade: Annotated[Decimal, Field(ge=0, le=100)] = Decimal(50)
 
 
 class CourseIn(_Part):

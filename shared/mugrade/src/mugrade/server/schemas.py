@@ -444,13 +444,25 @@ class GradeAssignment(Out):
     points: DecimalText
 
 
+class ProjectGrade(Out):
+    """`of` is what the rubric's points come to."""
+
+    state: Literal["forming", "proposed", "returned", "accepted", "submitted", "graded"]
+    grade: DecimalText | None
+    of: DecimalText
+
+
 class GradeRow(Out):
     id: str
     name: str
     email: str
     scores: dict[str, DecimalText]
     average: DecimalText
+    project: ProjectGrade | None
     certificate: bool
+    certificate_state: Literal[
+        "not earned", "earned", "issued", "issued, no longer earned", "revoked"
+    ]
 
 
 class Grades(Out):
@@ -512,6 +524,35 @@ class LinkIn(In):
 
 class LinkOut(Out):
     link: str
+
+
+class RevocationIn(In):
+    student: Who
+    reason: Annotated[Text, Field(min_length=1, max_length=2000)]
+    reinstate: bool = False
+
+
+class RevocationOut(Out):
+    id: str
+    revoked_at: UtcText | None
+
+
+class TimesIn(In):
+    """What is absent stays, what is null is taken away."""
+
+    assignment: Annotated[Text, Field(max_length=64)]
+    opens_at: dt.datetime | None = None
+    due_at: dt.datetime | None = None
+    cutoff_at: dt.datetime | None = None
+
+    def changes(self) -> dict[str, dt.datetime | None]:
+        return self.model_dump(exclude_unset=True, exclude={"assignment"})
+
+
+class TimesOut(Out):
+    opens_at: UtcText | None
+    due_at: UtcText | None
+    cutoff_at: UtcText | None
 
 
 class RoleIn(In):
@@ -677,3 +718,4 @@ class CertificateCheck(Out):
     course: str | None = None
     issued_at: UtcText | None = None
     signed: str | None = None
+    revoked_at: UtcText | None = None

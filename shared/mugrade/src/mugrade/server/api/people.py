@@ -7,7 +7,7 @@ from fastapi import Request
 from mugrade.server import schemas
 from mugrade.server.api.common import ActorHere, make_router
 from mugrade.server.routing import requires
-from mugrade.server.services import accounts, invitations, mail, roster
+from mugrade.server.services import accounts, certificates, invitations, mail, roster
 
 router = make_router(tags=["people"])
 
@@ -104,3 +104,17 @@ def change_role(request: Request, actor: ActorHere, body: schemas.RoleIn) -> sch
             reason=body.reason,
         )
         return schemas.Person.model_validate(account, from_attributes=True)
+
+
+@router.post("/revocations")
+@requires("roster")
+def revoke_certificate(
+    request: Request, actor: ActorHere, body: schemas.RevocationIn
+) -> schemas.RevocationOut:
+    """Take a student's certificate back, or let it stand again."""
+    state = request.app.state
+    change = certificates.reinstate if body.reinstate else certificates.revoke
+    with state.database.write() as session:
+        account = accounts.find(session, actor.course_pk, body.student)
+        row = change(session, state.clock(), actor, account, body.reason)
+        return schemas.RevocationOut(id=row.id, revoked_at=row.revoked_at)

@@ -288,6 +288,16 @@ def override(request: Request, actor: ActorHere, body: schemas.OverrideIn) -> sc
     return schemas.OverrideOut(score=score)
 
 
+@router.post("/times")
+@requires("publish")
+def change_times(request: Request, actor: ActorHere, body: schemas.TimesIn) -> schemas.TimesOut:
+    """Move an assignment's times for everybody."""
+    state = request.app.state
+    with state.database.write() as session:
+        row = courses.set_times(session, state.clock(), actor, body.assignment, body.changes())
+        return schemas.TimesOut.model_validate(row, from_attributes=True)
+
+
 @router.get("/statistics")
 @requires("grade")
 def get_statistics(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import zoneinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -20,6 +22,9 @@ from mugrade.server.services import (
     courses,
     grades,
     groups,
+    identity,
+    invitations,
+    mail,
     roster,
     standing,
     statistics,
@@ -100,6 +105,8 @@ def _matches(row: grades.Line, text: str, show: str) -> bool:
         return not any(row.scores.values())
     if show == "certificate":
         return row.certificate
+    if show == "doubtful":
+        return row.certificate_state == "issued, no longer earned"
     return show != "no-certificate" or not row.certificate
 
 
@@ -134,7 +141,11 @@ def student(request: Request, account_id: str) -> Response:
 
 
 def _student_page(
-    request: Request, account_id: str, status: int = 200, error: str | None = None
+    request: Request,
+    account_id: str,
+    status: int = 200,
+    error: str | None = None,
+    one_time: str | None = None,
 ) -> Response:
     actor = request.state.actor
     with request.app.state.database.read() as session:
@@ -144,6 +155,7 @@ def _student_page(
         reports = _recent(session, course, person)
         extensions, overrides = grades.decisions_about(session, person.pk)
         held = certificates.standing_of(session, actor.course_pk, person.pk)
+        unclaimed = identity.why_not_claimable(session, person) is None
     places = {p.pk: f"{a.id}/{p.id}" for a in course.assignments for p in a.problems}
     names = {a.pk: a.id for a in course.assignments}
     return page(
@@ -159,6 +171,8 @@ def _student_page(
         overrides=overrides,
         places=places,
         names=names,
+        unclaimed=unclaimed,
+        one_time=one_time,
         error=error,
     )
 
@@ -188,7 +202,7 @@ def extend(request: Request, account_id: str) -> Response:
                 assignment_id=form.get("homework"),
                 days=whole_number(form.get("days"), "days", 365),
                 until=None,
-                reason=form.get("reason"),
+                reason=form.needed("reason"),
             )
     except Refusal as error:
         return _student_page(request, account_id, error.status_code, str(error.detail))
@@ -212,11 +226,135 @@ def override(request: Request, account_id: str) -> Response:
                 assignment_id=homework,
                 problem_id=problem,
                 points=points,
-                reason=form.get("reason"),
+                reason=form.needed("reason"),
             )
     except Refusal as error:
         return _student_page(request, account_id, error.status_code, str(error.detail))
     return redirect(f"/staff/students/{account_id}?done=override")
+
+
+@router.post("/staff/students/{account_id}/certificate")
+@staff_page
+def change_certificate(request: Request, account_id: str) -> Response:
+    """Take the certificate back, or let it stand again."""
+    state, form, actor = request.app.state, request.state.form, request.state.actor
+    accounts.require_scope(actor, "roster")
+    change = certificates.reinstate if form.get("reinstate") else certificates.revoke
+    try:
+        with state.database.write() as session:
+            person = accounts.find(session, actor.course_pk, account_id)
+            change(session, state.clock(), actor, person, form.needed("reason"))
+    except Refusal as error:
+        return _student_page(request, account_id, error.status_code, str(error.detail))
+    return redirect(f"/staff/students/{account_id}?done=saved")
+
+
+@router.post("/staff/students/{account_id}/account")
+@staff_page
+def change_account(request: Request, account_id: str) -> Response:
+    """Deactivate or activate somebody, or change their role."""
+    state, form, actor = request.app.state, request.state.form, request.state.actor
+    accounts.require_scope(actor, "roster")
+    wanted = form.get("active")
+    try:
+        with state.database.write() as session:
+            person = accounts.find(session, actor.course_pk, account_id)
+            accounts.set_role(
+                session,
+                state.clock(),
+                actor,
+                person,
+                role=form.get("role") or None,
+                active=None if not wanted else wanted == "yes",
+                reason=form.needed("reason"),
+            )
+    except Refusal as error:
+        return _student_page(request, account_id, error.status_code, str(error.detail))
+    return redirect(f"/staff/students/{account_id}?done=changed")
+
+
+@router.post("/staff/students/{account_id}/link")
+@staff_page
+def make_link(request: Request, account_id: str) -> Response:
+    """A sign-in link or an invitation for somebody, shown once."""
+    state, actor = request.app.state, request.state.actor
+    accounts.require_scope(actor, "roster")
+    web_address = state.settings.web_address()
+    try:
+        with state.database.write() as session:
+            person = accounts.find(session, actor.course_pk, account_id)
+            if identity.why_not_claimable(session, person) is None:
+                made = invitations.invite(session, state.clock(), actor, [person.id]).made[0]
+                link = f"{web_address}invitation?code={made.code}"
+            else:
+                code = invitations.link_for(session, state.clock(), actor, person, reason="page")
+                link = f"{web_address}link?code={code}"
+    except Refusal as error:
+        return _student_page(request, account_id, error.status_code, str(error.detail))
+    return _student_page(request, account_id, one_time=link)
+
+
+# ------------------------------------------------------------------------------------ homework
+
+
+@router.get("/staff/homework/{assignment}")
+@staff_page
+def homework(request: Request, assignment: str) -> Response:
+    return _homework_page(request, assignment)
+
+
+def _homework_page(
+    request: Request, assignment: str, status: int = 200, error: str | None = None
+) -> Response:
+    """One homework's times, and its problems."""
+    actor = request.state.actor
+    with request.app.state.database.read() as session:
+        course = courses.view(session, actor.course_pk)
+        view = course.assignment(assignment)
+    zone = zoneinfo.ZoneInfo(course.timezone)
+    times = {name: _local(getattr(view, name), zone) for name in courses.TIMES}
+    return page(
+        request,
+        "staff_homework.html",
+        status,
+        course=course,
+        assignment=view,
+        times=times,
+        error=error,
+    )
+
+
+def _local(moment: dt.datetime | None, zone: dt.tzinfo) -> str:
+    """As `<input type="datetime-local">` takes it."""
+    return moment.astimezone(zone).strftime("%Y-%m-%dT%H:%M") if moment else ""
+
+
+@router.post("/staff/homework/{assignment}/times")
+@staff_page
+def change_times(request: Request, assignment: str) -> Response:
+    """Times are entered in the course's zone; an empty field takes a time away."""
+    state, form, actor = request.app.state, request.state.form, request.state.actor
+    accounts.require_scope(actor, "publish")
+    try:
+        with state.database.read() as session:
+            zone = zoneinfo.ZoneInfo(courses.view(session, actor.course_pk).timezone)
+        changes = {name: _moment(form.get(name), name, zone) for name in courses.TIMES}
+        with state.database.write() as session:
+            courses.set_times(session, state.clock(), actor, assignment, changes)
+    except Refusal as error:
+        return _homework_page(request, assignment, error.status_code, str(error.detail))
+    return redirect(f"/staff/homework/{assignment}?done=saved")
+
+
+def _moment(text: str, name: str, zone: dt.tzinfo) -> dt.datetime | None:
+    if not text.strip():
+        return None
+    try:
+        return dt.datetime.fromisoformat(text.strip()).replace(tzinfo=zone)
+    except ValueError:
+        raise invalid(
+            f"{name} is {text!r:.40}; expected a time such as 2026-10-08T12:00."
+        ) from None
 
 
 def whole_number(text: str, name: str, largest: int) -> int:
@@ -317,8 +455,38 @@ def roster_page(request: Request) -> Response:
 def _roster_page(request: Request, status: int = 200, **context: Any) -> Response:
     with request.app.state.database.read() as session:
         people = roster.people(session, request.state.actor.course_pk)
-    shown = {"text": "", "change": None, **context}
+        waiting = invitations.waiting(session, request.state.actor.course_pk)
+    shown = {
+        "text": "",
+        "change": None,
+        "invited": None,
+        "told": {},
+        "waiting": {person.pk for person in waiting},
+        "most": invitations.MOST,
+        "mailed": mail.is_configured(request.app.state.settings),
+        **context,
+    }
     return page(request, "staff_roster.html", status, people=people, **shown)
+
+
+@router.post("/staff/roster/invite")
+@staff_page
+def invite(request: Request) -> Response:
+    """Personal invitations for those who have not come in yet; shown once, or mailed."""
+    state, form, actor = request.app.state, request.state.form, request.state.actor
+    accounts.require_scope(actor, "roster")
+    try:
+        with state.database.write() as session:
+            waiting = invitations.waiting(session, actor.course_pk)[: invitations.MOST]
+            made = invitations.invite(session, state.clock(), actor, [p.id for p in waiting])
+        told: dict[str, str | None] = {}
+        if form.get("action") == "mail":
+            address = state.settings.web_address()
+            letters = [invitations.letter(address, made.course, one) for one in made.made]
+            told = mail.send(state.settings, letters)
+    except Refusal as error:
+        return _roster_page(request, error.status_code, error=str(error.detail))
+    return _roster_page(request, invited=made.made, told=told)
 
 
 @router.post("/staff/roster")

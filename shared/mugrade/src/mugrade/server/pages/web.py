@@ -176,6 +176,13 @@ class Form:
             raise Refusal(400, "invalid", "A field holds a character that no text has.")
         return value
 
+    def needed(self, name: str) -> str:
+        """A field that may not be left empty, whatever the browser let through."""
+        value = self.get(name).strip()
+        if not value or len(value) > 2000:
+            raise Refusal(422, "invalid", f"The field {name} needs 1 to 2000 characters.")
+        return value
+
     def items(self) -> list[tuple[str, str]]:
         return [(name, self.get(name)) for name in self.fields]
 

@@ -125,6 +125,14 @@ def find(session: Session, course_pk: int, who: str) -> Account:
     return account
 
 
+def find_student(session: Session, course_pk: int, who: str) -> Account:
+    """As `find`, of those who get scores: staff sets no score for staff."""
+    account = find(session, course_pk, who)
+    if account.role != "student":
+        raise invalid(f"{account.email} is {account.role}; only a student has times and scores.")
+    return account
+
+
 def set_role(
     session: Session,
     now: dt.datetime,

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from mugrade.server.errors import Refusal
+from mugrade.server.errors import Refusal, invalid
 from mugrade.server.models import Job, Problem, Revision
 from mugrade.server.services import accounts, audit, courses, jobs, regrading, revisions
 
@@ -45,6 +45,7 @@ def tolerance(
     course = courses.view(session, actor.course_pk)
     problem = course.assignment(assignment_id).problem(problem_id)
     revision = regrading.changed_tolerance(problem, change, cases)
+    _refuse_loose(session, problem, change, cases)
     changes = None
     if revision is not problem.revision:
         content = (list(revision.labels), vars(revision.tolerance), revision.case_tolerances)
@@ -63,6 +64,31 @@ def tolerance(
         changes=changes,
         detail={"tolerance": change, "case_tolerances": cases},
     )
+
+
+LOOSEST = 1e-2
+"""Beyond this a claim that is wrong in its second digit would pass."""
+
+
+def _refuse_loose(
+    session: Session,
+    problem: courses.ProblemView,
+    change: dict[str, Any] | None,
+    cases: dict[str, dict[str, Any]] | None,
+) -> None:
+    """A tolerance that takes nearly everything is no mend; the hook is published for that."""
+    revision = problem.revision
+    for given in [change or {}, *(cases or {}).values()]:
+        for name in {"rtol", "ascale", "atol"} & given.keys():
+            allowed = LOOSEST
+            if name == "atol" and given[name] > LOOSEST and revision is not None:
+                allowed = LOOSEST * regrading.largest(session, revision)
+            stands = revision is not None and given[name] <= getattr(revision.tolerance, name)
+            if given[name] > allowed and not stands:
+                raise invalid(
+                    f"{name} = {given[name]:g} is too loose: at most {allowed:g}, or a value wrong "
+                    "in its second digit would pass. Mend the hook and publish it anew instead."
+                )
 
 
 def rollback(
@@ -116,6 +142,8 @@ def commit(
     Args:
         base: the revision that must still be current, by default that of the amendment.
     """
+    if amendment.changes is not None:
+        accounts.require_scope(actor, "publish")  # it changes what counts as right
     courses.lock(session, actor.course_pk)
     problem = session.get_one(Problem, amendment.problem.pk, populate_existing=True)
     current = session.get_one(Revision, problem.current_pk)

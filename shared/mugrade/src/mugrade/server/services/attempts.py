@@ -356,6 +356,7 @@ def _receipt(
 ) -> dict[str, Any]:
     place = graded.place
     return {
+        "type": "receipt",
         "course": place.course.id,
         "account": actor.id,
         "assignment": place.assignment.id,

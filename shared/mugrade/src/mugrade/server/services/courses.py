@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from mugrade.compare import Tolerance
 from mugrade.server.coursefile import AssignmentIn, CourseFile
-from mugrade.server.errors import not_found
+from mugrade.server.errors import invalid, not_found
 from mugrade.server.models import Account, Assignment, Course, Expected, Problem, Revision
 from mugrade.server.services import accounts, audit, email_addresses, policies
 
@@ -351,20 +352,32 @@ def set_times(
     now: dt.datetime,
     actor: accounts.Actor,
     assignment_id: str,
-    *,
-    opens_at: dt.datetime | None,
-    due_at: dt.datetime | None,
-    cutoff_at: dt.datetime | None,
-) -> None:
-    """Move an assignment's times for everybody."""
+    changes: Mapping[str, dt.datetime | None],
+) -> Assignment:
+    """Move an assignment's times for everybody.
+
+    Args:
+        changes: new values of `opens_at`, `due_at`, `cutoff_at`; None takes one away, what is not
+            named stays.
+    """
     row = session.scalar(
-        select(Assignment).where(
-            Assignment.course_pk == actor.course_pk, Assignment.id == assignment_id
-        )
+        select(Assignment)
+        .where(Assignment.course_pk == actor.course_pk, Assignment.id == assignment_id)
+        .with_for_update()
     )
     if row is None:
         raise not_found(f"assignment {assignment_id!r:.80}")
-    row.opens_at, row.due_at, row.cutoff_at = opens_at, due_at, cutoff_at
+    if not changes:
+        raise invalid("Name at least one of opens_at, due_at and cutoff_at.")
+    if any(value is not None and value.tzinfo is None for value in changes.values()):
+        raise invalid("A time needs a zone, such as 2026-10-08T12:00:00Z.")
+    before = {name: getattr(row, name) for name in TIMES}
+    after = {**before, **changes}
+    known = [value for value in after.values() if value is not None]
+    if known != sorted(known):
+        raise invalid(f"{assignment_id} must open before it is due and close after it.")
+    for name, value in changes.items():
+        setattr(row, name, value)
     changed(session, actor.course_pk)
     audit.record(
         session,
@@ -373,10 +386,14 @@ def set_times(
         action="times",
         object=assignment_id,
         course_pk=actor.course_pk,
-        opens_at=_iso(opens_at),
-        due_at=_iso(due_at),
-        cutoff_at=_iso(cutoff_at),
+        before={name: _iso(value) for name, value in before.items()},
+        after={name: _iso(value) for name, value in after.items()},
     )
+    return row
+
+
+TIMES = ("opens_at", "due_at", "cutoff_at")
+"""An assignment's times, in the order in which they must come."""
 
 
 def _iso(moment: dt.datetime | None) -> str | None:

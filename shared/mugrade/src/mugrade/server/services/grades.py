@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from mugrade.server.errors import invalid
 from mugrade.server.models import Account, Extension, Override
-from mugrade.server.services import accounts, audit, courses, policies, standing
+from mugrade.server.services import accounts, audit, certificates, courses, policies, standing
 from mugrade.server.services.courses import CourseView
 
 
@@ -29,8 +29,10 @@ class Line:
     scores: dict[str, Decimal]
     average: Decimal
     late_days_left: int
+    project: policies.Project | None
     project_done: bool
     certificate: bool
+    certificate_state: certificates.State
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class Gradebook:
     course: CourseView
     assignments: tuple[courses.AssignmentView, ...]
     rows: list[Line]
+
+    @property
+    def project_points(self) -> Decimal:
+        """What the rubric's points come to."""
+        return sum((Decimal(str(c["points"])) for c in self.course.rubric), Decimal(0))
 
 
 def gradebook(session: Session, course_pk: int, assignment_id: str | None = None) -> Gradebook:
@@ -51,13 +58,13 @@ def gradebook(session: Session, course_pk: int, assignment_id: str | None = None
     ).all()
     pks = [person.pk for person in people]
     states = standing.of_everybody(session, course, pks)
-    done = standing.project_done(session, pks)
+    projects = standing.projects(session, course, pks)
+    issued = certificates.of_accounts(session, pks)
     rows = []
     for person in people:
         state = states[person.pk]
-        rule = policies.certificate_standing(
-            state.results, person.pk in done, course.policy.certificate
-        )
+        project = projects.get(person.pk)
+        rule = policies.certificate_standing(state.results, project, course.policy.certificate)
         rows.append(
             Line(
                 person.id,
@@ -68,8 +75,10 @@ def gradebook(session: Session, course_pk: int, assignment_id: str | None = None
                 {a.id: state.results[a.id].score for a in shown},
                 state.average,
                 state.late_days_left,
-                person.pk in done,
+                project,
+                rule.project_done,
                 rule.earned,
+                certificates.state_of(rule.earned, issued.get(person.pk)),
             )
         )
     return Gradebook(course, shown, rows)
@@ -82,6 +91,7 @@ def as_csv(book: Gradebook) -> str:
     header = ["id", "name", "email", "average", "late_days_left", "project", "certificate"]
     for assignment in book.assignments:
         header += [assignment.id, *(f"{assignment.id}/{p.id}" for p in assignment.problems)]
+    header += ["project_state", "project_grade", "project_points", "certificate_state"]
     writer.writerow([safe_cell(cell) for cell in header])
     for row in book.rows:
         cells = [row.id, row.name, row.email, f"{row.average:f}", str(row.late_days_left)]
@@ -90,8 +100,16 @@ def as_csv(book: Gradebook) -> str:
             result = row.results[assignment.id]
             cells.append(f"{result.score:f}")
             cells += [f"{result.problems[p.id].score:f}" for p in assignment.problems]
+        cells += [*_project_cells(row.project), row.certificate_state]
         writer.writerow([safe_cell(cell) for cell in cells])
     return out.getvalue()
+
+
+def _project_cells(project: policies.Project | None) -> list[str]:
+    if project is None:
+        return ["", "", ""]
+    grade = "" if project.grade is None else f"{project.grade:f}"
+    return [project.state, grade, f"{project.of:f}"]
 
 
 def safe_cell(text: str) -> str:
@@ -115,7 +133,7 @@ def extend(
     Returns:
         The student's due time now.
     """
-    account = accounts.find(session, actor.course_pk, student)
+    account = accounts.find_student(session, actor.course_pk, student)
     course = courses.view(session, actor.course_pk)
     assignment = course.assignment(assignment_id)
     if (days is None) == (until is None):
@@ -164,7 +182,7 @@ def override(
     reason: str,
 ) -> Decimal:
     """Set one student's score for a problem by hand, or lift that with None; the score now."""
-    account = accounts.find(session, actor.course_pk, student)
+    account = accounts.find_student(session, actor.course_pk, student)
     course = courses.view(session, actor.course_pk)
     problem = course.assignment(assignment_id).problem(problem_id)
     if points is not None and points > problem.points:

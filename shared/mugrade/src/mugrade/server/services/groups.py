@@ -20,6 +20,8 @@ from mugrade.server.services import accounts, audit, courses, email_addresses
 from mugrade.server.services.accounts import Actor
 
 MIN_MEMBERS, MAX_MEMBERS = 2, 3
+LONGEST = 20_000
+"""Characters of a proposal, report or feedback."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,25 @@ def find(session: Session, actor: Actor, group_id: str) -> Group:
 # -------------------------------------------------------------------------------------- students
 
 
+def students_only(actor: Actor) -> None:
+    if actor.role != "student":
+        raise Refusal(
+            403, "forbidden", "Project groups are for students; staff decides and grades."
+        )
+
+
+def _written(text: str, what: str) -> str:
+    """What was handed in, which may not be empty: a blank page is no work."""
+    if not text.strip():
+        raise Refusal(422, "invalid", f"The {what} is empty; write it before you hand it in.")
+    if len(text) > LONGEST:
+        raise Refusal(422, "invalid", f"The {what} has more than {LONGEST} characters.")
+    return text
+
+
 def form(session: Session, now: dt.datetime, actor: Actor) -> Group:
     """A new group with the actor in it."""
+    students_only(actor)
     _take_turn(session, actor)
     if own(session, actor.pk) is not None:
         raise Refusal(409, "conflict", "You are in a group already; leave it first.")
@@ -183,7 +202,8 @@ def propose(session: Session, now: dt.datetime, actor: Actor, *, title: str, tex
             GroupMember.group_pk == group.row.pk, GroupMember.confirmed.is_(False)
         )
     )
-    group.row.title, group.row.proposal = accounts.clean_name(title), text
+    group.row.title = accounts.clean_name(title)
+    group.row.proposal = _written(text, "proposal")
     return _move(session, now, group, "proposed")
 
 
@@ -191,7 +211,7 @@ def hand_in(session: Session, now: dt.datetime, actor: Actor, report: str) -> Gr
     """Hand the finished project in; again until it is graded."""
     _take_turn(session, actor)
     group = _mine(session, actor, ("accepted", "submitted"))
-    group.row.report = report
+    group.row.report = _written(report, "report")
     return _move(session, now, group, "submitted")
 
 

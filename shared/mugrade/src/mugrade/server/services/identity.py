@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from sqlalchemy import exists, select
+from sqlalchemy import and_, exists, select
 from sqlalchemy.orm import Session
 
 from mugrade.server.db import Database
@@ -185,15 +185,25 @@ def why_not_claimable(session: Session, account: Account) -> str | None:
         return "is deactivated"
     if account.password_hash:
         return "has a password"
-    browsers = WebSession.kind == "browser"
-    for model, condition, words in (
-        (Attempt, Attempt.account_pk == account.pk, "has attempts"),
-        (Token, Token.account_pk == account.pk, "has keys"),
-        (WebSession, (WebSession.account_pk == account.pk) & browsers, "was signed in before"),
-    ):
-        if session.scalar(select(exists(select(1).select_from(model).where(condition)))):
+    for past, words in _PASTS:
+        if session.scalar(select(Account.pk).where(Account.pk == account.pk, past)):
             return words
     return None
+
+
+_PASTS = tuple(
+    (exists(select(1).where(*conditions).correlate(Account)), words)
+    for conditions, words in (
+        ((Attempt.account_pk == Account.pk,), "has attempts"),
+        ((Token.account_pk == Account.pk,), "has keys"),
+        (
+            (WebSession.account_pk == Account.pk, WebSession.kind == "browser"),
+            "was signed in before",
+        ),
+    )
+)
+CLAIMABLE = and_(Account.active, Account.password_hash.is_(None), *(~past for past, _ in _PASTS))
+"""The same as a condition on accounts: nobody has used this one yet."""
 
 
 # ----------------------------------------------------------------------------------- passwords

@@ -6,11 +6,12 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mugrade.server.errors import Refusal, invalid
 from mugrade.server.models import Account, Course
-from mugrade.server.services import accounts, audit, identity, mail, roster
+from mugrade.server.services import accounts, audit, identity, mail
 
 MOST = 100
 """People invited by one request; mail to each takes a moment."""
@@ -34,11 +35,8 @@ class Made:
 
 def waiting(session: Session, course_pk: int) -> list[Account]:
     """Everybody on the roster who has not come in yet."""
-    return [
-        account
-        for account in roster.people(session, course_pk)
-        if identity.why_not_claimable(session, account) is None
-    ]
+    query = select(Account).where(Account.course_pk == course_pk, identity.CLAIMABLE)
+    return list(session.scalars(query.order_by(Account.name, Account.pk)))
 
 
 def invite(

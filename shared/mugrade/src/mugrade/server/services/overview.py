@@ -35,6 +35,8 @@ class AssignmentStatus:
     result: policies.Result
     late_days_left: int
     penalty_now: Decimal
+    days_late_now: int
+    free_days_now: int
     problems: tuple[ProblemStatus, ...]
 
 
@@ -82,5 +84,6 @@ def _status(
         result,
         state.late_days_left,
         state.penalty_now(assignment.id, now),
+        *state.late_now(assignment.id, now),
         tuple(problems),
     )

@@ -37,8 +37,15 @@ class LatePolicy:
 
 @dataclass(frozen=True)
 class CertificateRule:
+    """Attributes:
+    average: per cent over the assignments that are needed.
+    project: whether a final project is needed too.
+    min_grade: per cent of the rubric's points that it needs.
+    """
+
     average: Decimal = Decimal(80)
     project: bool = True
+    min_grade: Decimal = Decimal(50)
 
 
 @dataclass(frozen=True)
@@ -52,8 +59,8 @@ def policy_from(data: Mapping[str, Any]) -> Policy:
     late, rule = dict(data.get("late", {})), dict(data.get("certificate", {}))
     if "percent_per_day" in late:
         late["percent_per_day"] = Decimal(str(late["percent_per_day"]))
-    if "average" in rule:
-        rule["average"] = Decimal(str(rule["average"]))
+    for name in {"average", "min_grade"} & rule.keys():
+        rule[name] = Decimal(str(rule[name]))
     return Policy(LatePolicy(**late), CertificateRule(**rule))
 
 
@@ -310,6 +317,43 @@ def average(results: Mapping[str, Result]) -> Decimal:
 
 
 @dataclass(frozen=True)
+class Project:
+    """A group's final project.
+
+    Attributes:
+        state: as in the database: forming, proposed, returned, accepted, submitted, graded.
+        grade: points by the rubric, once graded.
+        of: the rubric's points; 0 where the course has no rubric, so that nothing can be graded.
+    """
+
+    state: str
+    grade: Decimal | None = None
+    of: Decimal = Decimal(0)
+
+    @property
+    def percent(self) -> Fraction | None:
+        """The grade in per cent, not rounded."""
+        if self.grade is None or not self.of:
+            return None
+        return Fraction(self.grade) / Fraction(self.of) * 100
+
+    def lacks(self, rule: CertificateRule) -> str | None:
+        """What the certificate still wants of it, or None: accepted, handed in, graded high enough."""
+        if self.state not in ("submitted", "graded"):
+            return "The final project is not handed in yet."
+        if not self.of:
+            return None
+        if self.percent is None:
+            return "The final project waits for its grade."
+        if self.percent < Fraction(rule.min_grade):
+            return (
+                f"The final project was graded {round_points(self.percent)}%; "
+                f"{rule.min_grade}% are needed."
+            )
+        return None
+
+
+@dataclass(frozen=True)
 class Standing:
     """How an account stands with the certificate; `missing` are sentences, empty when earned."""
 
@@ -324,17 +368,19 @@ class Standing:
 
 
 def certificate_standing(
-    results: Mapping[str, Result], project_done: bool, rule: CertificateRule
+    results: Mapping[str, Result], project: Project | None, rule: CertificateRule
 ) -> Standing:
-    """The rule: an average of at least so many per cent, and a submitted final project."""
+    """The rule: an average of at least so many per cent, and a final project that was accepted and
+    graded at least so high."""
     reached, missing = average(results), []
     exact = [r.percent for r in results.values() if r.points]
     mean = sum(exact, Fraction(0)) / len(exact) if exact else Fraction(0)
     if mean < Fraction(rule.average):
         missing.append(f"The average over the homeworks is {reached}%; {rule.average}% are needed.")
-    if rule.project and not project_done:
-        missing.append("The final project is not submitted yet.")
-    return Standing(reached, rule.average, project_done, tuple(missing))
+    lacking = (project or Project("forming")).lacks(rule)
+    if rule.project and lacking is not None:
+        missing.append(lacking)
+    return Standing(reached, rule.average, lacking is None, tuple(missing))
 
 
 # -------------------------------------------------------------------------------------- limits

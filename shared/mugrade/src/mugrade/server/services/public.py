@@ -197,6 +197,7 @@ def _sign(
     attempt.receipt = signing.sign(
         session,
         {
+            "type": "receipt",
             "course": place.course.id,
             "account": actor.id,
             "assignment": place.assignment.id,

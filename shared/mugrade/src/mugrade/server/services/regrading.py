@@ -13,13 +13,15 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
+import numpy as np
 from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.orm import Session
 
-from mugrade.compare import MISSING, Verdict, compare
+from mugrade.compare import MISSING, Verdict, as_array, compare
+from mugrade.encoding import decode
 from mugrade.server.errors import Refusal
 from mugrade.server.models import Account, Attempt, Expected, Revision
-from mugrade.server.services import answers, courses, standing
+from mugrade.server.services import answers, courses, revisions, standing
 from mugrade.server.services.answers import Answers
 from mugrade.server.services.courses import CourseView, ProblemView, RevisionView
 
@@ -312,3 +314,24 @@ def view_of(course: CourseView, problem_pk: int) -> tuple[courses.AssignmentView
             if problem.pk == problem_pk:
                 return assignment, problem
     raise Refusal(404, "not_found", "There is no such problem in this course.")
+
+
+def largest(session: Session, revision: RevisionView) -> float:
+    """The largest finite number among the published values."""
+    found = [0.0]
+
+    def look(value: Any) -> None:
+        if isinstance(value, Mapping):
+            value = list(value.values())
+        if isinstance(value, list | tuple):
+            for part in value:
+                look(part)
+        array = as_array(value)
+        if array is not None and array.values.size and array.values.dtype.kind in "iuf":
+            finite = np.abs(array.values[np.isfinite(array.values)])
+            found.append(float(finite.max(initial=0)))
+
+    for variant in revisions.variants_of(session, revision):
+        for value in variant.values:
+            look(decode(value))
+    return max(found)

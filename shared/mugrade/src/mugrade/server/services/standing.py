@@ -15,7 +15,6 @@ from mugrade.server.models import Attempt, Extension, GroupMember, Override, Pro
 from mugrade.server.services import policies
 from mugrade.server.services.courses import AssignmentView, CourseView
 
-PROJECT_DONE = ("submitted", "graded")
 _COLUMNS = (
     Attempt.pk,
     Attempt.id,
@@ -68,6 +67,13 @@ class AccountStanding:
         late = self.course.policy.late
         days = self.tasks[assignment_id].window.late_days(now)
         return policies.penalty(days, min(self.results[assignment_id].pool_before, days), late)
+
+    def late_now(self, assignment_id: str, now: dt.datetime) -> tuple[int, int]:
+        """How many days late an attempt made now would be, and how many of them free days cover."""
+        days = self.tasks[assignment_id].window.late_days(now)
+        if not self.course.policy.late.percent_per_day:
+            return days, 0
+        return days, min(self.results[assignment_id].pool_before, days)
 
 
 _OWN_ATTEMPTS = (
@@ -200,12 +206,14 @@ def _overrides(session: Session, account_pks: list[int]) -> dict[int, dict[int, 
     }
 
 
-def project_done(session: Session, account_pks: list[int]) -> set[int]:
-    """Which of these accounts belong to a group that has handed its final project in."""
+def projects(
+    session: Session, course: CourseView, account_pks: list[int]
+) -> dict[int, policies.Project]:
+    """The final project of each of these accounts that belongs to a group."""
+    of = sum((Decimal(str(criterion["points"])) for criterion in course.rubric), Decimal(0))
     query = (
-        select(GroupMember.account_pk)
+        select(GroupMember.account_pk, ProjectGroup.state, ProjectGroup.grade)
         .join(ProjectGroup, ProjectGroup.pk == GroupMember.group_pk)
         .where(GroupMember.account_pk.in_(account_pks), GroupMember.confirmed)
-        .where(ProjectGroup.state.in_(PROJECT_DONE))
     )
-    return set(session.scalars(query))
+    return {pk: policies.Project(state, grade, of) for pk, state, grade in session.execute(query)}
