@@ -42,6 +42,8 @@ COVERED = {
 # The staff's own suites run on several cores, test by test; a test that hangs fails by its name.
 PARALLEL = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "worksteal"]
 TIMEOUT = "--timeout=600"
+# On our own solution a warning is a fault; a student's are shown. shared/pytest.ini says it of the rest.
+STRICT = ["-W", "error"]
 
 
 def fail(sentence):
@@ -173,7 +175,7 @@ def test(arguments):
     step("render and build the solved homeworks", ["-m", "coursekit", *words], totals)
     for homework in syllabus.load(ROOT).homeworks:
         place, label = solved / homework.id, f"solved {homework.id}"
-        session(label, place, ["tests"], arguments, homework.env, results, totals)
+        session(label, place, ["tests", *STRICT], arguments, homework.env, results, totals)
     built = {"NEEDLE_SOLVED": str(solved), "NEEDLE_HOME": str(solved / "hw4")}
     for name in () if "--homeworks" in ours else SUITES:
         floor = COVERED.get(name) if "--coverage" in ours else None

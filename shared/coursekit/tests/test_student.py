@@ -13,7 +13,7 @@ import pytest
 from coursekit.cli import show
 from coursekit.core import run, syllabus
 from coursekit.core.errors import CourseError
-from coursekit.staff import count, render
+from coursekit.staff import count, handouts, render
 from coursekit.student import doctor, progress, reset, work
 
 BOX0 = "hw0/python/minilib/box.py"
@@ -137,6 +137,7 @@ def test_reset_and_the_last_hint_say_what_they_are(world):
 
 def test_the_dashboard_is_at_most_100_columns_wide():
     course = syllabus.load()
+    handouts.refresh(course)  # as `hw` does before a student's verb in the full course
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         show.dashboard(course, everything=True)

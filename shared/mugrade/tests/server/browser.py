@@ -46,3 +46,13 @@ class Browser:
 def text(answer: Any) -> str:
     """The page's words."""
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", answer.text)).split())
+
+
+def make_key(browser, **fields):
+    """Make a key on the page of keys and read it there."""
+    return re.search(r"mug_[\w-]+", browser.post("/keys", **fields).text)[0]
+
+
+def me(server, key):
+    """What the server answers to a key that asks who it is."""
+    return server.client.get("/api/v1/me", headers={"Authorization": f"Bearer {key}"})

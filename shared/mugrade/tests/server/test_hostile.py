@@ -78,7 +78,11 @@ def hostile(request, tmp_path_factory):
     """A course with a little of everything; limits out of the way."""
     folder = tmp_path_factory.mktemp("hostile")
     made = make_settings(request, request.param, folder)
-    generous = {"logins_per_minute": 10**6, "attempts_per_hour": 10**6}
+    generous = {
+        "failures_per_account": 10**6,
+        "failures_per_address": 10**6,
+        "attempts_per_hour": 10**6,
+    }
     known = {name: value for name, value in generous.items() if name in Settings.model_fields}
     server = Server(Settings(**made, **known)).load(COURSE)
     server.staff.publish("hw0/add", [1.5])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime as dt
 import json
 import os
@@ -112,7 +113,7 @@ def test_check_finds_what_was_changed_by_hand(lite, run):
     with lite.database.write() as session:
         session.execute(update(Attempt).values(correct=5))
     lite.database.close()
-    with sqlite3.connect(lite.settings.sqlite_path()) as raw:
+    with contextlib.closing(sqlite3.connect(lite.settings.sqlite_path())) as raw, raw:
         for (name,) in raw.execute(
             "SELECT name FROM sqlite_master WHERE type='trigger' AND tbl_name='audit'"
         ).fetchall():
@@ -217,12 +218,12 @@ def test_an_account_stores_only_so_much_a_day(request, tmp_path):
 
 
 def half_migrated(path):
-    with sqlite3.connect(path) as raw:
+    with contextlib.closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("CREATE TABLE course (pk INTEGER PRIMARY KEY)")
 
 
 def newer(path):
-    with sqlite3.connect(path) as raw:
+    with contextlib.closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
         raw.execute("INSERT INTO alembic_version VALUES ('9999_future')")
 
@@ -242,7 +243,7 @@ def garbage(path):
 def content(path):
     """All tables as text; the bytes of a file that has none."""
     try:
-        with sqlite3.connect(path) as raw:
+        with contextlib.closing(sqlite3.connect(path)) as raw, raw:
             return list(raw.iterdump())
     except sqlite3.DatabaseError:
         return path.read_bytes()
