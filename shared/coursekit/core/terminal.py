@@ -61,6 +61,20 @@ def status(label: str) -> Iterator[Callable[[str], None]]:
     yield say
 
 
+class Pace:
+    """Says how far a work of `total` equal parts is, and how long the rest will take at this pace."""
+
+    def __init__(self, total: int):
+        self.total, self.began = total, time.monotonic()
+
+    def __call__(self, done: int) -> str:
+        words = f"{done} of {self.total}"
+        if not self.total / 10 <= done < self.total:
+            return words  # the first parts say little
+        left = (time.monotonic() - self.began) / done * (self.total - done)
+        return f"{words}, about {f'{left:.0f} s' if left < 90 else f'{left / 60:.0f} min'} left"
+
+
 def is_live(out: Console) -> bool:
     """Can what stands on this console be redrawn?"""
     return out.is_terminal and os.environ.get("TERM") != "dumb"

@@ -8,18 +8,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from coursekit.core import build, run
+from coursekit.core import build, run, terminal
 from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
 from coursekit.core.syllabus import Course, Homework
+from coursekit.core.tree import Files
 from coursekit.staff import mutants, render, sandbox, solved
 from coursekit.staff.release import ANSWERS as ANSWERS
 
@@ -66,7 +69,6 @@ def publish(
     homework: Homework,
     problems: list[Problem],
     extra: list[str],
-    say: Callable[[str], None],
     checked: bool = True,
 ) -> int:
     """Run the hooks on the solved tree and publish, after the self-check; the client's status.
@@ -76,8 +78,10 @@ def publish(
     """
     with tempfile.TemporaryDirectory(prefix="needle-publish-") as scratch:
         folder = Path(scratch)
-        tree = solved.write(course, folder, [homework.id]) / homework.id
-        wrong = wrong_trees(course, homework, problems, folder, say) if checked else []
+        with terminal.status(homework.id) as say:
+            say("preparing the solved tree")
+            tree = solved.write(course, folder, [homework.id]) / homework.id
+            wrong = wrong_trees(course, homework, problems, folder, say) if checked else []
         if checked and homework.env.get("NEEDLE_BACKEND") == "nd":
             wrong += ["--vary", "NEEDLE_BACKEND=np"]  # the same values on another array library
         hooks = [problem.hook for problem in problems]
@@ -92,33 +96,55 @@ def wrong_trees(
     folder: Path,
     say: Callable[[str], None],
 ) -> list[str]:
-    """Write the empty handout and the problems' mutants; returns mugrade's options for them."""
+    """Write the empty handout and the problems' mutants; returns mugrade's options for them.
+
+    Several at a time, each in a place that is used again, so that only what differs is compiled.
+    """
     # Of cuda()'s builds the hooks use the emulated one; the proof keeps the same in its cache.
     os.environ.setdefault("NEEDLE_CMAKE_ARGS", "-DNEEDLE_CUDA_BUILDS=emulated")
-    place = folder / "build" / homework.id
     hooks = {problem.id: problem.hook for problem in problems}
     mine = [m for problem in problems for m in mutants.of(course, problem) if m.hook]
     right = render.whole_tree(course, homework.id, render.everything, lambda sentence: None)
-    trees = [("empty", render.whole_tree(course, homework.id, warn=lambda sentence: None))]
-    trees += [(f"{m.problem.split('/')[1]}-{m.name}", m.apply(right)) for m in mine]
-    for number, (name, files) in enumerate(trees, 1):
-        say(f"preparing wrong trees ({number} of {len(trees)})")
-        place.mkdir(parents=True, exist_ok=True)
-        sandbox.sync(files, place)
-        build.build_tree(place, homework)
-        target = folder / name
-        shutil.copytree(place, target, ignore=shutil.ignore_patterns("build", "__pycache__"))
-        (target / "data").symlink_to(folder / homework.id / "data", target_is_directory=True)
+    trees = {"empty": render.whole_tree(course, homework.id, warn=lambda sentence: None)}
+    names = {mutant: f"{mutant.problem.split('/')[1]}-{mutant.name}" for mutant in mine}
+    for mutant in sorted(mine, key=lambda m: m.file.endswith(".py")):  # what must be compiled first
+        trees[names[mutant]] = mutant.apply(right)
+    count = min(os.cpu_count() or 1, len(trees))
+    places: queue.SimpleQueue[Path] = queue.SimpleQueue()
+    for number in range(count):
+        places.put(folder / f"build{number}" / homework.id)
+
+    def prepare(name: str) -> None:
+        place = places.get()
+        try:
+            _prepare(place, trees[name], homework, folder / name)
+        finally:
+            places.put(place)
+        data = folder / homework.id / "data"
+        (folder / name / "data").symlink_to(data, target_is_directory=True)
+
+    pace = terminal.Pace(len(trees))
+    with ThreadPoolExecutor(count) as pool:
+        for done, _ in enumerate(pool.map(prepare, trees)):
+            say(f"preparing wrong trees: {pace(done + 1)}")
     options = ["--empty", str(folder / "empty")]
-    for mutant, (name, _) in zip(mine, trees[1:]):
+    for mutant, name in names.items():
         options += ["--must-differ", f"{hooks[mutant.problem]}={folder / name}"]
     return options
+
+
+def _prepare(place: Path, files: Files, homework: Homework, target: Path) -> None:
+    """Build the files in `place` and copy the outcome, without what only building needs."""
+    place.mkdir(parents=True, exist_ok=True)
+    sandbox.sync(files, place)
+    build.build_tree(place, homework)
+    shutil.copytree(place, target, ignore=shutil.ignore_patterns("build", "__pycache__"))
 
 
 # ---------------------------------------------------------------------------------- sealed answers
 
 
-def seal(course: Course, out: Path, say: Callable[[str], None]) -> None:
+def seal(course: Course, out: Path, say: Callable[[str], None] = print) -> None:
     """Publish every homework to a grader of our own and seal its answers into `out`.
 
     Raises:
@@ -129,11 +155,12 @@ def seal(course: Course, out: Path, say: Callable[[str], None]) -> None:
         (folder / "course.toml").write_text(course_file(course) + _PERSON, encoding="utf-8")
         with _grader(folder):
             for homework in course.homeworks:
-                say(f"sealing {homework.id}")
+                say(f"{homework.id}: running its hooks")
                 words = ["--solo", "--unchecked"]
                 problems = list(homework.problems)
-                if publish(course, homework, problems, words, say, checked=False):
+                if publish(course, homework, problems, words, checked=False):
                     raise CourseError(f"{homework.id} could not be published; see above")
+        say("sealing: about a tenth of a second of a processor a case")
         _mugrade("seal", str(out), "--data", str(folder / "data"))
 
 

@@ -215,8 +215,11 @@ def publish(
     course = _load()
     problems = course.select(target)
     homework = course.homework(problems[0].homework)
-    with terminal.status(homework.id) as say:
-        status = grading.publish(course, homework, problems, extra or [], say, not unchecked)
+    status = grading.publish(course, homework, problems, extra or [], not unchecked)
+    if not status and target == homework.id:
+        later = course.stages[course.stages.index(homework.id) + 1 :]
+        step = f"`hw publish {later[0]}`" if later else "`mugrade roster FILE.csv` brings people in"
+        typer.echo(f"next: {step}")
     raise typer.Exit(status)
 
 
@@ -232,8 +235,7 @@ def answers() -> None:
     from coursekit.staff import grading
 
     course = _load()
-    with terminal.status("answers") as say:
-        grading.seal(course, course.root / grading.ANSWERS, say)
+    grading.seal(course, course.root / grading.ANSWERS)
 
 
 def count() -> None:

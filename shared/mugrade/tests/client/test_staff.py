@@ -10,10 +10,11 @@ import sys
 import numpy as np
 import pytest
 from fake import KEY
+from mugrade.cli import display
 from mugrade.client import run as hooks_run
 from mugrade.client.check import is_empty
 from mugrade.encoding import encode
-from mugrade.recorder import variant_seed
+from mugrade.recorder import solo_seed, variant_seed
 
 
 def replace(path, old: str, new: str) -> None:
@@ -164,3 +165,26 @@ def test_empty_values(value):
 @pytest.mark.parametrize("value", [0, False, [0], np.zeros(1), {"x": [[], 1]}, "a"])
 def test_values_that_are_not_empty(value):
     assert not is_empty(encode(value))
+
+
+def test_publish_solo_sends_the_one_variant_that_no_class_has(homework, grader, mugrade):
+    done = mugrade("publish", "hw0", "norm", "--solo", "--unchecked")
+    assert done.status == 0, done.err
+    body = grader.published["norm"]
+    assert [(v["variant"], v["seed"]) for v in body["variants"]] == [(0, solo_seed("hw0", "norm"))]
+
+
+def test_long_work_tells_what_is_left_of_it(monkeypatch, capsys):
+    clock = iter(range(0, 1000, 12))
+    monkeypatch.setattr(display.time, "monotonic", lambda: next(clock))
+    with display.Screen().progress() as step:
+        for done in range(5):
+            step("Work", done, 5)
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        "Work: 0 of 5",
+        "Work: 1 of 5, about 48 seconds left",
+        "Work: 2 of 5, about 36 seconds left",
+        "Work: 3 of 5, about 24 seconds left",
+        "Work: 4 of 5, about 12 seconds left",
+    ]

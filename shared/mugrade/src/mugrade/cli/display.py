@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 from mugrade.client.submit import ProblemLine, Results
-from mugrade.words import difference, distance, number
+from mugrade.words import difference, distance, number, seconds_in_words
 
 WIDTH = 80
+QUIET_SECONDS = 10
 STYLES = {
     "ok": "green",
     "FAIL": "red",
@@ -42,6 +45,31 @@ class Screen:
         """A line of progress; not for machines."""
         if not self.as_json:
             self.err.print(Text(line), style="dim")
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[Callable[[str, int, int], None]]:
+        """Yields `step(what, done, total)`, which tells how far a long work is and how long the rest
+        will take: redrawn on a terminal, else one line every ten seconds."""
+        began: dict[str, float] = {}
+        live = self.err.is_terminal and not self.as_json and os.environ.get("TERM") != "dumb"
+        status = self.err.status("", spinner="line") if live else None
+        told = time.monotonic()
+
+        def step(what: str, done: int, total: int) -> None:
+            nonlocal told
+            now = time.monotonic()
+            line = f"{what}: {done} of {total}"
+            passed = now - began.setdefault(what, now)
+            if total / 10 <= done < total:  # the first parts say little
+                line += f", {seconds_in_words(passed / done * (total - done))} left"
+            if status is not None:
+                status.update(Text(line), spinner="line")
+            elif now - told >= QUIET_SECONDS:
+                told = now
+                self.tell(line)
+
+        with status or contextlib.nullcontext():
+            yield step
 
     def say(self, line: str = "") -> None:
         self.out.print(Text(line))

@@ -107,14 +107,12 @@ def publish(
         plan.variants = {
             p: _pairs(assignment, p, info.get("pool") or 1) for p, info in known.items()
         }
-    checker = Checker(
-        plan, folder, select=select, flags=flags, tolerances=tolerances, tell=show.tell
-    )
+    checker = Checker(plan, folder, select=select, flags=flags, tolerances=tolerances)
     show.tell(f"Running the hooks of {assignment} in {folder} ...")
     reference = checker.run()
     findings = {}
     if not unchecked:
-        findings = _examine(checker, reference, empty, must_differ, vary, allow_constant)
+        findings = _examine(show, checker, reference, empty, must_differ, vary, allow_constant)
     given = any(value is not None for value in (rtol, ascale, atol, dtype))
     rows: dict[str, list[str]] = {}
     bodies: dict[str, dict[str, Any]] = {}
@@ -206,6 +204,7 @@ def _pairs(assignment: str, problem: str, pool: int) -> list[list[int]]:
 
 
 def _examine(
+    show: Screen,
     checker: Checker,
     reference: Runs,
     empty: Path | None,
@@ -219,7 +218,8 @@ def _examine(
     if empty is not None:
         wrong.insert(0, WrongTree(empty, empty=True))
     environments = [_environment(text) for text in vary or []]
-    return checker.examine(ready, wrong=wrong, vary=environments, allow_constant=allow_constant)
+    with show.progress() as checker.step:
+        return checker.examine(ready, wrong=wrong, vary=environments, allow_constant=allow_constant)
 
 
 def _environment(text: str) -> dict[str, str]:
@@ -246,9 +246,9 @@ def check(
     assignment, folder = homework_folder(name)
     show = screen(as_json)
     plan = Plan(assignment, out="", only=problems or None, pool=variants)
-    checker = Checker(plan, folder, select=select, flags=flags, tell=show.tell)
+    checker = Checker(plan, folder, select=select, flags=flags)
     reference = checker.run()
-    findings = _examine(checker, reference, empty, must_differ, vary, allow_constant)
+    findings = _examine(show, checker, reference, empty, must_differ, vary, allow_constant)
     if as_json:
         show.json(findings)
     else:

@@ -59,7 +59,7 @@ class Checker:
         plan: the plan with its variants; copied for every run.
         folder: the reference's tree.
         tolerances: by problem; the default for others.
-        tell: called with one line of progress at a time.
+        step: called with what is being done, how many parts of it are done, and of how many.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class Checker:
         select: str | None = None,
         flags: Sequence[str] = (),
         tolerances: dict[str, Tolerance] | None = None,
-        tell: Callable[[str], None] = lambda line: None,
+        step: Callable[[str, int, int], None] = lambda what, done, total: None,
     ) -> None:
         self.plan, self.folder, self.select, self.flags = plan, folder, select, flags
-        self.tolerances, self.tell = tolerances or {}, tell
+        self.tolerances, self.step = tolerances or {}, step
         self.seconds = 0.0
 
     def run(
@@ -120,11 +120,11 @@ class Checker:
         reference = {name: results for name, results in reference.items() if not findings[name]}
         if not reference:
             return findings
-        self._must_agree(reference, self.run(), "in a second run", findings)
-        for environment in vary:
-            words = "with " + " ".join(f"{k}={v}" for k, v in environment.items())
-            self.tell(f"Running the hooks {words} ...")
-            self._must_agree(reference, self.run(environment=environment), words, findings)
+        words: dict[str, dict[str, str]] = {"in a second run": {}}
+        words |= {"with " + " ".join(f"{k}={v}" for k, v in e.items()): e for e in vary}
+        for number, (how, environment) in enumerate(words.items()):
+            self.step("Running the hooks again", number, len(words))
+            self._must_agree(reference, self.run(environment=environment), how, findings)
         self._must_not_match(reference, wrong, findings)
         return findings
 
@@ -151,8 +151,8 @@ class Checker:
         patience = 60 + 20 * self.seconds  # a wrong loop may never end
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             runs = [pool.submit(self._run_wrong, tree, reference, patience) for tree in trees]
-            for number, (tree, run) in enumerate(zip(trees, runs), 1):
-                self.tell(f"Wrong tree {number} of {len(trees)}: {tree.folder.name} ...")
+            for number, (tree, run) in enumerate(zip(trees, runs)):
+                self.step("Running the hooks in wrong trees", number, len(trees))
                 found = run.result()
                 for name in [tree.problem] if tree.problem else reference:
                     findings[name] += self._undeserved(tree, reference[name], found.get(name, []))
