@@ -1,8 +1,8 @@
 // Softmax regression in C++, callable from Python.
 //
-// The function to write is softmax_regression_epoch_cpp, right below. The rest of the file is
-// given: it checks what Python passes, so that the pointers below can be trusted, and makes the
-// function importable as simple_ml_ext.softmax_regression_epoch_cpp.
+// The function to write is softmax_regression_epoch_cpp; the helpers before it are optional. The
+// rest of the file is given: it checks what Python passes, so that the pointers below can be
+// trusted, and makes the function importable as simple_ml_ext.softmax_regression_epoch_cpp.
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -18,6 +18,58 @@
 
 namespace py = pybind11;
 using needle::NotImplemented;
+
+// ---------------------------------------------------------------------------------------- helpers
+// You need none of these: everything may stand in softmax_regression_epoch_cpp, below. They are the
+// reference's parts, the plain loops first, then what makes it fast.
+
+// z = softmax(z) - onehot(label), for the k logits of one example.
+inline void softmax_minus_label(float* z, size_t k, size_t label) {
+  /// BEGIN YOUR SOLUTION hw0/softmax_regression_epoch_cpp
+  throw NotImplemented("hw0/softmax_regression_epoch_cpp: softmax_minus_label is yours to write or not");
+  /// END YOUR SOLUTION
+}
+
+// The whole epoch in plain loops, as the mathematics is written.
+inline void epoch_plain(const float* X, const unsigned char* y, float* theta, size_t m, size_t n,
+                        size_t k, float lr, size_t batch) {
+  /// BEGIN YOUR SOLUTION hw0/softmax_regression_epoch_cpp
+  throw NotImplemented("hw0/softmax_regression_epoch_cpp: epoch_plain is yours to write or not");
+  /// END YOUR SOLUTION
+}
+
+// What makes it fast. First, the parameters are kept class by class (`weights`, classes x n), so
+// that every inner loop runs along an example: neighbours in memory are neighbours in the loop,
+// which vector instructions need. Second, both matrix products keep the sums of CLASSES classes in
+// registers, so that each number of X that is loaded serves several multiplications. Classes are
+// filled up with zeros to a multiple of CLASSES.
+constexpr size_t LANES = 8, CLASSES = 10;
+typedef float Lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
+
+inline const Lanes& lanes(const float* p) { return *reinterpret_cast<const Lanes*>(p); }
+
+// to (columns x rows) = the transpose of from (rows x columns).
+inline void transpose(const float* from, float* to, size_t rows, size_t columns) {
+  /// BEGIN YOUR SOLUTION hw0/softmax_regression_epoch_cpp
+  throw NotImplemented("hw0/softmax_regression_epoch_cpp: transpose is yours to write or not");
+  /// END YOUR SOLUTION
+}
+
+// z[i, c] = sum_j X[i, j] weights[c, j], for `rows` examples from X on.
+inline void logits(const float* X, const float* weights, float* z, size_t rows, size_t n,
+                   size_t classes) {
+  /// BEGIN YOUR SOLUTION hw0/softmax_regression_epoch_cpp
+  throw NotImplemented("hw0/softmax_regression_epoch_cpp: logits is yours to write or not");
+  /// END YOUR SOLUTION
+}
+
+// weights[c, j] -= step * sum_i errors[i, c] X[i, j], for LANES columns of X at a time.
+inline void subtract_gradient(const float* X, const float* errors, float* weights, size_t rows,
+                              size_t n, size_t classes, float step) {
+  /// BEGIN YOUR SOLUTION hw0/softmax_regression_epoch_cpp
+  throw NotImplemented("hw0/softmax_regression_epoch_cpp: subtract_gradient is yours to write or not");
+  /// END YOUR SOLUTION
+}
 
 /**
  * One epoch of softmax regression by stochastic gradient descent: the same computation as

@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parent), "python/needle"]
+sys.path[:0] = [str(Path(__file__).parent), "python"]
 import measure
 
 chosen = measure.options(__doc__.splitlines()[0])
 
-import backend_ndarray as nd
 import numpy as np
+from needle import backend_ndarray as nd
 
 SIZES = (1_000, 100_000, 10_000_000)
 COLUMNS = 100

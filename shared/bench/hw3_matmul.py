@@ -12,13 +12,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), "python/needle"]
+sys.path[:0] = [str(Path(__file__).parent), "python"]
 import measure
 
 chosen = measure.options(__doc__.splitlines()[0])
 
-import backend_ndarray as nd
 import numpy as np
+from needle import backend_ndarray as nd
 
 SHAPES = [
     (256, 256, 256),

@@ -1,8 +1,8 @@
 // Softmax regression in C++, callable from Python.
 //
-// The function to write is softmax_regression_epoch_cpp, right below. The rest of the file is
-// given: it checks what Python passes, so that the pointers below can be trusted, and makes the
-// function importable as simple_ml_ext.softmax_regression_epoch_cpp.
+// The function to write is softmax_regression_epoch_cpp; the helpers before it are optional. The
+// rest of the file is given: it checks what Python passes, so that the pointers below can be
+// trusted, and makes the function importable as simple_ml_ext.softmax_regression_epoch_cpp.
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -18,6 +18,113 @@
 
 namespace py = pybind11;
 using needle::NotImplemented;
+
+// ---------------------------------------------------------------------------------------- helpers
+// You need none of these: everything may stand in softmax_regression_epoch_cpp, below. They are the
+// reference's parts, the plain loops first, then what makes it fast.
+
+// z = softmax(z) - onehot(label), for the k logits of one example.
+inline void softmax_minus_label(float* z, size_t k, size_t label) {
+  /// BEGIN SOLUTION hw0/softmax_regression_epoch_cpp optional
+  const float largest = *std::max_element(z, z + k);  // subtracting it keeps exp finite
+  float sum = 0.0f;
+  for (size_t c = 0; c < k; ++c) sum += z[c] = std::exp(z[c] - largest);
+  for (size_t c = 0; c < k; ++c) z[c] /= sum;
+  z[label] -= 1.0f;
+  /// END SOLUTION
+}
+
+// The whole epoch in plain loops, as the mathematics is written.
+inline void epoch_plain(const float* X, const unsigned char* y, float* theta, size_t m, size_t n,
+                        size_t k, float lr, size_t batch) {
+  /// BEGIN SOLUTION hw0/softmax_regression_epoch_cpp optional
+  std::vector<float> error(k), gradient(n * k);
+  for (size_t start = 0; start < m; start += batch) {
+    const size_t end = std::min(start + batch, m);
+    std::fill(gradient.begin(), gradient.end(), 0.0f);
+    for (size_t i = start; i < end; ++i) {
+      const float* x = X + i * n;
+      std::fill(error.begin(), error.end(), 0.0f);
+      for (size_t j = 0; j < n; ++j)
+        for (size_t c = 0; c < k; ++c) error[c] += x[j] * theta[j * k + c];
+      softmax_minus_label(error.data(), k, y[i]);
+      for (size_t j = 0; j < n; ++j)
+        for (size_t c = 0; c < k; ++c) gradient[j * k + c] += x[j] * error[c];
+    }
+    for (size_t l = 0; l < n * k; ++l)
+      theta[l] -= lr / static_cast<float>(end - start) * gradient[l];
+  }
+  /// END SOLUTION
+}
+
+// What makes it fast. First, the parameters are kept class by class (`weights`, classes x n), so
+// that every inner loop runs along an example: neighbours in memory are neighbours in the loop,
+// which vector instructions need. Second, both matrix products keep the sums of CLASSES classes in
+// registers, so that each number of X that is loaded serves several multiplications. Classes are
+// filled up with zeros to a multiple of CLASSES.
+constexpr size_t LANES = 8, CLASSES = 10;
+typedef float Lanes __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
+
+inline const Lanes& lanes(const float* p) { return *reinterpret_cast<const Lanes*>(p); }
+
+// to (columns x rows) = the transpose of from (rows x columns).
+inline void transpose(const float* from, float* to, size_t rows, size_t columns) {
+  /// BEGIN SOLUTION hw0/softmax_regression_epoch_cpp optional
+  for (size_t i = 0; i < rows; ++i)
+    for (size_t j = 0; j < columns; ++j) to[j * rows + i] = from[i * columns + j];
+  /// END SOLUTION
+}
+
+// z[i, c] = sum_j X[i, j] weights[c, j], for `rows` examples from X on.
+inline void logits(const float* X, const float* weights, float* z, size_t rows, size_t n,
+                   size_t classes) {
+  /// BEGIN SOLUTION hw0/softmax_regression_epoch_cpp optional
+  for (size_t i = 0; i < rows; ++i) {
+    const float* x = X + i * n;
+    // Ask for the example after the next one now: memory answers while this one is computed.
+    for (size_t j = 0; j < n; j += 2 * LANES) __builtin_prefetch(x + 2 * n + j);
+    for (size_t first = 0; first < classes; first += CLASSES) {
+      const float* w = weights + first * n;
+      Lanes sums[CLASSES] = {};
+      size_t j = 0;
+      for (; j + LANES <= n; j += LANES)
+        for (size_t c = 0; c < CLASSES; ++c) sums[c] += lanes(x + j) * lanes(w + c * n + j);
+      for (size_t c = 0; c < CLASSES; ++c) {
+        float logit = 0.0f;
+        for (size_t lane = 0; lane < LANES; ++lane) logit += sums[c][lane];
+        for (size_t rest = j; rest < n; ++rest) logit += x[rest] * w[c * n + rest];
+        z[i * classes + first + c] = logit;
+      }
+    }
+  }
+  /// END SOLUTION
+}
+
+// weights[c, j] -= step * sum_i errors[i, c] X[i, j], for LANES columns of X at a time.
+inline void subtract_gradient(const float* X, const float* errors, float* weights, size_t rows,
+                              size_t n, size_t classes, float step) {
+  /// BEGIN SOLUTION hw0/softmax_regression_epoch_cpp optional
+  for (size_t first = 0; first < classes; first += CLASSES) {
+    const float* error = errors + first;
+    float* w = weights + first * n;
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES) {
+      Lanes sums[CLASSES] = {};
+      for (size_t i = 0; i < rows; ++i)
+        for (size_t c = 0; c < CLASSES; ++c)
+          sums[c] += error[i * classes + c] * lanes(X + i * n + j);
+      for (size_t c = 0; c < CLASSES; ++c)
+        for (size_t lane = 0; lane < LANES; ++lane) w[c * n + j + lane] -= step * sums[c][lane];
+    }
+    for (; j < n; ++j)
+      for (size_t c = 0; c < CLASSES; ++c) {
+        float sum = 0.0f;
+        for (size_t i = 0; i < rows; ++i) sum += error[i * classes + c] * X[i * n + j];
+        w[c * n + j] -= step * sum;
+      }
+  }
+  /// END SOLUTION
+}
 
 /**
  * One epoch of softmax regression by stochastic gradient descent: the same computation as
@@ -40,77 +147,23 @@ using needle::NotImplemented;
 void softmax_regression_epoch_cpp(const float* X, const unsigned char* y, float* theta, size_t m,
                                   size_t n, size_t k, float lr, size_t batch) {
   /// BEGIN SOLUTION hw0/softmax_regression_epoch_cpp
-  // The parameters are kept class by class (classes x n), so that every inner loop runs along an
-  // example: neighbours in memory are neighbours in the loop, which vector instructions need. Both
-  // matrix products below keep the sums of CLASSES classes in registers, so that each number of X
-  // that is loaded serves several multiplications. Classes are filled up with zeros.
-  constexpr size_t LANES = 8, CLASSES = 10;
-  typedef float Lanes __attribute__((vector_size(32), aligned(4), may_alias));
-  const auto load = [](const float* p) { return *reinterpret_cast<const Lanes*>(p); };
+  if (n < LANES) return epoch_plain(X, y, theta, m, n, k, lr, batch);  // too short for vectors
   const size_t classes = (k + CLASSES - 1) / CLASSES * CLASSES;
   std::vector<float> weights(classes * n), errors(std::min(batch, m) * classes);
-  for (size_t j = 0; j < n; ++j)
-    for (size_t c = 0; c < k; ++c) weights[c * n + j] = theta[j * k + c];
-
+  transpose(theta, weights.data(), n, k);
   for (size_t start = 0; start < m; start += batch) {
     const size_t rows = std::min(batch, m - start);
-
-    // Logits: errors[i, c] = sum_j X[i, j] weights[c, j].
-    for (size_t i = 0; i < rows; ++i) {
-      const float* x = X + (start + i) * n;
-      // Ask for the example after the next one now: memory answers while this one is computed.
-      for (size_t j = 0; j < n; j += 2 * LANES) __builtin_prefetch(x + 2 * n + j);
-      for (size_t first = 0; first < classes; first += CLASSES) {
-        const float* w = &weights[first * n];
-        Lanes sums[CLASSES] = {};
-        size_t j = 0;
-        for (; j + LANES <= n; j += LANES)
-          for (size_t c = 0; c < CLASSES; ++c) sums[c] += load(x + j) * load(w + c * n + j);
-        for (size_t c = 0; c < CLASSES; ++c) {
-          float logit = 0.0f;
-          for (size_t lane = 0; lane < LANES; ++lane) logit += sums[c][lane];
-          for (size_t rest = j; rest < n; ++rest) logit += x[rest] * w[c * n + rest];
-          errors[i * classes + first + c] = logit;
-        }
-      }
-    }
-
-    // errors = softmax(errors) - onehot(y); subtracting the largest logit keeps exp finite.
+    const float* examples = X + start * n;
+    logits(examples, weights.data(), errors.data(), rows, n, classes);
     for (size_t i = 0; i < rows; ++i) {
       float* error = &errors[i * classes];
-      const float largest = *std::max_element(error, error + k);
-      float sum = 0.0f;
-      for (size_t c = 0; c < k; ++c) sum += error[c] = std::exp(error[c] - largest);
-      for (size_t c = 0; c < k; ++c) error[c] /= sum;
-      error[y[start + i]] -= 1.0f;
+      softmax_minus_label(error, k, y[start + i]);
       std::fill(error + k, error + classes, 0.0f);
     }
-
-    // weights[c, j] -= step * sum_i errors[i, c] X[i, j], for LANES columns of X at a time.
     const float step = lr / static_cast<float>(rows);
-    for (size_t first = 0; first < classes; first += CLASSES) {
-      const float* error = &errors[first];
-      float* w = &weights[first * n];
-      size_t j = 0;
-      for (; j + LANES <= n; j += LANES) {
-        Lanes sums[CLASSES] = {};
-        for (size_t i = 0; i < rows; ++i) {
-          const Lanes x = load(X + (start + i) * n + j);
-          for (size_t c = 0; c < CLASSES; ++c) sums[c] += error[i * classes + c] * x;
-        }
-        for (size_t c = 0; c < CLASSES; ++c)
-          for (size_t lane = 0; lane < LANES; ++lane) w[c * n + j + lane] -= step * sums[c][lane];
-      }
-      for (; j < n; ++j)
-        for (size_t c = 0; c < CLASSES; ++c) {
-          float sum = 0.0f;
-          for (size_t i = 0; i < rows; ++i) sum += error[i * classes + c] * X[(start + i) * n + j];
-          w[c * n + j] -= step * sum;
-        }
-    }
+    subtract_gradient(examples, errors.data(), weights.data(), rows, n, classes, step);
   }
-  for (size_t j = 0; j < n; ++j)
-    for (size_t c = 0; c < k; ++c) theta[j * k + c] = weights[c * n + j];
+  transpose(weights.data(), theta, k, n);
   /// END SOLUTION
 }
 
