@@ -237,7 +237,7 @@ def _submit_ops(device):
         "divide": a / b,
         "subtract": a - b,
         "maximum": a.maximum(b),
-        "equal": (a == b.maximum(a)),
+        "equal": (a >= 0.0) == (b >= 0.0),
         "at least": a >= b,
         "times a number": a * 1.75,
         "divided by a number": a / -0.3,

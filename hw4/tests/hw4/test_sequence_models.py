@@ -468,9 +468,12 @@ def submit_cells_and_layers(mugrade, cell_class, layer_class):
         (result * result).sum().backward()
         mugrade.submit(result.numpy(), label=f"cell, bias={bias}")
         mugrade.submit(x.grad.numpy(), label=f"cell, bias={bias}: gradient of x")
-        for name in CELL[: 4 if bias else 2]:
+        for name in CELL[:2]:
             grad = getattr(cell, name).grad
             mugrade.submit(grad.numpy(), label=f"cell, bias={bias}: gradient of {name}")
+        if bias:  # added to one sum: they are equal
+            grads = [getattr(cell, name).grad.numpy() for name in CELL[2:4]]
+            mugrade.submit(grads, label="cell: gradients of both biases")
     for layers, given in ((1, False), (2, True)):
         np.random.seed(rng.randint(1000))
         model = layer_class(3, 4, layers, device=GRADED_DEVICE)

@@ -302,6 +302,8 @@ def roster(
         )
         for wrong in answer.get("errors") or []:
             show.say(f"line {wrong['line']}: {wrong['detail']}")
+        if not dry_run and answer["added"]:
+            show.say("Next: `mugrade invite` makes everybody's way in.")
     raise typer.Exit(Exit.WRONG if answer.get("errors") else Exit.OK)
 
 

@@ -330,7 +330,10 @@ def _announce(settings: Settings, told: Bootstrap, *, as_json: bool) -> None:
     print(f"mugrade at {settings.web_address()} (course {told.course}, {kind}{where})")
     if told.link is not None:
         print(f"Sign in once as {told.email}: {told.link}")
-        print(f"From a terminal: mugrade login --server {settings.web_address()}", flush=True)
+        scopes = "" if settings.solo else " --scope publish --scope roster --scope grade"
+        print(
+            f"From a terminal: mugrade login --server {settings.web_address()}{scopes}", flush=True
+        )
     else:
         print(f"For a one-time sign-in link run: mugrade link {told.email}", flush=True)
 

@@ -139,7 +139,9 @@ def extend(
     if (days is None) == (until is None):
         raise invalid("Give either days or until, not both.")
     if assignment.due_at is None:
-        raise invalid(f"{assignment_id} has no due time; there is nothing to extend.")
+        raise invalid(
+            f"{assignment_id} has no due time; there is nothing to extend. `mugrade times` sets one."
+        )
     if until is not None and until.tzinfo is None:
         raise invalid("The time `until` needs a zone, such as 2026-10-08T12:00:00Z.")
     due = until

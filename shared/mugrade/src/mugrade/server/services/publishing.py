@@ -111,15 +111,21 @@ def warnings(variants: Sequence[Sequence[Any]]) -> list[str]:
     if len(variants) > 1 and all(_is_constant(values) for values in zip(*variants)):
         found.append(f"Nothing differs between the {len(variants)} variants; one would do.")
     for index, value in enumerate(first):
-        if isinstance(value, Array) and value.values.size > 1 and value.values.dtype.kind != "b":
-            flat = value.values.ravel()
-            if (flat == flat[0]).all():
-                found.append(
-                    f"Case {index} is an array of one repeated number; a constant would pass."
-                )
+        if len({_repeated(values[index]) for values in variants} - {None}) == 1:
+            found.append(f"Case {index} is an array of one repeated number; a constant would pass.")
+        if isinstance(value, bool):
+            found.append(f"Case {index} is one bool: every second guess is right; submit several.")
         if any(_same(value, other) for other in first[:index]):
             found.append(f"Case {index} repeats an earlier case; do two inputs share a seed?")
     return found
+
+
+def _repeated(value: Any) -> Any:
+    """The number that an array repeats; None for anything else."""
+    if isinstance(value, Array) and value.values.size > 1 and value.values.dtype.kind != "b":
+        flat = value.values.ravel()
+        return flat[0].item() if (flat == flat[0]).all() else None
+    return None
 
 
 def _is_empty(value: Any) -> bool:
