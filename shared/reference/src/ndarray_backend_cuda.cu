@@ -96,7 +96,7 @@ struct CudaVec {
   int64_t data[MAX_DIMS];
 };
 
-static CudaVec VecToCuda(const Dims& x) {
+[[maybe_unused]] static CudaVec VecToCuda(const Dims& x) {
   if (x.size() > MAX_DIMS) {
     throw std::runtime_error("an array with " + std::to_string(x.size()) +
                              " axes on the CUDA device, which takes at most " +
@@ -553,8 +553,8 @@ void MatmulSharedTiles(const CudaArray& a, const CudaArray& b, CudaArray* out, s
 // them in registers: for TILE + TILE loads from shared memory it does TILE * TILE multiplications.
 // Rung 4. The same with float4 loads: one instruction moves four neighbours. It needs rows that
 // start at multiples of four floats, so both n and p must be multiples of 4.
-constexpr int BLOCK = SIDE * TILE;  // 64 x 64 results of one block
-constexpr int DEPTH = 16;           // columns of a, rows of b in shared memory at a time
+[[maybe_unused]] constexpr int BLOCK = SIDE * TILE;  // 64 x 64 results of one block
+[[maybe_unused]] constexpr int DEPTH = 16;  // columns of a, rows of b in shared memory at a time
 
 template <bool vector_loads>
 __global__ void MatmulRegisterTilesKernel(const scalar_t* a, const scalar_t* b, scalar_t* out,

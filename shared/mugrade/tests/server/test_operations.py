@@ -410,5 +410,7 @@ def test_statistics_read_only_what_is_new(lite, monkeypatch):
 
 def test_a_server_can_be_made_with_what_the_environment_says(tmp_path, monkeypatch):
     monkeypatch.setenv("MUGRADE_DATA_DIR", str(tmp_path))
-    assert TestClient(create_app()).get("/readyz").json() == {"status": "ok"}
+    app = create_app()
+    assert TestClient(app).get("/readyz").json() == {"status": "ok"}
+    app.state.database.close()
     assert (tmp_path / "mugrade.sqlite3").exists()

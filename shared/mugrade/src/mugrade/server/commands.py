@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -10,6 +11,7 @@ import socket
 import sys
 import tempfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -115,14 +117,12 @@ def init(
 ) -> None:
     """Make a course from its file, or bring an existing one up to it."""
     given = coursefile.read(file)
-    database = _open(settings_of(data))
-    with database.write() as session:
+    with _open(settings_of(data)) as database, database.write() as session:
         course = courses.apply_file(session, utc_now(), given, actor="mugrade init")
         out: dict[str, Any] = {"course": course.id, "title": course.title, "code": course.code}
         if key_for:
             account = accounts.find(session, course.pk, key_for)
             out["key"], _ = accounts.issue_token(session, utc_now(), account, name="mugrade init")
-    database.close()
     if as_json:
         typer.echo(json.dumps(out))
         return
@@ -143,12 +143,10 @@ def link(
 ) -> None:
     """Print a one-time link that signs somebody in on the web, where they can set a new password."""
     settings = settings_of(data)
-    database = _open(settings)
-    with database.write() as session:
+    with _open(settings) as database, database.write() as session:
         found = _course(session, course)
         secret = accounts.one_time_link(session, utc_now(), accounts.find(session, found.pk, email))
         served = None if "web" in settings.model_fields_set else upkeep.address(session)
-    database.close()
     typer.echo((served or settings.web_address()) + LINK_PATH + secret)
 
 
@@ -167,13 +165,11 @@ def token(
     data: DataDir = None,
 ) -> None:
     """Make an API key for somebody and print it, once; for scripts on the server's machine."""
-    database = _open(settings_of(data))
-    with database.write() as session:
+    with _open(settings_of(data)) as database, database.write() as session:
         account = accounts.find(session, _course(session, course).pk, email)
         text, _ = accounts.issue_token(
             session, utc_now(), account, name="mugrade token", scopes=scope, days=days
         )
-    database.close()
     typer.echo(text)
 
 
@@ -188,11 +184,9 @@ def seal(
     data: DataDir = None,
 ) -> None:
     """Write every published answer in a form that can be checked but not read, for `serve --solo`."""
-    database = _open(settings_of(data))
-    with database.read() as session:
+    with _open(settings_of(data)) as database, database.read() as session:
         pk = _course(session, course).pk
         sealed = answer_file.export(session, pk, class_is_over=class_is_over)
-    database.close()
     write_answers(out, sealed)
     typer.echo(f"{out}: {len(sealed['problems'])} problems sealed.")
 
@@ -232,9 +226,12 @@ def _sealed_answers(given: Path | None, *, search: bool) -> dict[str, Any] | Non
     return None if path is None else read_answers(path)
 
 
-def _open(settings: Settings) -> Database:
+@contextlib.contextmanager
+def _open(settings: Settings) -> Iterator[Database]:
+    """The database for one command; it is closed also where the command is refused."""
     os.umask(0o077)  # whatever is made beside the database is its owner's only
-    return opening.open_database(settings, utc_now())
+    with contextlib.closing(opening.open_database(settings, utc_now())) as database:
+        yield database
 
 
 def _course(session: Session, course_id: str | None) -> Course:
@@ -264,8 +261,7 @@ def _prepare(
     with_link: bool,
 ) -> Bootstrap:
     """Make what a first start lacks: a course, somebody to run it, and in solo its answers."""
-    database = _open(settings)
-    with database.write() as session:
+    with _open(settings) as database, database.write() as session:
         course = _first_course(session, settings, file, answers)
         if answers is not None:
             answer_file.import_(session, utc_now(), course.pk, answers)
@@ -276,7 +272,6 @@ def _prepare(
             secret = accounts.one_time_link(session, utc_now(), account)
             address = settings.web_address() + LINK_PATH + secret
         told = Bootstrap(course.id, course.code, account.email, address)
-    database.close()
     return told
 
 
