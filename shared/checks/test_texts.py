@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from coursekit.core import syllabus
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = sorted(
@@ -75,3 +76,22 @@ def test_links_and_anchors_are_really_checked(tmp_path):
     page.write_text("# One title, two\n[a](missing.md) [b](#nowhere)\n```\n[c](in-code.md)\n```\n")
     assert LINK.findall(prose(page)) == ["missing.md", "#nowhere"]
     assert anchors(page) == {"one-title-two"}
+
+
+SOURCES = ("shared/reference", "shared/kernels", "shared/cuda_emulator", "shared/course_testing")
+CODE = {".py", ".cc", ".cu", ".h", ".cpp"}
+# CamelCase and snake_case: a word of English is neither.
+NAME = re.compile(r"\b(?:(?:[A-Z][a-z0-9]+){2,}|[a-z][a-z0-9]*(?:_[a-z0-9]+)+)\b")
+
+
+@pytest.fixture(scope="module")
+def names_in_code():
+    files = [p for folder in SOURCES for p in (ROOT / folder).rglob("*") if p.suffix in CODE]
+    files += [p for p in ROOT.glob("hw*/tests/**/*.py")]
+    return {name for p in files for name in re.findall(r"\w+", p.read_text(encoding="utf-8"))}
+
+
+@pytest.mark.parametrize("problem", syllabus.load(ROOT).problems, ids=lambda p: p.id)
+def test_hints_name_what_the_code_has(problem, names_in_code):
+    named = {name for hint in problem.hints for name in NAME.findall(hint)}
+    assert not named - names_in_code, "the code was renamed; the hint was not"

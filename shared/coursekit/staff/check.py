@@ -21,8 +21,7 @@ def faults(course: Course, stages: list[str]) -> Iterator[str]:
     """One text for each fault: a missing fact, a differing file (with its diff), a stale file."""
     for fault in missing_facts(course):
         yield str(fault)
-    for problem in course.problems:
-        mutants.of(course, problem)
+    yield from _stale_mutants(course)
     for stage in stages:
         tree = render.render_stage(course, stage, warn=lambda sentence: None)
         folder = course.root / stage
@@ -36,6 +35,18 @@ def faults(course: Course, stages: list[str]) -> Iterator[str]:
         for name in tracked(course.root, stage):
             if name not in tree and name not in own and not name.endswith(".gitkeep"):
                 yield f"{stage}/{name}: the reference does not render this file; delete it"
+
+
+def _stale_mutants(course: Course) -> Iterator[str]:
+    """Mutants that no longer fit the solution which they are a fault of."""
+    for homework in course.homeworks:
+        solved = render.render_code(course, homework.id, render.everything)
+        for problem in homework.problems:
+            for mutant in mutants.of(course, problem):
+                try:
+                    mutant.apply(solved)
+                except CourseError as fault:
+                    yield str(fault)
 
 
 def missing_facts(course: Course) -> list[CourseError]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from coursekit.core.errors import CourseError
@@ -40,6 +41,19 @@ def test_check_shows_the_difference_of_a_planted_fault(world):
     assert "-        self.value = 0" in done.stdout
     assert "+        self.value = value" in done.stdout
     assert "hw1/python/minilib/box.py" in done.stdout
+
+
+def test_check_finds_a_mutant_that_no_longer_fits_the_solution(world):
+    source = next(
+        path
+        for path in sorted((world.root / "shared/problems").rglob("*.toml"))
+        if "\nfind = " in path.read_text(encoding="utf-8")
+    )
+    text = source.read_text(encoding="utf-8")
+    source.write_text(re.sub(r"\nfind = .*", '\nfind = "renamed_since"', text, count=1), "utf-8")
+    done = world.hw("check")
+    assert done.returncode == 1
+    assert "`find` stands 0 times" in done.stdout + done.stderr
 
 
 def test_check_finds_missing_and_stale_files(world):
