@@ -40,7 +40,9 @@ def faults(course: Course, stages: list[str]) -> Iterator[str]:
 def _stale_mutants(course: Course) -> Iterator[str]:
     """Mutants that no longer fit the solution which they are a fault of."""
     for homework in course.homeworks:
-        solved = render.render_code(course, homework.id, render.everything)
+        solved = render.render_code(
+            course, homework.id, render.everything, warn=lambda sentence: None
+        )
         for problem in homework.problems:
             for mutant in mutants.of(course, problem):
                 try:
