@@ -57,7 +57,7 @@ cuda-hardware: setup
 # The C++ and CUDA that people write; hwN/src is rendered from them.
 CXX_FILES = $$(git ls-files '*.cc' '*.cpp' '*.cu' '*.h' ':!hw[0-4]/src/*')
 
-# Rules, layout and types. .pre-commit-config.yaml asks the same of what is about to be committed.
+# Rules, layout, types, and the style of texts. .pre-commit-config.yaml asks the same of what is about to be committed.
 lint: setup
 	@.venv/bin/python -m ruff check .
 	@.venv/bin/python -m ruff format --check .
@@ -65,6 +65,7 @@ lint: setup
 	@.venv/bin/python -m mypy
 	@cd shared/mugrade && ../../.venv/bin/python -m mypy
 	@.venv/bin/python shared/checks/runners/house.py --limits
+	@.venv/bin/python -m pytest -q -p no:cacheprovider shared/checks/test_style.py
 
 # At least 95% of coursekit's core and of the autograder's pure core are run by their own tests.
 PYTEST = .venv/bin/python -m pytest -q -p no:cacheprovider -n 2
