@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import pkgutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any
 
 import typer
 
-import coursekit
-from coursekit.cli import show
+from coursekit.cli import desk, show
+from coursekit.cli.words import STAFF, ProblemId, Stage, Target, load, staff_of
 from coursekit.core import build as building
-from coursekit.core import syllabus, terminal
+from coursekit.core import terminal
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data as datasets
@@ -34,19 +31,6 @@ app = typer.Typer(
 UsageError: type[Any] = typer.BadParameter.__bases__[
     0
 ]  # click's own, or the copy that Typer brings
-Stage = Annotated[str, typer.Argument(metavar="hwN", help="the homework, such as hw1")]
-ProblemId = Annotated[
-    str, typer.Argument(metavar="hwN/problem", help="the problem, such as hw0/add")
-]
-Target = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="hwN[/problem]",
-        help="a homework or a problem; without it the homework of this folder, or the last begun",
-    ),
-]
-
-
 # Arguments after `--`, which another program reads.
 _MORE = "-- MORE"
 ForPytest = Annotated[list[str] | None, typer.Argument(metavar=_MORE, help="passed on to pytest")]
@@ -56,29 +40,6 @@ ForMugrade = Annotated[
 ForBenchmark = Annotated[
     list[str] | None, typer.Argument(metavar=_MORE, help="passed on to the benchmark")
 ]
-
-
-def staff_room() -> ModuleType | None:
-    """The staff's verbs; None in a release, which does not carry the staff's folder."""
-    if "staff" not in {room.name for room in pkgutil.iter_modules(coursekit.__path__)}:
-        return None
-    return importlib.import_module("coursekit.staff.verbs")
-
-
-STAFF = staff_room()
-
-
-def staff_of(course: Course) -> ModuleType | None:
-    """The staff's room, where there is one and the course holds its reference."""
-    return STAFF if STAFF is not None and STAFF.holds_reference(course) else None
-
-
-def load(root: Path | None = None) -> Course:
-    """The course around the current folder, with its kept handouts up to date."""
-    course = syllabus.load(root)
-    if staff := staff_of(course):
-        staff.prepare(course)
-    return course
 
 
 @app.callback(invoke_without_command=True)
@@ -344,6 +305,7 @@ def tree_to_measure(course: Course, homework: Homework) -> Iterator[Path]:
     yield course.root / homework.id
 
 
+desk.add_to(app)
 if STAFF is not None:
     STAFF.add_to(app)
 

@@ -73,6 +73,7 @@ class Recorder:
         self.unwritten: Counter[str] = Counter()
         """Problem -> how many tests came upon its stub."""
 
+    @pytest.hookimpl(tryfirst=True)  # what the caller's own -k leaves out was not run, but is there
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
