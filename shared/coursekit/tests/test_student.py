@@ -332,6 +332,7 @@ def test_bad_input_is_one_sentence_and_changes_nothing(world, arguments):
         "viz",
         "bench",
         "doctor",
+        "diff",
     ],
 )
 def test_every_verb_explains_itself(world, verb):
