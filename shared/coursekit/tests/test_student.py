@@ -408,6 +408,8 @@ def test_blank_lines_comments_and_docstrings_are_no_code():
 
 def test_tokens_are_counted_and_two_statements_on_a_line_refused():
     assert count.size('"""Doc."""\nx = f(1)  # text\n') == (1, 6)
+    # As many on a Python that takes f-strings apart (3.12) as on one that does not.
+    assert count.size('x = f"{a:{b}} and {{c}}{1!r}" + d\n') == (1, 5)
     for text in ("x = 1; y = 2\n", "if x: y = 2\n"):
         with pytest.raises(ValueError, match="line 1 holds two statements"):
             count.size(text)
