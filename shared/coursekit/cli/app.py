@@ -114,7 +114,7 @@ def test(
 ) -> None:
     """Run the local tests on your own files."""
     course = load()
-    problems = course.select(target or work.current(course))
+    problems = work.chosen(course, target)
     homework = course.homework(problems[0].homework)
     if device is not None and device not in (known := work.devices(homework)):
         expected = f"expected {', '.join(known)}" if known else "its tests know of no devices"
@@ -167,7 +167,7 @@ def _build(course: Course, homework: Homework) -> None:
 def submit(target: Target = None, extra: ForMugrade = None) -> None:
     """Send your values to the autograder."""
     course = load()
-    problems = course.select(target or work.current(course))
+    problems = work.chosen(course, target)
     homework = course.homework(problems[0].homework)
     work.check_files(course, homework.id)
     if work.needs_build(course, problems):
@@ -210,13 +210,11 @@ def data(
 def reset(problem: ProblemId) -> None:
     """Put a problem's stub back; yours is kept in .hw/backups."""
     course = load()
-    if problem.rstrip("/") in course.stages:
-        first = course.homework(problem.rstrip("/")).problems[0].id
-        raise CourseError(f"reset takes one problem, such as {first}, not a whole homework")
-    changed, backup = resetting.reset(course, course.problem(problem))
+    meant = work.one(course, problem, "reset")
+    changed, backup = resetting.reset(course, meant)
     for name in changed:
-        typer.echo(f"{name}: stub of {problem} put back")
-    typer.echo(f"your version is in {backup}" if backup else f"{problem} is a stub already")
+        typer.echo(f"{name}: stub of {meant.id} put back")
+    typer.echo(f"your version is in {backup}" if backup else f"{meant.id} is a stub already")
     typer.echo(f"next: {progress.next_step(course)}")
 
 
@@ -229,7 +227,9 @@ def hint(
 ) -> None:
     """The next of three hints: a nudge, the idea, an outline."""
     course = load()
-    number, text = work.next_hint(course, course.problem(problem), level)
+    meant = work.one(course, problem, "hint")
+    number, text = work.next_hint(course, meant, level)
+    problem = meant.id
     typer.echo(f"{problem}, hint {number} of 3 ({('nudge', 'idea', 'outline')[number - 1]}):\n")
     typer.echo(text)
     plainer = f"hw hint {problem} says more, " if number < 3 else "that was the last hint; "
@@ -315,6 +315,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    terminal.settle()
     try:
         sys.exit(app(prog_name="hw", standalone_mode=False))
     except CourseError as error:

@@ -140,7 +140,7 @@ def comparison(found: Comparison) -> None:
         say(f"{problem}: {_differences(places, found)}")
     for place in chain(*differing.values()):
         name = f" {place.name}" if place.name else ""
-        say(f"\n{found.here}/{place.file}:{place.line}: {place.problem}{name}", "bold")
+        say(f"\n{place.problem}{name} in {found.here}/{place.file}:{place.line}", "bold")
         say(f"--- {found.there}", "red")
         say(f"+++ your {found.here}", "green")
         for row in place.rows():

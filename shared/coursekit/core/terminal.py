@@ -10,26 +10,56 @@ import time
 from collections.abc import Callable, Iterator
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
+from rich.text import Text
+
+PLAIN = "HW_PLAIN"
+"""Set to anything: no redrawing, no boxes, no colour, in this program and in those that it starts."""
+
+
+def is_plain() -> bool:
+    return bool(os.environ.get(PLAIN))
+
+
+def settle() -> None:
+    """Let every program, pytest and the autograder's client too, know what HW_PLAIN means."""
+    if is_plain():
+        os.environ.update(NO_COLOR="1", TERM="dumb", PY_COLORS="0")
 
 
 def console(stderr: bool = False) -> Console:
-    """A console that never wraps a pipe's lines and obeys NO_COLOR."""
+    """A console that never wraps a pipe's lines and obeys NO_COLOR and HW_PLAIN."""
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else 200
+    width = None if stream.isatty() and not is_plain() else 200
     return Console(
         stderr=stderr,
         width=width,
         highlight=False,
         soft_wrap=False,
-        no_color=True if os.environ.get("NO_COLOR") else None,
+        no_color=True if os.environ.get("NO_COLOR") or is_plain() else None,
+        force_terminal=False if is_plain() else None,
     )
 
 
+class Sentences(Table):
+    """A table as one sentence a row, `hw1/add: yours written, tests passed`, to be read aloud."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self.title:
+            yield Text(f"{self.title}:")
+        for first, *rest in zip(*(column.cells for column in self.columns)):
+            heads = [str(column.header) for column in self.columns[1:]]
+            told = ", ".join(f"{head} {cell}" for head, cell in zip(heads, rest) if str(cell))
+            yield Text(f"{first}: {told}", no_wrap=True, overflow="ignore")
+
+
 def table(*columns: str, title: str | None = None) -> Table:
-    """An ASCII table; a column that begins with '>' is set to the right, one with '!' never broken."""
-    made = Table(
+    """An ASCII table; a column that begins with '>' is set to the right, one with '!' never broken.
+
+    With HW_PLAIN it is a sentence a row.
+    """
+    made = (Sentences if is_plain() else Table)(
         title=title, box=box.ASCII2 if sys.stdout.isatty() else box.ASCII, title_justify="left"
     )
     for column in columns:
@@ -106,7 +136,7 @@ class Pace:
 
 def is_live(out: Console) -> bool:
     """Can what stands on this console be redrawn?"""
-    return out.is_terminal and os.environ.get("TERM") != "dumb"
+    return out.is_terminal and os.environ.get("TERM") != "dumb" and not is_plain()
 
 
 def warn(sentence: str) -> None:

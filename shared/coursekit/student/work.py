@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -11,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from coursekit.core import build, recorder, run
+from coursekit.core import build, recorder, run, terminal
 from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data
-from coursekit.student import progress
+from coursekit.student import editor, progress
 from coursekit.student.handouts import pristine
 
 DEVICES = ("cpu", "cuda", "cpu_numpy")
@@ -32,6 +33,31 @@ def current(course: Course) -> str:
         if here == folder or folder in here.parents:
             return stage
     return progress.in_hand(course)
+
+
+def chosen(course: Course, target: str | None) -> list[Problem]:
+    """The problems that are meant.
+
+    Args:
+        target: a homework, a problem, or FILE:LINE inside of a problem's marks, as an editor knows
+            it; None: the homework of the current folder, else the one in hand.
+    """
+    if target and (place := re.fullmatch(r"(.+\.\w+)(?::(\d+))?", target)):
+        return [editor.at_line(course, Path(place[1]), int(place[2] or 1))]
+    return course.select(target or current(course))
+
+
+def one(course: Course, target: str, verb: str) -> Problem:
+    """The one problem that is meant, by its id or as FILE:LINE."""
+    if not names_problem(course, target):
+        first = course.homework(target.rstrip("/")).problems[0].id
+        raise CourseError(f"{verb} takes one problem, such as {first}, not a whole homework")
+    return chosen(course, target)[0] if ":" in target else course.problem(target)
+
+
+def names_problem(course: Course, target: str | None) -> bool:
+    """Does it name one problem, and not a whole homework?"""
+    return bool(target) and str(target).rstrip("/") not in course.stages
 
 
 def folder_of(course: Course, stage: str) -> Path:
@@ -112,6 +138,7 @@ def run_tests(
         }
         arguments = [
             *["-p", recorder.__name__, "-p", "no:randomly"],
+            *(["-q"] if terminal.is_plain() else []),
             "--tb=short",
             "--rootdir",
             str(folder),
