@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -14,7 +15,7 @@ from coursekit.student import differences, work
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
-    for verb in (diff,):
+    for verb in (diff, watch):
         app.command()(verb)
 
 
@@ -24,21 +25,38 @@ def diff(
         str | None, typer.Argument(metavar="[hwM]", help="the homework to compare with")
     ] = None,
 ) -> None:
-    """Where your code differs: between two homeworks, or from what you were given.
+    """Where your code differs: in two homeworks, or from the handout.
 
     `hw diff hw1 hw4` compares your solutions of hw1's problems in both homeworks. `hw diff hw4`
     shows what you wrote since `hw start hw4`.
     """
     course = load()
-    target = (target or work.current(course)).rstrip("/")
-    stage, _, problem = target.partition("/")
-    if problem:
-        course.problem(target)
+    chosen = course.select(target or work.current(course))
+    stage = chosen[0].homework
+    work.folder_of(course, stage)
     other = course.homework(other).id if other else None
-    work.folder_of(course, course.homework(stage).id)
-    found = differences.compare(course, stage, other)
-    if problem:
-        found.places[:] = [place for place in found.places if place.problem == target]
-    if not found.places and problem:
-        raise CourseError(f"{found.there} has no code of {target} to compare with")
+    if target and "/" in target.rstrip("/"):
+        found = differences.of_problem(course, chosen[0], other)
+    else:
+        found = differences.compare(course, stage, other)
     show.comparison(found)
+
+
+def watch(target: Target = None) -> None:
+    """Test what you change on every save; keys for hint, diff, reset.
+
+    Runs until q is pressed, or Ctrl-C. Given a homework, the tests follow your edits; given a
+    problem, that one is tested whatever you change.
+    """
+    try:
+        from coursekit.cli import watching
+    except ModuleNotFoundError as error:
+        raise CourseError(
+            f"watching needs a package that is missing ({error.name}); install it with: "
+            f"{sys.executable} -m pip install watchfiles"
+        ) from None
+    course = load()
+    chosen = course.select(target or work.current(course))
+    homework = course.homework(chosen[0].homework)
+    work.folder_of(course, homework.id)
+    watching.run(course, homework, chosen[0] if target and "/" in target.rstrip("/") else None)

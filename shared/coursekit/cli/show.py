@@ -14,7 +14,7 @@ from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course
 from coursekit.core.terminal import console, is_live, status, table
-from coursekit.student import progress
+from coursekit.student import progress, work
 from coursekit.student.carry import Outcome
 from coursekit.student.differences import Comparison, Place
 from coursekit.student.doctor import Finding
@@ -119,12 +119,8 @@ def verdicts(problems: list[Problem], report: Report) -> None:
     """One line a problem after a test run."""
     made = table("!problem", ">passed", ">failed", ">skipped", "verdict")
     for problem in problems:
-        tests = report.of(problem.id)
-        counts = [sum(t.outcome == word for t in tests) for word in ("passed", "failed", "skipped")]
-        stub = any(f"{problem.id}:" in t.error and t.error.startswith("NotImpl") for t in tests)
-        word = "ok" if counts[0] and not counts[1] else "to write" if stub else "FAIL"
-        word = "skipped" if counts[2] and not counts[0] + counts[1] else word
-        made.add_row(problem.id, *(str(n) for n in counts), word if tests else "no tests ran")
+        word, counts = work.verdict(problem, report)
+        made.add_row(problem.id, *map(str, counts.values()), word)
     console().print(made)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -59,6 +60,34 @@ def status(label: str) -> Iterator[Callable[[str], None]]:
             print(f"{label}: {sentence}", file=sys.stderr, flush=True)
 
     yield say
+
+
+@contextlib.contextmanager
+def keys() -> Iterator[Callable[[], str]]:
+    """The key that was pressed since the last call, without a line's end; "" for none, or on a pipe."""
+    if not sys.stdin.isatty():
+        yield lambda: ""
+        return
+    try:
+        import termios
+        import tty
+    except ImportError:  # Windows
+        import msvcrt
+
+        yield lambda: msvcrt.getwch() if msvcrt.kbhit() else ""  # type: ignore[attr-defined]
+        return
+    handle = sys.stdin.fileno()
+    before = termios.tcgetattr(handle)
+
+    def pressed() -> str:
+        ready = select.select([handle], [], [], 0)[0]
+        return os.read(handle, 1).decode("ascii", "ignore") if ready else ""
+
+    try:
+        tty.setcbreak(handle)
+        yield pressed
+    finally:
+        termios.tcsetattr(handle, termios.TCSADRAIN, before)
 
 
 class Pace:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from coursekit.core import tree
 from coursekit.core.errors import CourseError
+from coursekit.core.problems import Problem
 from coursekit.core.syllabus import Course
 from coursekit.core.tree import Files
 from coursekit.student import carry
@@ -85,6 +86,19 @@ def compare(course: Course, stage: str, other: str | None = None) -> Comparison:
     alike, theirs = carry.as_earlier(course, other, stage), tree.students_code(course, other)
     back = f"hw start {stage}" if course.index(other) + 1 == course.index(stage) else ""
     return Comparison(stage, other, _places(mine, theirs, alike), back)
+
+
+def of_problem(course: Course, problem: Problem, other: str | None = None) -> Comparison:
+    """`compare`, of one problem's regions only.
+
+    Raises:
+        CourseError: the other version has no code of that problem.
+    """
+    found = compare(course, problem.homework, other)
+    found.places[:] = [place for place in found.places if place.problem == problem.id]
+    if not found.places:
+        raise CourseError(f"{found.there} has no code of {problem.id} to compare with")
+    return found
 
 
 def _places(mine: Files, theirs: Files, alike: Files | None = None) -> list[Place]:

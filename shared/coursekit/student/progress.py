@@ -127,13 +127,7 @@ def record(
         if count["not run"] and not count["failed"]:
             continue
         counts = {word: count[word] for word in ("passed", "failed", "skipped")}
-        total = sum(count.values())
-        data["results"][problem.id] = {
-            **counts,
-            "total": total,
-            "code": code[problem.id],
-            "device": device,
-        }
+        data["results"][problem.id] = {**counts, "code": code[problem.id], "device": device}
     data["in_hand"], data["tested"] = problems[0].homework, [problem.id for problem in problems]
     save(course, data)
 
@@ -247,8 +241,8 @@ def standings(course: Course, stage: str) -> list[Standing]:
 def _verdict(result: dict | None, code: str) -> tuple[str, str]:
     if not result:
         return "not run", ""
-    ran = sum(result.get(word, 0) for word in ("passed", "failed", "skipped"))
-    good, total = result.get("passed", 0), result.get("total", ran)
+    total = sum(result.get(word, 0) for word in ("passed", "failed", "skipped"))
+    good = result.get("passed", 0)
     detail = f"{good} of {total}"
     changed = result.get("code") != code
     if result.get("failed", 0) or not total:

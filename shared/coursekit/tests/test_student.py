@@ -18,6 +18,7 @@ from coursekit.student import doctor, progress, reset, work
 
 BOX0 = "hw0/python/minilib/box.py"
 ADD = "return Box(self.value + other.value)"
+STUB = '        raise NotImplementedError("hw0/add: Box.add is yours to write")'
 
 
 def graded(course, stage, best="9", **words):
@@ -242,7 +243,8 @@ def test_a_problem_that_is_not_written_is_one_line(world):
     world.solve(BOX0, "hw0/scale", "return Box(0)")
     done = world.process("test", "hw0")
     assert done.returncode == 1 and done.stdout.count("NotImplementedError") == 0
-    assert "hw0/add is not written yet: 2 tests stop there" in done.stdout.splitlines()
+    place = f"{BOX0}:{world.read(BOX0).splitlines().index(STUB) + 1}"
+    assert f"{place}: hw0/add is not written yet: 2 tests stop there" in done.stdout.splitlines()
     assert "test_scale" in done.stdout, "a real failure is shown as ever"
 
 
@@ -333,6 +335,7 @@ def test_bad_input_is_one_sentence_and_changes_nothing(world, arguments):
         "bench",
         "doctor",
         "diff",
+        "watch",
     ],
 )
 def test_every_verb_explains_itself(world, verb):
