@@ -133,6 +133,8 @@ class Guard:
         mine = self.recorder.by_node.get(item.nodeid)
         if mine is not None:
             vars(mine).update(answer["outcome"])
+        self.recorder.places = answer["places"] | self.recorder.places
+        self.recorder.faults = answer["faults"] | self.recorder.faults
         reports = [pytest.TestReport._from_json(row) for row in answer["reports"]]
         for report in reports:
             if hasattr(report, "unwritten"):
@@ -142,8 +144,13 @@ class Guard:
     def child(self, item: pytest.Item, sender: Any) -> None:
         reports = runtestprotocol(item, nextitem=None, log=False)
         mine = self.recorder.by_node.get(item.nodeid)
-        outcome = asdict(mine) if mine is not None else {}
-        sender.send({"reports": [report._to_json() for report in reports], "outcome": outcome})
+        answer = {
+            "reports": [report._to_json() for report in reports],
+            "outcome": asdict(mine) if mine is not None else {},
+            "places": self.recorder.places,
+            "faults": self.recorder.faults,
+        }
+        sender.send(answer)
         sender.close()
         sys.stdout.flush()
         os._exit(0)
@@ -163,6 +170,8 @@ class Guard:
     def failure(self, item: pytest.Item, fault: str) -> pytest.TestReport:
         if mine := self.recorder.by_node.get(item.nodeid):
             mine.outcome, mine.error = "failed", f"Crash: {fault}"
+            for problem in mine.problems:
+                self.recorder.faults.setdefault(problem, fault.splitlines()[0])
         return pytest.TestReport(
             nodeid=item.nodeid,
             location=item.location,

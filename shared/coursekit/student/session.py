@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from coursekit.core import build, recorder
+from coursekit.core import build, recorder, terminal
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Outcome, Report
 from coursekit.core.syllabus import Homework
@@ -19,6 +21,26 @@ from coursekit.student import checked, guard
 
 AGAIN = 60
 """Seconds that failed tests of cuda() may take in the checked build."""
+
+
+Runner = Callable[[Path, list[str], dict[str, str]], int]
+"""Runs pytest in a folder, with arguments and environment; returns its status."""
+
+
+def in_a_process(folder: Path, arguments: list[str], env: dict[str, str]) -> int:
+    """The `Runner` that starts from nothing."""
+    command = [sys.executable, "-m", "pytest", *arguments]
+    return subprocess.run(command, cwd=folder, env=env).returncode
+
+
+def quietly(folder: Path, arguments: list[str], env: dict[str, str]) -> int:
+    """The same unseen, for a time."""
+    command = [sys.executable, "-m", "pytest", *arguments]
+    try:
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, timeout=AGAIN)
+    except subprocess.TimeoutExpired:
+        return -signal.SIGKILL
+    return done.returncode
 
 
 @dataclass
@@ -29,6 +51,7 @@ class Session:
         folder: the homework; the student's own, or a copy that was compiled with checks.
         extra: further words for pytest.
         env: variables beside those of the homework.
+        runner: what runs pytest; one that is in a hurry is not asked to look twice.
         watched: the folder's C++ was compiled with checks, or its cuda() is the checked build.
     """
 
@@ -38,6 +61,7 @@ class Session:
     extra: list[str]
     env: dict[str, str] = field(default_factory=dict)
     watched: bool = False
+    runner: Runner = in_a_process
 
     def run(self) -> tuple[int, Report]:
         """Returns pytest's status, and what became of each test."""
@@ -46,7 +70,7 @@ class Session:
             status, report = self.once(place)
             if report is None or status < 0:  # a report, and then Python's own end failed
                 status, report = self.after_a_death(place, status)
-            if not self.watched:
+            if not self.watched and self.runner is in_a_process:
                 report.said = self.look_again(place, report)
             return status, report
 
@@ -64,30 +88,26 @@ class Session:
             "advise": self.homework.build is not None and not self.watched,
             **wish,
         }
-        command = [sys.executable, "-m", "pytest", "-p", recorder.__name__, "-p", guard.__name__]
-        command += ["-p", "no:randomly", "-p", "no:faulthandler", "--tb=short"]
-        command += ["--rootdir", str(self.folder), *sorted({p.tests for p in self.problems})]
+        arguments = [
+            *["-p", recorder.__name__, "-p", guard.__name__],
+            *["-p", "no:randomly", "-p", "no:faulthandler"],
+            *(["-q"] if terminal.is_plain() else []),
+            *["--tb=short", "--rootdir", str(self.folder)],
+            *sorted({p.tests for p in self.problems}),
+            *self.extra,
+        ]
         env = {**os.environ, **self.homework.env, **self.env}
         env[recorder.VARIABLE] = json.dumps(wishes)
         if {"--pdb", "--trace"} & set(self.extra):  # a person takes longer
             env[guard.PATIENCE] = "0"
-        limit = AGAIN if quiet else None
-        try:
-            done = subprocess.run(
-                [*command, *self.extra],
-                cwd=self.folder,
-                env=env,
-                timeout=limit,
-                capture_output=quiet,
-            )
-        except subprocess.TimeoutExpired:
-            return 1, None
-        return done.returncode, checked.read_report(out)
+        runner = quietly if quiet else in_a_process if wish else self.runner
+        return runner(self.folder, arguments, env), checked.read_report(out)
 
     def after_a_death(self, place: Path, status: int) -> tuple[int, Report]:
         """Go on after a session that died, each test in a process of its own."""
         begun, mine, done = read_journal(place / "journal")
-        if not begun and not done:  # pytest itself has said why, or nobody can
+        stopped = status == -signal.SIGTERM  # somebody wanted it to end
+        if stopped or (not begun and not done):  # pytest itself has said why, or nobody can
             return status, Report(crashed=f"the test session ended with status {status}")
         if not begun:
             return 1, self.died_at_the_end(status, done)
