@@ -9,6 +9,7 @@ import nacl.signing
 import numpy as np
 import pytest
 from mugrade.encoding import canonical_json, encode
+from mugrade.recorder import solo_seed
 
 from .conftest import NOON
 
@@ -333,6 +334,34 @@ def test_publish_warns_of_cases_that_a_constant_would_pass(lite):
     assert any("repeated number" in w for w in said) and any(
         "repeats an earlier" in w for w in said
     )
+
+
+def test_publish_warns_of_a_loose_tolerance_by_the_cases_names(lite):
+    values = [np.full(3, 200.0) * [1, 2, 3], 0.5, 7, "text"]
+    said = lite.staff.publish(
+        "hw0/add",
+        values,
+        labels=["norm", "loss", "count", "name"],
+        tolerance={"rtol": 0.02, "ascale": 0.01, "atol": 0.01},
+        case_tolerances={"0": {"rtol": 1e-5, "atol": 5.0}},
+    ).json()["warnings"]
+    loose = [w for w in said if "second digit" in w]
+    assert loose == [
+        "rtol = 0.02 in 'loss' is loose: a value wrong in its second digit would pass.",
+        "atol = 0.01 in 'loss' is loose: a value wrong in its second digit would pass.",
+    ]
+
+
+def test_what_is_for_learners_alone_is_not_published_into_a_class(server):
+    solo = [{"variant": 0, "seed": solo_seed("hw0", "add"), "values": [1.5]}]
+    url = "/assignments/hw0/problems/add/revision"
+    assert server.staff.call("PUT", url, json={"variants": solo}).status_code == 200
+    server.person("ada")
+    for dry_run in (True, False):
+        refused = server.staff.call("PUT", url, json={"variants": solo, "dry_run": dry_run})
+        problem_document(refused, 409, "class_has_students")
+        assert "--solo" in refused.json()["detail"] and "1 student" in refused.json()["detail"]
+    assert server.staff.publish("hw0/add", [1.5]).status_code == 200
 
 
 def test_publish_makes_a_problem_the_course_lacks(lite):
