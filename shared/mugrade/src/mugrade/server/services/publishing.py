@@ -266,16 +266,17 @@ def _refuse_solo_in_a_class(
     session: Session, actor: accounts.Actor, assignment: str, problem: str, given: RevisionIn
 ) -> None:
     """What is sealed for everybody must never be what somebody in a class is graded by."""
+    if not any(v.seed == solo_seed(assignment, problem) for v in given.variants):
+        return
     students = (Account.course_pk == actor.course_pk) & (Account.role == "student")
-    if any(v.seed == solo_seed(assignment, problem) for v in given.variants):
-        if number := session.scalar(select(func.count()).where(students)):
-            raise Refusal(
-                409,
-                "class_has_students",
-                f"{assignment}/{problem} was not published: these are the values for learners alone "
-                f"(--solo), and {actor.course_id} has {words.count(number, 'student')}; publish without "
-                "--solo here, or with it to a grader of its own.",
-            )
+    if number := session.scalar(select(func.count()).where(students)):
+        raise Refusal(
+            409,
+            "class_has_students",
+            f"{assignment}/{problem} was not published: these are the values for learners alone "
+            f"(--solo), and {actor.course_id} has {words.count(number, 'student')}; publish without "
+            "--solo here, or with it to a grader of its own.",
+        )
 
 
 def _record(

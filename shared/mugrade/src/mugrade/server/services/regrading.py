@@ -18,10 +18,9 @@ from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.orm import Session
 
 from mugrade.compare import MISSING, Verdict, as_array, compare
-from mugrade.encoding import decode
 from mugrade.server.errors import Refusal
 from mugrade.server.models import Account, Attempt, Expected, Revision
-from mugrade.server.services import answers, courses, revisions, standing
+from mugrade.server.services import answers, courses, standing
 from mugrade.server.services.answers import Answers
 from mugrade.server.services.courses import CourseView, ProblemView, RevisionView
 
