@@ -88,6 +88,9 @@ def publish(
     vary: Vary = None,
     dry_run: DryRun = False,
     yes: Yes = False,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Only look whether grader and key would take it.")
+    ] = False,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
@@ -98,6 +101,9 @@ def publish(
     if key is not None:
         warn_of_key(show, key)
     session = open_session(server, key)
+    session.require_scope("publish")
+    if ready:
+        return
     known = staff_view(session, assignment)
     tolerances = {
         p: changed_tolerance(info, rtol, ascale, atol, dtype) for p, info in known.items()
