@@ -172,7 +172,7 @@ def run(arguments: list[str]) -> int:
     _trust_the_systems_certificates()
     as_json = "--json" in arguments
     try:
-        status = app(arguments, standalone_mode=False)
+        status = app(arguments, prog_name="mugrade", standalone_mode=False)
         return int(status or 0)
     except ClientError as fault:
         screen(as_json).fault(str(fault), fault.status)

@@ -71,7 +71,7 @@ class Session:
         if scope not in held:
             raise AuthFault(
                 f"This needs the scope {scope!r}, and your key has {', '.join(held)}. "
-                f"Run `mugrade login --scope {scope}`."
+                f"Run `mugrade login --scope {scope}`; `mugrade whoami` shows whose key it is."
             )
 
     def fingerprint(self) -> str:
