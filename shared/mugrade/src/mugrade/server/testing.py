@@ -84,8 +84,20 @@ class Cluster:
         options = f"-h 127.0.0.1 -p {port} -k {home} -c max_connections=200"
         if not durable:
             options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
-        self._command: list[str | Path] = [self._programs / "postgres", "-D", self._data, *options.split()]
-        make: list[str | Path] = [self._programs / "initdb", "-D", self._data, "-U", "mugrade", "-N"]
+        self._command: list[str | Path] = [
+            self._programs / "postgres",
+            "-D",
+            self._data,
+            *options.split(),
+        ]
+        make: list[str | Path] = [
+            self._programs / "initdb",
+            "-D",
+            self._data,
+            "-U",
+            "mugrade",
+            "-N",
+        ]
         make += ["-A", "trust", "-E", "UTF8", "--locale=C"]
         subprocess.run(make, check=True, capture_output=True, **self._as_user)
 
