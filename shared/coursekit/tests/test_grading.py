@@ -103,7 +103,7 @@ def test_a_key_that_may_not_publish_is_told_before_the_work(graded, tmp_path, mo
 
 def test_the_pace_knows_that_some_parts_take_longer(monkeypatch):
     clock = iter([0.0, 20.0, 40.0, 42.0, 60.0])
-    monkeypatch.setattr(terminal.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("coursekit.core.terminal.time.monotonic", lambda: next(clock))
     pace = terminal.Pace([20, 20, 1, 1, 1])
     told = [pace(done) for done in (1, 2, 3, 5)]
     assert told == [
