@@ -283,7 +283,16 @@ def _run(command: list[str], tree: Path, echo: Echo) -> None:
                 echo(rows[-1])
     if process.returncode:
         log = "\n".join([" ".join(command), *rows])
-        raise BuildError(f"{tree.name} does not compile:\n{summary(rows)}", log)
+        raise BuildError(
+            f"{tree.name} does not compile:\n{summary([_from_root(row, tree) for row in rows])}",
+            log,
+        )
+
+
+def _from_root(row: str, tree: Path) -> str:
+    """The row with the homework's files named from the course's root, as an editor finds them."""
+    row = row.replace(f"{tree.resolve()}{os.sep}", f"{tree.name}/")
+    return re.sub(r"^(\s*)(?:\.\./)?(src/[^\s:]+:\d+:)", rf"\1{tree.name}/\2", row)
 
 
 def summary(rows: list[str]) -> str:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from coursekit.core import build, recorder, run
+from coursekit.core import build, recorder, run, terminal
 from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data
-from coursekit.student import progress
+from coursekit.student import editor, progress
+from coursekit.student.handouts import pristine
 
 DEVICES = ("cpu", "cuda", "cpu_numpy")
 """What the tests of a homework with arrays of its own can be restricted to."""
@@ -32,6 +35,31 @@ def current(course: Course) -> str:
     return progress.in_hand(course)
 
 
+def chosen(course: Course, target: str | None) -> list[Problem]:
+    """The problems that are meant.
+
+    Args:
+        target: a homework, a problem, or FILE:LINE inside of a problem's marks, as an editor knows
+            it; None: the homework of the current folder, else the one in hand.
+    """
+    if target and (place := re.fullmatch(r"(.+\.\w+)(?::(\d+))?", target)):
+        return [editor.at_line(course, Path(place[1]), int(place[2] or 1))]
+    return course.select(target or current(course))
+
+
+def one(course: Course, target: str, verb: str) -> Problem:
+    """The one problem that is meant, by its id or as FILE:LINE."""
+    if not names_problem(course, target):
+        first = course.homework(target.rstrip("/")).problems[0].id
+        raise CourseError(f"{verb} takes one problem, such as {first}, not a whole homework")
+    return chosen(course, target)[0] if ":" in target else course.problem(target)
+
+
+def names_problem(course: Course, target: str | None) -> bool:
+    """Does it name one problem, and not a whole homework?"""
+    return bool(target) and str(target).rstrip("/") not in course.stages
+
+
 def folder_of(course: Course, stage: str) -> Path:
     folder = course.root / stage
     if not folder.is_dir():
@@ -40,9 +68,24 @@ def folder_of(course: Course, stage: str) -> Path:
 
 
 def check_files(course: Course, stage: str) -> None:
-    """Raises: CourseError: a file is missing or holds a conflict; says which, and every one."""
-    if faults := progress.obstacles(course, stage):
+    """Raises: CourseError: a file is missing, holds a conflict, or is no Python; says every one."""
+    if faults := progress.obstacles(course, stage) or _no_python(course, stage):
         raise CourseError("\n".join(map(str, faults)))
+
+
+def _no_python(course: Course, stage: str) -> list[CourseError]:
+    """What Python cannot even read, before thirty lines of a test session say so."""
+    faults = []
+    for name, content in progress.own_files(course, stage, pristine(course, stage)).items():
+        try:
+            if name.endswith(".py"):
+                compile(content, name, "exec", dont_inherit=True)
+        except SyntaxError as error:
+            sentence = f"{type(error).__name__}: {error.msg}"
+            faults.append(CourseError(sentence, f"{stage}/{name}", error.lineno))
+        except ValueError as error:  # a null byte
+            faults.append(CourseError(str(error), f"{stage}/{name}"))
+    return faults
 
 
 def devices(homework: Homework) -> tuple[str, ...]:
@@ -50,13 +93,29 @@ def devices(homework: Homework) -> tuple[str, ...]:
     return DEVICES if homework.env.get("NEEDLE_BACKEND") == "nd" else ()
 
 
+Runner = Callable[[Path, list[str], dict[str, str]], int]
+"""Runs pytest in a folder, with arguments and environment; returns its status."""
+
+
+def in_a_process(folder: Path, arguments: list[str], env: dict[str, str]) -> int:
+    """The `Runner` that starts from nothing."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments], cwd=folder, env=env
+    ).returncode
+
+
 def run_tests(
-    course: Course, problems: list[Problem], extra: list[str], device: str | None = None
+    course: Course,
+    problems: list[Problem],
+    extra: list[str],
+    device: str | None = None,
+    runner: Runner = in_a_process,
 ) -> tuple[int, Report]:
     """The problems' tests of one homework on the student's own files, live on the terminal.
 
     Args:
         device: the only one of `devices` to test; None: all.
+        runner: what runs pytest.
 
     Returns:
         pytest's status and what became of each test.
@@ -77,8 +136,9 @@ def run_tests(
             "root": str(folder),
             "out": str(out),
         }
-        command = [
-            *[sys.executable, "-m", "pytest", "-p", recorder.__name__, "-p", "no:randomly"],
+        arguments = [
+            *["-p", recorder.__name__, "-p", "no:randomly"],
+            *(["-q"] if terminal.is_plain() else []),
             "--tb=short",
             "--rootdir",
             str(folder),
@@ -87,7 +147,7 @@ def run_tests(
         ]
         env = {**os.environ, **homework.env, recorder.VARIABLE: json.dumps(wish)}
         env |= {"NEEDLE_DEVICES": device} if device else {}
-        status = subprocess.run(command, cwd=folder, env=env).returncode
+        status = runner(folder, arguments, env)
         if out.is_file():
             report = Report.from_dict(json.loads(out.read_text(encoding="utf-8")))
         else:
@@ -95,6 +155,19 @@ def run_tests(
     if report.tests:
         progress.record(course, problems, report, device)
     return status, report
+
+
+def verdict(problem: Problem, report: Report) -> tuple[str, dict[str, int]]:
+    """One word on a problem ("ok", "FAIL", "to write", "skipped", "no tests ran"), and how many
+    tests passed, failed and were skipped."""
+    tests = report.of(problem.id)
+    counts = {w: sum(t.outcome == w for t in tests) for w in ("passed", "failed", "skipped")}
+    stub = any(f"{problem.id}:" in t.error and t.error.startswith("NotImpl") for t in tests)
+    if not any(counts.values()):
+        return "no tests ran", counts
+    if counts["failed"]:
+        return ("to write" if stub else "FAIL"), counts
+    return ("ok" if counts["passed"] else "skipped"), counts
 
 
 def needs_build(course: Course, problems: list[Problem]) -> bool:
