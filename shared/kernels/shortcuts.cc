@@ -165,8 +165,8 @@ void MatmulStrided(const AlignedArray& a, const AlignedArray& b, AlignedArray* o
       b_start += index * b_strides[i];
     }
     multiply({a.ptr + a_start, a_strides[axes], a_strides[axes + 1]},
-                {b.ptr + b_start, b_strides[axes], b_strides[axes + 1]}, out->ptr + batch * m * p,
-                m, n, p);
+             {b.ptr + b_start, b_strides[axes], b_strides[axes + 1]}, out->ptr + batch * m * p, m,
+             n, p);
   };
   if (batches < thread_count()) {
     for (size_t batch = 0; batch < batches; ++batch) multiply_one(batch);

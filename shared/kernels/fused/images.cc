@@ -118,7 +118,7 @@ void Conv(const float* x, const float* w, const float* bias, float* y, const Con
       for (size_t k = 0; k < count; ++k)
         work.gather(x + (n + k) * image_size, &work.windows[k * work.pixels * work.depth]);
       multiply(row_major(work.windows.data(), work.depth), row_major(work.kernel.data(), s.O),
-                  work.product.data(), count * work.pixels, work.depth, s.O);
+               work.product.data(), count * work.pixels, work.depth, s.O);
       if (bias != nullptr)
         for (size_t i = 0; i < count * work.pixels; ++i)
           for (size_t o = 0; o < s.O; ++o) work.product[i * s.O + o] += bias[o];
@@ -147,13 +147,13 @@ void ConvBackward(const float* x, const float* w, const float* g, float* dx, flo
                   work.pixels);
       }
       multiply(transposed(work.windows.data(), work.depth), row_major(work.product.data(), s.O),
-                  some.data(), work.depth, rows, s.O);
+               some.data(), work.depth, rows, s.O);
       for (size_t i = 0; i < some.size(); ++i) kernels[part][i] += some[i];
       for (size_t i = 0; i < rows; ++i)
         for (size_t o = 0; o < s.O; ++o) biases[part][o] += work.product[i * s.O + o];
       if (dx == nullptr) continue;
       multiply(row_major(work.product.data(), s.O), transposed(work.kernel.data(), s.O),
-                  work.windows.data(), rows, s.O, work.depth);
+               work.windows.data(), rows, s.O, work.depth);
       for (size_t k = 0; k < count; ++k)
         work.scatter(&work.windows[k * work.pixels * work.depth], dx + (n + k) * image_size);
       std::fill(work.image.begin(), work.image.end(), 0.0f);

@@ -21,8 +21,7 @@ size_t rows_per_task(size_t columns) {
 void Mlp(const float* x, size_t rows, const std::vector<LinearLayer>& layers) {
   for (const LinearLayer& layer : layers) {
     const size_t columns = layer.out;
-    multiply(row_major(x, layer.in), row_major(layer.w, columns), layer.y, rows, layer.in,
-                columns);
+    multiply(row_major(x, layer.in), row_major(layer.w, columns), layer.y, rows, layer.in, columns);
     if (layer.b != nullptr || layer.relu)
       parallel_for(rows, rows_per_task(columns), [&](size_t begin, size_t end) {
         for (size_t i = begin; i < end; ++i) {

@@ -103,7 +103,7 @@ void LstmBackward(const LstmInput& in, const LstmSteps& made, const LstmAdjoints
       }
     });
     multiply(row_major(adjoints.ptr + t * s.B * width, width), row_major(turned.data(), H), d.h0,
-                s.B, width, H);
+             s.B, width, H);
   }
   const size_t rows = s.T * s.B;
   if (d.x != nullptr)
@@ -113,7 +113,7 @@ void LstmBackward(const LstmInput& in, const LstmSteps& made, const LstmAdjoints
   if (s.T > 1) {
     AlignedArray later(H * width);
     multiply(transposed(made.out, H), row_major(adjoints.ptr + s.B * width, width), later.ptr, H,
-                rows - s.B, width);
+             rows - s.B, width);
     for (size_t i = 0; i < H * width; ++i) d.W_hh[i] += later.ptr[i];
   }
   if (d.b != nullptr) SumRows(adjoints.ptr, d.b, rows, width);
@@ -160,17 +160,17 @@ void AttentionBackward(const AttentionInput& in, const float* probs, const float
       const size_t queries = head * s.T * s.D, keys = head * s.S * s.D, table = head * s.T * s.S;
       const float* p = probs + table;
       multiply(row_major(dout + queries, s.D), transposed(in.v + keys, s.D), adjoint.data(), s.T,
-                  s.D, s.S);
+               s.D, s.S);
       for (size_t i = 0; i < s.T; ++i) {
         float* row = adjoint.data() + i * s.S;
         for (size_t j = 0; j < s.S; ++j) row[j] += dprobs[table + i * s.S + j];
         const float along = sum_over(s.S, Product{row, p + i * s.S});
         for (size_t j = 0; j < s.S; ++j) row[j] = p[i * s.S + j] * (row[j] - along) * scale;
       }
-      multiply(row_major(adjoint.data(), s.S), row_major(in.k + keys, s.D), d.q + queries, s.T,
-                  s.S, s.D);
+      multiply(row_major(adjoint.data(), s.S), row_major(in.k + keys, s.D), d.q + queries, s.T, s.S,
+               s.D);
       multiply(transposed(adjoint.data(), s.S), row_major(in.q + queries, s.D), d.k + keys, s.S,
-                  s.T, s.D);
+               s.T, s.D);
       multiply(transposed(p, s.S), row_major(dout + queries, s.D), d.v + keys, s.S, s.T, s.D);
     }
   });
