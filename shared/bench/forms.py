@@ -54,12 +54,17 @@ class Side:
             },
         )
         self.samples = self.wall = self.cpu = 0.0
-        self.first = json.loads(self.process.stdout.readline())
+        self.first = self.answer()
+
+    def answer(self):
+        """What the side has said on its next line."""
+        assert self.process.stdout is not None
+        return json.loads(self.process.stdout.readline())
 
     def go_on(self, seconds):
         """Train for about so many seconds, a step at least."""
         print(seconds, file=self.process.stdin, flush=True)
-        samples, wall, cpu = json.loads(self.process.stdout.readline())
+        samples, wall, cpu = self.answer()
         self.samples, self.wall, self.cpu = self.samples + samples, self.wall + wall, self.cpu + cpu
 
     def end(self):
