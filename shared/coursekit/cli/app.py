@@ -111,8 +111,20 @@ def test(
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="cpu, cuda or cpu_numpy alone")
     ] = None,
+    checked: Annotated[
+        bool, typer.Option("--checked", help="watch every memory access of C++ and CUDA")
+    ] = False,
+    threads: Annotated[
+        bool, typer.Option("--threads", help="watch for two threads at one place in memory")
+    ] = False,
 ) -> None:
-    """Run the local tests on your own files."""
+    """Run the local tests on your own files.
+
+    A test that crashes, or takes longer than HW_TEST_SECONDS (120), costs itself only. Tests that
+    fail on cuda run again in the checked build, which names the line. --checked runs all tests so:
+    C++ in a copy compiled with AddressSanitizer and UndefinedBehaviorSanitizer (with --threads:
+    ThreadSanitizer), CUDA in the emulator's checked build.
+    """
     course = load()
     problems = work.chosen(course, target)
     homework = course.homework(problems[0].homework)
@@ -130,11 +142,17 @@ def test(
             if all(problem.build for problem in problems):
                 raise
             terminal.warn(str(error))
-    status, report = work.run_tests(course, problems, extra or [], device)
+    sessions = None
+    if checked or threads:
+        kind = "thread" if threads else "memory"
+        with terminal.status(f"building {homework.id} with checks") as say:
+            sessions = work.checked_sessions(course, problems, extra or [], device, kind, say)
+    status, report = work.run_tests(course, problems, extra or [], device, sessions)
     if report.crashed:
         raise CourseError(report.crashed)
     if not report.tests and status not in (1, 5):  # pytest has said what is wrong
         raise typer.Exit(2)
+    show.said(report)
     show.verdicts(problems, report)
     typer.echo(f"next: {progress.next_step(course)}")
     if status:

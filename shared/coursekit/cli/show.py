@@ -115,6 +115,12 @@ def outcome(done: Outcome, idle: str) -> None:
         print(idle)
 
 
+def said(report: Report) -> None:
+    """What a checked build says of the tests that failed, before the verdicts."""
+    for number, sentence in enumerate(report.said):
+        print(f"{'the checked build says: ' if number == 0 else ''}{sentence}")
+
+
 def verdicts(problems: list[Problem], report: Report) -> None:
     """One line a problem after a test run."""
     made = table("!problem", ">passed", ">failed", ">skipped", "verdict")

@@ -7,7 +7,7 @@ import os
 import select
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -121,16 +121,21 @@ def keys() -> Iterator[Callable[[], str]]:
 
 
 class Pace:
-    """Says how far a work of `total` equal parts is, and how long the rest will take at this pace."""
+    """Says how far a work is, and how long the rest of it will take at this pace.
 
-    def __init__(self, total: int):
-        self.total, self.began = total, time.monotonic()
+    Args:
+        costs: of each part, in the order in which they are done; what one cost is does not matter.
+    """
+
+    def __init__(self, costs: Sequence[float]):
+        self.costs, self.began = costs, time.monotonic()
 
     def __call__(self, done: int) -> str:
-        words = f"{done} of {self.total}"
-        if not self.total / 10 <= done < self.total:
+        words = f"{done} of {len(self.costs)}"
+        share = sum(self.costs[:done]) / sum(self.costs)
+        if not 0.1 <= share < 1:
             return words  # the first parts say little
-        left = (time.monotonic() - self.began) / done * (self.total - done)
+        left = (time.monotonic() - self.began) * (1 - share) / share
         return f"{words}, about {f'{left:.0f} s' if left < 90 else f'{left / 60:.0f} min'} left"
 
 
