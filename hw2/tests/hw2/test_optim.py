@@ -7,7 +7,7 @@ sys.path.append("./python")
 import needle as ndl
 import numpy as np
 import pytest
-from course_testing import assert_close
+from course_testing import assert_close, slip
 from hw2_modules import normal
 from needle import autograd, nn, optim
 
@@ -75,9 +75,20 @@ def check_optimizer_in_training(problem, make, no_graph_between):
 
 def sgd_rule(lr, momentum=0.0, weight_decay=0.0):
     def rule(p, g, state, t):
-        g = g + weight_decay * p
-        state["u"] = momentum * state.get("u", 0) + (1 - momentum) * g
-        return p - lr * state["u"]
+        pull = weight_decay * p
+        pull = slip("weight decay with the wrong sign: it pushes away from 0", pull, -pull)
+        pull = slip("the weight decay is forgotten", pull, 0)
+        pull = slip("decay of half the size: its gradient is weight_decay * p", pull, pull / 2)
+        share = slip("SGD without the factor 1 - momentum of the gradient", 1 - momentum, 1.0)
+        old = state.get("u", 0)
+        new = momentum * old + share * (g + pull)
+        new = slip("momentum without the weight decay", new, lambda: momentum * old + share * g + pull)
+        new = slip(
+            "momentum and 1 - momentum are exchanged", new, (1 - momentum) * old + momentum * (g + pull)
+        )
+        state["u"] = slip("u is forgotten after every step: the momentum has no effect", new, g + pull)
+        step = slip("the step goes uphill: subtract it", lr * state["u"], -lr * state["u"])
+        return p - slip("the learning rate is applied twice", step, lr * step)
 
     return rule
 
@@ -152,11 +163,30 @@ def learn_a_line(rng, make):
 
 def adam_rule(lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0):
     def rule(p, g, state, t):
-        g = g + weight_decay * p
-        state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g
-        state["v"] = beta2 * state.get("v", 0) + (1 - beta2) * g**2
-        mean, square = state["m"] / (1 - beta1**t), state["v"] / (1 - beta2**t)
-        return p - lr * mean / (np.sqrt(square) + eps)
+        pull = weight_decay * p
+        pull = slip("weight decay with the wrong sign: it pushes away from 0", pull, -pull)
+        pull = slip("the weight decay is forgotten", pull, 0)
+        apart = slip("this is AdamW: here the decay belongs to the gradient", 0, lr * pull)
+        g = g + (0 if np.any(apart) else pull)
+        beta = slip("m is averaged with beta2: its own is beta1", beta1, beta2)
+        decay = slip("v is averaged with beta1: its own is beta2", beta2, beta1)
+        state["m"] = beta * state.get("m", 0) + (1 - beta) * g
+        power = slip("v averages the gradient: it averages its square", g**2, g)
+        state["v"] = decay * state.get("v", 0) + (1 - decay) * power
+        count = slip("t begins at 0: raise it before it is used", t, max(t - 1, 1))
+        count = slip("t counts parameters: it counts steps", count, len(SHAPES) * t)
+        count = slip("t stays 1: raise it in every step", count, 1)
+        whole = slip("this is Adam without bias correction", 1, 0)
+        m_begins = slip("m is used without its bias correction", 1 - beta1**count, 1) if whole else 1
+        v_begins = slip("v is used without its bias correction", 1 - beta2**count, 1) if whole else 1
+        mean, square = state["m"] / m_begins, state["v"] / v_begins
+        state["m"] = slip("the corrected m is kept: keep the uncorrected", state["m"], mean)
+        state["v"] = slip("the corrected v is kept: keep the uncorrected", state["v"], square)
+        with np.errstate(invalid="ignore"):
+            root = slip("v's square root is missing", np.sqrt(square), square) + eps
+            root = slip("eps is under the root: it stands outside", root, lambda: np.sqrt(square + eps))
+        step = slip("the step goes uphill: subtract it", lr * mean / root, -lr * mean / root)
+        return p - apart - step
 
     return rule
 
@@ -179,7 +209,8 @@ def test_optim_adam_takes_a_first_step_of_the_learning_rate():
     param = nn.Parameter([0.0, 0.0], dtype="float32")
     param.grad = ndl.Tensor([1e-3, -50.0], dtype="float32")
     optim.Adam([param], lr=0.25).step()
-    assert_close(param, np.array([-0.25, 0.25]), problem="hw2/optim_adam", rtol=1e-4)
+    rule, grad = adam_rule(lr=0.25), np.array([1e-3, -50.0])
+    assert_close(param, rule(0.0, grad, {}, 1), problem="hw2/optim_adam", rtol=1e-4)
 
 
 def test_optim_adam_trains_without_growing_a_graph(no_collector):

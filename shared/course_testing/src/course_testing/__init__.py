@@ -2,12 +2,16 @@
 
 `assert_close(actual, desired)` fails with a message made for a person who is learning: the
 problem, the shapes and types, the first wrong entry, and, when the result looks like a mistake
-that people make, the name of that mistake. Needs NumPy only, knows nothing of needle.
+that people make, the name of that mistake. What an oracle knows of mistakes it says by `slip`, see
+course_testing.slips. Needs NumPy only, knows nothing of needle.
 """
 
 import itertools
 
 import numpy as np
+
+from course_testing.slips import compared
+from course_testing.slips import slip as slip
 
 FLOAT32_EPS = float(np.finfo(np.float32).eps)
 
@@ -54,7 +58,9 @@ def assert_close(
     elif dtype is not None and actual.dtype != np.dtype(dtype):
         fault, hints = "wrong type", []
     else:
+        compared(True)
         return
+    compared(False)
     if dtype is not None and actual.dtype != np.dtype(dtype):
         hints = hints + [dtype_hint(actual.dtype, np.dtype(dtype))]
     raise AssertionError(report(name, fault, actual, desired, dtype, rtol, atol, hints))
