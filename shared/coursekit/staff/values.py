@@ -16,7 +16,9 @@ from coursekit.core.problems import Problem
 _FLAGS = ["-p", "mugrade.plugin", "-o", "python_functions=submit_*", "-o", "python_classes="]
 
 
-def hand_in(homework: str, problems: list[Problem], place: Path, quiet: list[str]) -> dict[str, list]:
+def hand_in(
+    homework: str, problems: list[Problem], place: Path, quiet: list[str]
+) -> dict[str, list]:
     """{problem's id: encoded values of its hook's cases}, of one variant, in this process.
 
     A hook that raises has the cases that it handed in before.

@@ -183,11 +183,15 @@ def _show_proof(verdicts: list[Verdict], as_json: bool, kills: bool) -> None:
             for name, test in v.kills.items():
                 said = v.words[name].replace("\n", "\n    ")
                 out.print(
-                    f"{v.problem}: {name} killed by {test}\n    {said}", markup=False, soft_wrap=True
+                    f"{v.problem}: {name} killed by {test}\n    {said}",
+                    markup=False,
+                    soft_wrap=True,
                 )
     holes = sum(not v.ok for v in verdicts)
     total = sum(v.mutants for v in verdicts)
-    killed, seen, named = (sum(getattr(v, k) for v in verdicts) for k in ("killed", "seen", "named"))
+    killed, seen, named = (
+        sum(getattr(v, k) for v in verdicts) for k in ("killed", "seen", "named")
+    )
     out.print(
         f"{len(verdicts)} problems, {holes} with holes; of {total} mutants {killed} killed by tests, "
         f"{seen} by submitted values, {named} named at the first failing test"

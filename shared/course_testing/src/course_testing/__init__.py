@@ -8,7 +8,7 @@ course_testing.slips. Needs NumPy only, knows nothing of needle.
 
 import numpy as np
 
-from course_testing.diagnoses import dtype_hint, nothing_hints, shape_hints, value_hints
+from course_testing.diagnoses import close, dtype_hint, nothing_hints, shape_hints, value_hints
 from course_testing.slips import compared
 from course_testing.slips import slip as slip
 
@@ -45,21 +45,27 @@ def assert_close(
         lengths: sizes (batch, classes) to look for when the result is off by a factor.
     """
     __tracebackhide__ = True
+    device = "" if isinstance(actual, np.ndarray) else device_id(getattr(actual, "device", ""))
     actual, desired = as_array(actual), as_array(desired)
     rtol, atol = tolerances(actual, desired, rtol, atol, terms)
     name = ": ".join(str(part) for part in (problem, op) if part) or "result"
     if actual.dtype.kind not in "biuf":
-        fault, hints = "not numbers", nothing_hints(actual)
+        fault, hints = "not numbers", nothing_hints(actual, name)
     elif actual.shape != desired.shape:
         fault, hints = "wrong shape", shape_hints(actual, desired)
     elif not close(actual, desired, rtol, atol).all():
-        fault, hints = "wrong values", value_hints(actual, desired, lengths)
+        fault, hints = (
+            "wrong values",
+            value_hints(actual, desired, lengths, about=name, device=device),
+        )
     elif dtype is not None and actual.dtype != np.dtype(dtype):
         fault, hints = "wrong type", []
     else:
         compared(True)
         return
     compared(False)
+    if "afterwards" in name or "after the step" in name:
+        hints = []  # what was changed is no attempt at anything
     if dtype is not None and actual.dtype != np.dtype(dtype):
         hints = hints + [dtype_hint(actual.dtype, np.dtype(dtype))]
     raise AssertionError(report(name, fault, actual, desired, dtype, rtol, atol, hints))
@@ -74,6 +80,30 @@ def assert_like(actual, shape, dtype=None, *, problem=None, op=None):
     else:
         desired = np.zeros(shape, dtype or actual.dtype)
     assert_close(actual, desired, problem=problem, op=op, dtype=dtype)
+
+
+def assert_constant(alive, problem, cause):
+    """Assert that the number of Values alive is the same after every step.
+
+    Args:
+        alive: `needle.autograd.TENSOR_COUNTER` after each.
+        cause: what keeps them where there are more and more.
+    """
+    __tracebackhide__ = True
+    if len(set(alive)) > 1:
+        shown = ", ".join(map(str, alive[:3])) + (f" ... {alive[-1]}" if len(alive) > 3 else "")
+        raise AssertionError(f"{problem}: {cause}: Values alive after each step: {shown}")
+
+
+def twice(second):
+    """What a second derivative must be; numbers computed outside of the graph have none."""
+    return slip(twice.sentence, second, 0 * np.asarray(second))
+
+
+twice.sentence = (
+    "the gradient is not differentiable: something in it is computed outside of the graph "
+    "(NumPy, .data, .detach())"
+)
 
 
 def as_array(value):
@@ -95,20 +125,13 @@ def tolerances(actual, desired, rtol, atol, terms):
     return rtol, atol
 
 
-def close(actual, desired, rtol, atol):
-    """Elementwise: is the entry right? NaN matches NaN, inf matches the same inf."""
-    return np.isclose(
-        actual.astype(np.float64), desired.astype(np.float64), rtol=rtol, atol=atol, equal_nan=True
-    )
-
-
 def report(name, fault, actual, desired, dtype, rtol, atol, hints):
     """The text of a failure."""
-    wanted = np.dtype(dtype) if dtype is not None else desired.dtype
+    wanted = f", {np.dtype(dtype)}" if dtype is not None else ""
     lines = [
         f"{name}: {fault}",
         f"  got       shape {actual.shape}, {actual.dtype}",
-        f"  expected  shape {desired.shape}, {wanted}",
+        f"  expected  shape {desired.shape}{wanted}",
     ]
     if fault == "wrong values":
         wrong = ~close(actual, desired, rtol, atol)
@@ -125,7 +148,7 @@ def report(name, fault, actual, desired, dtype, rtol, atol, hints):
 # ------------------------------------------------------------------ gradients, measured not derived
 
 
-def numerical_gradients(function, arrays, weights=None, step=1e-5):
+def numerical_gradients(function, arrays, weights=None, step=1e-5, only=None):
     """Gradients of sum(weights * function(*arrays)) by central differences, in float64.
 
     Args:
@@ -134,18 +157,20 @@ def numerical_gradients(function, arrays, weights=None, step=1e-5):
         arrays: the point, a sequence of arrays.
         weights: array of the result's shape, the incoming gradient; ones when None.
         step: half the distance of the two points that are compared.
+        only: the numbers of the arrays whose gradients are wanted; all when None.
 
     Returns a list of float64 arrays, one of each input's shape. Costs two calls an entry: for
     large inputs use `assert_directional_gradient`.
     """
     point = [np.array(array, dtype=np.float64) for array in arrays]
+    weights = out_grad(weights)
 
     def value():
         result = as_array(function(*point)).astype(np.float64)
-        return float((result if weights is None else result * weights).sum())
+        return float((result * weights).sum())
 
     gradients = []
-    for array in point:
+    for array in point if only is None else [point[number] for number in only]:
         gradient = np.zeros_like(array)
         for index in np.ndindex(*array.shape):
             kept = array[index]
@@ -159,60 +184,123 @@ def numerical_gradients(function, arrays, weights=None, step=1e-5):
     return gradients
 
 
+def out_grad(weights):
+    """The incoming gradient of a check."""
+    if weights is None:
+        return 1.0
+    return slip("the incoming gradient (out_grad) is not used: the chain rule", weights, 1.0)
+
+
 def assert_gradients_close(
-    function, arrays, gradients, *, weights=None, problem=None, op=None, **tol
+    function, arrays, gradients, *, weights=None, problem=None, op=None, slips=None, **tol
 ):
     """Assert that `gradients` are those of sum(weights * function(*arrays)), entry by entry.
 
-    `gradients` has one entry for each of `arrays`; None where an input has no gradient.
+    Args:
+        gradients: one for each of `arrays`; None where an input has no gradient.
+        slips: {sentence: wrong formula}, what people take for the gradient. A formula is called with
+            the weights and the arrays; it returns one gradient for each array, None where it is right.
+
     Further keywords go to `assert_close`; the default rtol is 1e-4.
     """
     __tracebackhide__ = True
     assert len(gradients) == len(arrays), f"{len(gradients)} gradients of {len(arrays)} inputs"
     tol.setdefault("rtol", 1e-4)
     measured = numerical_gradients(function, arrays, weights)
+    for sentence, formula in (slips or {}).items():
+        measured = slip(
+            sentence,
+            measured,
+            lambda formula=formula, right=measured: [
+                r if w is None else w for w, r in zip(formula(weights, *arrays), right)
+            ],
+        )
     for number, (gradient, wanted) in enumerate(zip(gradients, measured)):
         if gradient is not None:
             name = f"gradient with respect to input {number}" + (f" of {op}" if op else "")
             assert_close(gradient, wanted, problem=problem, op=name, **tol)
 
 
+FEW = 400
+"""So many entries of a gradient are measured one by one when a direction has found a fault."""
+
+
 def assert_directional_gradient(
-    function, arrays, gradients, *, weights=None, problem=None, op=None, directions=3, seed=0, **tol
+    function,
+    arrays,
+    gradients,
+    *,
+    weights=None,
+    problem=None,
+    op=None,
+    directions=3,
+    seed=0,
+    slips=None,
+    names=(),
+    **tol,
 ):
     """As `assert_gradients_close`, along random directions: two calls each, whatever the size.
 
     Along a direction d the derivative of sum(weights * function) must be the sum of
-    gradient * d; a wrong gradient passes a random direction with probability zero.
+    gradient * d; a wrong gradient passes a random direction with probability zero. Where one fails,
+    the inputs are examined apart, and of the first wrong one, if it is small, each entry.
+
+    Args:
+        slips: as there.
+        names: of the inputs, such as ("the images", "the kernel").
     """
     __tracebackhide__ = True
     random = np.random.RandomState(seed)
     point = [np.array(array, dtype=np.float64) for array in arrays]
     gradients = [as_array(gradient) for gradient in gradients]
+    names = [*names, *(f"input {number}" for number in range(len(names), len(point)))]
     dtype, step = tol.pop("dtype", None), 1e-5
     of_op = f" of {op}" if op else ""
-    for number, (gradient, array) in enumerate(zip(gradients, point, strict=True)):
-        name = f"gradient with respect to input {number}{of_op}"
-        assert_like(gradient, array.shape, dtype, problem=problem, op=name)
+    for name, gradient, array in zip(names, gradients, point, strict=True):
+        about = f"gradient with respect to {name}{of_op}"
+        assert_like(gradient, array.shape, dtype, problem=problem, op=about)
     tol.setdefault("rtol", 1e-4)
+    incoming = out_grad(weights)
     for _ in range(directions):
         moves = [random.randn(*array.shape) for array in point]
 
-        def value(t, moves=moves):
-            result = function(*(array + t * move for array, move in zip(point, moves)))
-            result = as_array(result).astype(np.float64)
-            return (result if weights is None else result * weights).sum()
+        def derivative(numbers, moves=moves):
+            """Along the moves of some inputs."""
 
-        measured = (value(step) - value(-step)) / (2 * step)
+            def value(t):
+                chosen = (move * (k in numbers) for k, move in enumerate(moves))
+                result = function(*(array + t * move for array, move in zip(point, chosen)))
+                return (as_array(result).astype(np.float64) * incoming).sum()
+
+            return (value(step) - value(-step)) / (2 * step)
+
+        def wrong(formula, moves=moves, derivative=derivative):
+            found = formula(weights, *point)
+            sums = [float((f * m).sum()) for f, m in zip(found, moves) if f is not None]
+            right = [k for k, f in enumerate(found) if f is None]
+            return sum(sums) + (derivative(right) if right else 0.0)
+
+        measured = derivative(range(len(point)))
+        for sentence, formula in (slips or {}).items():
+            measured = slip(sentence, measured, lambda formula=formula: wrong(formula))
         products = [gradient.astype(np.float64) * move for gradient, move in zip(gradients, moves)]
         size = sum(float(np.abs(product).sum()) for product in products)
-        assert_close(
-            sum(float(product.sum()) for product in products),
-            measured,
-            problem=problem,
-            op=f"derivative along a random direction{of_op}",
-            **{"atol": 1e-5 * size + 1e-12, **tol},
-        )
+        total = sum(float(product.sum()) for product in products)
+        about = f"derivative along a random direction{of_op}"
+        limits = {"atol": 1e-5 * size + 1e-12, **tol}
+        if not np.isclose(total, measured, rtol=limits["rtol"], atol=limits["atol"]):
+            for number, (name, product) in enumerate(zip(names, products)):
+                single = derivative([number])
+                if np.isclose(product.sum(), single, rtol=limits["rtol"], atol=limits["atol"]):
+                    continue
+                about = f"gradient with respect to {name}{of_op}"
+                if product.size <= FEW:
+                    wanted = numerical_gradients(function, arrays, weights, only=[number])[0]
+                    assert_close(gradients[number], wanted, problem=problem, op=about, **tol)
+                total, measured = float(product.sum()), single
+                about = f"{about}, along a random direction"
+                break
+        assert_close(total, measured, problem=problem, op=about, **limits)
 
 
 # ------------------------------------------------------------------------------------- small things
@@ -220,4 +308,4 @@ def assert_directional_gradient(
 
 def device_id(device):
     """The name of a device for test ids: "cpu", "cuda", "cpu_numpy", "numpy"."""
-    return getattr(device, "name", None) or repr(device).removesuffix("()")
+    return getattr(device, "name", None) or str(device).removesuffix("()")

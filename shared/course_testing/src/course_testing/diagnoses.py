@@ -5,6 +5,13 @@ import itertools
 import numpy as np
 
 
+def close(actual, desired, rtol, atol):
+    """Elementwise: is the entry right? NaN matches NaN, inf matches the same inf."""
+    return np.isclose(
+        actual.astype(np.float64), desired.astype(np.float64), rtol=rtol, atol=atol, equal_nan=True
+    )
+
+
 def looks_like(actual, other):
     """Is `actual` the array `other`, up to rounding? False for arrays that say nothing."""
     if actual.shape != other.shape or not np.isfinite(other).all() or not other.any():
@@ -13,9 +20,13 @@ def looks_like(actual, other):
     return bool(np.allclose(actual, other, rtol=1e-4, atol=1e-5 * scale))
 
 
-def nothing_hints(actual):
+def nothing_hints(actual, about):
     """Results that are no numbers; most often a function without a return."""
-    return ["the result is None: is a `return` missing?"] if actual.ravel()[:1] == [None] else []
+    if actual.ravel()[:1] != [None]:
+        return []
+    if "grad" in about or "deriv" in about:
+        return ["it is None: no gradient arrived; is something computed outside of the graph?"]
+    return ["the result is None: is a `return` missing?"]
 
 
 def dtype_hint(actual, wanted):
@@ -61,6 +72,8 @@ def broadcasts(small, large):
 
 def missing_reduction(actual, desired):
     """The axes over which `actual` must be summed (or averaged) to give `desired`, or None."""
+    if actual.size == desired.size:
+        return None
     for count in range(1, actual.ndim + 1 if actual.size else 1):
         for axes in itertools.combinations(range(actual.ndim), count):
             for reduced in (actual.sum(axis=axes), actual.mean(axis=axes)):
@@ -71,26 +84,42 @@ def missing_reduction(actual, desired):
     return None
 
 
-def value_hints(actual, desired, lengths):
-    """The first known mistake that explains the wrong values, as a list of at most one sentence."""
+def value_hints(actual, desired, lengths=(), about="", device=""):
+    """The first known mistake that explains the wrong values, as a list of at most one sentence.
+
+    Args:
+        about: what was computed; some mistakes are made with gradients only.
+        device: "cpu" or "cuda" where the result lies in memory that compiled code writes.
+    """
     kind = actual.dtype.kind
     actual, desired = actual.astype(np.float64), desired.astype(np.float64)
-    hint = broken_hint(actual, desired)
+    hint = broken_hint(actual, desired, device)
     if hint is None and kind in "iu" and (np.abs(actual - desired) <= 1).all():
         hint = "fractions are cut off: the computation was done in an integer type"
-    for find in (arrangement_hint, factor_hint, function_hint, region_hint):
-        hint = hint or find(actual, desired, lengths)
+    lengths = [*lengths, *desired.shape]
+    hint = hint or arrangement_hint(actual, desired)
+    hint = hint or factor_hint(actual, desired, lengths, "grad" in about or "deriv" in about)
+    hint = hint or function_hint(actual, desired) or region_hint(actual, desired)
     return [hint] if hint else []
 
 
-def broken_hint(actual, desired):
+def broken_hint(actual, desired, device):
     """Numbers that are none: NaN, infinity, zeros, memory that nobody wrote."""
-    if (np.isnan(actual) & ~np.isnan(desired)).any():
+    unexpected = np.isnan(actual) & ~np.isnan(desired)
+    if unexpected.any() and device == "cuda":
+        return nan_of_new_memory(unexpected)
+    if unexpected.any():
         return "NaN: 0/0, inf - inf, or the logarithm of a negative number"
+    if (np.isnan(desired) & ~np.isnan(actual)).any():
+        return "NaN is lost: every comparison with NaN is false"
     if (np.isinf(actual) & np.isfinite(desired)).any():
         return "inf: an overflow (exp of more than 88 in float32) or a division by zero"
     if desired.any() and not actual.any():
-        return "all zeros: the result was never written, or the update never added"
+        if device not in ("cpu", "cuda"):
+            return "every entry is 0"
+        return "every entry is 0: the result was never written, or what was added never arrived"
+    if not np.isfinite(actual).all():
+        return None
     scale = float(np.abs(desired[np.isfinite(desired)]).max(initial=0.0))
     size = np.abs(actual)
     tiny = np.finfo(np.float32).tiny
@@ -99,7 +128,28 @@ def broken_hint(actual, desired):
     return None
 
 
-def arrangement_hint(actual, desired, lengths):
+def nan_of_new_memory(unexpected):
+    """New memory of `cuda()` is NaN: which part of the result nobody wrote, where that is plain."""
+    for axis in range(unexpected.ndim):
+        whole = unexpected.all(axis=tuple(i for i in range(unexpected.ndim) if i != axis))
+        count = int(whole.sum())
+        if (
+            count < unexpected.shape[axis]
+            and unexpected.sum() * len(whole) == count * unexpected.size
+        ):
+            what = {0: "rows", 1: "columns"}.get(axis) if unexpected.ndim == 2 else None
+            what = what or f"along axis {axis}, entries"
+            if whole[-count:].all():
+                return f"{what} {len(whole) - count} and above were never written (NaN: new memory)"
+            if whole[:count].all():
+                return f"{what} below {count} were never written (NaN: new memory)"
+    return (
+        "NaN: a number read before it was written, never written, or read past an end "
+        "(new memory is NaN here)"
+    )
+
+
+def arrangement_hint(actual, desired):
     """The right numbers in the wrong places."""
     if desired.size < 2 or np.ptp(desired) == 0:
         return None
@@ -122,6 +172,8 @@ def arrangement_hint(actual, desired, lengths):
         return None
     if desired.ndim > 1 and looks_like(sorted_rows(actual), sorted_rows(desired)):
         return "the expected rows in another order: rows are permuted"
+    if desired.ndim == 1:
+        return "the expected numbers in another order"
     return "the expected numbers stand in other places: a reshape or stride takes the wrong order"
 
 
@@ -130,14 +182,14 @@ def sorted_rows(array):
     return rows[np.lexsort(rows.round(4).T)]
 
 
-def factor_hint(actual, desired, lengths):
+def factor_hint(actual, desired, lengths, of_gradient):
     """The expected value times, or plus, one number everywhere."""
     largest = np.unravel_index(np.argmax(np.abs(desired)), desired.shape) if desired.size else ()
     if not desired.size or desired[largest] == 0:
         return None
     factor = float(actual[largest] / desired[largest])
     if factor and looks_like(actual, factor * desired):
-        return name_of_factor(factor, desired, lengths)
+        return name_of_factor(factor, desired, lengths, of_gradient)
     shift = float((actual - desired).flat[0])
     if desired.size > 1 and np.ptp(desired) > 0 and looks_like(actual, desired + shift):
         return f"off by a constant: {shift:+.6g} everywhere"
@@ -146,9 +198,9 @@ def factor_hint(actual, desired, lengths):
     return None
 
 
-def name_of_factor(factor, desired, lengths):
+def name_of_factor(factor, desired, lengths, of_gradient):
     """What a constant factor means."""
-    for length in dict.fromkeys([*lengths, *desired.shape]):
+    for length in dict.fromkeys(lengths):
         if length > 2 and abs(factor / length - 1) < 1e-3:
             return (
                 f"{length} times the expected value, an axis's length: a sum where a mean is asked"
@@ -160,8 +212,8 @@ def name_of_factor(factor, desired, lengths):
             )
     known = {
         -1.0: "the expected value negated: a sign is wrong",
-        2.0: "twice the expected value: is a gradient counted twice?",
-        0.5: "half the expected value: a factor 2, or one of two paths, is missing",
+        2.0: "twice the expected value" + of_gradient * ": is a gradient counted twice?",
+        0.5: "half the expected value",
         -2.0: "minus twice the expected value: a sign and a factor are wrong",
         -0.5: "minus half the expected value: a sign and a factor are wrong",
     }
@@ -175,7 +227,7 @@ def name_of_factor(factor, desired, lengths):
     return None
 
 
-def function_hint(actual, desired, lengths):
+def function_hint(actual, desired):
     """A function of the expected value: a step too many or too few."""
     functions = {
         "the square of the expected value: is a square root missing?": np.square,
@@ -200,8 +252,10 @@ def function_hint(actual, desired, lengths):
     return None
 
 
-def region_hint(actual, desired, lengths):
+def region_hint(actual, desired):
     """Wrong only in one part: an edge that was forgotten."""
+    if not np.isfinite(desired).all():
+        return None
     wrong = ~close(actual, desired, 1e-4, 1e-5 * float(np.abs(desired).max(initial=0.0)))
     for axis in range(desired.ndim):
         lines = wrong.any(axis=tuple(i for i in range(desired.ndim) if i != axis))

@@ -23,8 +23,8 @@ __all__ = [
     "judge",
     "no_collector",
     "pytest_configure",
-    "pytest_pyfunc_call",
     "pytest_pycollect_makemodule",
+    "pytest_pyfunc_call",
     "pytest_report_collectionfinish",
     "pytest_report_header",
     "pytest_terminal_summary",
@@ -142,6 +142,7 @@ def pytest_pyfunc_call(pyfuncitem):
     try:
         return (yield)
     except AssertionError as error:
+        slips.keep_sentence(error)
         test = pyfuncitem.obj
         if not getattr(test, "is_hypothesis_test", False):
 
