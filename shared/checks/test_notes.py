@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from coursekit.core import syllabus
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTES = sorted((ROOT / "shared" / "notes").glob("*.md"))
+LECTURES = sorted((ROOT / "shared" / "notes" / "lectures").glob("[0-9]*.md"))
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
 TOPICS = {  # what the homeworks lean on, one note each
     "attention",
@@ -31,7 +33,23 @@ def test_every_topic_has_its_note():
     assert not TOPICS - {note.stem for note in NOTES}
 
 
-@pytest.mark.parametrize("note", NOTES, ids=lambda note: note.stem)
+def test_every_problem_belongs_to_a_lecture():
+    problems = {
+        problem.id for homework in syllabus.load(ROOT).homeworks for problem in homework.problems
+    }
+    named = {
+        found for page in LECTURES for found in re.findall(r"`(hw\d/\w+)`", page.read_text("utf-8"))
+    }
+    assert named == problems
+
+
+def test_the_lectures_are_numbered_without_a_gap_and_listed():
+    assert [int(page.name[:2]) for page in LECTURES] == list(range(1, 28))
+    index = (LECTURES[0].parent / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"\((\d\d-[\w-]+\.md)\)", index) == [page.name for page in LECTURES]
+
+
+@pytest.mark.parametrize("note", [n for n in NOTES if n.stem in TOPICS], ids=lambda note: note.stem)
 def test_the_snippets_of_a_note_run(note, tmp_path):
     text = note.read_text(encoding="utf-8")
     snippets = SNIPPET.findall(text)

@@ -29,7 +29,7 @@ ALLOWED_CIRCLE = {"needle.autograd", "needle.ops"}
 MOST_SKIPS = 20
 ONCE_GENERATED = ("hw[0-4]/*.cmake", "hw[0-4]/tests/course_testing.py")
 """Rendered in older checkouts, under shared/ today."""
-# Every tree by the same plain words; `make lint` asks by a package's own configuration and plugins.
+# For a tree of the days before packages had a configuration of their own.
 MYPY = ["--ignore-missing-imports", "--check-untyped-defs", "--config-file", "", "--no-incremental"]
 
 
@@ -146,8 +146,13 @@ def allowed(circle):
 
 
 def mypy_errors(tree, folder):
-    command = [sys.executable, "-m", "mypy", *MYPY, folder]
-    done = subprocess.run(command, cwd=tree, capture_output=True, text=True)
+    """As `make lint` asks: by the configuration that stands nearest above the folder."""
+    homes = [home for home in (tree / folder).parents if home.is_relative_to(tree)]
+    files = [home / "pyproject.toml" for home in homes]
+    configured = [file.parent for file in files if file.is_file() and "[tool.mypy]" in rows(file)]
+    plain = [] if configured else [*MYPY, str(folder)]
+    command = [sys.executable, "-m", "mypy", *plain]
+    done = subprocess.run(command, cwd=(*configured, tree)[0], capture_output=True, text=True)
     last = done.stdout.strip().splitlines()[-1]
     found = re.search(r"Found (\d+) error", last)
     return int(found[1]) if found else 0 if "Success" in last else last

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import pkgutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any
 
 import typer
 
-import coursekit
-from coursekit.cli import show
+from coursekit.cli import desk, show
+from coursekit.cli.words import STAFF, ProblemId, Stage, Target, load, staff_of
 from coursekit.core import build as building
-from coursekit.core import syllabus, terminal
+from coursekit.core import terminal
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data as datasets
@@ -34,19 +31,6 @@ app = typer.Typer(
 UsageError: type[Any] = typer.BadParameter.__bases__[
     0
 ]  # click's own, or the copy that Typer brings
-Stage = Annotated[str, typer.Argument(metavar="hwN", help="the homework, such as hw1")]
-ProblemId = Annotated[
-    str, typer.Argument(metavar="hwN/problem", help="the problem, such as hw0/add")
-]
-Target = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="hwN[/problem]",
-        help="a homework or a problem; without it the homework of this folder, or the last begun",
-    ),
-]
-
-
 # Arguments after `--`, which another program reads.
 _MORE = "-- MORE"
 ForPytest = Annotated[list[str] | None, typer.Argument(metavar=_MORE, help="passed on to pytest")]
@@ -56,29 +40,6 @@ ForMugrade = Annotated[
 ForBenchmark = Annotated[
     list[str] | None, typer.Argument(metavar=_MORE, help="passed on to the benchmark")
 ]
-
-
-def staff_room() -> ModuleType | None:
-    """The staff's verbs; None in a release, which does not carry the staff's folder."""
-    if "staff" not in {room.name for room in pkgutil.iter_modules(coursekit.__path__)}:
-        return None
-    return importlib.import_module("coursekit.staff.verbs")
-
-
-STAFF = staff_room()
-
-
-def staff_of(course: Course) -> ModuleType | None:
-    """The staff's room, where there is one and the course holds its reference."""
-    return STAFF if STAFF is not None and STAFF.holds_reference(course) else None
-
-
-def load(root: Path | None = None) -> Course:
-    """The course around the current folder, with its kept handouts up to date."""
-    course = syllabus.load(root)
-    if staff := staff_of(course):
-        staff.prepare(course)
-    return course
 
 
 @app.callback(invoke_without_command=True)
@@ -150,10 +111,22 @@ def test(
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="cpu, cuda or cpu_numpy alone")
     ] = None,
+    checked: Annotated[
+        bool, typer.Option("--checked", help="watch every memory access of C++ and CUDA")
+    ] = False,
+    threads: Annotated[
+        bool, typer.Option("--threads", help="watch for two threads at one place in memory")
+    ] = False,
 ) -> None:
-    """Run the local tests on your own files."""
+    """Run the local tests on your own files.
+
+    A test that crashes, or takes longer than HW_TEST_SECONDS (120), costs itself only. Tests that
+    fail on cuda run again in the checked build, which names the line. --checked runs all tests so:
+    C++ in a copy compiled with AddressSanitizer and UndefinedBehaviorSanitizer (with --threads:
+    ThreadSanitizer), CUDA in the emulator's checked build.
+    """
     course = load()
-    problems = course.select(target or work.current(course))
+    problems = work.chosen(course, target)
     homework = course.homework(problems[0].homework)
     if device is not None and device not in (known := work.devices(homework)):
         expected = f"expected {', '.join(known)}" if known else "its tests know of no devices"
@@ -169,11 +142,17 @@ def test(
             if all(problem.build for problem in problems):
                 raise
             terminal.warn(str(error))
-    status, report = work.run_tests(course, problems, extra or [], device)
+    sessions = None
+    if checked or threads:
+        kind = "thread" if threads else "memory"
+        with terminal.status(f"building {homework.id} with checks") as say:
+            sessions = work.checked_sessions(course, problems, extra or [], device, kind, say)
+    status, report = work.run_tests(course, problems, extra or [], device, sessions)
     if report.crashed:
         raise CourseError(report.crashed)
     if not report.tests and status not in (1, 5):  # pytest has said what is wrong
         raise typer.Exit(2)
+    show.said(report)
     show.verdicts(problems, report)
     typer.echo(f"next: {progress.next_step(course)}")
     if status:
@@ -206,7 +185,7 @@ def _build(course: Course, homework: Homework) -> None:
 def submit(target: Target = None, extra: ForMugrade = None) -> None:
     """Send your values to the autograder."""
     course = load()
-    problems = course.select(target or work.current(course))
+    problems = work.chosen(course, target)
     homework = course.homework(problems[0].homework)
     work.check_files(course, homework.id)
     if work.needs_build(course, problems):
@@ -249,13 +228,11 @@ def data(
 def reset(problem: ProblemId) -> None:
     """Put a problem's stub back; yours is kept in .hw/backups."""
     course = load()
-    if problem.rstrip("/") in course.stages:
-        first = course.homework(problem.rstrip("/")).problems[0].id
-        raise CourseError(f"reset takes one problem, such as {first}, not a whole homework")
-    changed, backup = resetting.reset(course, course.problem(problem))
+    meant = work.one(course, problem, "reset")
+    changed, backup = resetting.reset(course, meant)
     for name in changed:
-        typer.echo(f"{name}: stub of {problem} put back")
-    typer.echo(f"your version is in {backup}" if backup else f"{problem} is a stub already")
+        typer.echo(f"{name}: stub of {meant.id} put back")
+    typer.echo(f"your version is in {backup}" if backup else f"{meant.id} is a stub already")
     typer.echo(f"next: {progress.next_step(course)}")
 
 
@@ -268,7 +245,9 @@ def hint(
 ) -> None:
     """The next of three hints: a nudge, the idea, an outline."""
     course = load()
-    number, text = work.next_hint(course, course.problem(problem), level)
+    meant = work.one(course, problem, "hint")
+    number, text = work.next_hint(course, meant, level)
+    problem = meant.id
     typer.echo(f"{problem}, hint {number} of 3 ({('nudge', 'idea', 'outline')[number - 1]}):\n")
     typer.echo(text)
     plainer = f"hw hint {problem} says more, " if number < 3 else "that was the last hint; "
@@ -344,6 +323,7 @@ def tree_to_measure(course: Course, homework: Homework) -> Iterator[Path]:
     yield course.root / homework.id
 
 
+desk.add_to(app)
 if STAFF is not None:
     STAFF.add_to(app)
 
@@ -353,6 +333,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    terminal.settle()
     try:
         sys.exit(app(prog_name="hw", standalone_mode=False))
     except CourseError as error:

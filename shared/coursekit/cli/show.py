@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import chain
 
 from rich import progress as bars
+from rich.text import Text
 
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course
 from coursekit.core.terminal import console, is_live, status, table
-from coursekit.student import progress
+from coursekit.student import progress, work
 from coursekit.student.carry import Outcome
+from coursekit.student.differences import Comparison, Place
 from coursekit.student.doctor import Finding
 
 
@@ -111,14 +115,58 @@ def outcome(done: Outcome, idle: str) -> None:
         print(idle)
 
 
+def said(report: Report) -> None:
+    """What a checked build says of the tests that failed, before the verdicts."""
+    for number, sentence in enumerate(report.said):
+        print(f"{'the checked build says: ' if number == 0 else ''}{sentence}")
+
+
 def verdicts(problems: list[Problem], report: Report) -> None:
     """One line a problem after a test run."""
     made = table("!problem", ">passed", ">failed", ">skipped", "verdict")
     for problem in problems:
-        tests = report.of(problem.id)
-        counts = [sum(t.outcome == word for t in tests) for word in ("passed", "failed", "skipped")]
-        stub = any(f"{problem.id}:" in t.error and t.error.startswith("NotImpl") for t in tests)
-        word = "ok" if counts[0] and not counts[1] else "to write" if stub else "FAIL"
-        word = "skipped" if counts[2] and not counts[0] + counts[1] else word
-        made.add_row(problem.id, *(str(n) for n in counts), word if tests else "no tests ran")
+        word, counts = work.verdict(problem, report)
+        made.add_row(problem.id, *map(str, counts.values()), word)
     console().print(made)
+
+
+def comparison(found: Comparison) -> None:
+    """A line for each problem that differs, then each place as a unified diff."""
+    out = console()
+    say = lambda text, style="": out.print(Text(text, style), soft_wrap=True)
+    differing = {
+        problem: rest
+        for problem, places in found.problems().items()
+        if (rest := [place for place in places if place.word != "same"])
+    }
+    if not differing:
+        say(f"no difference between your {found.here} and {found.there}")
+        return
+    for problem, places in differing.items():
+        say(f"{problem}: {_differences(places, found)}")
+    for place in chain(*differing.values()):
+        name = f" {place.name}" if place.name else ""
+        say(f"\n{place.problem}{name} in {found.here}/{place.file}:{place.line}", "bold")
+        say(f"--- {found.there}", "red")
+        say(f"+++ your {found.here}", "green")
+        for row in place.rows():
+            say(row, _DIFF.get(row[:1], ""))
+    words = {place.word for place in chain(*differing.values())}
+    if found.back and words & {"differs", "stub here"}:  # a stub is never brought over a solution
+        say(f"\nto bring {found.there}'s version here: {found.back}")
+
+
+_DIFF = {"-": "red", "+": "green", "@": "cyan"}
+
+
+def _differences(places: list[Place], found: Comparison) -> str:
+    """Such as "differs in 2 functions (EWiseDiv.gradient, Negate.gradient), a stub in hw1"."""
+    words = Counter(place.word for place in places)
+    told = []
+    if words["differs"]:
+        names = [place.name or place.file for place in places if place.word == "differs"]
+        listed = ", ".join(dict.fromkeys(names[:3])) + (", ..." if len(names) > 3 else "")
+        told.append(f"differs in {listed}")
+    told += [f"{words['stub here']} still to write in {found.here}"] if words["stub here"] else []
+    told += [f"{words['stub there']} not written in {found.there}"] if words["stub there"] else []
+    return "; ".join(told)

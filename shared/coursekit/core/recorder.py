@@ -48,6 +48,8 @@ class Report:
     crashed: str = ""
     values: dict[str, list[Any]] = field(default_factory=dict)
     """Problem -> what its submission hook handed in; only where that was asked for."""
+    said: list[str] = field(default_factory=list)
+    """What a checked build says of the tests that failed, each fault once."""
 
     def of(self, problem: str) -> list[Outcome]:
         return [test for test in self.tests if problem in test.problems]
@@ -72,9 +74,15 @@ class Recorder:
         ]
         self.report = Report()
         self.by_node: dict[str, Outcome] = {}
+        self.root = root.resolve()
         self.unwritten: Counter[str] = Counter()
         """Problem -> how many tests came upon its stub."""
+        self.places: dict[str, str] = {}
+        """Problem -> file:line, from the course's root, of the first stub or fault."""
+        self.faults: dict[str, str] = {}
+        """Problem that fails -> what was wrong first."""
 
+    @pytest.hookimpl(tryfirst=True)  # what the caller's own -k leaves out was not run, but is there
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> None:
@@ -110,30 +118,70 @@ class Recorder:
         mine.seconds += report.duration
         if report.failed:
             if mine.outcome != "failed":
-                info = call.excinfo
-                mine.error = f"{info.typename}: {info.value}" if info else "failed"
-                fault = info.value if info else None
-                stub = _STUB.match(str(fault)) if isinstance(fault, NotImplementedError) else None
-                if stub:
-                    report.unwritten = stub[1]
-                    self.unwritten[stub[1]] += 1
+                self._failed(mine, report, call.excinfo)
             mine.outcome = "failed"
         elif report.skipped and mine.outcome == "not run":
             mine.outcome = "xfailed" if hasattr(report, "wasxfail") else "skipped"
         elif report.when == "call" and mine.outcome == "not run":
             mine.outcome = "passed"
 
+    def _failed(
+        self, mine: Outcome, report: Any, info: pytest.ExceptionInfo[BaseException] | None
+    ) -> None:
+        """Remember why, and where first: at a stub, or else what is wrong with the problem."""
+        mine.error = f"{info.typename}: {info.value}" if info else "failed"
+        if info is None:
+            return
+        stub = _STUB.match(str(info.value)) if info.errisinstance(NotImplementedError) else None
+        if stub:
+            report.unwritten = stub[1]
+            self.unwritten[stub[1]] += 1
+        for problem in [stub[1]] if stub else mine.problems:
+            if problem not in self.places:
+                self.places[problem] = self._place(info)
+            if not stub and problem not in self.faults:
+                self.faults[problem] = _sentence(info.value, problem)
+
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
         """A test that comes upon a stub fails, and is told in one line at the end."""
         return ("to write", "w", "TO WRITE") if hasattr(report, "unwritten") else None
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)  # after pytest's own list of what failed
+    def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, Any, None]:
+        """One line a problem, which an editor's problem matcher reads too: file:line first."""
+        yield
         for problem, count in self.unwritten.items():
             tests = "1 test stops" if count == 1 else f"{count} tests stop"
-            terminalreporter.write_line(f"{problem} is not written yet: {tests} there")
+            place = self.places.get(problem, problem)
+            terminalreporter.write_line(f"{place}: {problem} is not written yet: {tests} there")
+        for problem, sentence in self.faults.items():
+            mine = self.report.of(problem)
+            failed = sum(test.outcome == "failed" for test in mine)
+            counted = f"({failed} of {len(mine)} tests fail)"
+            place = self.places.get(problem, problem)
+            terminalreporter.write_line(f"{place}: {problem} fails: {sentence} {counted}")
+
+    def _place(self, info: pytest.ExceptionInfo[BaseException]) -> str:
+        """Where it went wrong: the deepest line of the student's own code, else of the test."""
+        inside = [
+            (path.relative_to(self.root), entry.lineno + 1)
+            for entry in info.traceback
+            if isinstance(entry.path, Path)
+            and (path := entry.path.resolve()).is_relative_to(self.root)
+        ]
+        own = [found for found in inside if found[0].parts[0] != "tests"] or inside
+        return f"{self.root.name}/{own[-1][0].as_posix()}:{own[-1][1]}" if own else self.root.name
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self.report.status = int(exitstatus)
+
+
+def _sentence(fault: BaseException, problem: str) -> str:
+    """The first line of what a test says, without the problem's name, or the exception's own."""
+    first = next((row for row in str(fault).splitlines() if row.strip()), "").strip()
+    told = first.removeprefix(f"{problem}: ")
+    own_words = isinstance(fault, (AssertionError, pytest.fail.Exception)) and told
+    return told if own_words else f"{type(fault).__name__}: {first}".rstrip(": ")
 
 
 def _last_line(text: str) -> str:

@@ -52,7 +52,17 @@ def size(text: str) -> Size:
         if token.type not in _IDLE and token.start[0] not in docstrings
     ]
     lines = {line for token in tokens for line in range(token.start[0], token.end[0] + 1)}
-    return Size(len(lines), len(tokens))
+    return Size(len(lines), len(tokens) - _parts_of_f_strings(tokens))
+
+
+def _parts_of_f_strings(tokens: list[tokenize.TokenInfo]) -> int:
+    """How many tokens too many f-strings are: one each until Python 3.11, since then their parts."""
+    depth = parts = 0
+    for token in tokens:
+        name = tokenize.tok_name[token.type]
+        parts += depth > 0
+        depth += (name == "FSTRING_START") - (name == "FSTRING_END")
+    return parts
 
 
 def count(text: str) -> int:

@@ -26,6 +26,7 @@ ROOT_FILES = (
     "course.py",
     "pyproject.toml",
     ".gitignore",
+    *(f".vscode/{name}.json" for name in ("tasks", "launch", "settings", "extensions")),
     ANSWERS,
 )
 ONLY_RELEASED = {"AGENTS.md": ("AGENTS.md", "CLAUDE.md")}

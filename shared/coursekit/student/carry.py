@@ -128,6 +128,16 @@ def _earlier(course: Course, stage: str, later: str, ours: Files) -> tuple[Files
     return merged.files, [f"{stage}/{note}" for note in merged.notes]
 
 
+def as_earlier(course: Course, stage: str, later: str) -> Files:
+    """What the student's `later` homework would look like as `stage`."""
+    return _earlier(course, stage, later, tree.students_code(course, later))[0]
+
+
+def brought_into(course: Course, stage: str) -> Files:
+    """What was last carried into the homework; nothing before it was started."""
+    return tree.read(_store(course, stage))
+
+
 def _store(course: Course, stage: str) -> Path:
     """Where what was last carried into the homework is remembered."""
     return course.root / ".hw" / "carried" / stage

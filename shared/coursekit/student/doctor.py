@@ -24,7 +24,10 @@ EXTRAS = {
     "notebooks": ("ipykernel", "ipykernel>=6.29,<8", "an editor runs hwN.ipynb with it"),
 }
 """What some texts use and no problem needs: row -> (package, what to install, what for)."""
-PACKAGES = ("numpy", "pybind11", "pytest", "hypothesis", "numdifftools", "typer", "rich", "pooch")
+PACKAGES = (
+    *("numpy", "pybind11", "pytest", "hypothesis", "numdifftools"),
+    *("typer", "rich", "pooch", "watchfiles"),
+)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from coursekit.core.syllabus import Course, Homework
 from coursekit.core.tree import OPTIONAL, YOURS
 from coursekit.student.handouts import pristine
 from coursekit.student.merge import conflicts
+from coursekit.student.written import outside, regions
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,22 @@ def own_files(course: Course, stage: str, handout: tree.Files) -> tree.Files:
     return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
 
 
-def digest(files: tree.Files) -> str:
-    """Changes whenever a file does."""
+def digests(problems: Iterable[Problem], files: tree.Files) -> dict[str, str]:
+    """Problem -> what changes whenever its code does: its regions, and what stands outside of all
+    marks in their files. Of a problem without regions any code is its own."""
+    parts = {name: (outside(content), list(regions(content))) for name, content in files.items()}
+    found = {}
+    for problem in problems:
+        wanted, mine = {problem.id, *problem.reopens}, {}
+        for name, (rest, all_regions) in parts.items():
+            own = [match[0] for (owner, _), match in all_regions if owner in wanted]
+            if own:
+                mine[name] = b"\0".join([rest, *own])
+        found[problem.id] = _digest(mine or files)
+    return found
+
+
+def _digest(files: tree.Files) -> str:
     made = hashlib.sha256()
     for name, content in sorted(files.items()):
         made.update(f"{name}\0{len(content)}\0".encode() + content)
@@ -95,24 +112,22 @@ def digest(files: tree.Files) -> str:
 def record(
     course: Course, problems: list[Problem], report: Report, device: str | None = None
 ) -> None:
-    """Remember what a test run found, with the state of the files it was found on.
+    """Remember what a test run found, with the state of the code it was found on.
+
+    A run of some of a problem's tests, all of which pass, is no verdict on the problem.
 
     Args:
         device: the only one that was tested, if it was only one.
     """
     data = state(course)
-    stages = {problem.homework for problem in problems}
-    code = {s: digest(own_files(course, s, pristine(course, s))) for s in stages}
+    stage = problems[0].homework
+    code = digests(problems, own_files(course, stage, pristine(course, stage)))
     for problem in problems:
-        tests = report.of(problem.id)
-        counts = {
-            word: sum(t.outcome == word for t in tests) for word in ("passed", "failed", "skipped")
-        }
-        data["results"][problem.id] = {
-            **counts,
-            "code": code[problem.homework],
-            "device": device,
-        }
+        count = Counter(test.outcome for test in report.of(problem.id))
+        if count["not run"] and not count["failed"]:
+            continue
+        counts = {word: count[word] for word in ("passed", "failed", "skipped")}
+        data["results"][problem.id] = {**counts, "code": code[problem.id], "device": device}
     data["in_hand"], data["tested"] = problems[0].homework, [problem.id for problem in problems]
     save(course, data)
 
@@ -208,12 +223,13 @@ def standings(course: Course, stage: str) -> list[Standing]:
     data = state(course)
     handout = pristine(course, stage)
     files = own_files(course, stage, handout)
-    code = digest(files)
+    problems = course.homework(stage).problems
+    code = digests(problems, files)
     rows = []
-    for problem in course.homework(stage).problems:
+    for problem in problems:
         left = stubs_left(files, problem.id)
         place = f"{stage}/{left[0][0]}:{left[0][1]}" if left else ""
-        tests, detail = _verdict(data["results"].get(problem.id), code)
+        tests, detail = _verdict(data["results"].get(problem.id), code[problem.id])
         stub = stub_state(problem, files, handout)
         if stub == "begun" and tests == "passed":  # it went another way than the handout proposes
             stub = "written"
@@ -228,13 +244,14 @@ def _verdict(result: dict | None, code: str) -> tuple[str, str]:
     total = sum(result.get(word, 0) for word in ("passed", "failed", "skipped"))
     good = result.get("passed", 0)
     detail = f"{good} of {total}"
+    changed = result.get("code") != code
     if result.get("failed", 0) or not total:
-        return "failed", detail
+        return ("changed since" if changed else "failed"), detail
     if not good:
         return "skipped", ""
     if result.get("device"):
         detail = f"on {result['device']}, {detail}"
-    return ("passed" if result.get("code") == code else "changed since"), detail
+    return ("changed since" if changed else "passed"), detail
 
 
 def next_step(course: Course, tell_unsent: bool = False) -> str:
@@ -271,7 +288,8 @@ def next_step(course: Course, tell_unsent: bool = False) -> str:
 def _step(course: Course, rows: list[Standing]) -> str:
     """What to do in one homework: the problem that was tested last and failed, else in order."""
     tested = state(course).get("tested", [])
-    for row in sorted(rows, key=lambda row: row.problem.id not in tested or row.tests != "failed"):
+    last = lambda row: row.problem.id in tested and row.tests in ("failed", "changed since")
+    for row in sorted(rows, key=lambda row: not last(row)):
         problem = row.problem.id
         if row.stub in ("stub", "begun"):
             return f"write {problem} in {row.place}, then: hw test {problem}"

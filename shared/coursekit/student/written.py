@@ -61,6 +61,11 @@ def without(content: bytes, handout: bytes, problems: set[str]) -> bytes:
     return _REGION.sub(lambda found: given.get(next(keys), found[0]), content)
 
 
+def outside(content: bytes) -> bytes:
+    """`content` with every region emptied: what stands outside of the marks."""
+    return _REGION.sub(lambda found: b"### " + found["problem"], content)
+
+
 def problems_in(files: Files) -> set[str]:
     """The problems that have a region in these files."""
     return {problem for content in files.values() for (problem, _), _ in regions(content)}

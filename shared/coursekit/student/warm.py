@@ -1,0 +1,69 @@
+"""pytest in processes that are ready before they are asked for, for `hw watch`.
+
+Python's own fork server imports what tests need once, everything but the student's code; each run
+is a fork of it and begins at once. Where there is no fork (Windows) a run starts from nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PRELOADED = (
+    "pytest",
+    "_pytest.assertion.rewrite",
+    "_hypothesis_pytestplugin",
+    "hypothesis.extra.numpy",
+    "numdifftools",
+    "course_testing",
+    "coursekit.core.recorder",
+)
+"""What tests import besides the student's library; what is not installed is left out."""
+
+
+class Warm:
+    """A `work.Runner` that can be stopped from another thread."""
+
+    def __init__(self) -> None:
+        self.context = None
+        if "forkserver" in multiprocessing.get_all_start_methods():
+            self.context = multiprocessing.get_context("forkserver")
+            self.context.set_forkserver_preload(list(PRELOADED))
+        self._running: multiprocessing.process.BaseProcess | subprocess.Popen[bytes] | None = None
+
+    def __call__(self, folder: Path, arguments: list[str], env: dict[str, str]) -> int:
+        """Run pytest in the folder; returns its status, or -15 when it was stopped."""
+        if self.context is None:
+            command = [sys.executable, "-m", "pytest", *arguments]
+            self._running = subprocess.Popen(command, cwd=folder, env=env)
+            return self._running.wait()
+        process = self.context.Process(target=session, args=(folder, arguments, env), daemon=True)
+        self._running = process
+        process.start()
+        process.join()
+        return process.exitcode or 0
+
+    def stop(self) -> None:
+        """End what runs, if anything does."""
+        with contextlib.suppress(AttributeError, AssertionError, ProcessLookupError):
+            if self._running is not None:
+                self._running.terminate()
+
+
+def session(folder: Path, arguments: list[str], env: dict[str, str]) -> None:
+    """One session of pytest, as `python -m pytest` runs it in the folder; ends the process."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.path.insert(0, str(folder))
+    import pytest
+
+    # Assertions of what was imported before are not rewritten, and need not be.
+    status = pytest.main([*arguments, "-W", "ignore::pytest.PytestAssertRewriteWarning"])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(int(status))  # nothing is left to be torn down, and tearing down takes time

@@ -1,0 +1,133 @@
+"""`hw watch` on a terminal of its own: a save is tested, a key is answered, the terminal is left whole."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from coursekit.student.watch import Watch
+
+pexpect = pytest.importorskip("pexpect", reason="Windows has no pseudo-terminals")
+
+BOX0 = "hw0/python/minilib/box.py"
+ADD, SCALE = "return Box(self.value + other.value)", "return Box(self.value * factor)"
+PATIENCE = 120
+KEYS = "h hint   n next problem"
+
+
+@pytest.fixture
+def terminal(world):
+    """Starts `hw watch ...` on a pseudo-terminal; every one is ended."""
+    started = []
+
+    def start(*words):
+        shared = str(Path(__file__).resolve().parents[2])
+        child = pexpect.spawn(
+            sys.executable,
+            ["-m", "coursekit", "watch", *words],
+            cwd=str(world.root),
+            env={**os.environ, "PYTHONPATH": shared, "TERM": "xterm", "COLUMNS": "80"},
+            encoding="utf-8",
+            timeout=PATIENCE,
+        )
+        started.append(child)
+        child.expect_exact("watching hw0")
+        return child
+
+    world.hw("start", "hw0")
+    yield start
+    for child in started:
+        child.close(force=True)
+
+
+def verdict(child, problem, word):
+    child.expect(rf"{problem}: {word}, [^\r\n]*\(\d+\.\d s\)")
+    child.expect_exact(KEYS)
+    return child.before
+
+
+def test_each_save_tests_the_problem_of_the_changed_region(world, terminal):
+    child = terminal("hw0")
+    verdict(child, "hw0/add", "to write")
+    world.solve(BOX0, "hw0/add", ADD)
+    verdict(child, "hw0/add", "ok")
+    world.solve(BOX0, "hw0/scale", "return Box(7)")
+    child.expect_exact(f"{BOX0}: testing hw0/scale")
+    verdict(child, "hw0/scale", "FAIL")
+    world.edit(BOX0, "return Box(7)", SCALE)
+    assert "all of hw0 is written and tested" in verdict(child, "hw0/scale", "ok")
+    assert "passed (1 of 1)" in world.hw().stdout, "a verdict of the watch counts"
+
+
+def test_what_cannot_run_is_one_line_and_the_watch_goes_on(world, terminal):
+    child = terminal("hw0/add")
+    verdict(child, "hw0/add", "to write")
+    world.solve(BOX0, "hw0/add", "return Box(")
+    child.expect(rf"{re.escape(BOX0)}:\d+: SyntaxError: ")
+    world.edit(BOX0, "return Box(\n", ADD + "\n")
+    verdict(child, "hw0/add", "ok")
+
+
+def test_the_keys(world, terminal):
+    world.solve(BOX0, "hw0/add", ADD)
+    child = terminal("hw0")
+    verdict(child, "hw0/add", "ok")
+    child.send("h")
+    child.expect_exact("hw0/add, hint 1 of 3:")
+    child.send("d")
+    child.expect_exact("hw0/add: 1 not written in what hw start brought into hw0")
+    child.send("r")
+    child.expect_exact("y or n")
+    child.send("n")
+    child.expect_exact("nothing was changed")
+    assert ADD in world.read(BOX0)
+    child.send("ry")
+    child.expect_exact("your version is in .hw/backups/")
+    verdict(child, "hw0/add", "to write")
+    assert ADD not in world.read(BOX0)
+    child.send("n")
+    verdict(child, "hw0/scale", "to write")
+    child.send("t")
+    verdict(child, "hw0/scale", "to write")
+    child.send("?")
+    child.expect_exact(KEYS)
+    child.send("q")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+def test_ctrl_c_ends_it_without_a_traceback(world, terminal):
+    child = terminal("hw0")
+    verdict(child, "hw0/add", "to write")
+    child.sendintr()
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0 and "Traceback" not in child.before
+
+
+def test_which_problem_a_save_means(world):
+    course = world.course()
+    watch = Watch(course, course.homework("hw0"))
+    assert watch.at.id == "hw0/add" and watch.saved() == []
+    world.solve(BOX0, "hw0/scale", SCALE)
+    assert watch.saved() == ["python/minilib/box.py"] and watch.at.id == "hw0/scale"
+    world.edit(BOX0, '"""Boxes of numbers."""', '"""Boxes."""')
+    assert watch.saved() and watch.at.id == "hw0/scale", "what belongs to no problem changes none"
+    only = Watch(course, course.homework("hw0"), course.problem("hw0/add"))
+    world.edit(BOX0, SCALE, "return 1")
+    assert only.saved() and only.at.id == "hw0/add" and not only.step()
+    assert watch.step() and watch.at.id == "hw0/add"
+
+
+def test_only_code_concerns_it(world):
+    course = world.course()
+    watch = Watch(course, course.homework("hw0"))
+    there = lambda name: watch.concerns(str(world.root / "hw0" / name))
+    assert there("python/minilib/box.py") and there("python/minilib/mine.py") and there("src/a.cu")
+    for name in ("README.md", "tests/test_numbers.py", ".box.py.swp", "python/x.so", "data/a.py"):
+        assert not there(name), name
+    assert not watch.concerns(str(world.root / "hw1" / "python" / "minilib" / "box.py"))
