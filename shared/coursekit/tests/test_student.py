@@ -337,6 +337,7 @@ def test_bad_input_is_one_sentence_and_changes_nothing(world, arguments):
         "diff",
         "watch",
         "open",
+        "card",
     ],
 )
 def test_every_verb_explains_itself(world, verb):
