@@ -19,7 +19,6 @@ except ModuleNotFoundError:
 FOLDERS = ["python", "apps"]
 FOLDERS += ["."]  # for `from apps.models import ...`
 BACKEND = "nd"
-judge(__file__, FOLDERS, BACKEND, own_form=True)
 
 
 @pytest.fixture(autouse=True)
@@ -32,3 +31,4 @@ def launches_of_its_own():
         cuda().Array(1)  # the next call of CUDA tells
 
 
+judge(__file__, FOLDERS, BACKEND, own_form=True)

@@ -109,7 +109,7 @@ def test_extern_shared_inside_and_outside_of_functions():
     ],
 )
 def test_a_launch_tells_the_names_of_the_kernels_parameters(kernel, names):
-    got = rewritten(f'{kernel} {{}} void f() {{ k<<<1, 2>>>(x.ptr, y->z, 1); }}')
+    got = rewritten(f"{kernel} {{}} void f() {{ k<<<1, 2>>>(x.ptr, y->z, 1); }}")
     assert f'__PRETTY_FUNCTION__, "{names}"}}' in got
 
 

@@ -32,14 +32,6 @@ BACKEND = "np"
 ### END
 ### FROM hw3
 BACKEND = "nd"
-### END
-### UNTIL hw3
-judge(__file__, FOLDERS, BACKEND)
-### END
-### FROM hw4
-judge(__file__, FOLDERS, BACKEND, own_form=True)
-### END
-### FROM hw3
 
 
 @pytest.fixture(autouse=True)
@@ -52,4 +44,10 @@ def launches_of_its_own():
         cuda().Array(1)  # the next call of CUDA tells
 
 
+### END
+### UNTIL hw3
+judge(__file__, FOLDERS, BACKEND)
+### END
+### FROM hw4
+judge(__file__, FOLDERS, BACKEND, own_form=True)
 ### END
