@@ -17,7 +17,7 @@ from coursekit.core import terminal
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data as datasets
-from coursekit.student import carry, progress, work
+from coursekit.student import carry, profiling, progress, work
 from coursekit.student import doctor as examination
 from coursekit.student import reset as resetting
 
@@ -305,6 +305,37 @@ def bench(stage: Stage, extra: ForBenchmark = None) -> None:
             building.build_tree(place, homework, say)
         status = work.bench(course, homework, scripts, place, extra or [])
     raise typer.Exit(status)
+
+
+@app.command()
+def profile(
+    stage: Stage,
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="-- FILE.py ...", help="what to run in hwN")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="the picture; else .hw/profile-hwN.svg")
+    ] = None,
+) -> None:
+    """Show where a step's time goes, by operator and by kernel.
+
+    Runs the program inside hwN with the clock in your needle: forward and backward apart, as a
+    table, as bars and as a picture, and one sentence on what dominates.
+    """
+    course = load()
+    homework = course.homework(stage)
+    with contextlib.ExitStack() as stack:
+        place = work.folder_of(course, stage)
+        if staff := staff_of(course):
+            place = stack.enter_context(staff.solved_tree(course, homework))
+            building.build_tree(place, homework)
+        elif building.is_stale(place, homework):
+            _build(course, homework)
+        measured = profiling.measure(course, homework, place, command or [])
+    show.profile(measured)
+    picture = out or course.root / ".hw" / f"profile-{stage}.svg"
+    profiling.picture(measured, picture)
+    typer.echo(f"picture: {picture}\n{profiling.advice(measured)}")
 
 
 @contextlib.contextmanager
