@@ -15,8 +15,38 @@ from sqlalchemy import insert
 
 STUDENTS, ATTEMPTS = 300, 50
 PROBLEMS = 9
-FIRST = ["Ada", "Alan", "Emmy", "Grace", "Kurt", "Sofia", "Carl", "Maria", "Leonhard", "Julia", "Paul", "Rosa", "John", "Mary", "Henri", "Olga"]
-LAST = ["Lovelace", "Turing", "Noether", "Hopper", "Goedel", "Kovalevskaya", "Gauss", "Agnesi", "Euler", "Robinson", "Erdos", "Peter"]
+FIRST = [
+    "Ada",
+    "Alan",
+    "Emmy",
+    "Grace",
+    "Kurt",
+    "Sofia",
+    "Carl",
+    "Maria",
+    "Leonhard",
+    "Julia",
+    "Paul",
+    "Rosa",
+    "John",
+    "Mary",
+    "Henri",
+    "Olga",
+]
+LAST = [
+    "Lovelace",
+    "Turing",
+    "Noether",
+    "Hopper",
+    "Goedel",
+    "Kovalevskaya",
+    "Gauss",
+    "Agnesi",
+    "Euler",
+    "Robinson",
+    "Erdos",
+    "Peter",
+]
 
 
 def course(now: dt.datetime) -> str:

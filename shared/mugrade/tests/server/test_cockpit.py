@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mugrade.server import coursefile
 from mugrade.server.models import Account, Attempt
+from mugrade.server.pages import charts
 from mugrade.server.services import courses, ledger, policies, sheet, standing
 from mugrade.server.settings import Settings
 from sqlalchemy import event, select
@@ -184,6 +185,29 @@ def test_the_gradebook_tells_why_there_are_no_points(server):
     assert dict(whole.distributions[0].bins)["none"] == 1
     shown = text(boss(server).get("/staff/grades?homework=hw0"))
     assert "none" in shown and "not published yet" in shown
+
+
+def test_the_course_page_names_who_is_stuck_and_what_is_due_next(server):
+    server.staff.publish("hw0/add", [1.0, 2.0], labels=["small", "large"])
+    for name, values in (("ann", [1.0, 0.0]), ("bob", [1.0, 2.0])):
+        for _ in range(5):
+            assert server.person(name).attempt("hw0/add", *values).status_code == 201
+            server.clock.forward(minutes=1)
+    server.person("cyd").attempt("hw0/add", 0.0, 0.0)
+    shown = text(boss(server).get("/staff"))
+    stuck = shown.split("Stuck now")[1].split("Due next")[0]
+    assert "Ann hw0/add 5 large" in stuck and "Bob" not in stuck and "Cyd" not in stuck
+    assert "3 of 3 have begun, 0 have all points" in shown
+    assert shown.index("Stuck now") < shown.index("Attempts a day") < shown.index("Sign-up code")
+    server.clock.forward(days=3)
+    assert "Nobody: no student has tried" in text(boss(server).get("/staff"))
+
+
+def test_the_matrix_joins_equal_neighbours_of_one_homework():
+    columns = [("hw0", "a"), ("hw0", "b"), ("hw1", "c")]
+    drawn = charts.matrix(columns, [[4, 4, 4], [0, None, 2]], "t")
+    assert drawn.count("<path") == 3 and 'class="f4" d="M0 14.0h31' in drawn
+    assert "M40 14.0h15" in drawn, "the next homework stands apart"
 
 
 def test_averages_are_over_what_was_due_and_the_page_says_so(server):

@@ -122,7 +122,7 @@ def _kept(session: Session, course: CourseView) -> _Kept:
     return kept
 
 
-def _rows(session: Session, course_pk: int, last: int) -> Iterator[Row[Any]]:
+def _rows(session: Session, course_pk: int, last: int) -> Iterator[Any]:
     query = (
         select(*_COLUMNS)
         .join(Account, Account.pk == Attempt.account_pk)

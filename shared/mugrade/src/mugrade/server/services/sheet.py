@@ -45,8 +45,14 @@ class Cell:
 
     @property
     def heat(self) -> int:
-        """0 nothing right, 1 below half, 2 below four fifths, 3 below all, 4 all."""
-        return sum(self.percent >= least for least in (1, 50, 80, 100))
+        return heat(self.score, self.points)
+
+
+def heat(score: Decimal, points: Decimal) -> int:
+    """0 nothing right, 1 below half, 2 below four fifths, 3 below all, 4 all."""
+    if not points or not score:
+        return 0
+    return 1 + sum(100 * score >= least * points for least in (50, 80, 100))
 
 
 @dataclass(frozen=True)
