@@ -17,7 +17,7 @@ from coursekit.core import terminal
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data as datasets
-from coursekit.student import carry, progress, work
+from coursekit.student import carry, profiling, progress, work
 from coursekit.student import doctor as examination
 from coursekit.student import reset as resetting
 
@@ -111,8 +111,20 @@ def test(
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="cpu, cuda or cpu_numpy alone")
     ] = None,
+    checked: Annotated[
+        bool, typer.Option("--checked", help="watch every memory access of C++ and CUDA")
+    ] = False,
+    threads: Annotated[
+        bool, typer.Option("--threads", help="watch for two threads at one place in memory")
+    ] = False,
 ) -> None:
-    """Run the local tests on your own files."""
+    """Run the local tests on your own files.
+
+    A test that crashes, or takes longer than HW_TEST_SECONDS (120), costs itself only. Tests that
+    fail on cuda run again in the checked build, which names the line. --checked runs all tests so:
+    C++ in a copy compiled with AddressSanitizer and UndefinedBehaviorSanitizer (with --threads:
+    ThreadSanitizer), CUDA in the emulator's checked build.
+    """
     course = load()
     problems = work.chosen(course, target)
     homework = course.homework(problems[0].homework)
@@ -130,11 +142,17 @@ def test(
             if all(problem.build for problem in problems):
                 raise
             terminal.warn(str(error))
-    status, report = work.run_tests(course, problems, extra or [], device)
+    sessions = None
+    if checked or threads:
+        kind = "thread" if threads else "memory"
+        with terminal.status(f"building {homework.id} with checks") as say:
+            sessions = work.checked_sessions(course, problems, extra or [], device, kind, say)
+    status, report = work.run_tests(course, problems, extra or [], device, sessions)
     if report.crashed:
         raise CourseError(report.crashed)
     if not report.tests and status not in (1, 5):  # pytest has said what is wrong
         raise typer.Exit(2)
+    show.said(report)
     show.verdicts(problems, report)
     typer.echo(f"next: {progress.next_step(course)}")
     if status:
@@ -287,6 +305,37 @@ def bench(stage: Stage, extra: ForBenchmark = None) -> None:
             building.build_tree(place, homework, say)
         status = work.bench(course, homework, scripts, place, extra or [])
     raise typer.Exit(status)
+
+
+@app.command()
+def profile(
+    stage: Stage,
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="-- FILE.py ...", help="what to run in hwN")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="the picture; else .hw/profile-hwN.svg")
+    ] = None,
+) -> None:
+    """Show where a step's time goes, by operator and by kernel.
+
+    Runs the program inside hwN with the clock in your needle: forward and backward apart, as a
+    table, as bars and as a picture, and one sentence on what dominates.
+    """
+    course = load()
+    homework = course.homework(stage)
+    with contextlib.ExitStack() as stack:
+        place = work.folder_of(course, stage)
+        if staff := staff_of(course):
+            place = stack.enter_context(staff.solved_tree(course, homework))
+            building.build_tree(place, homework)
+        elif building.is_stale(place, homework):
+            _build(course, homework)
+        measured = profiling.measure(course, homework, place, command or [])
+    show.profile(measured)
+    picture = out or course.root / ".hw" / f"profile-{stage}.svg"
+    profiling.picture(measured, picture)
+    typer.echo(f"picture: {picture}\n{profiling.advice(measured)}")
 
 
 @contextlib.contextmanager

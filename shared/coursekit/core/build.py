@@ -259,6 +259,18 @@ def _build_cmake(tree: Path, echo: Echo) -> list[Path]:
     return outputs(tree)
 
 
+def checked_cuda(tree: Path) -> bool:
+    """Whether the checked build of cuda() is there; it is made, or made anew, when it is asked for."""
+    if not (tree / "build" / "build.ninja").is_file():
+        return False
+    command = [tool("cmake"), "--build", "build", "--target", "ndarray_backend_cuda_checked"]
+    try:
+        _run(command, tree, None)
+    except BuildError:
+        return False
+    return True
+
+
 def _parallel() -> list[str]:
     jobs = os.environ.get("NEEDLE_BUILD_JOBS")
     return ["-j", jobs] if jobs else []

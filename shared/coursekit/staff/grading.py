@@ -77,7 +77,7 @@ def publish(
     """Run the hooks on the solved tree and publish, after the self-check; the client's status.
 
     The self-check: no case may match on the empty handout, and each mutant must differ, but for
-    those that are marked with `hook = false`.
+    those that say why they are `unseen`.
     """
     hooks = [problem.hook for problem in problems]
     if checked:  # minutes of work, for which grader and key should be there
@@ -110,7 +110,7 @@ def wrong_trees(
     # Of cuda()'s builds the hooks use the emulated one; the proof keeps the same in its cache.
     os.environ.setdefault("NEEDLE_CMAKE_ARGS", "-DNEEDLE_CUDA_BUILDS=emulated")
     hooks = {problem.id: problem.hook for problem in problems}
-    mine = [m for problem in problems for m in mutants.of(course, problem) if m.hook]
+    mine = [m for problem in problems for m in mutants.of(course, problem) if not m.unseen]
     right = render.whole_tree(course, homework.id, render.everything, lambda sentence: None)
     trees = {"empty": render.whole_tree(course, homework.id, warn=lambda sentence: None)}
     names = {mutant: f"{mutant.problem.split('/')[1]}-{mutant.name}" for mutant in mine}

@@ -77,7 +77,7 @@ def test_publishing_asks_whether_stubs_and_mutants_fail(graded):
     refused = graded.process("publish", "hw0/add", "--", "--variants", "2")
     assert refused.returncode == 1
     assert "matches in every case" in " ".join(refused.stdout.split())
-    graded.edit("shared/problems/hw0/add.toml", 'why = "no', 'hook = false\nwhy = "no')
+    graded.edit("shared/problems/hw0/add.toml", 'why = "no', 'unseen = "-"\nwhy = "no')
     done = graded.process("publish", "hw0/add", "--", "--variants", "2")
     assert done.returncode == 0 and "unchanged" in done.stdout, done.stdout + done.stderr
 

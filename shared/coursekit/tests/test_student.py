@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import io
 import json
@@ -15,6 +14,7 @@ from coursekit.core import run, syllabus
 from coursekit.core.errors import CourseError
 from coursekit.staff import count, handouts, render
 from coursekit.student import doctor, progress, reset, work
+from rich.console import Console
 
 BOX0 = "hw0/python/minilib/box.py"
 ADD = "return Box(self.value + other.value)"
@@ -127,7 +127,7 @@ def test_one_device_alone_gives_a_verdict_that_counts(world):
     )
     world.write("hw0/tests/test_numbers.py", text.replace("assert Box(2).add", there))
     assert world.process("test", "hw0/add", "--device", "cpu_numpy").returncode == 0
-    assert "passed (on cpu_numpy, 1 of 1)" in world.hw().stdout
+    assert "passed (on cpu_numpy, 1/1)" in world.hw().stdout
 
 
 def test_reset_and_the_last_hint_say_what_they_are(world):
@@ -136,13 +136,24 @@ def test_reset_and_the_last_hint_say_what_they_are(world):
     assert ["that was the last" in text for text in said] == [False, False, True, True]
 
 
-def test_the_dashboard_is_at_most_100_columns_wide():
+def test_the_dashboard_fits_a_terminal_of_80_columns(monkeypatch):
+    """Each row is one line, names and titles whole, with every kind of verdict in it."""
     course = syllabus.load()
     handouts.refresh(course)  # as `hw` does before a student's verb in the full course
+    kinds = [("failed", "199 of 225", "no", ""), ("changed since", "9 of 9", "yes", "25 of 25")]
+
+    def standings(_, stage):
+        rows = zip(course.homework(stage).problems, kinds * 30)
+        return [progress.Standing(p, "written", *kind, place="") for p, kind in rows]
+
+    monkeypatch.setattr(progress, "standings", standings)
     out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        show.dashboard(course, everything=True)
-    assert max(len(row) for row in out.getvalue().splitlines() if not row.startswith("next")) <= 100
+    monkeypatch.setattr(show, "console", lambda: Console(file=out, width=80, color_system=None))
+    show.dashboard(course, everything=True)
+    rows = out.getvalue().split("next: ")[0].splitlines()
+    assert max(map(len, rows)) <= 80
+    assert sum(row.startswith("| hw") for row in rows) == len(course.problems) + len(course.stages)
+    assert not [row for row in rows if row.startswith("|  ")], "a cell was broken"
 
 
 def test_the_dashboard_leads_from_nothing_to_the_project(world):
@@ -175,7 +186,7 @@ def test_the_dashboard_leads_from_nothing_to_the_project(world):
 def test_the_dashboard_is_plain_ascii_without_a_terminal(world):
     done = world.process(NO_COLOR="1")
     assert done.returncode == 0 and done.stdout.isascii() and "\x1b" not in done.stdout
-    assert "hw0/add" in done.stdout and "0 of 100" in done.stdout
+    assert "hw0/add" in done.stdout and "0/100" in done.stdout
 
 
 def test_a_verdict_is_stale_once_the_files_change(world):
@@ -337,6 +348,7 @@ def test_bad_input_is_one_sentence_and_changes_nothing(world, arguments):
         "diff",
         "watch",
         "open",
+        "card",
     ],
 )
 def test_every_verb_explains_itself(world, verb):
