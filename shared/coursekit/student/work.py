@@ -191,10 +191,20 @@ def verdict(problem: Problem, report: Report) -> tuple[str, dict[str, int]]:
     return ("ok" if counts["passed"] else "skipped"), counts
 
 
-def needs_build(course: Course, problems: list[Problem]) -> bool:
+def parts_for(homework: Homework, problems: list[Problem], device: str | None) -> str:
+    """What these problems' tests need compiled: cuda() if one is about it, if it is the device that
+    is asked for, or if the homework is beyond it and tests everything on every device."""
+    if device is not None:
+        return build.DEVICES if device == "cuda" else build.CPU
+    about = {problem.select for problem in homework.problems}
+    mine = {problem.select for problem in problems}
+    return build.DEVICES if "cuda" in mine or "cuda" not in about else build.CPU
+
+
+def needs_build(course: Course, problems: list[Problem], parts: str = build.DEVICES) -> bool:
     homework = course.homework(problems[0].homework)
     wanted = any(problem.build for problem in problems)
-    return wanted and build.is_stale(course.root / homework.id, homework)
+    return wanted and build.is_stale(course.root / homework.id, homework, parts)
 
 
 def submit(
