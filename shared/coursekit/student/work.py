@@ -179,15 +179,19 @@ def run_in_turn(sessions: list[Session]) -> tuple[int, Report]:
 
 
 def verdict(problem: Problem, report: Report) -> tuple[str, dict[str, int]]:
-    """One word on a problem ("ok", "FAIL", "to write", "skipped", "no tests ran"), and how many
-    tests passed, failed and were skipped."""
+    """One word on a problem, and how many tests passed, failed and were skipped.
+
+    The word is "ok", "FAIL", "to write", "needs hwN/other" (whose stub stops the tests), "skipped"
+    or "no tests ran".
+    """
     tests = report.of(problem.id)
     counts = {w: sum(t.outcome == w for t in tests) for w in ("passed", "failed", "skipped")}
     stub = any(f"{problem.id}:" in t.error and t.error.startswith("NotImpl") for t in tests)
+    other = report.stub(problem.id)
     if not any(counts.values()):
         return "no tests ran", counts
     if counts["failed"]:
-        return ("to write" if stub else "FAIL"), counts
+        return ("to write" if stub else f"needs {other}" if other else "FAIL"), counts
     return ("ok" if counts["passed"] else "skipped"), counts
 
 
