@@ -387,6 +387,23 @@ def test_a_benchmark_measures_the_finished_homework(world, tmp_path):
     assert done.returncode == 0 and done.stdout.strip() == "6 []", done.stderr
 
 
+def test_a_benchmark_in_parts_measures_what_is_written(world, tmp_path):
+    script = "import os, sys\nprint({!r}, sys.argv[1:], os.environ.get('NEEDLE_BENCH_HISTORY'))\n"
+    for part in ("rungs", "shapes"):
+        world.write(f"shared/bench/hw0_{part}.py", script.format(part))
+    done = world.process("bench", "hw0", "--", "shapes", "rungs", "--fast")
+    assert done.stdout.splitlines() == ["shapes ['--fast'] None", "rungs ['--fast'] None"], (
+        done.stderr
+    )
+    done = world.hw("bench", "hw0", "--", "mountains")
+    assert done.returncode == 2
+    assert "hw0's benchmark has no part 'mountains'; it has: rungs, shapes" in done.stderr
+    assert world.hw("release", str(tmp_path / "out")).returncode == 0
+    done = type(world)(tmp_path / "out").process("bench", "hw0", "--", "rungs")
+    kept = tmp_path / "out" / ".hw" / "bench-hw0.json"
+    assert done.stdout.strip() == f"rungs [] {kept}", "nothing is written, and nobody refuses"
+
+
 def test_outside_of_a_course_the_tools_own_course_is_taken(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert (syllabus.find_root() / "course.toml").is_file()
