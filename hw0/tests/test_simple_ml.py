@@ -13,7 +13,7 @@ import sys
 
 import numpy as np
 import pytest
-from course_testing import assert_close, assert_like, numerical_gradients
+from course_testing import assert_close, assert_like, numerical_gradients, slip
 
 sys.path.append("./src")
 import simple_ml
@@ -30,6 +30,33 @@ def loss_of(logits, labels):
     return sum(losses) / len(losses)
 
 
+def loss_with_slips(logits, labels):
+    """The same, and what it becomes by mistake."""
+    logits = np.asarray(logits, np.float64)
+    m, k = logits.shape
+    log_sums, own = np.log(np.exp(logits).sum(1)), logits[np.arange(m), labels]
+    largest = logits.max(1)
+    loss = slip(
+        "the sum over the examples: the mean is asked",
+        loss_of(logits, labels),
+        np.sum(log_sums - own),
+    )
+    loss = slip(
+        "divided by the number of classes: by that of examples", loss, np.sum(log_sums - own) / k
+    )
+    loss = slip("the loss is negated", loss, np.mean(own - log_sums))
+    pairs = np.mean(log_sums[:, None] - logits[:, labels])
+    loss = slip("Z[:, y] takes every label for each row: index with np.arange(m), y", loss, pairs)
+    best = np.mean(log_sums - largest)
+    loss = slip("the largest logit is taken: take the one of the true class", loss, best)
+    shifted = np.mean(log_sums - largest - own)
+    loss = slip("what is subtracted inside exp is not added outside log", loss, shifted)
+    whole = np.mean(np.log(np.exp(logits).sum()) - own)
+    loss = slip("the sum of exp runs over all examples: over the classes of each", loss, whole)
+    whole = np.mean(largest + np.log(np.exp(logits - largest[:, None]).sum()) - own)
+    return slip("exp is summed over all examples: over the classes of each", loss, whole)
+
+
 def linear_loss(X, y, theta):
     return loss_of(X @ theta, y)
 
@@ -38,15 +65,92 @@ def network_loss(X, y, W1, W2):
     return loss_of(np.maximum(X @ W1, 0) @ W2, y)
 
 
-def sgd_by_differences(loss, X, y, parameters, lr, batch):
-    """One epoch of SGD with measured gradients; returns the new parameters in float64."""
+def softmax(Z):
+    e = np.exp(Z - Z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def error_of(Z, y):
+    """The gradient of the summed loss with respect to the logits, and what it becomes by mistake."""
+    one_hot = np.eye(Z.shape[1])[y]
+    error = slip(
+        "softmax without the label: subtract the one-hot row", softmax(Z) - one_hot, softmax(Z)
+    )
+    for shift in (0, 1):
+        top = np.exp(Z - shift * Z.max(axis=1, keepdims=True))
+        how = ", the largest logit subtracted" * shift
+        name = f"softmax is not divided by its sum{how}"
+        error = slip(name, error, top - one_hot)
+        name = f"normalized over the batch{how}: over the classes of each example"
+        error = slip(name, error, top / top.sum(axis=0) - one_hot)
+    return error
+
+
+def linear_slips(X, y, theta):
+    """The gradient as a formula, for the mistakes that are made in it."""
+    n, read = len(theta), theta
+    wholes = {n - n % lanes for lanes in (4, 8, 16)} - {
+        0,
+        n,
+    }  # of what vectors of some length cover
+    for whole in sorted(wholes):
+        left_out = f"the rest of a row, behind whole vectors, is left out of the logits: {n - whole} entries"
+        read = slip(left_out, read, theta * (np.arange(n) < whole)[:, None])
+    gradient = X.T @ error_of(X @ read, y) / len(X)
+    for whole in sorted(wholes):
+        left_out = (
+            f"the last rows of theta, behind whole vectors, are not updated: {n - whole} rows"
+        )
+        gradient = slip(left_out, gradient, gradient * (np.arange(n) < whole)[:, None])
+    return [gradient]
+
+
+def network_slips(X, y, W1, W2, lr=0.0):
+    hidden = X @ W1
+    active = np.maximum(hidden, 0)
+    active = slip("without ReLU: max(X W1, 0)", active, hidden)
+    error = error_of(active @ W2, y)
+    off = hidden > 0
+    passes = "units that are off pass a gradient: multiply by X W1 > 0 (relu's >= 0 is always true)"
+    off = slip(passes, off, np.ones_like(off))
+    dW2 = active.T @ error / len(X)
+    behind = slip("W1's gradient uses the new W2: compute both first", W2, W2 - lr * dW2)
+    dW1 = X.T @ (off * (error @ behind.T)) / len(X)
+    return [slip("W1 is not updated", dW1, 0 * dW1), slip("W2 is not updated", dW2, 0 * dW2)]
+
+
+def sgd_by_differences(loss, X, y, parameters, lr, batch, formula=None):
+    """One epoch of SGD with measured gradients; returns the new parameters in float64.
+
+    A slip that is made in `formula` takes the place of the measured gradient.
+    """
     X = X.astype(np.float64)
     parameters = [parameter.astype(np.float64) for parameter in parameters]
-    for first in range(0, len(X), batch):
+    before = parameters
+    turned = [p.reshape(p.shape[::-1]).T for p in parameters]
+    name = "theta is read column by column: element (j, c) is at j * k + c"
+    parameters = slip(name, parameters, turned)
+    first_labels = y[:batch]
+    last = slip("the last batch, which is shorter, is left out", len(X), len(X) - len(X) % batch)
+    for first in range(0, last, batch):
         some = slice(first, first + batch)
         gradients = numerical_gradients(lambda *p, s=some: loss(X[s], y[s], *p), parameters)
-        parameters = [p - lr * gradient for p, gradient in zip(parameters, gradients)]
-    return parameters
+        m = len(X[some])
+        labels = y[some]
+        labels = slip("the labels of the first batch are used for all", labels, first_labels[:m])
+        if formula is not None:
+            of_formula = formula(X[some], labels, *parameters)
+            if not all(np.allclose(a, b, atol=1e-5) for a, b in zip(of_formula, gradients)):
+                gradients = of_formula  # a slip was made in it
+        share = slip("the sum over the batch: its mean is asked", 1.0, m)
+        share = slip(
+            "the last batch has fewer examples: divide by its own number", share, m / batch
+        )
+        step = slip("uphill: the gradient is subtracted", lr * share, -lr * share)
+        parameters = [p - step * gradient for p, gradient in zip(parameters, gradients)]
+    return slip(
+        "not changed in place: write theta -= ..., not theta = theta - ...", parameters, before
+    )
 
 
 def examples(m=30, n=7, k=4, seed=0):
@@ -69,14 +173,19 @@ SUMS = [(5, 6, 11), (-2, 0.5, -1.5), (1.25, 3, 4.25), (0, 0, 0), (2**40, 1, 2**4
 @pytest.mark.parametrize("x, y, total", SUMS)
 def test_add_numbers(x, y, total):
     result = simple_ml.add(x, y)
+    total = slip("this is the difference", total, x - y)
+    total = slip("this is the product", total, x * y)
     assert result == total, f"hw0/add: add({x}, {y}) gave {result}, expected {total}"
-    assert type(result) is type(total), f"hw0/add: add({x}, {y}) must be a {type(total).__name__}"
+    got, wanted = type(result).__name__, type(total).__name__
+    assert got == wanted, f"hw0/add: add({x}, {y}) is of type {got}, expected {wanted}: use +"
 
 
 def test_add_arrays_elementwise():
     a, b = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([10.0, 20.0])
     assert_close(simple_ml.add(a, b), [[11, 22], [13, 24]], problem="hw0/add")
-    assert_close(a, [[1, 2], [3, 4]], problem="hw0/add", op="the first array afterwards")
+    assert_close(
+        a, [[1, 2], [3, 4]], problem="hw0/add", op="the first array afterwards (do not change it)"
+    )
 
 
 def submit_add():
@@ -133,7 +242,16 @@ def test_parse_mnist_keeps_pixels_and_labels_in_file_order(tmp_path):
     images, labels = digits(9, 5, 6)
     images[0, 0, :2] = 255, 0
     X, y = parse(tmp_path, images, labels)
-    assert_close(X * 255, images.reshape(9, 30), problem="hw0/parse_mnist", op="255 * X", rtol=1e-6)
+    pixels = images.reshape(9, 30) / 255
+    pixels = slip("pixels are not scaled: divide by 255", pixels, pixels * 255)
+    pixels = slip("divided by 256: white is 255", pixels, pixels * 255 / 256)
+    early = np.concatenate([np.array([0, 0, 0, 5, 0, 0, 0, 6], np.uint8), images.ravel()])[:270]
+    pixels = slip(
+        "the header is read as pixels: it has 16 bytes, not 8", pixels, early.reshape(9, 30) / 255
+    )
+    turned = images.transpose(0, 2, 1).reshape(9, 30) / 255
+    pixels = slip("images are transposed: pixels stand row by row", pixels, turned)
+    assert_close(X, pixels, problem="hw0/parse_mnist", op="X", rtol=1e-6)
     assert_close(y, labels, problem="hw0/parse_mnist", op="y")
 
 
@@ -144,7 +262,9 @@ def test_parse_mnist_divides_by_255_whatever_the_images_hold(tmp_path, largest):
     images[1, 2, 3] = largest
     X, _ = parse(tmp_path, images, labels)
     assert_close(X[0], np.zeros(16), problem="hw0/parse_mnist", op="a black image")
-    assert_close(X[1, 11], largest / 255, problem="hw0/parse_mnist", op="the lightest pixel")
+    lightest = slip("divided by the largest pixel that there is: by 255", largest / 255, 1.0)
+    lightest = slip("divided by 256: white is 255", lightest, largest / 256)
+    assert_close(X[1, 11], lightest, problem="hw0/parse_mnist", op="the lightest pixel")
 
 
 def test_parse_mnist_reads_the_digits_in_data():
@@ -158,6 +278,17 @@ def test_parse_mnist_reads_the_digits_in_data():
     assert_close([X.min(), X.max()], [0, 1], problem="hw0/parse_mnist", op="smallest and largest")
 
 
+def refused(what, images, labels):
+    """parse_mnist raises a ValueError of its own."""
+    try:
+        simple_ml.parse_mnist(images, labels)
+    except ValueError:
+        return
+    pytest.fail(
+        f"hw0/parse_mnist: {what}: taken without a word, expected a ValueError that says so"
+    )
+
+
 def test_parse_mnist_refuses_files_of_another_kind(tmp_path):
     images, labels = digits()
     good = write_images(tmp_path / "i.gz", images), write_labels(tmp_path / "l.gz", labels)
@@ -165,30 +296,30 @@ def test_parse_mnist_refuses_files_of_another_kind(tmp_path):
         write_images(tmp_path / "bi.gz", images, magic=2052),
         write_labels(tmp_path / "bl.gz", labels, magic=2051),
     )
-    for pair in ((bad[0], good[1]), (good[0], bad[1])):
-        with pytest.raises(ValueError):
-            simple_ml.parse_mnist(*pair)
+    for kind, *pair in (("images", bad[0], good[1]), ("labels", good[0], bad[1])):
+        refused(f"a file of {kind} with another magic number", *pair)
 
 
 def test_parse_mnist_refuses_images_and_labels_that_do_not_belong_together(tmp_path):
     images, labels = digits()
     for some_images, some_labels in ((images[:-1], labels), (images, labels[:-1])):
-        with pytest.raises(ValueError):
-            parse(tmp_path, some_images, some_labels)
+        counts = f"{len(some_images)} images with {len(some_labels)} labels"
+        refused(
+            counts,
+            write_images(tmp_path / "images.gz", some_images),
+            write_labels(tmp_path / "labels.gz", some_labels),
+        )
 
 
 def test_parse_mnist_refuses_files_that_are_cut_off(tmp_path):
     images, labels = digits()
-    with pytest.raises(ValueError):
-        simple_ml.parse_mnist(
-            write_images(tmp_path / "i.gz", images[:-1], count=12),
-            write_labels(tmp_path / "l.gz", labels),
-        )
-    with pytest.raises(ValueError):
-        simple_ml.parse_mnist(
-            write_images(tmp_path / "i.gz", images),
-            write_labels(tmp_path / "l.gz", labels[:-1], count=12),
-        )
+    whole = write_images(tmp_path / "i.gz", images), write_labels(tmp_path / "l.gz", labels)
+    short = (
+        write_images(tmp_path / "si.gz", images[:-1], count=12),
+        write_labels(tmp_path / "sl.gz", labels[:-1], count=12),
+    )
+    refused("a file of images that is cut off", short[0], whole[1])
+    refused("a file of labels that is cut off", whole[0], short[1])
 
 
 def submit_parse_mnist():
@@ -235,7 +366,8 @@ def test_softmax_loss_agrees_with_its_definition(m, k):
     Z = weights(m, k) * 4
     y = np.random.RandomState(3).randint(0, k, m).astype(np.uint8)
     loss = simple_ml.softmax_loss(Z, y)
-    assert_close(loss, loss_of(Z, y), problem="hw0/softmax_loss", lengths=(m, k), rtol=1e-5)
+    wanted = loss_with_slips(Z, y)
+    assert_close(loss, wanted, problem="hw0/softmax_loss", lengths=(m, k), rtol=1e-5)
 
 
 def test_softmax_loss_of_equal_logits_is_log_k():
@@ -245,8 +377,9 @@ def test_softmax_loss_of_equal_logits_is_log_k():
 
 
 def test_softmax_loss_of_the_example_in_the_text():
-    loss = simple_ml.softmax_loss(np.array([[2.0, 1.0, 0.0], [0.0, 0.0, 3.0]]), np.array([0, 1]))
-    assert_close(loss, (0.4076059644 + 3.0949229407) / 2, problem="hw0/softmax_loss")
+    Z, y = np.array([[2.0, 1.0, 0.0], [0.0, 0.0, 3.0]]), np.array([0, 1])
+    assert_close(loss_of(Z, y), (0.4076059644 + 3.0949229407) / 2)
+    assert_close(simple_ml.softmax_loss(Z, y), loss_with_slips(Z, y), problem="hw0/softmax_loss")
 
 
 def test_softmax_loss_changes_neither_logits_nor_labels():
@@ -281,11 +414,9 @@ SIZES = [  # m, n, k, batch, lr
 def check_softmax_epoch(epoch, problem, m, n, k, batch, lr):
     X, y = examples(m, n, k)
     theta = weights(n, k)
-    address = theta.ctypes.data
     result = epoch(X, y, theta, lr, batch)
     assert result is None, f"{problem}: theta is changed in place, nothing is returned"
-    assert theta.ctypes.data == address
-    (wanted,) = sgd_by_differences(linear_loss, X, y, [weights(n, k)], lr, batch)
+    (wanted,) = sgd_by_differences(linear_loss, X, y, [weights(n, k)], lr, batch, linear_slips)
     assert_close(
         theta, wanted, problem=problem, op="theta", rtol=1e-4, dtype="float32", lengths=(m, batch)
     )
@@ -354,7 +485,11 @@ def test_nn_epoch_follows_the_measured_gradient(m, n, d, k, batch, lr):
     result = simple_ml.nn_epoch(X, y, W1, W2, lr=lr, batch=batch)
     assert result is None, "hw0/nn_epoch: W1 and W2 are changed in place, nothing is returned"
     first = [weights(n, d, seed=6), weights(d, k, seed=7)]
-    wanted = sgd_by_differences(network_loss, X, y, first, lr, batch)
+
+    def formula(*arrays):
+        return network_slips(*arrays, lr=lr)
+
+    wanted = sgd_by_differences(network_loss, X, y, first, lr, batch, formula)
     for name, got, right in zip(("W1", "W2"), (W1, W2), wanted):
         assert_close(
             got,
@@ -414,7 +549,8 @@ def cpp_epoch(X, y, theta, lr, batch):
 
 
 @pytest.mark.parametrize(
-    "m, n, k, batch, lr", [*SIZES, (9, 11, 7, 3, 0.2), (13, 9, 1, 4, 0.1), (7, 1, 12, 7, 0.4)]
+    "m, n, k, batch, lr",
+    [*SIZES, (23, 19, 3, 10, 0.5), (9, 11, 7, 3, 0.2), (13, 9, 1, 4, 0.1), (7, 1, 12, 7, 0.4)],
 )
 def test_softmax_regression_epoch_cpp_follows_the_measured_gradient(m, n, k, batch, lr):
     problem = "hw0/softmax_regression_epoch_cpp"
@@ -433,5 +569,5 @@ def test_softmax_regression_epoch_cpp_agrees_with_numpy_at_full_width():
 
 
 def submit_softmax_regression_epoch_cpp():
-    sizes = [(50, 14, 6, 50, 1.0), (60, 25, 10, 10, 0.2), (45, 7, 3, 20, 0.5)]
+    sizes = [(50, 14, 6, 50, 1.0), (60, 25, 10, 10, 0.2), (45, 7, 3, 20, 0.5), (50, 19, 4, 20, 0.3)]
     submit_epochs(cpp_epoch, sizes)

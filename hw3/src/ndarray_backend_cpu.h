@@ -67,7 +67,8 @@ Rung MatmulThreads;    // 8: threads
 void MatmulTiled(const AlignedArray& a, const AlignedArray& b, AlignedArray* out, size_t m,
                  size_t n, size_t p);
 
-// out (m x p) = a (m x n) times b (n x p), all row-major, by the rung that MatmulViews names.
+// out (m x p) = a (m x n) times b (n x p), all row-major, by the rung that MatmulViews names
+// (or NEEDLE_RUNG, see kernels/aligned_array.h).
 void Matmul(const AlignedArray& a, const AlignedArray& b, AlignedArray* out, size_t m, size_t n,
             size_t p);
 

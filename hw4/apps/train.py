@@ -1,23 +1,22 @@
 """Train homework 4's networks, watch them learn, stop and go on, let them write.
 
+    python apps/train.py lstm --chars                  a novel, letter by letter: text in a minute
     python apps/train.py resnet9                       images: the EMOJI-10 sample, or CIFAR-10
-    python apps/train.py lstm --write "she was"        text: the AUSTEN sample, or Penn Treebank
+    python apps/train.py lstm --write "she was"        words: the AUSTEN sample, or Penn Treebank
     python apps/train.py transformer --minutes 1
     python apps/train.py resnet9 --kernels own         your layers as you wrote them, slower
     python apps/train.py lstm --course                 the original course's settings, on the full set
 
 Ctrl-C saves a checkpoint and ends; the same command with --resume goes on, to the last bit as if
-nothing had happened. A checkpoint is a safetensors file: numbers, no code.
+nothing had happened. The losses lie beside it: hw viz curve checkpoints/lstm.json
 """
 
 import argparse
 import hashlib
 import importlib.util
-import json
 import os
 import signal
 import sys
-import tempfile
 import time
 
 HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -28,6 +27,15 @@ for folder in (os.path.join(HOME, "python"), HOME):
 import numpy as np
 
 import needle as ndl
+from apps.checkpoints import (
+    History,
+    Trouble,
+    prepare_folder,
+    refuse_to_lose,
+    restore,
+    save_checkpoint,
+    tensor,
+)
 from apps.models import LanguageModel, ResNet9
 from needle import nn
 
@@ -54,6 +62,29 @@ DEFAULTS = {  # ours, for a minute on two cores; then the original course's
         "layers": 2,
     },
 }
+CHARS = {  # the first text within a minute or two, with operators of one's own
+    "lstm": {
+        "epochs": 4,
+        "batch_size": 32,
+        "lr": 0.005,
+        "weight_decay": 0.0,
+        "seq_len": 64,
+        "embedding": 32,
+        "hidden": 128,
+        "layers": 1,
+    },
+    "transformer": {
+        "epochs": 4,
+        "batch_size": 32,
+        "lr": 0.003,
+        "weight_decay": 0.0,
+        "seq_len": 64,
+        "embedding": 64,
+        "hidden": 128,
+        "layers": 2,
+    },
+}
+BLANK = "_"  # in a text of characters; a blank separates them
 COURSE = {
     "resnet9": {"epochs": 10, "batch_size": 128, "lr": 0.001, "weight_decay": 0.001},
     "lstm": {
@@ -81,16 +112,15 @@ COURSE = {
 }
 
 
-class Trouble(Exception):
-    """What a user can mend; shown as one sentence."""
-
-
 # ------------------------------------------------------------------------------------------ data
 
 
-def find_data(kind, wanted, course):
+def find_data(kind, wanted, course, chars):
     """(folder, what it is) of the data set: the one wanted, else the full set, else the sample."""
-    if kind == "resnet9":
+    if chars:
+        known = [("austen-chars", "AUSTEN-CHARS sample")]
+        file = "train.txt"
+    elif kind == "resnet9":
         known = [("cifar-10-batches-py", "CIFAR-10"), ("emoji-10-batches-py", "EMOJI-10 sample")]
         file = "data_batch_1"
     else:
@@ -105,10 +135,8 @@ def find_data(kind, wanted, course):
         path = os.path.join(HOME, "data", name)
         if os.path.isfile(os.path.join(path, file)):
             return path, title
-    raise Trouble(
-        f"there is no {file} in data/{known[0][0]}{'' if course else ' or data/' + known[1][0]}: "
-        "get the data with `hw data`"
-    )
+    places = " or ".join(f"data/{name}" for name, _ in (known[:1] if course else known))
+    raise Trouble(f"there is no {file} in {places}: get the data with `hw data`")
 
 
 class Images:
@@ -168,7 +196,7 @@ class Text:
             raise Trouble("the text is too short for one step: choose a smaller --batch-size")
         self.summary = (
             f"{len(self.corpus.train)} training and {len(self.corpus.test)} test tokens, "
-            f"{len(self.corpus.dictionary)} words"
+            f"{len(self.corpus.dictionary)} {'characters' if config['chars'] else 'words'}"
         )
 
     def start_epoch(self):
@@ -190,10 +218,6 @@ class Text:
             yield self.forward(model, X, memory), y
 
 
-def tensor(array, device):
-    return ndl.Tensor(array, device=device, dtype="float32", requires_grad=False)
-
-
 def keep_state(memory, h):
     """Remember a sequence model's state as arrays, without its graph."""
     parts = h if isinstance(h, tuple) else (h,)
@@ -204,103 +228,6 @@ def state_of(memory, device):
     """The state that `keep_state` remembered; None at the start of a text."""
     parts = tuple(tensor(memory[key], device) for key in ("h0", "h1") if key in memory)
     return None if not parts else parts if len(parts) == 2 else parts[0]
-
-
-# -------------------------------------------------------------------------------- checkpoints
-
-
-def optimizer_state(opt):
-    """The optimizer's own numbers by name: averages of gradients for each parameter, and t."""
-    state = {"t": np.int64(getattr(opt, "t", 0))}
-    for name in ("u", "m", "v"):
-        for k, p in enumerate(opt.params):
-            if p in getattr(opt, name, {}):
-                state[f"{name}.{k}"] = getattr(opt, name)[p].numpy()
-    return state
-
-
-def restore_optimizer(opt, state):
-    opt.t = int(state["t"])
-    for key, value in state.items():
-        name, _, k = key.partition(".")
-        if k:
-            p = opt.params[int(k)]
-            getattr(opt, name)[p] = tensor(value, p.device)
-
-
-def save_checkpoint(path, config, model, opt, progress, memory):
-    """Everything that the next step depends on."""
-    _, keys, position, has_gauss, gauss = np.random.get_state()
-    parts = {
-        "model": model.state_dict(),
-        "optimizer": optimizer_state(opt),
-        "memory": memory,
-        "random": {"keys": keys, "rest": np.array([position, has_gauss, gauss])},
-        "progress": {key: np.float64(value) for key, value in progress.items()},
-        "about": {"config": np.frombuffer(json.dumps(config).encode(), dtype=np.uint8)},
-    }
-    flat = {f"{part}/{key}": value for part, rows in parts.items() for key, value in rows.items()}
-    nn.save(flat, path)
-
-
-def prepare_folder(path):
-    """Make the folder of a checkpoint, and see that a file can be written there."""
-    folder = os.path.dirname(os.path.abspath(path))
-    try:
-        os.makedirs(folder, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise Trouble(f"no checkpoint can be written to {path}: {error}") from error
-
-
-def load_checkpoint(path):
-    """{part: {name: array}}, with the configuration under "config"."""
-    try:
-        flat = nn.load(path)
-    except FileNotFoundError as error:
-        raise Trouble(f"there is no checkpoint {path} to resume from") from error
-    except (ValueError, OSError) as error:
-        raise Trouble(f"{path} cannot be read as a checkpoint: {error}") from error
-    parts = {}
-    for key, value in flat.items():
-        part, _, name = key.partition("/")
-        parts.setdefault(part, {})[name] = value
-    try:
-        parts["config"] = json.loads(parts["about"]["config"].tobytes())
-    except KeyError as error:
-        raise Trouble(f"{path} is no checkpoint of this program: it lacks {error}") from error
-    return parts
-
-
-def check_config(path, saved, config):
-    """A checkpoint only fits the model, the data and the batches that it came from."""
-    for key, value in config.items():
-        if key not in ("epochs",) and saved.get(key) != value:
-            if key == "vocabulary":
-                raise Trouble(
-                    f"{path} was trained on another text: its dictionary has {saved.get('words')} "
-                    f"words, this one {config['words']}, and they differ"
-                )
-            raise Trouble(
-                f"{path} is of another run: its {key} is {saved.get(key)}, this one's is {value}"
-            )
-
-
-def restore(path, config, model, opt, progress):
-    """Put a checkpoint into place -> what its epoch remembers."""
-    parts = load_checkpoint(path)
-    check_config(path, parts["config"], config)
-    try:
-        model.load_state_dict(parts["model"])
-    except (KeyError, ValueError) as error:
-        raise Trouble(f"{path} is of another model: {error.args[0]}") from error
-    restore_optimizer(opt, parts["optimizer"])
-    position, has_gauss, gauss = parts["random"]["rest"]
-    keys = parts["random"]["keys"]
-    np.random.set_state(("MT19937", keys, int(position), int(has_gauss), float(gauss)))
-    progress.update({key: float(value) for key, value in parts["progress"].items()})
-    return parts.get("memory", {})
 
 
 # ----------------------------------------------------------------------------------- training
@@ -347,7 +274,7 @@ class Run:
     def __init__(self, args):
         self.args = args
         self.device = getattr(ndl, args.device)()
-        folder, self.title = find_data(args.kind, args.data, args.course)
+        folder, self.title = find_data(args.kind, args.data, args.course, args.chars)
         self.config = configuration(args)
         self.data = (Images if args.kind == "resnet9" else Text)(folder, self.config)
         if args.kind != "resnet9":
@@ -360,11 +287,13 @@ class Run:
         self.opt = optimizer(
             self.model.parameters(), lr=self.config["lr"], weight_decay=self.config["weight_decay"]
         )
-        self.progress = {"epoch": 0, "step": 0, "loss": 0.0, "right": 0, "count": 0}
+        self.progress = dict.fromkeys(("epoch", "step", "loss", "right", "count", "done"), 0.0)
         self.memory = None
+        self.history = History(args.checkpoint, f"{args.kind} on {self.device}, {form_of(args)}")
         if args.resume:
             self.memory = restore(args.checkpoint, self.config, self.model, self.opt, self.progress)
-        self.stopped = False
+            self.history.resume(int(self.progress["done"]))
+        self.stopped, self.sampled = False, time.monotonic()
 
     def save(self):
         save_checkpoint(
@@ -375,6 +304,7 @@ class Run:
             self.progress,
             self.memory or {},
         )
+        self.history.save()
 
     def step(self):
         """One training step -> how many samples it had."""
@@ -386,10 +316,12 @@ class Run:
         if self.config["clip"]:
             self.opt.clip_grad_norm(self.config["clip"])
         self.opt.step()
-        self.progress["step"] += 1
-        self.progress["loss"] += loss.numpy().item() * count
-        self.progress["right"] += int((logits.numpy().argmax(axis=1) == y.numpy()).sum())
-        self.progress["count"] += count
+        value, right = loss.numpy().item(), int((logits.numpy().argmax(axis=1) == y.numpy()).sum())
+        for key, more in (("step", 1), ("done", 1), ("count", count)):
+            self.progress[key] += more
+        self.progress["loss"] += value * count
+        self.progress["right"] += right
+        self.history.add(value, right / count)
         return count
 
     def train(self):
@@ -419,7 +351,9 @@ class Run:
                     count,
                     steps_left * count,
                 )
-                if self.args.stop_after and self.total_steps() >= self.args.stop_after:
+                if self.config.get("chars") and time.monotonic() > self.sampled + SAMPLE_EVERY:
+                    self.show_sample()
+                if self.args.stop_after and progress["done"] >= self.args.stop_after:
                     self.stopped = True
                 if self.stopped or time.monotonic() > deadline:
                     return False
@@ -429,8 +363,13 @@ class Run:
             self.save()
         return True
 
-    def total_steps(self):
-        return self.progress["epoch"] * self.data.steps + self.progress["step"]
+    def show_sample(self):
+        """What the model writes by now."""
+        text = write(self, self.args.write or "She ", SAMPLE_LENGTH)
+        clear = "" if self.args.quiet else f"\r{'':<100}\r"
+        done = int(self.progress["done"])
+        print(f"{clear}after {done} steps it writes:\n{text}\n", flush=True)
+        self.sampled = time.monotonic()
 
     def report(self):
         """A line for what the training so far came to -> (loss, accuracy) on the test set."""
@@ -443,13 +382,15 @@ class Run:
         if self.data.unit == "tokens":
             text += f", perplexity {np.exp(loss):.1f}"
         print(f"\r{text:<100}", flush=True)
+        row = {"epoch": int(p["epoch"]) + 1, "step": int(p["done"])}
+        self.history.rows["epochs"].append({**row, "test_loss": loss, "test_accuracy": accuracy})
         return loss, accuracy
 
 
 def configuration(args):
     """What a checkpoint must agree with: the defaults, the course's settings, the wishes."""
     config = {"kind": args.kind, "optimizer": "Adam", "clip": None, "seed": args.seed}
-    config |= (COURSE if args.course else DEFAULTS)[args.kind]
+    config |= (CHARS if args.chars else COURSE if args.course else DEFAULTS)[args.kind]
     for key in (
         "epochs",
         "batch_size",
@@ -464,7 +405,7 @@ def configuration(args):
         if getattr(args, key) is not None:
             config[key] = getattr(args, key)
     if args.kind != "resnet9":
-        config["max_lines"] = args.max_lines
+        config["max_lines"], config["chars"] = args.max_lines, args.chars
     return config
 
 
@@ -485,33 +426,42 @@ def make_model(config, device):
 # ------------------------------------------------------------------------------------ writing
 
 
+SAMPLE_EVERY, SAMPLE_LENGTH = 30, 160  # seconds of training; characters
+
+
 def write(run, prompt, count, temperature=0.8):
-    """`count` words that the language model puts after `prompt`, drawn from its probabilities."""
-    dictionary = run.data.corpus.dictionary
+    """What the language model puts after `prompt`: `count` words, or characters, drawn from its
+    probabilities. The training's random numbers are left alone."""
+    dictionary, chars = run.data.corpus.dictionary, run.config["chars"]
+    random = np.random.RandomState(run.config["seed"])
     unknown = dictionary.word2idx.get("<unk>")
-    ids = [dictionary.word2idx.get(word, unknown) for word in prompt.lower().split()]
+    tokens = list(prompt.replace(" ", BLANK)) if chars else prompt.lower().split()
+    ids = [dictionary.word2idx.get(token, unknown) for token in tokens]
     if not ids or None in ids:
-        raise Trouble(f"the prompt {prompt!r} needs words of the text's dictionary, at least one")
+        kind = "characters" if chars else "words"
+        raise Trouble(f"the prompt {prompt!r} needs {kind} of the text's dictionary, at least one")
     run.model.eval()
-    memory, fed = {}, 0  # `fed` words have gone into the state already
+    memory, fed = {}, 0  # `fed` tokens have gone into the state already
     for _ in range(count):
-        if run.config["kind"] == "transformer":  # sees the last words at once
+        if run.config["kind"] == "transformer":  # sees the last tokens at once
             X = np.array(ids[-run.config["seq_len"] :])[:, None]
             logits, _ = run.model(tensor(X, run.device))
         else:
-            for word in ids[fed:]:
+            for token in ids[fed:]:
                 h = state_of(memory, run.device)
-                logits, h = run.model(tensor(np.array([[word]]), run.device), h)
+                logits, h = run.model(tensor(np.array([[token]]), run.device), h)
                 keep_state(memory, h)
             fed = len(ids)
         scores = logits.numpy()[-1].astype("float64") / temperature
         if unknown is not None:
             scores[unknown] = -np.inf
         chances = np.exp(scores - scores.max())
-        ids.append(int(np.random.choice(len(chances), p=chances / chances.sum())))
+        ids.append(int(random.choice(len(chances), p=chances / chances.sum())))
     run.model.train()
-    words = [dictionary.idx2word[k] for k in ids]
-    return " ".join("\n" if word == "<eos>" else word for word in words)
+    shown = {"<eos>": "\n", **({BLANK: " "} if chars else {})}
+    return ("" if chars else " ").join(
+        shown.get(word, word) for word in (dictionary.idx2word[k] for k in ids)
+    )
 
 
 def positive(kind):
@@ -536,6 +486,7 @@ def parse(arguments=None):
     parser.add_argument("kind", choices=list(DEFAULTS))
     parser.add_argument("--data", help="folder of the data set; default: what is in data/")
     parser.add_argument("--course", action="store_true", help="the original course's settings")
+    parser.add_argument("--chars", action="store_true", help="text by characters, not by words")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda", "cpu_numpy"])
     parser.add_argument(
         "--kernels",
@@ -544,7 +495,9 @@ def parse(arguments=None):
         help="given: the device's kernels for whole layers; own: your layers as you wrote them",
     )
     parser.add_argument("--checkpoint", help="file; default: checkpoints/KIND.safetensors")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument("--resume", action="store_true", help="go on from the checkpoint")
+    begin.add_argument("--fresh", action="store_true", help="begin anew, over an older checkpoint")
     parser.add_argument(
         "--minutes", type=positive(float), default=float("inf"), help="stop after this time"
     )
@@ -567,9 +520,19 @@ def parse(arguments=None):
         parser.add_argument(f"--{name}", type=positive(kind))
     parser.add_argument("--optimizer", choices=["SGD", "Adam"])
     args = parser.parse_args(arguments)
+    if args.chars and (args.kind == "resnet9" or args.course):
+        parser.error("--chars is for lstm and transformer, and has settings of its own")
     if args.checkpoint is None:
-        args.checkpoint = os.path.join(HOME, "checkpoints", f"{args.kind}.safetensors")
+        name = args.kind + "-chars" * args.chars
+        args.checkpoint = os.path.join(HOME, "checkpoints", f"{name}.safetensors")
     return args
+
+
+def form_of(args):
+    """Which of needle computes, in words; every time and accuracy depends on it."""
+    given = args.kernels == "given" and getattr(ndl, args.device)().kernel("linear")
+    rung = os.environ.get("NEEDLE_RUNG") if args.device == "cpu" else None
+    return ("given kernels" if given else "your own layers") + (f" on {rung}" if rung else "")
 
 
 def main(arguments=None):
@@ -581,17 +544,19 @@ def main(arguments=None):
             f"(python3 course.py setup), or run {sys.executable} -m pip install safetensors"
         )
     prepare_folder(args.checkpoint)
+    if not (args.resume or args.fresh):
+        refuse_to_lose(args.checkpoint)
     ndl.kernels(args.kernels)
     run = Run(args)
-    given = args.kernels == "given" and run.device.kernel("linear")
-    form = "given kernels" if given else "your own layers"
-    print(f"{args.kind} on {run.device}, {form}; {run.title}: {run.data.summary}", flush=True)
+    print(f"{run.history.rows['title']}; {run.title}: {run.data.summary}", flush=True)
     finished = run.train()
     if not finished:
         run.report()
         run.save()
         print(f"stopped; checkpoint: {args.checkpoint} (go on with --resume)", flush=True)
-    if args.write and args.kind != "resnet9":
+    if args.chars:
+        run.show_sample()
+    elif args.write and args.kind != "resnet9":
         print(f"\n{write(run, args.write, args.words)}")
     return run
 

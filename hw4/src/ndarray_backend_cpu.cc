@@ -461,7 +461,7 @@ void MatmulViews(MatrixView a, MatrixView b, scalar_t* out, size_t m, size_t n, 
 // out (m x p) = a (m x n) times b (n x p), all row-major.
 void Matmul(const AlignedArray& a, const AlignedArray& b, AlignedArray* out, size_t m, size_t n,
             size_t p) {
-  MatmulViews(row_major(a.ptr, n), row_major(b.ptr, p), out->ptr, m, n, p);
+  multiply(row_major(a.ptr, n), row_major(b.ptr, p), out->ptr, m, n, p);
 }
 
 }  // namespace cpu

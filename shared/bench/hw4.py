@@ -1,7 +1,7 @@
-"""Homework 4: whole training steps, needle on cpu() against PyTorch eager, two threads each.
+"""Homework 4: whole training steps, needle against PyTorch eager, two threads each.
 
-needle runs with the kernels that are given for layers; `--forms` compares it with itself, running
-every layer as its own function of Tensors, in place of PyTorch.
+needle runs with the kernels that are given for layers, or in another form (see forms.py) with
+`--form own:rows`. `--forms` measures the trainings of the homework's text in all forms instead.
 
 Run from inside a solved, built hw4: `python .../shared/bench/hw4.py [--only abcde] [--rounds 12]`, or
 as `hw bench hw4`. Each side is a process of its own that is asked in turn for a short stretch of
@@ -19,6 +19,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+import forms
 
 THREADS = int(os.environ.get("NEEDLE_NUM_THREADS", "2"))  # of each side
 CASES = {
@@ -48,15 +50,24 @@ def batch_of(case):
 # ----------------------------------------------------------------------------------- needle's side
 
 
+def device_of_form():
+    """The device of the form that this side was started in."""
+    import needle as ndl
+
+    return getattr(ndl, os.environ["BENCH_DEVICE"])()
+
+
 def needle_model(case):
     """(model, optimizer)."""
     import needle as ndl
     from models import LanguageModel, ResNet9
     from needle import nn
 
-    device = ndl.cpu()
+    device = device_of_form()
     if case == "a":
-        model = nn.Sequential(nn.Linear(784, 500), nn.ReLU(), nn.Linear(500, 10))
+        sizes = (784, 500), (500, 10)
+        first, last = (nn.Linear(*size, device=device) for size in sizes)
+        model = nn.Sequential(first, nn.ReLU(), last)
     elif case == "b":
         model = ResNet9(device=device)
     elif case == "c":
@@ -64,7 +75,9 @@ def needle_model(case):
     elif case == "d":
         model = LanguageModel(128, 10000, 64, 2, "transformer", seq_len=40, device=device)
     else:
-        layers = [layer for _ in range(20) for layer in (nn.Linear(32, 32), nn.ReLU())]
+        layers = [
+            layer for _ in range(20) for layer in (nn.Linear(32, 32, device=device), nn.ReLU())
+        ]
         model = nn.Sequential(*layers[:-1])
     if case in "bd":
         return model, ndl.optim.Adam(model.parameters(), lr=0.001)
@@ -75,7 +88,8 @@ def needle_step(case, model, opt):
     """A function that does one training step and returns the loss as a float."""
     import needle as ndl
 
-    X, y = (ndl.Tensor(a.astype("float32"), requires_grad=False) for a in batch_of(case))
+    given = {"device": device_of_form(), "requires_grad": False}
+    X, y = (ndl.Tensor(array.astype("float32"), **given) for array in batch_of(case))
     criterion, state = ndl.nn.SoftmaxLoss(), None
 
     def step():
@@ -244,27 +258,14 @@ def torch_transformer_lm():
 # -------------------------------------------------------------------------------------- measuring
 
 
-def compare(case, peer, steps=5):
+def compare(case, steps=5):
     """The largest relative difference of the losses of some steps from the same weights."""
-    import needle as ndl
-
-    with ndl.kernels("given"):
-        ours, our_opt = needle_model(case)
-        weights = [p.numpy() for p in ours.parameters()]
-        if peer == "torch":
-            theirs, their_opt = torch_model(case)
-            copy_weights(ours, theirs)
-            step = torch_step(case, theirs, their_opt)
-        our_step = needle_step(case, ours, our_opt)
-        losses = [our_step() for _ in range(steps)]
-    if peer == "own":
-        theirs, their_opt = needle_model(case)
-        for p, weight in zip(theirs.parameters(), weights):
-            p.data = ndl.Tensor(weight)
-        step = needle_step(case, theirs, their_opt)
-    with ndl.kernels("own"):
-        others = [step() for _ in losses]
-    return max(abs(a - b) / abs(b) for a, b in zip(losses, others))
+    ours, our_opt = needle_model(case)
+    theirs, their_opt = torch_model(case)
+    copy_weights(ours, theirs)
+    sides = needle_step(case, ours, our_opt), torch_step(case, theirs, their_opt)
+    losses = [[step() for _ in range(steps)] for step in sides]
+    return max(abs(a - b) / abs(b) for a, b in zip(*losses))
 
 
 def memory():
@@ -276,14 +277,12 @@ def memory():
 
 def serve(side, case):
     """Answer each number of seconds on a line of input with the times of that many steps."""
-    if side.startswith("losses"):
-        print(json.dumps(compare(case, side.removeprefix("losses-"))))
+    if side == "losses":
+        print(json.dumps(compare(case)))
         return
     make, step_of = (torch_model, torch_step) if side == "torch" else (needle_model, needle_step)
     # What a library itself takes does not count.
-    library = importlib.import_module("torch" if side == "torch" else "needle")
-    if side != "torch":
-        library.kernels("own" if side == "own" else "given")
+    importlib.import_module(side)
     with open("/proc/self/clear_refs", "w", encoding="utf-8") as file:
         file.write("5")  # the peak starts anew
     before = memory()[0]
@@ -303,17 +302,20 @@ def serve(side, case):
         print(json.dumps(times), flush=True)
 
 
-def start(side, case, tree, threads):
+def start(side, case, chosen):
+    device, settings = forms.settings(chosen.form)
     names = ("NEEDLE_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     return subprocess.Popen(
         [sys.executable, str(Path(__file__).resolve()), "--side", side, "--only", case],
-        cwd=tree,
+        cwd=chosen.tree,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         env={
             **os.environ,
-            **dict.fromkeys(names, str(threads)),
+            **dict.fromkeys(names, str(chosen.threads)),
+            **settings,
+            "BENCH_DEVICE": device,
             "NEEDLE_BACKEND": "nd",
             "PYTHONPATH": "python:apps:.",
         },
@@ -328,10 +330,10 @@ def answer(process, *question):
 
 def measure(case, chosen):
     """(difference of the losses, [ours, theirs] in ms, [ours, theirs] in MB)."""
-    with start(f"losses-{chosen.peer}", case, chosen.tree, chosen.threads) as both:
+    with start("losses", case, chosen) as both:
         difference = answer(both)
     assert difference < 1e-3, f"({case}): the two sides compute different losses: {difference}"
-    sides = [start(side, case, chosen.tree, chosen.threads) for side in ("needle", chosen.peer)]
+    sides = [start(side, case, chosen) for side in ("needle", "torch")]
     megabytes = [answer(side) for side in sides]
     times: list[list[float]] = [[], []]
     for _ in range(chosen.rounds):
@@ -360,18 +362,27 @@ def main():
     parser.add_argument("--threads", type=int, default=2, help="of each side")
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: one thread")
     parser.add_argument("--seconds", type=float, default=0.5, help="of measuring in a turn")
-    parser.add_argument("--forms", action="store_true", help="given kernels against own functions")
+    parser.add_argument("--form", default="given", help="of needle's side: own, own:rows, ...")
+    parser.add_argument(
+        "--forms",
+        nargs="?",
+        const=",".join(forms.ALL),
+        help="the text's trainings in these forms instead, without PyTorch",
+    )
     parser.add_argument("--side", help=argparse.SUPPRESS)
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     args = parser.parse_args()
-    args.peer, name = ("own", "own form") if args.forms else ("torch", "PyTorch")
     if args.side:
         serve(args.side, args.only)
         return
+    if args.forms:
+        print(machine(args) + "\n")
+        forms.table(args.forms.split(","), args.tree, args.threads, args.rounds, args.clock)
+        return
     lines = [
-        machine(args),
+        f"{machine(args)} Form: {args.form}.",
         "",
-        f"| step | needle, ms | {name}, ms | times as fast | peak memory, MB | {name}, MB | losses differ by |",
+        "| step | needle, ms | PyTorch, ms | times as fast | peak memory, MB | PyTorch, MB | losses differ by |",
         "|---|---|---|---|---|---|---|",
     ]
     print("\n".join(lines), flush=True)

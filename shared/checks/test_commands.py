@@ -2,7 +2,8 @@
 
 Commands stand in ```bash and ```console blocks. A status of 2 means that a command was wrongly used;
 0 and 1 are fine, for the tests of an unsolved homework fail. What cannot run here is listed with its
-reason. Commands inside a sentence or a table are looked up: the verb and the problem must exist.
+reason. Commands inside a sentence or a table are looked up: the verb, the problem, the target of make
+and the file must exist in a release.
 """
 
 import os
@@ -12,12 +13,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from coursekit.cli.app import app
 from coursekit.core import syllabus
+from coursekit.staff.release import without_staff
+from mugrade.cli.app import app as grader
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```(?:bash|console)\n(.*?)^```", re.S | re.M)
-INLINE = re.compile(r"`hw(?: ([a-z-]+))?((?: [^` ]+)*)`")
+INLINE = re.compile(r"`hw(?: ([a-z][a-z-]*))?((?: [^` ]+)*)`")
 
 # Run elsewhere in CI, or not to be run by a test; for each the reason.
 ELSEWHERE = {
@@ -30,12 +34,25 @@ ELSEWHERE = {
     ". .venv/bin/activate": "changes the reader's shell only",
     "hw data": "downloads; tested against a loopback server",
     "python train.py": "test_projects.py runs each project's short form, on a solved library",
+    "hw bench hw4": "trains for minutes, on a finished homework",
+    "python -m cProfile": "trains a finished homework",
+    "pip install py-spy": "needs the network",
+    "py-spy record": "a program that the note installs",
+    "perf record": "a program of Linux that the note names",
+    "perf report": "reads what perf record wrote",
+    "rm -rf build && NEEDLE_CMAKE_ARGS": "compiles for a profile of the line after it",
+    "valgrind": "a program that the note names",
+    "callgrind_annotate": "comes with valgrind",
 }
+GIVEN = ("notes/*.md", "mugrade/docs/solo.md", "mugrade/docs/client.md", "release/AGENTS.md")
+CODE = re.compile(r"`([^`\n]+)`")
+PLACE = re.compile(r"(?:shared|hw\d|project|apps|tests|python)/[\w./-]+")
 
 
 def texts():
-    """What a reader is given: the front pages, the assignments, the example projects."""
+    """What a reader is given: the front pages, the assignments, the example projects, the notes."""
     patterns = ("README.md", "hw*/README.md", "project/*.md", "project/*/*.md", "project/*/*/*.md")
+    patterns += tuple(f"shared/{pattern}" for pattern in GIVEN)
     return sorted(path for pattern in patterns for path in ROOT.glob(pattern))
 
 
@@ -114,4 +131,55 @@ def test_what_a_sentence_tells_to_type_exists(path):
         assert not verb or verb in verbs, f"hw has no verb {verb}"
         for homework, problem in re.findall(r"\b(hw\d)(?:/(\w+))?", rest):
             known = {p.id for p in course.homework(homework).problems}
-            assert not problem or f"{homework}/{problem}" in known, f"hw {verb}{rest}"
+            place = (ROOT / homework / problem).exists()  # FILE:LINE does too
+            assert not problem or place or f"{homework}/{problem}" in known, f"hw {verb}{rest}"
+
+
+def make_targets(folder):
+    makefile = folder / "Makefile"
+    text = makefile.read_text(encoding="utf-8") if makefile.is_file() else ""
+    return {name for row in re.findall(r"^([a-z][\w -]*):", text, re.M) for name in row.split()}
+
+
+def dead_words(code, folder, released, problems):
+    """What a piece of code in a sentence asks for and a release does not have.
+
+    Args:
+        folder: the text's, in the release.
+        problems: ids, which look like paths.
+    """
+    words = code.split()
+    found = []
+    if words[0] == "make" and len(words) > 1 and re.fullmatch(r"[a-z][\w-]*", words[1]):
+        targets = make_targets(released) | make_targets(folder)
+        found += [code] if words[1] not in targets else []
+    if words[0] == "mugrade" and len(words) > 1 and words[1][0] not in "-.":
+        verbs = vars(typer.main.get_command(grader))["commands"]
+        found += [code] if words[1] not in verbs else []
+    for place in PLACE.findall(code):
+        if place.rstrip("/") in problems or re.search(r"hwN|\.\.\.|[A-Z]{3}$", code):
+            continue
+        if not any((start / place).exists() for start in (folder, released, *released.glob("hw?"))):
+            found += [place]
+    return found
+
+
+@pytest.mark.parametrize("path", texts(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_what_a_sentence_names_is_in_a_release(path, released):
+    problems = {problem.id for problem in syllabus.load(ROOT).problems}
+    front = path.name == "AGENTS.md"
+    folder = released if front else released / path.parent.relative_to(ROOT)
+    text = BLOCK.sub("", without_staff(path.read_text(encoding="utf-8")))
+    text = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
+    dead = [
+        word for code in CODE.findall(text) for word in dead_words(code, folder, released, problems)
+    ]
+    assert not dead, f"{path.relative_to(ROOT)} names what no release has"
+
+
+def test_a_dead_word_is_noticed(released):
+    look = lambda code: dead_words(code, released / "hw3", released, {"hw0/add"})
+    assert look("make demo") and look("shared/checks/run.py") and look("mugrade nonsense")
+    assert look("python apps/nothing.py")
+    assert not look("make clean") and not look("hw0/add") and not look("mugrade login")
+    assert not look("apps/train.py") and not look("tests/hw3")

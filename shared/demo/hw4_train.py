@@ -22,7 +22,7 @@ def one(kind, minutes):
     """Train one network -> (its row of the closing table, text that it wrote or None)."""
     began = time.monotonic()
     checkpoint = os.path.join("checkpoints", f"demo-{kind}.safetensors")
-    arguments = [kind, "--minutes", str(minutes), "--checkpoint", checkpoint]
+    arguments = [kind, "--minutes", str(minutes), "--checkpoint", checkpoint, "--fresh"]
     arguments += ["--epochs", "12"] if kind == "resnet9" else []
     if not sys.stdout.isatty():
         arguments.append("--quiet")

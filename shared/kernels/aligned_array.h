@@ -60,7 +60,12 @@ void Compact(const AlignedArray& a, AlignedArray* out, const Dims& shape, const 
              size_t offset);
 
 // out (m x p, row-major) = a (m x n) times b (n x p), wherever the two lie.
-void MatmulViews(MatrixView a, MatrixView b, scalar_t* out, size_t m, size_t n, size_t p);
+using Product = void(MatrixView a, MatrixView b, scalar_t* out, size_t m, size_t n, size_t p);
+Product MatmulViews;
+
+// What @ and the kernels of this folder multiply by: MatmulViews, or the rung that the environment
+// variable NEEDLE_RUNG names.
+extern Product* multiply;
 
 }  // namespace cpu
 }  // namespace needle

@@ -10,7 +10,7 @@ set(NEEDLE_CUDA_BUILDS "hardware;emulated;checked" CACHE STRING "Builds of the c
 option(NEEDLE_REQUIRE_CUDA "Fail when nvcc is missing or does not work" OFF)
 string(REPLACE "," ";" cuda_builds "${NEEDLE_CUDA_BUILDS}")
 
-add_library(bindings_cuda OBJECT ${CUDA_BINDINGS})
+add_library(bindings_cuda OBJECT EXCLUDE_FROM_ALL ${CUDA_BINDINGS})
 target_compile_options(bindings_cuda PRIVATE ${WARNINGS})
 target_link_libraries(bindings_cuda PRIVATE pybind11::module)
 set_target_properties(bindings_cuda PROPERTIES

@@ -8,6 +8,9 @@
 
 namespace needle {
 namespace cpu {
+
+Product* multiply = MatmulViews;
+
 namespace {
 
 // One axis of an operation on two views: `length` elements, `a` apart in the one, `b` in the other.
@@ -154,23 +157,23 @@ void MatmulStrided(const AlignedArray& a, const AlignedArray& b, AlignedArray* o
   const size_t m = shape[axes], n = shape[axes + 1], p = shape[axes + 2];
   size_t batches = 1;
   for (size_t i = 0; i < axes; ++i) batches *= shape[i];
-  auto multiply = [&](size_t batch) {
+  auto multiply_one = [&](size_t batch) {
     ptrdiff_t a_start = a_offset, b_start = b_offset;
     for (size_t i = axes, rest = batch; i-- > 0; rest /= shape[i]) {
       ptrdiff_t index = rest % shape[i];
       a_start += index * a_strides[i];
       b_start += index * b_strides[i];
     }
-    MatmulViews({a.ptr + a_start, a_strides[axes], a_strides[axes + 1]},
-                {b.ptr + b_start, b_strides[axes], b_strides[axes + 1]}, out->ptr + batch * m * p,
-                m, n, p);
+    multiply({a.ptr + a_start, a_strides[axes], a_strides[axes + 1]},
+             {b.ptr + b_start, b_strides[axes], b_strides[axes + 1]}, out->ptr + batch * m * p, m,
+             n, p);
   };
   if (batches < thread_count()) {
-    for (size_t batch = 0; batch < batches; ++batch) multiply(batch);
+    for (size_t batch = 0; batch < batches; ++batch) multiply_one(batch);
   } else {  // one thread a product
     const size_t grain = std::max<size_t>(1, 2 * kGrain / std::max<size_t>(1, m * n * p));
     parallel_for(batches, grain, [&](size_t begin, size_t end) {
-      for (size_t batch = begin; batch < end; ++batch) multiply(batch);
+      for (size_t batch = begin; batch < end; ++batch) multiply_one(batch);
     });
   }
 }

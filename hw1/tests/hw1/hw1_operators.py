@@ -12,18 +12,21 @@ import needle as ndl
 import numdifftools
 import numpy as np
 import pytest
+from course_testing import assert_close, slip, twice
 
 
 class Case:
     """One operator with its NumPy formula and the shapes to try it on.
 
     `low` and `high` bound the inputs: logarithms and powers want positive numbers, denominators
-    must keep away from zero.
+    must keep away from zero. `slips` is what people take for the gradient, as in
+    `assert_gradients_close`.
     """
 
-    def __init__(self, name, needle, numpy, *shapes, low=-2.0, high=2.0):
+    def __init__(self, name, needle, numpy, *shapes, low=-2.0, high=2.0, slips=None):
         self.name, self.needle, self.numpy = name, needle, numpy
         self.shapes, self.low, self.high = shapes, low, high
+        self.slips = slips or getattr(numpy, "slips", None)
 
     def __repr__(self):
         return self.name + "_" + "_".join("x".join(map(str, s)) or "number" for s in self.shapes)
@@ -34,33 +37,147 @@ class Case:
 
 
 def summed(axes):
-    return lambda a: a.sum(axes), lambda a: a.sum(axis=axes)
+    def formula(a):
+        right = a.sum(axis=axes)
+        right = slip("the summed axes are kept: drop them", right, a.sum(axis=axes, keepdims=True))
+        if isinstance(axes, tuple) and axes:
+            right = slip("only the first of the axes is summed", right, a.sum(axis=axes[0]))
+        return slip("this is the mean: the sum is asked", right, a.mean(axis=axes))
+
+    return lambda a: a.sum(axes), formula
 
 
 def broadcast(shape):
-    return lambda a: a.broadcast_to(shape), lambda a: np.broadcast_to(a, shape)
+    def formula(a):
+        name = "the entries are repeated row by row: broadcasting copies along axes"
+        return slip(name, np.broadcast_to(a, shape), np.resize(a, shape))
+
+    def averaged(out_grad, a):
+        given = (1,) * (len(shape) - a.ndim) + a.shape
+        copied = tuple(k for k, (m, n) in enumerate(zip(given, shape)) if m != n)
+        return [out_grad.mean(axis=copied).reshape(a.shape)]
+
+    formula.slips = {"the gradients of the copies are averaged: they add up": averaged}
+    return lambda a: a.broadcast_to(shape), formula
 
 
 def reshaped(shape):
-    return lambda a: a.reshape(shape), lambda a: a.reshape(shape)
+    def formula(a):
+        name = "column by column: a reshape keeps the order row by row"
+        return slip(name, a.reshape(shape), a.reshape(shape, order="F"))
+
+    return lambda a: a.reshape(shape), formula
 
 
 def swapped(axes, i, j):
-    return lambda a: ndl.transpose(a, axes=axes), lambda a: np.swapaxes(a, i, j)
+    def formula(a):
+        right = np.swapaxes(a, i, j)
+        if a.ndim > 2:
+            right = slip("all axes are reversed: only two change places", right, a.T)
+        if axes is None and a.ndim > 2:
+            name = "the first two axes change places: without axes the last two are meant"
+            right = slip(name, right, a.swapaxes(0, 1))
+        return right
+
+    return lambda a: ndl.transpose(a, axes=axes), formula
+
+
+def power(a, b):
+    return slip("base and exponent are exchanged", a**b, lambda: b**a)
+
+
+def raised(number):
+    """a ** number, in needle, in NumPy, and what people take for its gradient."""
+
+    def formula(a):
+        if not (a > 0).all():
+            return a**number
+        return slip("base and exponent are exchanged", a**number, lambda: abs(number) ** a)
+
+    def not_lowered(out_grad, a):
+        return [out_grad * number * a**number]
+
+    def no_factor(out_grad, a):
+        return [out_grad * a ** (number - 1)]
+
+    slips = {
+        "the exponent is not lowered: n a^(n-1)": not_lowered,
+        "the exponent does not come down as a factor: n a^(n-1)": no_factor,
+    }
+    return (lambda a: ndl.power_scalar(a, scalar=number), formula), {"slips": slips}
+
+
+def divide(a, b):
+    return slip("numerator and denominator are exchanged", a / b, lambda: b / a)
+
+
+def divided(number):
+    def formula(a):
+        return slip("fractions are lost: / and not //", a / number, a // number)
+
+    slips = {"multiplied by the number: divide by it": lambda g, a: [g * number]}
+    return (lambda a: ndl.divide_scalar(a, scalar=number), formula), {"slips": slips}
+
+
+def matmul(a, b):
+    name = "np.dot: it does not treat leading axes as a batch"
+    return slip(name, np.matmul(a, b), lambda: np.dot(a, b))
+
+
+def negate(a):
+    return slip("positive numbers only: -a, not -|a|", -a, -abs(a))
+
+
+def log(a):
+    right = slip("this is the logarithm to base 10: the natural one", np.log(a), np.log10(a))
+    return slip("this is the logarithm to base 2: the natural one", right, np.log2(a))
+
+
+def exp(a):
+    right = slip("this is 2 to the power of a: e to the power", np.exp(a), np.exp2(a))
+    return slip("this is 10 to the power of a: e to the power", right, 10.0**a)
 
 
 POSITIVE = {"low": 0.5, "high": 2.0}
+POWER = {
+    "slips": {
+        "the exponent is not lowered: b a^(b-1)": lambda g, a, b: [g * b * a**b, None],
+        "the exponent does not come down as a factor: b a^(b-1)": lambda g, a, b: [
+            g * a ** (b - 1),
+            None,
+        ],
+        "log of the exponent: a^b log(a)": lambda g, a, b: [None, g * a**b * np.log(b)],
+        "log(a) is missing: a^b log(a)": lambda g, a, b: [None, g * a**b],
+        "a^b is missing: a^b log(a)": lambda g, a, b: [None, g * np.log(a)],
+    },
+    **POSITIVE,
+}
+DIVIDE = {
+    "slips": {
+        "the minus sign of the quotient rule is missing: -a / b^2": lambda g, a, b: [
+            None,
+            g * a / b**2,
+        ],
+        "the denominator is not squared: -a / b^2": lambda g, a, b: [None, -g * a / b],
+        "the numerator is missing: -a / b^2": lambda g, a, b: [None, -g / b**2],
+    },
+    **POSITIVE,
+}
+LOG = {"slips": {"multiplied by a: divide by it, 1 / a": lambda g, a: [g * a]}, **POSITIVE}
+(cube, CUBE), (square, SQUARE), (root, ROOT) = raised(3), raised(2), raised(-1.5)
+(twelfth, TWELFTH), (part, PART) = divided(12), divided(0.7)
 
 CASES = [
-    Case("power", ndl.power, lambda a, b: a**b, (2, 3), (2, 3), **POSITIVE),
-    Case("power", ndl.power, lambda a, b: a**b, (), (), **POSITIVE),
-    Case("power_scalar_3", lambda a: ndl.power_scalar(a, scalar=3), lambda a: a**3, (2, 3)),
-    Case("power_scalar_2", lambda a: a**2, lambda a: a**2, ()),
-    Case("power_scalar_-1.5", lambda a: a**-1.5, lambda a: a**-1.5, (4,), **POSITIVE),
-    Case("divide", ndl.divide, lambda a, b: a / b, (2, 3), (2, 3), **POSITIVE),
-    Case("divide", ndl.divide, lambda a, b: a / b, (), (), **POSITIVE),
-    Case("divide_scalar", lambda a: ndl.divide_scalar(a, scalar=12), lambda a: a / 12, (2, 3)),
-    Case("divide_scalar", lambda a: a / 0.7, lambda a: a / 0.7, ()),
+    Case("power", ndl.power, power, (2, 3), (2, 3), **POWER),
+    Case("power", ndl.power, power, (), (), **POWER),
+    Case("power_scalar_3", *cube, (2, 3), **CUBE, **POSITIVE),
+    Case("power_scalar_3", *cube, (2, 3), **CUBE),
+    Case("power_scalar_2", lambda a: a**2, square[1], (), **SQUARE),
+    Case("power_scalar_-1.5", lambda a: a**-1.5, root[1], (4,), **ROOT, **POSITIVE),
+    Case("divide", ndl.divide, divide, (2, 3), (2, 3), **DIVIDE),
+    Case("divide", ndl.divide, divide, (), (), **DIVIDE),
+    Case("divide_scalar", *twelfth, (2, 3), **TWELFTH),
+    Case("divide_scalar", lambda a: a / 0.7, part[1], (), **PART),
     Case("transpose", *swapped(None, -1, -2), (2, 3)),
     Case("transpose", *swapped(None, -1, -2), (2, 3, 4)),
     Case("transpose_axes_0_1", *swapped((0, 1), 0, 1), (2, 3, 2)),
@@ -89,17 +206,17 @@ CASES = [
     Case("sum_axes_0_-1", *summed((0, -1)), (2, 3, 4)),
     Case("sum_axes_1", *summed((1,)), (3, 4, 2)),
     Case("sum_axes_none_given", *summed(()), (2, 3)),
-    Case("matmul", ndl.matmul, np.matmul, (2, 3), (3, 4)),
-    Case("matmul", ndl.matmul, np.matmul, (2, 2, 3), (2, 3, 2)),
-    Case("matmul", ndl.matmul, np.matmul, (2, 3, 2, 2), (2, 1)),
-    Case("matmul", ndl.matmul, np.matmul, (1, 2), (2, 3, 2, 2)),
-    Case("matmul", ndl.matmul, np.matmul, (2, 1, 2, 3), (1, 3, 3, 1)),
-    Case("negate", ndl.negate, lambda a: -a, (2, 3)),
-    Case("negate", ndl.negate, lambda a: -a, ()),
-    Case("log", ndl.log, np.log, (2, 3), **POSITIVE),
-    Case("log", ndl.log, np.log, (), **POSITIVE),
-    Case("exp", ndl.exp, np.exp, (2, 3)),
-    Case("exp", ndl.exp, np.exp, ()),
+    Case("matmul", ndl.matmul, matmul, (2, 3), (3, 4)),
+    Case("matmul", ndl.matmul, matmul, (2, 2, 3), (2, 3, 2)),
+    Case("matmul", ndl.matmul, matmul, (2, 3, 2, 2), (2, 1)),
+    Case("matmul", ndl.matmul, matmul, (1, 2), (2, 3, 2, 2)),
+    Case("matmul", ndl.matmul, matmul, (2, 1, 2, 3), (1, 3, 3, 1)),
+    Case("negate", ndl.negate, negate, (2, 3)),
+    Case("negate", ndl.negate, negate, ()),
+    Case("log", ndl.log, log, (2, 3), **LOG),
+    Case("log", ndl.log, log, (), **LOG),
+    Case("exp", ndl.exp, exp, (2, 3)),
+    Case("exp", ndl.exp, exp, ()),
 ]
 
 GIVEN = [  # complete in the handout: they show that the table and the checks are sound
@@ -149,6 +266,14 @@ def pull_back(output, out_grad, inputs):
 def weights_for(array, seed=2):
     """An incoming gradient in which no two entries are alike."""
     return np.random.RandomState(seed).uniform(0.5, 1.5, size=np.shape(array))
+
+
+def assert_second(second, arrays, wanted, *, problem, op):
+    """Compare second derivatives, None where there are none, with a flat array."""
+    flat = [np.zeros(a.size) if g is None else g.numpy().ravel() for g, a in zip(second, arrays)]
+    op = f"second derivative of {op}"
+    wanted = twice(wanted)
+    assert_close(np.concatenate(flat), wanted, problem=problem, op=op, rtol=1e-5, atol=1e-6)
 
 
 def hessian_times(case, arrays, weights, moves):

@@ -1,7 +1,11 @@
 """Homework 1: softmax loss as a graph, and training a two-layer network by it."""
 
+import gc
 import gzip
 import sys
+import tempfile
+from itertools import pairwise
+from pathlib import Path
 
 sys.path.append("./python")
 sys.path.append("./apps")
@@ -9,7 +13,7 @@ sys.path.append("./apps")
 import needle as ndl
 import numpy as np
 import pytest
-from course_testing import assert_close
+from course_testing import assert_close, assert_constant, slip
 from hw1_operators import tensors, weights_for
 from needle import autograd
 
@@ -19,7 +23,14 @@ from needle import autograd
 def numpy_softmax_loss(logits, y_one_hot):
     peak = logits.max(axis=1, keepdims=True)
     normalizer = np.log(np.exp(logits - peak).sum(axis=1)) + peak[:, 0]
-    return (normalizer - (logits * y_one_hot).sum(axis=1)).mean()
+    across = np.log(np.exp(logits).sum(axis=0)).sum() / len(logits)
+    name = "exp is summed over the samples: over the classes, axis 1"
+    normalizer = slip(name, normalizer, across)
+    losses = normalizer - (logits * y_one_hot).sum(axis=1)
+    loss = losses.mean()
+    loss = slip("the sum over the samples: the mean is asked", loss, losses.sum())
+    loss = slip("divided by the number of classes", loss, losses.sum() / logits.shape[1])
+    return slip("the loss is negated", loss, -loss)
 
 
 def logits_and_labels(samples=7, classes=4, seed=0):
@@ -63,7 +74,12 @@ def test_softmax_loss_ndl_has_a_gradient():
 
     logits, one_hot = logits_and_labels()
     Z = ndl.Tensor(logits)
-    softmax_loss(Z, ndl.Tensor(one_hot)).backward()
+    loss = softmax_loss(Z, ndl.Tensor(one_hot))
+    assert not loss.is_leaf(), (
+        "hw1/softmax_loss_ndl: the loss belongs to no graph and has no gradient: compute it with "
+        "needle's operators, not with NumPy"
+    )
+    loss.backward()
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert_close(
         Z.grad,
@@ -78,31 +94,46 @@ def test_softmax_loss_ndl_on_the_digits():
     from simple_ml import parse_mnist, softmax_loss
 
     X, y = parse_mnist("data/train-images-idx3-ubyte.gz", "data/train-labels-idx1-ubyte.gz")
-    assert X.dtype == np.float32 and X.shape == (len(y), 784)
-    assert X.min() == 0.0 and X.max() == 1.0
+    assert X.dtype == np.float32 and X.shape == (len(y), 784), (
+        f"hw1/softmax_loss_ndl: parse_mnist: images {X.dtype} {X.shape} with {len(y)} labels: "
+        "the header of images has 16 bytes, that of labels 8"
+    )
+    assert (X.min(), X.max()) == (0.0, 1.0), (
+        f"hw1/softmax_loss_ndl: parse_mnist: pixels from {X.min()} to {X.max()}, expected 0 to 1: "
+        "divide by 255"
+    )
     one_hot = np.eye(10)[y[:50]]
     logits = X[:50] @ np.random.RandomState(0).randn(784, 10) / 28
     loss = softmax_loss(ndl.Tensor(logits), ndl.Tensor(one_hot))
     assert_close(loss, numpy_softmax_loss(logits, one_hot), problem="hw1/softmax_loss_ndl")
 
 
+def write_digits(folder, pixels, labels):
+    """Images (m, 784) and labels (m,) in two IDX files; returns their paths."""
+    header = b"".join(n.to_bytes(4, "big") for n in (2051, len(pixels), 28, 28))
+    images = folder / "images.gz", header + pixels.astype(np.uint8).tobytes()
+    header = b"".join(n.to_bytes(4, "big") for n in (2049, len(labels)))
+    for path, content in (
+        images,
+        (folder / "labels.gz", header + labels.astype(np.uint8).tobytes()),
+    ):
+        path.write_bytes(gzip.compress(content, 1))
+    return str(folder / "images.gz"), str(folder / "labels.gz")
+
+
 def test_softmax_loss_ndl_reads_idx_files_of_any_length(tmp_path):
     from simple_ml import parse_mnist
 
     pixels = np.arange(3 * 784, dtype=np.int64).reshape(3, 784) % 251
-    header = b"".join(n.to_bytes(4, "big") for n in (2051, 3, 28, 28))
-    with gzip.open(tmp_path / "images.gz", "wb") as file:
-        file.write(header + pixels.astype(np.uint8).tobytes())
-    with gzip.open(tmp_path / "labels.gz", "wb") as file:
-        file.write((2049).to_bytes(4, "big") + (3).to_bytes(4, "big") + bytes([7, 0, 9]))
-    X, y = parse_mnist(str(tmp_path / "images.gz"), str(tmp_path / "labels.gz"))
-    assert_close(X, pixels / 255, problem="hw1/softmax_loss_ndl", op="images", dtype="float32")
+    X, y = parse_mnist(*write_digits(tmp_path, pixels, np.array([7, 0, 9])))
+    wanted = slip("pixels are not scaled: divide by 255", pixels / 255, pixels)
+    assert_close(X, wanted, problem="hw1/softmax_loss_ndl", op="images", dtype="float32")
     assert_close(y, np.array([7, 0, 9]), problem="hw1/softmax_loss_ndl", op="labels", dtype="uint8")
 
 
 def submit_softmax_loss_ndl():
     import mugrade
-    from simple_ml import softmax_loss
+    from simple_ml import parse_mnist, softmax_loss
 
     rng = mugrade.rng()
     for samples, classes in ((8, 10), (3, 5), (1, 2)):
@@ -112,6 +143,10 @@ def submit_softmax_loss_ndl():
         loss.backward()
         mugrade.submit(loss.numpy(), label=f"loss of {samples} x {classes}")
         mugrade.submit(Z.grad.numpy(), label=f"gradient of {samples} x {classes}")
+    with tempfile.TemporaryDirectory() as folder:
+        pixels, labels = rng.randint(99, size=(6, 784)), rng.randint(10, size=6)
+        X, y = parse_mnist(*write_digits(Path(folder), pixels, labels))
+    mugrade.submit([X[:, ::7], y], label="parse_mnist on dark images")
 
 
 # ------------------------------------------------------------------------------------ nn_epoch_ndl
@@ -121,12 +156,19 @@ def test_nn_epoch_ndl_relu():
     a = np.array([[-2.0, -0.0, 0.0, 0.5], [3.0, -1e-3, 1e-3, -7.0]])
     x = ndl.Tensor(a, dtype="float32")
     y = ndl.relu(x)
-    assert_close(y, np.maximum(a, 0), problem="hw1/nn_epoch_ndl", op="relu", dtype="float32")
+    wanted = slip(
+        "negative numbers leak through: they become 0", np.maximum(a, 0), np.maximum(a, a / 100)
+    )
+    assert_close(y, wanted, problem="hw1/nn_epoch_ndl", op="relu", dtype="float32")
     weights = weights_for(a)
     y.backward(ndl.Tensor(weights, dtype="float32"))
+    passes = slip("a number at exactly 0 passes a gradient: > 0, not >= 0", a > 0, a >= 0)
+    passes = slip(
+        "every number passes a gradient: of the input > 0, not of the result >= 0", passes, a < 9
+    )
     assert_close(
         x.grad,
-        weights * (a > 0),
+        weights * passes,
         problem="hw1/nn_epoch_ndl",
         op="ReLU.gradient (0 at 0)",
         dtype="float32",
@@ -145,13 +187,18 @@ def test_nn_epoch_ndl_relu_of_a_number():
 def numpy_nn_epoch(X, y, W1, W2, lr, batch):
     """The same epoch by hand, in float64."""
     X, W1, W2 = X.astype("float64"), W1.astype("float64"), W2.astype("float64")
+    lr = slip("uphill: the gradient is subtracted", lr, -lr)
+    lr = slip("the step is a little too long: lr times the gradient", lr, 1.01 * lr)
     for first in range(0, len(X), batch):
         x, labels = X[first : first + batch], y[first : first + batch]
+        x = slip("the images of the first batch are used for all", x, X[: len(x)])
+        labels = slip("the labels of the first batch are used for all", labels, y[: len(x)])
         hidden = x @ W1
         active = np.maximum(hidden, 0)
         logits = active @ W2
         p = np.exp(logits - logits.max(axis=1, keepdims=True))
         p = p / p.sum(axis=1, keepdims=True) - np.eye(W2.shape[1])[labels]
+        p = slip("the sum over the batch: the loss is its mean", p, p * len(x))
         dW2 = active.T @ p / len(x)
         dW1 = x.T @ ((p @ W2.T) * (hidden > 0)) / len(x)
         W1, W2 = W1 - lr * dW1, W2 - lr * dW2
@@ -189,7 +236,8 @@ def test_nn_epoch_ndl_returns_new_weights_and_leaves_its_arguments_alone():
     new_first, new_second = nn_epoch(X, y, first, second, lr=0.5, batch=20)
     assert isinstance(new_first, ndl.Tensor) and isinstance(new_second, ndl.Tensor)
     for name, actual, wanted in zip(("X", "y", "W1", "W2"), (X, y, first, second), kept):
-        assert_close(actual, wanted, problem="hw1/nn_epoch_ndl", op=f"{name}, afterwards")
+        op = f"{name}, afterwards (leave it, return new weights)"
+        assert_close(actual, wanted, problem="hw1/nn_epoch_ndl", op=op)
 
 
 def test_nn_epoch_ndl_holds_a_constant_number_of_values(no_collector):
@@ -200,7 +248,11 @@ def test_nn_epoch_ndl_holds_a_constant_number_of_values(no_collector):
     for _ in range(5):
         weights = nn_epoch(X, y, *weights, lr=0.1, batch=5)
         alive.append(autograd.TENSOR_COUNTER)
-    assert alive[1] == alive[-1], f"the Values of old steps are kept: {alive} after each epoch"
+    assert_constant(
+        alive[1:],
+        "hw1/nn_epoch_ndl",
+        "the Values of old steps are kept: make new weights of numbers",
+    )
 
 
 def test_nn_epoch_ndl_learns_the_digits():
@@ -233,3 +285,11 @@ def submit_nn_epoch_ndl():
         mugrade.submit(W1.numpy(), label=f"W1 after batches of {batch}")
         mugrade.submit(W2.numpy(), label=f"W2 after batches of {batch}")
     mugrade.submit(given[0].numpy(), label="the given W1 afterwards")
+    X, y = rng.randn(12, 6).astype("float32"), rng.randint(4, size=12).astype("uint8")
+    weights, alive = tensors([rng.randn(6, 5) / 2, rng.randn(5, 4) / 2]), []
+    for _ in range(4):
+        weights = nn_epoch(X, y, *weights, lr=0.1, batch=4)
+        gc.collect()
+        alive.append(autograd.TENSOR_COUNTER)
+    growth = [later - earlier for earlier, later in pairwise(alive)]
+    mugrade.submit([growth, weights[1].numpy()], label="the memory that an epoch keeps")

@@ -1,12 +1,14 @@
 """Homework 1: the topological sort of a graph."""
 
 import sys
+from functools import partial
 
 sys.path.append("./python")
 
 import needle as ndl
 import numpy as np
 import pytest
+from course_testing import slip
 from needle import autograd
 
 
@@ -71,7 +73,7 @@ def sort_deep_graph(root):
         too_deep = True
     if too_deep:
         pytest.fail(
-            "hw1/topo_sort: RecursionError: a graph may be deeper than Python's call stack; "
+            "hw1/topo_sort: an edge case, RecursionError: a graph may be deeper than Python's call stack; "
             "keep the nodes in progress on a list of your own"
         )
 
@@ -80,15 +82,58 @@ def names(nodes):
     return " ".join(node.name for node in nodes)
 
 
+def walk(ends, order=1, first=False, forget=False):
+    """A depth-first order of the nodes; by its arguments one of the orders that are not asked."""
+    found = []
+
+    def visit(node):
+        if any(node is other for other in seen):
+            return
+        seen.append(node)
+        if first:
+            found.append(node)
+        for value in list(node.inputs)[::order]:
+            visit(value)
+        if not first:
+            found.append(node)
+
+    seen = []
+    for end in ends:
+        seen = [] if forget else seen
+        visit(end)
+    return found
+
+
+WRONG_ORDERS = {
+    "the order is reversed: inputs come before what uses them": lambda ends: walk(ends)[::-1],
+    "inputs are visited from right to left": lambda ends: walk(ends, order=-1),
+    "a node is written down when it is entered: when it is left (post-order)": lambda ends: walk(
+        ends, first=True
+    ),
+    "nodes that two ends share are listed twice: remember what was visited": lambda ends: walk(
+        ends, forget=True
+    ),
+    "only the first of the ends is followed": lambda ends: walk(ends[:1]),
+}
+
+
+def assert_order(ends, wanted, show=lambda node: node.name):
+    """find_topo_sort(ends), shown node by node, is `wanted`."""
+    found = " ".join(str(show(node)) for node in autograd.find_topo_sort(ends))
+    for sentence, wrong in WRONG_ORDERS.items():
+        of_wrong = partial(lambda wrong: " ".join(str(show(node)) for node in wrong(ends)), wrong)
+        wanted = slip(sentence, wanted, of_wrong)
+    assert found == wanted, f"hw1/topo_sort: the order is {found}, expected {wanted}"
+
+
+def by_value(node):
+    return f"{node.numpy().item():g}"
+
+
 def test_topo_sort_of_a_small_graph_by_its_values():
     a, b = ndl.Tensor([[2.0]]), ndl.Tensor([[5.0]])
-    c = a * b + a
-    order = [value.numpy().item() for value in autograd.find_topo_sort([c])]
-    assert order == [2.0, 5.0, 10.0, 12.0]
-
-    c = 3 * a * a + 4 * b * a - a
-    order = [value.numpy().item() for value in autograd.find_topo_sort([c])]
-    assert order == [2.0, 6.0, 12.0, 5.0, 20.0, 40.0, 52.0, -2.0, 50.0]
+    assert_order([a * b + a], "2 5 10 12", by_value)
+    assert_order([3 * a * a + 4 * b * a - a], "2 6 12 5 20 40 52 -2 50", by_value)
 
 
 def test_topo_sort_returns_the_nodes_themselves():
@@ -103,7 +148,7 @@ def test_topo_sort_is_post_order_and_goes_from_left_to_right():
     a, b = CountingNode("a"), CountingNode("b")
     left, right = CountingNode("left", b), CountingNode("right", a)
     root = CountingNode("root", left, right)
-    assert names(autograd.find_topo_sort([root])) == "b left a right root"
+    assert_order([root], "b left a right root")
 
 
 def test_topo_sort_puts_inputs_first_where_a_plain_walk_would_not():
@@ -111,23 +156,23 @@ def test_topo_sort_puts_inputs_first_where_a_plain_walk_would_not():
     shared = CountingNode("shared")
     late = CountingNode("late", shared)
     root = CountingNode("root", shared, late)
-    assert names(autograd.find_topo_sort([root])) == "shared late root"
+    assert_order([root], "shared late root")
     root = CountingNode("root", late, shared)
-    assert names(autograd.find_topo_sort([root])) == "shared late root"
+    assert_order([root], "shared late root")
 
 
 def test_topo_sort_of_a_leaf_and_of_several_ends():
     a = CountingNode("a")
     x, y = CountingNode("x", a), CountingNode("y", a)
-    assert names(autograd.find_topo_sort([a])) == "a"
-    assert names(autograd.find_topo_sort([x, y])) == "a x y"
-    assert names(autograd.find_topo_sort([y, x, y])) == "a y x"
+    assert_order([a], "a")
+    assert_order([x, y], "a x y")
+    assert_order([y, x, y], "a y x")
 
 
 def test_topo_sort_lists_an_input_used_twice_once():
     a = CountingNode("a")
     square = CountingNode("square", a, a)
-    assert names(autograd.find_topo_sort([square])) == "a square"
+    assert_order([square], "a square")
 
 
 @pytest.mark.parametrize("depth", [10, 1000])
@@ -139,7 +184,9 @@ def test_topo_sort_visits_each_node_of_a_tower_of_diamonds_once(depth, few_looks
         top = CountingNode(f"top {level}", left, right)
     few_looks(limit=10 * (3 * depth + 1))
     order = sort_deep_graph(top)
-    assert len(order) == 3 * depth + 1
+    assert len(order) == 3 * depth + 1, (
+        f"hw1/topo_sort: {len(order)} nodes in the order, {3 * depth + 1} in the graph"
+    )
     assert names(order[:4]) == "start left 0 right 0 top 0"
 
 
@@ -171,3 +218,35 @@ def submit_topo_sort():
     shared = a * b
     order = autograd.find_topo_sort([shared + c, shared * 2])
     mugrade.submit(np.array([value.numpy().item() for value in order]), label="two ends")
+    label = "an edge case: many ways through few nodes, each visited once"
+    numbers = rng.randint(1_000_000, size=(30, 3)).tolist()
+    mugrade.submit(looks_at_a_tower(numbers), label=label)
+    label = "an edge case: a chain deeper than Python's stack"
+    mugrade.submit(length_of_a_chain(rng.randint(20_000, 30_000)), label=label)
+
+
+def looks_at_a_tower(numbers):
+    """[names in order, were few looks enough?] of a tower of diamonds, each of three numbers."""
+    top = CountingNode(0)
+    for left, right, above in numbers:
+        top = CountingNode(above, CountingNode(left, top), CountingNode(right, top))
+    CountingNode.looks = 0
+    try:
+        few = 10 * (3 * len(numbers) + 1)
+        CountingNode.limit = 10 * few
+        order = [node.name for node in autograd.find_topo_sort([top])]
+        return [np.array(order), bool(CountingNode.looks <= few)]
+    except BaseException as error:  # the limit's own, or a recursion
+        return [type(error).__name__]
+    finally:
+        CountingNode.limit = None
+
+
+def length_of_a_chain(depth):
+    top = CountingNode("0")
+    for _ in range(depth):
+        top = CountingNode("more", top)
+    try:
+        return len(autograd.find_topo_sort([top]))
+    except RecursionError:
+        return "RecursionError"

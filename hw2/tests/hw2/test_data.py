@@ -3,15 +3,17 @@
 Run from the homework's folder: `python3 -m pytest tests/hw2/test_data.py -k random_crop`.
 """
 
-import gzip
 import sys
+import tempfile
+from pathlib import Path
 
 sys.path.append("./python")
 
 import needle as ndl
 import numpy as np
 import pytest
-from course_testing import assert_close
+from course_testing import assert_close, slip
+from hw2_modules import write_digits
 
 # ------------------------------------------------------------------------------------------- flips
 
@@ -22,19 +24,27 @@ def image(height=4, width=5, channels=2):
     return (100 * rows + 10 * columns + layers).astype("float32")
 
 
-def test_flip_horizontal_mirrors_left_and_right():
-    img = image()
-    flipped = ndl.data.RandomFlipHorizontal(p=1.0)(img)
+def mirrored(img):
     desired = np.empty_like(img)
-    for column in range(5):
-        desired[:, column, :] = img[:, 4 - column, :]
+    columns = img.shape[1]
+    for column in range(columns):
+        desired[:, column, :] = img[:, columns - 1 - column, :]
+    desired = slip("rows are exchanged, top and bottom: exchange columns", desired, img[::-1])
+    desired = slip("channels are exchanged: exchange columns", desired, img[:, :, ::-1])
+    return slip("flips when the draw says not to, and the other way round", desired, img)
+
+
+def test_flip_horizontal_mirrors_left_and_right():
+    flipped = ndl.data.RandomFlipHorizontal(p=1.0)(image())
+    desired = mirrored(image())
     assert_close(flipped, desired, problem="hw2/flip_horizontal", dtype="float32")
 
 
 def test_flip_horizontal_never_at_probability_zero():
     flip = ndl.data.RandomFlipHorizontal(p=0.0)
     for _ in range(10):
-        assert_close(flip(image()), image(), problem="hw2/flip_horizontal")
+        desired = slip("flips although p is 0: with probability p", image(), image()[:, ::-1])
+        assert_close(flip(image()), desired, problem="hw2/flip_horizontal")
 
 
 def test_flip_horizontal_follows_the_random_draws():
@@ -50,7 +60,8 @@ def test_flip_horizontal_follows_the_random_draws():
 def test_flip_horizontal_leaves_its_input_alone():
     img = image()
     ndl.data.RandomFlipHorizontal(p=1.0)(img)
-    assert_close(img, image(), problem="hw2/flip_horizontal", op="the image, afterwards")
+    wanted = slip("the image that was given is changed: return another", image(), image()[:, ::-1])
+    assert_close(img, wanted, problem="hw2/flip_horizontal", op="the image, afterwards")
 
 
 def submit_flip_horizontal():
@@ -60,6 +71,9 @@ def submit_flip_horizontal():
     for label, p, shape in (("always", 1.0, (3, 4, 2)), ("half", 0.5, (5, 3, 1))):
         flip = ndl.data.RandomFlipHorizontal(p)
         mugrade.submit(np.stack([flip(rng.rand(*shape)) for _ in range(4)]), label=label)
+    img = rng.rand(3, 4, 1)
+    ndl.data.RandomFlipHorizontal(1.0)(img)
+    mugrade.submit(img, label="the image, afterwards")
 
 
 # ------------------------------------------------------------------------------------------- crops
@@ -67,13 +81,27 @@ def submit_flip_horizontal():
 
 def moved(img, shift_x, shift_y):
     """What the window sees: entry [i, j] is img[i + shift_x, j + shift_y], or 0 outside."""
+    x, y = slip(
+        "shift_x moves columns, shift_y rows: it is the other way",
+        (shift_x, shift_y),
+        (shift_y, shift_x),
+    )
+    x, y = slip("the image moves by the shifts: move the window", (x, y), (-x, -y))
+    x, y = slip("columns do not move: shift_y moves them", (x, y), (x, 0))
+    x, y = slip("rows do not move: shift_x moves them", (x, y), (0, y))
     rows, columns, _ = img.shape
     result = np.zeros_like(img)
     for i in range(rows):
         for j in range(columns):
-            if 0 <= i + shift_x < rows and 0 <= j + shift_y < columns:
-                result[i, j] = img[i + shift_x, j + shift_y]
-    return result
+            if 0 <= i + x < rows and 0 <= j + y < columns:
+                result[i, j] = img[i + x, j + y]
+    edge = np.ix_(
+        (np.arange(rows) + x).clip(0, rows - 1), (np.arange(columns) + y).clip(0, columns - 1)
+    )
+    result = slip("the edge is repeated outside of the image: zeros move in", result, img[edge])
+    return slip(
+        "what goes out comes in again: zeros move in", result, np.roll(img, (-x, -y), (0, 1))
+    )
 
 
 @pytest.mark.parametrize("padding", [0, 1, 3])
@@ -121,12 +149,16 @@ def five_images(tmp_path):
     pixels[0, 0, 0], pixels[0, 0, 1] = 0, 255
     pixels[1] //= 2  # a dark image
     labels = np.array([7, 0, 255, 3, 9], dtype=np.uint8)
-    images_file, labels_file = str(tmp_path / "images.gz"), str(tmp_path / "labels.gz")
-    with gzip.open(images_file, "wb") as file:
-        file.write(b"".join(n.to_bytes(4, "big") for n in (2051, 5, 28, 28)) + pixels.tobytes())
-    with gzip.open(labels_file, "wb") as file:
-        file.write(b"".join(n.to_bytes(4, "big") for n in (2049, 5)) + labels.tobytes())
-    return images_file, labels_file, pixels, labels
+    return *write_digits(tmp_path, "five", pixels, labels), pixels, labels
+
+
+def scaled(pixels):
+    """Bytes as numbers from 0 to 1."""
+    right = pixels / 255
+    right = slip("pixels are not scaled: divide by 255", right, pixels)
+    right = slip("pixels are divided by 256: white, 255, is 1", right, pixels / 256)
+    largest = pixels.max(axis=(-1, -2), keepdims=True)
+    return slip("each image is divided by its own largest pixel: by 255", right, pixels / largest)
 
 
 def test_mnist_dataset_reads_images_and_labels(five_images):
@@ -135,10 +167,12 @@ def test_mnist_dataset_reads_images_and_labels(five_images):
     assert len(dataset) == 5
     for i in range(5):
         img, label = dataset[i]
-        assert_close(
-            np.reshape(img, (28, 28)), pixels[i] / 255, problem="hw2/mnist_dataset", dtype="float32"
+        wanted, op = scaled(pixels[i]), f"image {i}"
+        actual = np.reshape(img, (28, 28))
+        assert_close(actual, wanted, problem="hw2/mnist_dataset", op=op, dtype="float32")
+        assert int(label) == labels[i], (
+            f"hw2/mnist_dataset: label {i} is {label}, expected {labels[i]}: the header has 8 bytes"
         )
-        assert int(label) == labels[i]
 
 
 @pytest.mark.parametrize("index", [slice(1, 4), np.array([3, 0, 0]), [4, 1]], ids=str)
@@ -168,7 +202,9 @@ def test_mnist_dataset_applies_transforms_in_order_at_every_access(five_images):
     dataset = ndl.data.MNISTDataset(images_file, labels_file, transforms=[first, second])
     for _ in range(2):
         img, _ = dataset[3]
-        desired = (pixels[3] / 255 + 1) * 10
+        plain = pixels[3] / 255
+        desired = slip("the transforms are not applied", (plain + 1) * 10, plain)
+        desired = slip("the last transform comes first", desired, plain * 10 + 1)
         assert_close(np.reshape(img, (28, 28)), desired, problem="hw2/mnist_dataset")
     assert seen == ["first", "second"] * 2
 
@@ -180,8 +216,13 @@ def test_mnist_dataset_transforms_each_image_of_a_slice_by_itself(five_images):
     np.random.seed(1)
     images, _ = dataset[1:4]
     np.random.seed(1)
-    for img, wanted in zip(images, pixels[1:4]):
-        desired = crop((wanted / 255).reshape(28, 28, 1))
+    for number, (img, wanted) in enumerate(zip(images, pixels[1:4])):
+        plain = (wanted / 255).reshape(28, 28, 1)
+        desired = crop(plain)
+        desired = slip(
+            "only the first image of a slice is transformed", desired, [desired, plain][number > 0]
+        )
+        desired = slip("images of a slice are not transformed", desired, plain)
         assert_close(np.reshape(img, (28, 28, 1)), desired, problem="hw2/mnist_dataset")
 
 
@@ -192,8 +233,11 @@ def test_mnist_dataset_draws_anew_at_every_access(five_images):
     np.random.seed(1)
     seen = [dataset[2][0] for _ in range(4)]
     np.random.seed(1)
+    desired = None
     for img in seen:
-        desired = crop((pixels[2] / 255).reshape(28, 28, 1))
+        before, desired = desired, crop((pixels[2] / 255).reshape(28, 28, 1))
+        if before is not None:
+            desired = slip("transformed once and kept: at every access anew", desired, before)
         assert_close(np.reshape(img, (28, 28, 1)), desired, problem="hw2/mnist_dataset")
 
 
@@ -218,6 +262,19 @@ def submit_mnist_dataset():
         weights = np.arange(28.0)
         mugrade.submit(np.array([img @ weights for img in images]), label=label)
         mugrade.submit(np.array([int(data[int(i)][1]) for i in chosen]), label=f"{label}: labels")
+    crop = ndl.data.RandomCrop(3)
+    with tempfile.TemporaryDirectory() as folder:
+        files = write_digits(
+            Path(folder), "dark", rng.randint(99, size=(7, 28, 28)), rng.randint(9, size=7)
+        )
+        dark = ndl.data.MNISTDataset(*files)
+        mugrade.submit(np.reshape(dark[3][0], (28, 28))[::3], label="a dark image")
+        moved = ndl.data.MNISTDataset(*files, transforms=[crop])
+        mugrade.submit(
+            np.array([img.sum() for img in moved[1:5][0]]), label="a slice, each image moved"
+        )
+        twice = [np.reshape(moved[2][0], (28, 28))[::5, ::5] for _ in range(3)]
+        mugrade.submit(np.stack(twice), label="an image moved three times")
 
 
 # -------------------------------------------------------------------------------------- DataLoader
@@ -234,20 +291,34 @@ def pairs(n=10):
 def test_dataloader_makes_batches_in_order(batch_size, sizes):
     dataset, X = pairs()
     batches = list(ndl.data.DataLoader(dataset, batch_size))
-    assert [len(labels.numpy()) for _, labels in batches] == sizes
+    for batch in batches:
+        assert all(isinstance(part, ndl.Tensor) for part in batch), (
+            f"hw2/dataloader: a field of a batch is a {type(batch[0]).__name__}: make Tensors"
+        )
+    whole = [size for size in sizes if size == batch_size]
+    sizes = slip("the last batch is left out: it is shorter, and counts", sizes, whole)
+    assert [len(labels.numpy()) for _, labels in batches] == sizes, (
+        f"hw2/dataloader: batches of {[len(labels.numpy()) for _, labels in batches]} samples, expected {sizes}"
+    )
     problem = "hw2/dataloader"
-    images = np.concatenate([images.numpy() for images, _ in batches])
-    labels = np.concatenate([labels.numpy() for _, labels in batches])
+    images = np.concatenate([images.numpy() for images, _ in batches] or [X[:0]])
+    labels = np.concatenate([labels.numpy() for _, labels in batches] or [X[:0, 0]])
+    wanted = np.arange(sum(sizes))
+    X = X[: sum(sizes)]
     assert_close(images, X, problem=problem, op="images", dtype="float32")
-    assert_close(labels, np.arange(10), problem=problem, op="labels", dtype="uint8")
+    assert_close(labels, wanted, problem=problem, op="labels", dtype="uint8")
 
 
 def test_dataloader_gives_a_tuple_of_tensors_also_for_one_field():
     loader = ndl.data.DataLoader(ndl.data.NDArrayDataset(np.arange(6.0)), batch_size=4)
     batches = list(loader)
     for batch, desired in zip(batches, ([0.0, 1.0, 2.0, 3.0], [4.0, 5.0])):
-        assert isinstance(batch, (tuple, list)) and len(batch) == 1
-        assert isinstance(batch[0], ndl.Tensor)
+        assert isinstance(batch, (tuple, list)) and len(batch) == 1, (
+            f"hw2/dataloader: a batch of one field is a {type(batch).__name__}: a tuple of one Tensor"
+        )
+        assert isinstance(batch[0], ndl.Tensor), (
+            f"hw2/dataloader: a field of a batch is a {type(batch[0]).__name__}: make Tensors"
+        )
         assert_close(batch[0], np.array(desired), problem="hw2/dataloader", dtype="float64")
     assert len(batches) == 2
 
@@ -255,13 +326,21 @@ def test_dataloader_gives_a_tuple_of_tensors_also_for_one_field():
 def test_dataloader_can_be_used_again():
     loader = ndl.data.DataLoader(pairs()[0], batch_size=3)
     first, second = ([labels.numpy().tolist() for _, labels in loader] for _ in range(2))
-    assert first == second == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
+    assert first == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]], (
+        f"hw2/dataloader: the labels of batches of 3 are {first}"
+    )
+    assert second == first, (
+        f"hw2/dataloader: a second iteration gives {second}: begin anew in __iter__"
+    )
 
 
 def test_dataloader_starts_anew_after_an_unfinished_iteration():
     loader = ndl.data.DataLoader(pairs()[0], batch_size=3)
     next(iter(loader))
-    assert next(iter(loader))[1].numpy().tolist() == [0, 1, 2]
+    again = next(iter(loader))[1].numpy().tolist()
+    assert again == [0, 1, 2], (
+        f"hw2/dataloader: a new iteration goes on with {again}: it begins anew in __iter__"
+    )
 
 
 def test_dataloader_stops():
@@ -277,7 +356,10 @@ def test_dataloader_shuffles_anew_in_every_iteration():
     np.random.seed(5)
     orders = [np.random.permutation(20) for _ in range(3)]
     np.random.seed(5)
+    first = orders[0]
     for order in orders:
+        order = slip("shuffled once: a new order in every iteration", order, first)
+        order = slip("not shuffled", order, np.arange(20))
         batches = list(loader)
         labels = np.concatenate([labels.numpy() for _, labels in batches])
         images = np.concatenate([images.numpy() for images, _ in batches])
@@ -291,7 +373,9 @@ def test_dataloader_draws_nothing_when_it_does_not_shuffle():
     expected = np.random.rand()
     np.random.seed(5)
     list(ndl.data.DataLoader(pairs()[0], batch_size=3))
-    assert np.random.rand() == expected
+    assert np.random.rand() == expected, (
+        "hw2/dataloader: random numbers are drawn without shuffling: draw none"
+    )
 
 
 def test_dataloader_applies_transforms_at_every_access():
@@ -321,3 +405,6 @@ def submit_dataloader():
         loader = ndl.data.DataLoader(dataset, size, shuffle)
         batches = [[part.numpy() for part in batch] for _ in range(2) for batch in loader]
         mugrade.submit(batches, label=label)
+    single = ndl.data.DataLoader(ndl.data.NDArrayDataset(rng.rand(5)), 2)
+    fields = [[part.numpy() for part in batch] for batch in single]
+    mugrade.submit(fields, label="batches of one field")

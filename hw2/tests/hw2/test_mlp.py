@@ -2,6 +2,8 @@
 
 import gzip
 import sys
+import tempfile
+from pathlib import Path
 
 sys.path.append("./python")
 sys.path.append("./apps")
@@ -9,15 +11,23 @@ sys.path.append("./apps")
 import needle as ndl
 import numpy as np
 import pytest
-from course_testing import assert_close
+from course_testing import assert_close, slip
 from hw2_modules import (
     check_module,
     draw_from_seed,
     normal,
     numpy_normalize,
     numpy_softmax_loss,
+    relu,
+    write_digits,
 )
 from needle import nn, optim
+
+
+def residual(x, f):
+    """What a block does with f(x)."""
+    y = slip("the shortcut is missing: ReLU(x + f(x))", x + f, f)
+    return slip("the ReLU after the sum is missing: ReLU(x + f(x))", np.maximum(y, 0), y)
 
 
 class Tag(nn.Module):
@@ -44,12 +54,16 @@ def test_mlp_residual_block_is_relu_of_x_plus_f():
     from mlp_resnet import ResidualBlock
 
     block = ResidualBlock(5, 3, norm=Tag, drop_prob=0.25)
-    assert [tag.dim for tag in kinds(block, Tag)] == [3, 5]
-    assert [layer.p for layer in kinds(block, nn.Dropout)] == [0.25]
+    dims = [tag.dim for tag in kinds(block, Tag)]
+    assert dims == [3, 5], (
+        f"hw2/mlp_resnet: the block's norms are of {dims} features: norm(hidden_dim), norm(dim)"
+    )
+    drops = [layer.p for layer in kinds(block, nn.Dropout)]
+    assert drops == [0.25], f"hw2/mlp_resnet: Dropout with p = {drops}: one, with drop_prob, 0.25"
     block.eval()
 
     def formula(x, w1, b1, w2, b2):
-        return np.maximum(x + np.maximum(x @ w1 + b1, 0) @ w2 + b2, 0)
+        return residual(x, relu(x @ w1 + b1) @ w2 + b2)
 
     check_module("hw2/mlp_resnet", block, normal(4, 5), formula, block.parameters())
 
@@ -63,8 +77,8 @@ def test_mlp_residual_block_in_training(norm):
 
     def formula(x, w1, b1, n1, m1, w2, b2, n2, m2):
         h = n1 * numpy_normalize(x @ w1 + b1, axis, eps) + m1
-        h = n2 * numpy_normalize(np.maximum(h, 0) @ w2 + b2, axis, eps) + m2
-        return np.maximum(x + h, 0)
+        h = n2 * numpy_normalize(relu(h) @ w2 + b2, axis, eps) + m2
+        return residual(x, h)
 
     check_module("hw2/mlp_resnet", block, normal(6, 5), formula, block.parameters())
 
@@ -74,8 +88,16 @@ def test_mlp_resnet_has_its_layers_in_order():
 
     model = MLPResNet(12, hidden_dim=6, num_blocks=2, num_classes=4, drop_prob=0.2)
     block = [(6, 3), (1, 3), (3,), (3,), (3, 6), (1, 6), (6,), (6,)]
-    assert shapes(model) == [(12, 6), (1, 6), *block, *block, (6, 4), (1, 4)]
-    assert [layer.p for layer in kinds(model, nn.Dropout)] == [0.2, 0.2]
+    wanted = [(12, 6), (1, 6), *block, *block, (6, 4), (1, 4)]
+    assert shapes(model) == wanted, (
+        "hw2/mlp_resnet: parameters of the shapes "
+        f"{shapes(model)}, expected {wanted}: blocks are hidden_dim // 2 wide inside, and every "
+        "layer is made in the order in which it is used"
+    )
+    drops = [layer.p for layer in kinds(model, nn.Dropout)]
+    assert drops == [0.2, 0.2], (
+        f"hw2/mlp_resnet: Dropout with p = {drops}: drop_prob, 0.2, in each block"
+    )
     assert len(kinds(model, nn.Residual)) == 2
     default = MLPResNet(20)
     assert shapes(default)[0] == (20, 100) and shapes(default)[-1] == (1, 10)
@@ -89,9 +111,18 @@ def test_mlp_resnet_draws_its_weights_in_the_order_of_execution():
         linears = [nn.Linear(a, b) for a, b in ((7, 4), (4, 2), (2, 4), (4, 3))]
         return [array.numpy() for layer in linears for array in (layer.weight, layer.bias)]
 
+    def draw_last_first():
+        np.random.seed(5)
+        last = nn.Linear(4, 3)
+        linears = [*(nn.Linear(a, b) for a, b in ((7, 4), (4, 2), (2, 4))), last]
+        return [array.numpy() for layer in linears for array in (layer.weight, layer.bias)]
+
     wanted, after = draw_from_seed(5, draw)
     model, after_model = draw_from_seed(
         5, lambda: MLPResNet(7, 4, num_blocks=1, num_classes=3, norm=Tag)
+    )
+    wanted = slip(
+        "the last layer is drawn first: in the order of execution", wanted, draw_last_first
     )
     for actual, desired in zip(model.parameters(), wanted):
         assert_close(actual, desired, problem="hw2/mlp_resnet", op="first weights")
@@ -105,8 +136,8 @@ def test_mlp_resnet_forward():
     model.eval()
 
     def formula(x, w1, b1, w2, b2, w3, b3, w4, b4):
-        x = np.maximum(x @ w1 + b1, 0)
-        x = np.maximum(x + np.maximum(x @ w2 + b2, 0) @ w3 + b3, 0)
+        x = relu(x @ w1 + b1)
+        x = residual(x, relu(x @ w2 + b2) @ w3 + b3)
         return x @ w4 + b4
 
     check_module("hw2/mlp_resnet", model, normal(5, 7), formula, model.parameters())
@@ -136,15 +167,24 @@ def test_mlp_epoch_evaluates_without_changing_anything():
     before = {name: value.numpy() for name, value in model.state_dict().items()}
     model.train()
     error, loss = epoch(ndl.data.DataLoader(data, batch_size=10), model)
-    assert not model.training, "evaluation mode without an optimizer"
+    assert not model.training, (
+        "hw2/mlp_resnet: epoch without an optimizer evaluates: model.eval() before it begins"
+    )
     after = model.state_dict()
     for name, value in before.items():
         assert_close(after[name], value, problem="hw2/mlp_resnet", op=f"{name} after evaluation")
     logits = model(ndl.Tensor(data.X.reshape(25, 784))).numpy().astype("float64")
     problem = "hw2/mlp_resnet"
-    assert isinstance(error, float) and isinstance(loss, float)
-    assert_close(error, (logits.argmax(axis=1) != data.y).mean(), problem=problem, op="error rate")
+    rate = (logits.argmax(axis=1) != data.y).mean()
+    rate = slip("this is the accuracy: the error rate is asked", rate, 1 - rate)
+    rate = slip("this is the number of errors: the rate is asked", rate, rate * 25)
+    assert_close(float(error), rate, problem=problem, op="error rate")
     wanted = numpy_softmax_loss(logits, data.y)
+    parts = [numpy_softmax_loss(logits[k : k + 10], data.y[k : k + 10]) for k in (0, 10, 20)]
+    wanted = slip(
+        "the mean of the batches' means: the last batch is shorter", wanted, np.mean(parts)
+    )
+    wanted = slip("the sum of the batches' means: the mean over samples", wanted, sum(parts))
     assert_close(loss, wanted, problem=problem, op="loss, the mean over all 25 samples", rtol=1e-5)
 
 
@@ -162,19 +202,23 @@ def test_mlp_epoch_trains():
         loader = ndl.data.DataLoader(data, batch_size=10, shuffle=True)
         if not by_hand:
             error, loss = epoch(loader, model, opt)
-            assert model.training, "training mode with an optimizer"
+            assert model.training, (
+                "hw2/mlp_resnet: epoch with an optimizer trains: model.train() before it begins"
+            )
             results.append([error, loss, *[p.numpy() for p in model.parameters()]])
             continue
         model.train()
         np.random.seed(4)
         wrong, total = 0, 0.0
+        learns = slip("no step is made: opt.step() after backward", True, False)
         for images, labels in loader:
             n = labels.shape[0]
             logits = model(images.reshape((n, 784)))
             loss = nn.SoftmaxLoss()(logits, labels)
             opt.reset_grad()
             loss.backward()
-            opt.step()
+            if learns:
+                opt.step()
             wrong += (logits.numpy().argmax(axis=1) != labels.numpy()).sum()
             total += loss.numpy().item() * n
         results.append([wrong / 25, total / 25, *[p.numpy() for p in model.parameters()]])
@@ -212,23 +256,28 @@ def test_mlp_train_mnist_puts_the_pieces_together(few_digits):
     from mlp_resnet import MLPResNet, epoch, train_mnist
 
     actual = train_mnist(40, 2, optim.SGD, 0.05, 0.01, 12, few_digits)
+    decay = slip("the weight decay is not given to the optimizer", 0.01, 0.0)
+    epochs = slip("one epoch only: `epochs` of them", 2, 1)
+    shuffle = slip("the training data is not shuffled", True, False)
+    tested = slip("the test data is the training data: t10k-*", "t10k", "train")
     np.random.seed(4)
     model = MLPResNet(784, 12)
-    opt = optim.SGD(model.parameters(), lr=0.05, weight_decay=0.01)
+    opt = optim.SGD(model.parameters(), lr=0.05, weight_decay=decay)
 
     def loader(name, shuffle):
         files = [f"{few_digits}/{name}-{part}-ubyte.gz" for part in ("images-idx3", "labels-idx1")]
         return ndl.data.DataLoader(ndl.data.MNISTDataset(*files), 40, shuffle)
 
-    for _ in range(2):
-        wanted = [*epoch(loader("train", True), model, opt), *epoch(loader("t10k", False), model)]
+    train, test = loader("train", shuffle), loader(tested, tested == "train")
+    for _ in range(epochs):
+        wanted = [*epoch(train, model, opt), *epoch(test, model)]
     for name, a, w in zip(("train error", "train loss", "test error", "test loss"), actual, wanted):
         assert_close(a, w, problem="hw2/mlp_resnet", op=name, rtol=1e-4)
 
 
 def submit_mlp_resnet():
     import mugrade
-    from mlp_resnet import MLPResNet, ResidualBlock, epoch
+    from mlp_resnet import MLPResNet, ResidualBlock, epoch, train_mnist
 
     rng = mugrade.rng()
     block = ResidualBlock(6, 3, nn.LayerNorm1d, 0.2)
@@ -242,3 +291,9 @@ def submit_mlp_resnet():
     opt = optim.Adam(model.parameters(), lr=0.01, weight_decay=0.01)
     mugrade.submit(list(epoch(loader, model, opt)), label="training")
     mugrade.submit(list(epoch(loader, model)), label="evaluation after training")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, n in (("train", 60), ("t10k", 30)):
+            pixels, labels = rng.randint(256, size=(n, 28, 28)), rng.randint(10, size=n)
+            write_digits(Path(folder), name, pixels, labels)
+        figures = train_mnist(20, 2, optim.SGD, 0.05, 0.1, 8, folder)
+        mugrade.submit(list(figures), label="train_mnist on random images")

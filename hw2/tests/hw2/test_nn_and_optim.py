@@ -13,15 +13,18 @@ sys.path.append("./python")
 import needle as ndl
 import numpy as np
 import pytest
-from course_testing import assert_close, assert_like
+from course_testing import assert_close, assert_constant, assert_like, slip
 from hw2_modules import (
     Function,
     check_module,
     draw_from_seed,
+    growth,
     normal,
+    normalization_slips,
     numpy_normalize,
     numpy_softmax,
     numpy_softmax_loss,
+    relu,
 )
 from needle import autograd, nn
 
@@ -29,14 +32,20 @@ from needle import autograd, nn
 
 
 def linear(x, weight, bias=0.0):
+    bias = slip("the bias is not added", bias, 0.0)
+    weight = slip("the weight is used transposed", weight, weight.T.reshape(weight.shape))
     return x @ weight + bias
 
 
 def test_nn_linear_draws_its_weight_first_and_then_its_bias():
     def draw():
-        weight = (2 * np.random.rand(7, 4) - 1) * math.sqrt(6 / 7)
-        bias = (2 * np.random.rand(4, 1) - 1) * math.sqrt(6 / 4)
-        return weight, bias.reshape(1, 4)
+        shapes = slip(
+            "the bias is drawn first: the weight comes first", [(7, 4), (4, 1)], [(4, 1), (7, 4)]
+        )
+        drawn = {shape: 2 * np.random.rand(*shape) - 1 for shape in shapes}
+        bound = slip("the bias's fan_in is out_features, not in_features", 6 / 4, 6 / 7)
+        bound = slip("the bias's fan_in is out_features, not 1", bound, 6.0)
+        return drawn[7, 4] * math.sqrt(6 / 7), drawn[4, 1].reshape(1, 4) * math.sqrt(bound)
 
     (weight, bias), after = draw_from_seed(1, draw)
     layer, after_layer = draw_from_seed(1, lambda: nn.Linear(7, 4))
@@ -47,8 +56,12 @@ def test_nn_linear_draws_its_weight_first_and_then_its_bias():
 
 def test_nn_linear_has_two_parameters():
     layer = nn.Linear(7, 4)
-    assert isinstance(layer.weight, nn.Parameter) and isinstance(layer.bias, nn.Parameter)
-    assert layer.parameters() == [layer.weight, layer.bias]
+    for name in ("weight", "bias"):
+        kind = type(getattr(layer, name)).__name__
+        assert kind == "Parameter", (
+            f"hw2/nn_linear: the {name} is a {kind}: make it an nn.Parameter, or no optimizer finds it"
+        )
+    assert [id(p) for p in layer.parameters()] == [id(layer.weight), id(layer.bias)]
     assert all(param.is_leaf() and param.requires_grad for param in layer.parameters())
 
 
@@ -98,13 +111,15 @@ def submit_nn_linear():
         mugrade.submit(
             [p.grad.numpy() for p in (x, *layer.parameters())], label=f"{label}: gradients"
         )
+    layer = nn.Linear(3, 2, dtype="float64")
+    mugrade.submit([p.numpy() for p in layer.parameters()], label="parameters in float64")
 
 
 # --------------------------------------------------------------------------- nn_relu, nn_sequential
 
 
 def test_nn_relu():
-    check_module("hw2/nn_relu", nn.ReLU(), normal(3, 4), lambda x: np.maximum(x, 0))
+    check_module("hw2/nn_relu", nn.ReLU(), normal(3, 4), relu)
 
 
 def test_nn_relu_has_no_parameters():
@@ -137,7 +152,11 @@ class Append(nn.Module):
 
 def test_nn_sequential_applies_its_modules_in_order():
     model = nn.Sequential(Append(1), Append(2), Append(3))
-    assert_close(model(ndl.Tensor([0.0])), np.array([123.0]), problem="hw2/nn_sequential")
+    wanted = slip("the modules are applied from last to first", 123.0, 321.0)
+    wanted = slip("only the first module is applied", wanted, 1.0)
+    wanted = slip("only the last module counts: each takes what the one before gave", wanted, 3.0)
+    wanted = slip("the last module is left out", wanted, 12.0)
+    assert_close(model(ndl.Tensor([0.0])), np.array([wanted]), problem="hw2/nn_sequential")
     assert [param.numpy().item() for param in model.parameters()] == [1.0, 2.0, 3.0]
 
 
@@ -151,7 +170,7 @@ def test_nn_sequential_nested_and_backward():
     model = nn.Sequential(nn.Sequential(first, nn.ReLU()), second)
 
     def formula(x, w1, b1, w2, b2):
-        return np.maximum(x @ w1 + b1, 0) @ w2 + b2
+        return relu(x @ w1 + b1) @ w2 + b2
 
     check_module("hw2/nn_sequential", model, normal(5, 4), formula, model.parameters())
     assert model.modules[1] is second and len(model.parameters()) == 4
@@ -228,6 +247,9 @@ def submit_nn_softmax_loss():
         loss.backward()
         mugrade.submit(loss.numpy(), label=f"{samples} x {classes}: loss")
         mugrade.submit(logits.grad.numpy(), label=f"{samples} x {classes}: gradient")
+    logits = ndl.Tensor(1e3 * rng.randn(4, 5), dtype="float32")
+    loss = nn.SoftmaxLoss()(logits, ndl.Tensor(rng.randint(5, size=4)))
+    mugrade.submit(loss.numpy(), label="loss of large logits")
 
 
 # --------------------------------------------------------------------- normalization and its layers
@@ -235,6 +257,12 @@ def submit_nn_softmax_loss():
 
 def give(param, array):
     param.data = ndl.Tensor(array, dtype="float32")
+
+
+def affine(normal, weight, bias):
+    """What follows a normalization."""
+    weight = slip("not multiplied by the weight", weight, 1.0)
+    return weight * normal + slip("the bias is not added", bias, 0.0)
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (1, 5), (7, 2)], ids=str)
@@ -247,8 +275,9 @@ def test_nn_layernorm_forward_and_backward(shape, eps):
         "hw2/nn_layernorm",
         layer,
         normal(*shape, scale=3.0) + 1,
-        lambda x, w, b: w * numpy_normalize(x, 1, eps) + b,
+        lambda x, w, b: affine(numpy_normalize(x, 1, eps), w, b),
         [layer.weight, layer.bias],
+        normalization_slips(1, eps),
     )
 
 
@@ -280,6 +309,8 @@ def submit_nn_layernorm():
         mugrade.submit(
             [p.grad.numpy() for p in (x, *layer.parameters())], label=f"{shape}: gradients"
         )
+    x = ndl.Tensor(0.1 * rng.randn(3, 5), dtype="float32")
+    mugrade.submit(nn.LayerNorm1d(5, eps=0.05)(x).numpy(), label="a small variance, a large eps")
 
 
 @pytest.mark.parametrize(
@@ -312,8 +343,9 @@ def test_nn_batchnorm_in_training(eps):
         "hw2/nn_batchnorm",
         layer,
         normal(6, 4, scale=3.0) + 1,
-        lambda x, w, b: w * numpy_normalize(x, 0, eps) + b,
+        lambda x, w, b: affine(numpy_normalize(x, 0, eps), w, b),
         [layer.weight, layer.bias],
+        normalization_slips(0, eps),
     )
 
 
@@ -324,8 +356,15 @@ def test_nn_batchnorm_keeps_running_statistics(momentum):
     for step in range(4):
         x = normal(5, 3, seed=step, scale=2.0) + step
         layer(ndl.Tensor(x, dtype="float32"))
-        mean = (1 - momentum) * mean + momentum * x.mean(axis=0)
-        var = (1 - momentum) * var + momentum * x.var(axis=0)
+        part = slip("momentum and 1 - momentum are exchanged", momentum, 1 - momentum)
+        new = slip("the running mean is not updated", x.mean(axis=0), mean)
+        mean = (1 - part) * mean + part * new
+        new = slip(
+            "n / (n - 1): the running variance is unbiased; divide by n", x.var(0), x.var(0, ddof=1)
+        )
+        new = slip("the running variance is not updated", new, var)
+        var = slip("the running variance begins with zeros: with ones", var, var * (step > 0))
+        var = (1 - part) * var + part * new
         problem = "hw2/nn_batchnorm"
         assert_close(layer.running_mean, mean, problem=problem, op="running_mean", dtype="float32")
         assert_close(layer.running_var, var, problem=problem, op="running_var", dtype="float32")
@@ -339,13 +378,21 @@ def test_nn_batchnorm_in_evaluation_uses_the_running_statistics():
         layer(ndl.Tensor(normal(5, 3, seed=step, scale=2.0) + 1, dtype="float32"))
     layer.eval()
     mean, var = layer.running_mean.numpy(), layer.running_var.numpy()
-    check_module(
-        "hw2/nn_batchnorm",
-        layer,
-        normal(4, 3, seed=7, scale=5.0),
-        lambda x, w, b: w * (x - mean) / np.sqrt(var.astype("float64") + 1e-5) + b,
-        [layer.weight, layer.bias],
-    )
+
+    def formula(x, w, b):
+        center, spread = mean, var.astype("float64")
+        center = slip(
+            "evaluation subtracts the mean of the batch: take running_mean", center, x.mean(0)
+        )
+        spread = slip(
+            "evaluation divides by the batch's deviation: take running_var", spread, x.var(0)
+        )
+        both = slip("evaluation uses the batch: take the running statistics", False, True)
+        normal = numpy_normalize(x, 0, 1e-5) if both else (x - center) / np.sqrt(spread + 1e-5)
+        return slip("weight and bias are left out in evaluation", w * normal + b, normal)
+
+    x = normal(4, 3, seed=7, scale=5.0)
+    check_module("hw2/nn_batchnorm", layer, x, formula, [layer.weight, layer.bias])
     problem = "hw2/nn_batchnorm"
     assert_close(layer.running_mean, mean, problem=problem, op="running_mean after evaluation")
     assert_close(layer.running_var, var, problem=problem, op="running_var after evaluation")
@@ -379,7 +426,9 @@ def test_nn_batchnorm_begins_with_ones_and_zeros():
     ):
         value = getattr(layer, name)
         assert_close(value, start, problem="hw2/nn_batchnorm", op=name, dtype="float32")
-    assert layer.parameters() == [layer.weight, layer.bias], "running statistics are no parameters"
+    assert [id(p) for p in layer.parameters()] == [id(layer.weight), id(layer.bias)], (
+        "hw2/nn_batchnorm: its parameters are weight and bias; running statistics are none"
+    )
     assert after == draw_from_seed(1, lambda: None)[1], "no random numbers are drawn"
 
 
@@ -389,7 +438,7 @@ def test_nn_batchnorm_statistics_remember_no_graph(no_collector):
     for step in range(5):
         layer(ndl.Tensor(normal(5, 3, seed=step), dtype="float32")).sum().backward()
         alive.append(autograd.TENSOR_COUNTER)
-    assert alive[1] == alive[-1], f"Values alive after each step: {alive}"
+    assert_constant(alive[1:], "hw2/nn_batchnorm", "the running statistics remember their graph")
     assert not layer.running_mean.requires_grad and not layer.running_var.requires_grad
 
 
@@ -410,18 +459,37 @@ def submit_nn_batchnorm():
     )
     layer.eval()
     mugrade.submit(layer(ndl.Tensor(rng.randn(3, 4), dtype="float32")).numpy(), label="evaluation")
+    x = ndl.Tensor(0.1 * rng.randn(6, 3), dtype="float32")
+    mugrade.submit(nn.BatchNorm1d(3, eps=0.05)(x).numpy(), label="a small variance, a large eps")
+    layer = nn.BatchNorm1d(3)
+    layer(ndl.Tensor(rng.randn(5, 3), dtype="float32"))
+    kept = [layer.running_mean.numpy(), *(p.numpy() for p in layer.parameters())]
+    mugrade.submit(kept, label="the running mean and all parameters")
+
+    def step():
+        layer(ndl.Tensor(rng.randn(5, 3), dtype="float32")).sum().backward()
+
+    mugrade.submit([growth(step), layer.running_var.numpy()], label="the memory that a step keeps")
 
 
 @pytest.mark.parametrize("p", [0.0, 0.1, 0.7])
 @pytest.mark.parametrize("shape", [(4, 5), (2, 3, 4)], ids=str)
 def test_nn_dropout_in_training(p, shape):
-    keep, after = draw_from_seed(3, lambda: np.random.rand(*shape) <= 1 - p)
+    def draw():
+        rows = slip("one draw for all rows: each element has its own", shape, (1, *shape[1:]))
+        drawn = np.broadcast_to(np.random.rand(*rows), shape)
+        kept = slip("it keeps with probability p: keep with 1 - p", drawn <= 1 - p, drawn <= p)
+        return slip("it keeps where the draw is large: keep where rand <= 1 - p", kept, drawn > p)
+
+    keep, after = draw_from_seed(3, draw)
+    scale = slip("the kept numbers are not divided by 1 - p", 1 - p, 1.0)
+    scale = slip("divided by p: divide by 1 - p", scale, p or 1.0)
     x = ndl.Tensor(normal(*shape), dtype="float32")
     y, after_layer = draw_from_seed(3, lambda: nn.Dropout(p)(x))
-    assert_close(y, normal(*shape) * keep / (1 - p), problem="hw2/nn_dropout", dtype="float32")
+    assert_close(y, normal(*shape) * keep / scale, problem="hw2/nn_dropout", dtype="float32")
     y.backward()
-    assert_close(x.grad, keep / (1 - p), problem="hw2/nn_dropout", op="gradient", dtype="float32")
-    assert p == 0 or after_layer == after, "one call of rand with the shape of x"
+    assert_close(x.grad, keep / scale, problem="hw2/nn_dropout", op="gradient", dtype="float32")
+    assert p == 0 or after_layer == after, "hw2/nn_dropout: one call of rand with the shape of x"
 
 
 def test_nn_dropout_in_evaluation_is_the_identity():
@@ -429,8 +497,14 @@ def test_nn_dropout_in_evaluation_is_the_identity():
     layer.eval()
     x = ndl.Tensor(normal(4, 5), dtype="float32")
     y, after = draw_from_seed(3, lambda: layer(x))
-    assert_close(y, x.numpy(), problem="hw2/nn_dropout", op="evaluation", dtype="float32")
-    assert after == draw_from_seed(3, lambda: None)[1], "no random numbers in evaluation"
+    drawn, _ = draw_from_seed(3, lambda: np.random.rand(4, 5))
+    wanted = slip(
+        "evaluation drops too: it is the identity", x.numpy(), 2 * x.numpy() * (drawn <= 0.5)
+    )
+    assert_close(y, wanted, problem="hw2/nn_dropout", op="evaluation", dtype="float32")
+    assert after == draw_from_seed(3, lambda: None)[1], (
+        "hw2/nn_dropout: random numbers are drawn in evaluation: draw none"
+    )
 
 
 def test_nn_dropout_keeps_the_mean():
@@ -448,6 +522,8 @@ def submit_nn_dropout():
         mugrade.submit(layer(x).numpy(), label=f"p {p}: training")
         layer.eval()
         mugrade.submit(layer(x).numpy(), label=f"p {p}: evaluation")
+        kept = [layer(x).numpy()[0], np.random.rand()]
+        mugrade.submit(kept, label=f"p {p}: evaluation, and the next random number")
 
 
 def test_nn_residual_forward_and_backward():
@@ -455,9 +531,17 @@ def test_nn_residual_forward_and_backward():
     model = nn.Residual(nn.Sequential(layer, nn.ReLU()))
 
     def formula(x, w, b):
-        return np.maximum(x @ w + b, 0) + x
+        f = np.maximum(x @ w + b, 0)
+        shortcut = slip("the shortcut is missing: x is added", x, 0.0)
+        f = slip("fn is applied twice: once", f, 2 * f)
+        return f + slip("x is subtracted: add it", shortcut, -x)
 
-    check_module("hw2/nn_residual", model, normal(3, 4), formula, [layer.weight, layer.bias])
+    def through_fn_only(out_grad, x, w, b):
+        return [(out_grad * (x @ w + b > 0)) @ w.T, None, None]
+
+    parameters = [layer.weight, layer.bias]
+    slips = {"no gradient goes through the shortcut: x is detached": through_fn_only}
+    check_module("hw2/nn_residual", model, normal(3, 4), formula, parameters, slips)
     assert model.parameters() == [layer.weight, layer.bias]
 
 

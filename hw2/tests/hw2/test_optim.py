@@ -7,8 +7,8 @@ sys.path.append("./python")
 import needle as ndl
 import numpy as np
 import pytest
-from course_testing import assert_close
-from hw2_modules import normal
+from course_testing import assert_close, assert_constant, slip
+from hw2_modules import growth, normal
 from needle import autograd, nn, optim
 
 SHAPES = [(3, 2), (4,), ()]
@@ -30,7 +30,7 @@ def check_optimizer(problem, make, rule, steps=4):
     params = make_parameters()
     optimizer = make(params)
     wanted = [param.numpy().astype("float64") for param in params]
-    states = [{} for _ in params]
+    states = [{"number": k} for k in range(len(params))]
     for t in range(1, steps + 1):
         grads = [grad.astype("float32") for grad in gradients_of_step(t)]
         for param, grad in zip(params, grads):
@@ -42,7 +42,12 @@ def check_optimizer(problem, make, rule, steps=4):
             assert_close(
                 param, wanted[k], problem=problem, op=op, dtype="float32", rtol=2e-6, atol=2e-6
             )
-            assert_close(param.grad, grad, problem=problem, op="the gradient, after the step")
+            assert_close(
+                param.grad,
+                grad,
+                problem=problem,
+                op="the gradient, after the step (leave it as it is)",
+            )
             assert param.is_leaf() and param.requires_grad
 
 
@@ -70,14 +75,32 @@ def check_optimizer_in_training(problem, make, no_graph_between):
         f"{problem}: the loss goes from {losses[0]} to {losses[-1]}"
     )
     assert [id(p) for p in model.parameters()] == [id(p) for p in params]
-    assert alive[2] == alive[-1], f"{problem}: Values alive after each step: {alive}"
+    assert_constant(
+        alive[2:], problem, "the optimizer keeps graphs: its state is of constants (.data)"
+    )
 
 
 def sgd_rule(lr, momentum=0.0, weight_decay=0.0):
+    exchanged = momentum if momentum == 0 else 1 - momentum
+
     def rule(p, g, state, t):
-        g = g + weight_decay * p
-        state["u"] = momentum * state.get("u", 0) + (1 - momentum) * g
-        return p - lr * state["u"]
+        pull = weight_decay * p
+        pull = slip("weight decay with the wrong sign: it pushes away from 0", pull, -pull)
+        pull = slip("the weight decay is forgotten", pull, 0)
+        pull = slip("decay of half the size: its gradient is weight_decay * p", pull, pull / 2)
+        share = slip("SGD without the factor 1 - momentum of the gradient", 1 - momentum, 1.0)
+        old = state.get("u", 0)
+        new = momentum * old + share * (g + pull)
+        new = slip(
+            "momentum without the weight decay", new, lambda: momentum * old + share * g + pull
+        )
+        turned = exchanged * old + (1 - exchanged) * (g + pull)
+        new = slip("momentum and 1 - momentum are exchanged", new, turned)
+        state["u"] = slip("u forgets the steps before", new, share * (g + pull))
+        step = slip("the step goes uphill: subtract it", lr * state["u"], -lr * state["u"])
+        step = slip("the weight decay is applied twice", step, step + lr * pull)
+        step = slip("the learning rate is applied twice", step, lr * step)
+        return p - slip("the parameter itself stays what it was: assign to p.data", step, 0.0)
 
     return rule
 
@@ -123,7 +146,14 @@ def test_optim_sgd_clips_the_norm_of_all_gradients_together(max_norm, factor):
     for param, grad in zip(params, grads):
         param.grad = ndl.Tensor(grad, dtype="float32")
     optim.SGD(params).clip_grad_norm(max_norm)
-    for param, grad in zip(params, grads):
+    factor = slip(
+        "gradients that are small enough are scaled up: leave them", factor, max_norm / 13
+    )
+    largest = min(1.0, max_norm / 12)
+    factor = slip("the largest gradient's norm counts: one norm of all together", factor, largest)
+    single = [min(1.0, max_norm / length) for length in (5.0, 12.0)]
+    factors = slip("each gradient is clipped by itself: one norm of all", [factor, factor], single)
+    for factor, param, grad in zip(factors, params, grads):
         assert_close(
             param.grad, factor * grad, problem="hw2/optim_sgd", op="clip_grad_norm", dtype="float32"
         )
@@ -135,6 +165,47 @@ def submit_optim_sgd():
     rng = mugrade.rng()
     for label, settings in zip(("plain", "momentum", "decay", "both"), SGD_SETTINGS):
         mugrade.submit(learn_a_line(rng, lambda p, s=settings: optim.SGD(p, **s)), label=label)
+    params = random_parameters(rng)
+    optimizer = optim.SGD(params, weight_decay=0.2)
+    optimizer.step()
+    optimizer.step()
+    mugrade.submit([p.numpy() for p in params], label="two steps on one gradient")
+    mugrade.submit(
+        [p.grad.numpy() for p in random_parameters(rng, optimizer)],
+        label="the gradients, after a step",
+    )
+    for label, bound in (("clipped", 1.5), ("not clipped", 99.0)):
+        params = random_parameters(rng)
+        optim.SGD(params).clip_grad_norm(bound)
+        mugrade.submit([p.grad.numpy() for p in params], label=label)
+    submit_growth(rng, lambda p: optim.SGD(p, momentum=0.5, weight_decay=0.1))
+
+
+def random_parameters(rng, optimizer=None):
+    """Parameters with gradients; after a step of an optimizer of the same settings, if one is given."""
+    params = [nn.Parameter(rng.randn(*shape), dtype="float32") for shape in SHAPES]
+    for param in params:
+        param.grad = ndl.Tensor(np.asarray(rng.randn(*param.shape)), dtype="float32")
+    if optimizer is not None:
+        optimizer.params = params
+        optimizer.step()
+    return params
+
+
+def submit_growth(rng, make):
+    """The memory that steps keep, with the weights that they lead to."""
+    import mugrade
+
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    optimizer = make(model.parameters())
+
+    def step():
+        optimizer.reset_grad()
+        (model(ndl.Tensor(rng.randn(5, 3), dtype="float32")) ** 2).sum().backward()
+        optimizer.step()
+
+    kept = growth(step)
+    mugrade.submit([kept, model.parameters()[0].numpy()], label="the memory that a step keeps")
 
 
 def learn_a_line(rng, make):
@@ -152,11 +223,41 @@ def learn_a_line(rng, make):
 
 def adam_rule(lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0):
     def rule(p, g, state, t):
-        g = g + weight_decay * p
-        state["m"] = beta1 * state.get("m", 0) + (1 - beta1) * g
-        state["v"] = beta2 * state.get("v", 0) + (1 - beta2) * g**2
-        mean, square = state["m"] / (1 - beta1**t), state["v"] / (1 - beta2**t)
-        return p - lr * mean / (np.sqrt(square) + eps)
+        pull = weight_decay * p
+        pull = slip("weight decay with the wrong sign: it pushes away from 0", pull, -pull)
+        pull = slip("the weight decay is forgotten", pull, 0)
+        apart = slip("this is AdamW: here the decay belongs to the gradient", 0, lr * pull)
+        g = g + (0 if np.any(apart) else pull)
+        beta = slip("m is averaged with beta2: its own is beta1", beta1, beta2)
+        decay = slip("v is averaged with beta1: its own is beta2", beta2, beta1)
+        state["m"] = beta * state.get("m", 0) + (1 - beta) * g
+        power = slip("v averages the gradient: it averages its square", g**2, g)
+        state["v"] = decay * state.get("v", 0) + (1 - decay) * power
+        count = slip("t begins at 0: raise it before it is used", t, t - 1)
+        count = slip("t counts parameters: it counts steps", count, len(SHAPES) * t)
+        raised = len(SHAPES) * (t - 1) + state.get("number", 0) + 1
+        count = slip("t is raised for every parameter: once a step", count, raised)
+        count = slip("t stays 1: raise it in every step", count, 1)
+        whole = slip("this is Adam without bias correction", 1, 0)
+        m_begins = (
+            slip("m is used without its bias correction", 1 - beta1**count, 1) if whole else 1
+        )
+        v_begins = (
+            slip("v is used without its bias correction", 1 - beta2**count, 1) if whole else 1
+        )
+        with np.errstate(all="ignore"):
+            mean, square = state["m"] / np.float64(m_begins), state["v"] / np.float64(v_begins)
+        state["m"] = slip("the corrected m is kept: keep the uncorrected", state["m"], mean)
+        state["v"] = slip("the corrected v is kept: keep the uncorrected", state["v"], square)
+        with np.errstate(invalid="ignore"):
+            root = slip("v's square root is missing", np.sqrt(square), square) + eps
+            root = slip(
+                "eps is under the root: it stands outside", root, lambda: np.sqrt(square + eps)
+            )
+        step = slip("the step goes uphill: subtract it", lr * mean / root, -lr * mean / root)
+        return p - slip(
+            "the parameter itself stays what it was: assign to p.data", apart + step, 0.0
+        )
 
     return rule
 
@@ -179,7 +280,8 @@ def test_optim_adam_takes_a_first_step_of_the_learning_rate():
     param = nn.Parameter([0.0, 0.0], dtype="float32")
     param.grad = ndl.Tensor([1e-3, -50.0], dtype="float32")
     optim.Adam([param], lr=0.25).step()
-    assert_close(param, np.array([-0.25, 0.25]), problem="hw2/optim_adam", rtol=1e-4)
+    rule, grad = adam_rule(lr=0.25), np.array([1e-3, -50.0])
+    assert_close(param, rule(0.0, grad, {}, 1), problem="hw2/optim_adam", rtol=1e-4)
 
 
 def test_optim_adam_trains_without_growing_a_graph(no_collector):
@@ -206,3 +308,4 @@ def submit_optim_adam():
     rng = mugrade.rng()
     for label, settings in zip(("plain", "decay", "betas", "eps"), ADAM_SETTINGS):
         mugrade.submit(learn_a_line(rng, lambda p, s=settings: optim.Adam(p, **s)), label=label)
+    submit_growth(rng, lambda p: optim.Adam(p, weight_decay=0.1))

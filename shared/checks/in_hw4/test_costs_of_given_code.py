@@ -91,3 +91,25 @@ def test_a_backward_pass_never_leaves_its_device(device, calls):
     calls.update(numpy=0, from_numpy=0)
     y.backward()
     assert (calls["numpy"], calls["from_numpy"]) == (0, 0)
+
+
+OPERATIONS = {
+    "add": lambda a: a + a,
+    "multiply by a number": lambda a: a * 2.0,
+    "compare": lambda a: a >= 0.5,
+    "exp": lambda a: a.exp(),
+    "compact": lambda a: a.permute((1, 0)).compact(),
+    "product": lambda a: a @ a,
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_the_numpy_device_writes_results_where_they_belong(name):
+    """No second array of the same size, which is then copied."""
+    a = NDArray(np.ones((512, 512)), device=ndl.cpu_numpy())
+    nbytes = 4 * a.size
+    tracemalloc.start()
+    OPERATIONS[name](a)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * nbytes

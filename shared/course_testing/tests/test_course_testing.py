@@ -57,7 +57,7 @@ MISTAKES = {
     "off by a constant": (WANTED + 0.25, WANTED, "off by a constant: +0.25"),
     "NaN": (WANTED * np.nan, WANTED, "NaN"),
     "infinity": (BROKEN, WANTED, "overflow"),
-    "all zeros": (np.zeros_like(WANTED), WANTED, "all zeros"),
+    "all zeros": (np.zeros_like(WANTED), WANTED, "every entry is 0"),
     "uninitialized": (GARBAGE, WANTED, "never initialized"),
     "subnormal rubbish": (np.full((2, 2), 1e-41), np.ones((2, 2)), "never initialized"),
     "permuted rows": (WANTED[[1, 0, 2, 5, 4, 3]], WANTED, "rows are permuted"),

@@ -10,18 +10,22 @@ import pytest
 TOY = Path(__file__).with_name("toy")
 
 
-@pytest.fixture(scope="module")
-def output():
-    """What pytest says of the toy homework."""
-    command = [sys.executable, "-m", "pytest", "-rA", "--tb=line", "-p", "no:cacheprovider"]
+def run_toy(name, *flags):
+    """What pytest says of one file of the toy homework."""
+    command = [sys.executable, "-m", "pytest", *flags, "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*command, "-p", "no:randomly", "tests/toy_cases.py"],
+        [*command, "-p", "no:randomly", f"tests/{name}"],
         cwd=TOY,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "200"},
         capture_output=True,
         text=True,
     )
     return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def output():
+    return run_toy("toy_cases.py", "-rA", "--tb=line")
 
 
 def test_what_does_without_the_name_runs(output):

@@ -17,7 +17,7 @@ from coursekit.core import terminal
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data as datasets
-from coursekit.student import carry, progress, work
+from coursekit.student import carry, profiling, progress, work
 from coursekit.student import doctor as examination
 from coursekit.student import reset as resetting
 
@@ -111,10 +111,22 @@ def test(
     device: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="cpu, cuda or cpu_numpy alone")
     ] = None,
+    checked: Annotated[
+        bool, typer.Option("--checked", help="watch every memory access of C++ and CUDA")
+    ] = False,
+    threads: Annotated[
+        bool, typer.Option("--threads", help="watch for two threads at one place in memory")
+    ] = False,
 ) -> None:
-    """Run the local tests on your own files."""
+    """Run the local tests on your own files.
+
+    A test that crashes, or takes longer than HW_TEST_SECONDS (120), costs itself only. Tests that
+    fail on cuda run again in the checked build, which names the line. --checked runs all tests so:
+    C++ in a copy compiled with AddressSanitizer and UndefinedBehaviorSanitizer (with --threads:
+    ThreadSanitizer), CUDA in the emulator's checked build.
+    """
     course = load()
-    problems = course.select(target or work.current(course))
+    problems = work.chosen(course, target)
     homework = course.homework(problems[0].homework)
     if device is not None and device not in (known := work.devices(homework)):
         expected = f"expected {', '.join(known)}" if known else "its tests know of no devices"
@@ -130,11 +142,17 @@ def test(
             if all(problem.build for problem in problems):
                 raise
             terminal.warn(str(error))
-    status, report = work.run_tests(course, problems, extra or [], device)
+    sessions = None
+    if checked or threads:
+        kind = "thread" if threads else "memory"
+        with terminal.status(f"building {homework.id} with checks") as say:
+            sessions = work.checked_sessions(course, problems, extra or [], device, kind, say)
+    status, report = work.run_tests(course, problems, extra or [], device, sessions)
     if report.crashed:
         raise CourseError(report.crashed)
     if not report.tests and status not in (1, 5):  # pytest has said what is wrong
         raise typer.Exit(2)
+    show.said(report)
     show.verdicts(problems, report)
     typer.echo(f"next: {progress.next_step(course)}")
     if status:
@@ -167,7 +185,7 @@ def _build(course: Course, homework: Homework) -> None:
 def submit(target: Target = None, extra: ForMugrade = None) -> None:
     """Send your values to the autograder."""
     course = load()
-    problems = course.select(target or work.current(course))
+    problems = work.chosen(course, target)
     homework = course.homework(problems[0].homework)
     work.check_files(course, homework.id)
     if work.needs_build(course, problems):
@@ -210,13 +228,11 @@ def data(
 def reset(problem: ProblemId) -> None:
     """Put a problem's stub back; yours is kept in .hw/backups."""
     course = load()
-    if problem.rstrip("/") in course.stages:
-        first = course.homework(problem.rstrip("/")).problems[0].id
-        raise CourseError(f"reset takes one problem, such as {first}, not a whole homework")
-    changed, backup = resetting.reset(course, course.problem(problem))
+    meant = work.one(course, problem, "reset")
+    changed, backup = resetting.reset(course, meant)
     for name in changed:
-        typer.echo(f"{name}: stub of {problem} put back")
-    typer.echo(f"your version is in {backup}" if backup else f"{problem} is a stub already")
+        typer.echo(f"{name}: stub of {meant.id} put back")
+    typer.echo(f"your version is in {backup}" if backup else f"{meant.id} is a stub already")
     typer.echo(f"next: {progress.next_step(course)}")
 
 
@@ -229,7 +245,9 @@ def hint(
 ) -> None:
     """The next of three hints: a nudge, the idea, an outline."""
     course = load()
-    number, text = work.next_hint(course, course.problem(problem), level)
+    meant = work.one(course, problem, "hint")
+    number, text = work.next_hint(course, meant, level)
+    problem = meant.id
     typer.echo(f"{problem}, hint {number} of 3 ({('nudge', 'idea', 'outline')[number - 1]}):\n")
     typer.echo(text)
     plainer = f"hw hint {problem} says more, " if number < 3 else "that was the last hint; "
@@ -289,6 +307,37 @@ def bench(stage: Stage, extra: ForBenchmark = None) -> None:
     raise typer.Exit(status)
 
 
+@app.command()
+def profile(
+    stage: Stage,
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="-- FILE.py ...", help="what to run in hwN")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="the picture; else .hw/profile-hwN.svg")
+    ] = None,
+) -> None:
+    """Show where a step's time goes, by operator and by kernel.
+
+    Runs the program inside hwN with the clock in your needle: forward and backward apart, as a
+    table, as bars and as a picture, and one sentence on what dominates.
+    """
+    course = load()
+    homework = course.homework(stage)
+    with contextlib.ExitStack() as stack:
+        place = work.folder_of(course, stage)
+        if staff := staff_of(course):
+            place = stack.enter_context(staff.solved_tree(course, homework))
+            building.build_tree(place, homework)
+        elif building.is_stale(place, homework):
+            _build(course, homework)
+        measured = profiling.measure(course, homework, place, command or [])
+    show.profile(measured)
+    picture = out or course.root / ".hw" / f"profile-{stage}.svg"
+    profiling.picture(measured, picture)
+    typer.echo(f"picture: {picture}\n{profiling.advice(measured)}")
+
+
 @contextlib.contextmanager
 def tree_to_measure(course: Course, homework: Homework) -> Iterator[Path]:
     """The student's own homework, which must be written; for staff the solved one."""
@@ -315,6 +364,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    terminal.settle()
     try:
         sys.exit(app(prog_name="hw", standalone_mode=False))
     except CourseError as error:

@@ -14,7 +14,7 @@ from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course
 from coursekit.core.terminal import console, is_live, status, table
-from coursekit.student import progress, work
+from coursekit.student import profiled, profiling, progress, work
 from coursekit.student.carry import Outcome
 from coursekit.student.differences import Comparison, Place
 from coursekit.student.doctor import Finding
@@ -115,6 +115,12 @@ def outcome(done: Outcome, idle: str) -> None:
         print(idle)
 
 
+def said(report: Report) -> None:
+    """What a checked build says of the tests that failed, before the verdicts."""
+    for number, sentence in enumerate(report.said):
+        print(f"{'the checked build says: ' if number == 0 else ''}{sentence}")
+
+
 def verdicts(problems: list[Problem], report: Report) -> None:
     """One line a problem after a test run."""
     made = table("!problem", ">passed", ">failed", ">skipped", "verdict")
@@ -140,7 +146,7 @@ def comparison(found: Comparison) -> None:
         say(f"{problem}: {_differences(places, found)}")
     for place in chain(*differing.values()):
         name = f" {place.name}" if place.name else ""
-        say(f"\n{found.here}/{place.file}:{place.line}: {place.problem}{name}", "bold")
+        say(f"\n{place.problem}{name} in {found.here}/{place.file}:{place.line}", "bold")
         say(f"--- {found.there}", "red")
         say(f"+++ your {found.here}", "green")
         for row in place.rows():
@@ -164,3 +170,29 @@ def _differences(places: list[Place], found: Comparison) -> str:
     told += [f"{words['stub here']} still to write in {found.here}"] if words["stub here"] else []
     told += [f"{words['stub there']} not written in {found.there}"] if words["stub there"] else []
     return "; ".join(told)
+
+
+def profile(measured: profiling.Profile, most: int = 16) -> None:
+    """Where the time goes: operators, kernels, bars."""
+    steps = max(measured.steps, 1)
+    of_step = lambda seconds: f"{1000 * seconds / steps:.2f}" if seconds else ""
+    out, whole = console(), max(measured.seconds, 1e-9)
+    title = f"{steps} steps, {1000 * whole / steps:.1f} ms each"
+    made = table("!operator", ">a step", ">forward, ms", ">backward, ms", ">share", title=title)
+    for row in measured.operators[:most]:
+        there = row.seconds[profiled.FORWARD] + row.seconds[profiled.STEP]
+        back = row.seconds[profiled.BACKWARD]
+        share = f"{row.total / whole:.0%}"
+        made.add_row(row.name, f"{row.calls / steps:.0f}", of_step(there), of_step(back), share)
+    made.add_row("the rest", "", of_step(measured.rest), "", f"{measured.rest / whole:.0%}")
+    out.print(made)
+    if measured.kernels:
+        made = table("!kernel", ">a step", ">ms", ">share", ">GFLOP/s")
+        for kernel in measured.kernels[:most]:
+            speed = f"{kernel.speed:.1f}" if kernel.work else ""
+            share = f"{kernel.seconds / whole:.0%}"
+            number = f"{kernel.calls / steps:.0f}"
+            made.add_row(kernel.name, number, of_step(kernel.seconds), share, speed)
+        out.print(made)
+    out.print(profiling.bars(measured), markup=False)
+    out.print("# forward, = backward, + optimizer", markup=False)

@@ -16,13 +16,15 @@ from coursekit.core.syllabus import Course
 
 Stage = Annotated[str, typer.Argument(metavar="hwN", help="the homework, such as hw1")]
 ProblemId = Annotated[
-    str, typer.Argument(metavar="hwN/problem", help="the problem, such as hw0/add")
+    str,
+    typer.Argument(metavar="hwN/problem", help="the problem, such as hw0/add, or FILE:LINE in it"),
 ]
 Target = Annotated[
     str | None,
     typer.Argument(
         metavar="hwN[/problem]",
-        help="a homework or a problem; without it the homework of this folder, or the last begun",
+        help="a homework, a problem, or FILE:LINE inside of one; without it the homework of this "
+        "folder, or the last begun",
     ),
 ]
 

@@ -259,6 +259,18 @@ def _build_cmake(tree: Path, echo: Echo) -> list[Path]:
     return outputs(tree)
 
 
+def checked_cuda(tree: Path) -> bool:
+    """Whether the checked build of cuda() is there; it is made, or made anew, when it is asked for."""
+    if not (tree / "build" / "build.ninja").is_file():
+        return False
+    command = [tool("cmake"), "--build", "build", "--target", "ndarray_backend_cuda_checked"]
+    try:
+        _run(command, tree, None)
+    except BuildError:
+        return False
+    return True
+
+
 def _parallel() -> list[str]:
     jobs = os.environ.get("NEEDLE_BUILD_JOBS")
     return ["-j", jobs] if jobs else []
@@ -283,7 +295,16 @@ def _run(command: list[str], tree: Path, echo: Echo) -> None:
                 echo(rows[-1])
     if process.returncode:
         log = "\n".join([" ".join(command), *rows])
-        raise BuildError(f"{tree.name} does not compile:\n{summary(rows)}", log)
+        raise BuildError(
+            f"{tree.name} does not compile:\n{summary([_from_root(row, tree) for row in rows])}",
+            log,
+        )
+
+
+def _from_root(row: str, tree: Path) -> str:
+    """The row with the homework's files named from the course's root, as an editor finds them."""
+    row = row.replace(f"{tree.resolve()}{os.sep}", f"{tree.name}/")
+    return re.sub(r"^(\s*)(?:\.\./)?(src/[^\s:]+:\d+:)", rf"\1{tree.name}/\2", row)
 
 
 def summary(rows: list[str]) -> str:

@@ -46,6 +46,10 @@ class Report:
     """Files that could not be collected, with the reason."""
     timed_out: bool = False
     crashed: str = ""
+    values: dict[str, list[Any]] = field(default_factory=dict)
+    """Problem -> what its submission hook handed in; only where that was asked for."""
+    said: list[str] = field(default_factory=list)
+    """What a checked build says of the tests that failed, each fault once."""
 
     def of(self, problem: str) -> list[Outcome]:
         return [test for test in self.tests if problem in test.problems]

@@ -148,6 +148,10 @@ def load(root: Path | None = None) -> Course:
     file.check(head, _COURSE_KEYS, ("course",), "[course]", ("id", "title"))
     certificate, late = file.data.get("certificate", {}), file.data.get("late", {})
     file.check(certificate, _CERTIFICATE_KEYS, ("certificate",), "[certificate]")
+    for key in ("average", "min_grade"):
+        if not 0 <= certificate.get(key, 0) <= 100:
+            said = f"[certificate]: {key} is {certificate[key]}, expected per cent, 0 to 100"
+            file.fail(said, ("certificate",), key)
     file.check(late, _LATE_KEYS, ("late",), "[late]")
     homeworks: list[Homework] = []
     for number, table in enumerate(file.data["homework"]):

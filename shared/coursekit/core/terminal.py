@@ -7,29 +7,59 @@ import os
 import select
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
+from rich.text import Text
+
+PLAIN = "HW_PLAIN"
+"""Set to anything: no redrawing, no boxes, no colour, in this program and in those that it starts."""
+
+
+def is_plain() -> bool:
+    return bool(os.environ.get(PLAIN))
+
+
+def settle() -> None:
+    """Let every program, pytest and the autograder's client too, know what HW_PLAIN means."""
+    if is_plain():
+        os.environ.update(NO_COLOR="1", TERM="dumb", PY_COLORS="0")
 
 
 def console(stderr: bool = False) -> Console:
-    """A console that never wraps a pipe's lines and obeys NO_COLOR."""
+    """A console that never wraps a pipe's lines and obeys NO_COLOR and HW_PLAIN."""
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else 200
+    width = None if stream.isatty() and not is_plain() else 200
     return Console(
         stderr=stderr,
         width=width,
         highlight=False,
         soft_wrap=False,
-        no_color=True if os.environ.get("NO_COLOR") else None,
+        no_color=True if os.environ.get("NO_COLOR") or is_plain() else None,
+        force_terminal=False if is_plain() else None,
     )
 
 
+class Sentences(Table):
+    """A table as one sentence a row, `hw1/add: yours written, tests passed`, to be read aloud."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self.title:
+            yield Text(f"{self.title}:")
+        for first, *rest in zip(*(column.cells for column in self.columns)):
+            heads = [str(column.header) for column in self.columns[1:]]
+            told = ", ".join(f"{head} {cell}" for head, cell in zip(heads, rest) if str(cell))
+            yield Text(f"{first}: {told}", no_wrap=True, overflow="ignore")
+
+
 def table(*columns: str, title: str | None = None) -> Table:
-    """An ASCII table; a column that begins with '>' is set to the right, one with '!' never broken."""
-    made = Table(
+    """An ASCII table; a column that begins with '>' is set to the right, one with '!' never broken.
+
+    With HW_PLAIN it is a sentence a row.
+    """
+    made = (Sentences if is_plain() else Table)(
         title=title, box=box.ASCII2 if sys.stdout.isatty() else box.ASCII, title_justify="left"
     )
     for column in columns:
@@ -91,22 +121,27 @@ def keys() -> Iterator[Callable[[], str]]:
 
 
 class Pace:
-    """Says how far a work of `total` equal parts is, and how long the rest will take at this pace."""
+    """Says how far a work is, and how long the rest of it will take at this pace.
 
-    def __init__(self, total: int):
-        self.total, self.began = total, time.monotonic()
+    Args:
+        costs: of each part, in the order in which they are done; what one cost is does not matter.
+    """
+
+    def __init__(self, costs: Sequence[float]):
+        self.costs, self.began = costs, time.monotonic()
 
     def __call__(self, done: int) -> str:
-        words = f"{done} of {self.total}"
-        if not self.total / 10 <= done < self.total:
+        words = f"{done} of {len(self.costs)}"
+        share = sum(self.costs[:done]) / sum(self.costs)
+        if not 0.1 <= share < 1:
             return words  # the first parts say little
-        left = (time.monotonic() - self.began) / done * (self.total - done)
+        left = (time.monotonic() - self.began) * (1 - share) / share
         return f"{words}, about {f'{left:.0f} s' if left < 90 else f'{left / 60:.0f} min'} left"
 
 
 def is_live(out: Console) -> bool:
     """Can what stands on this console be redrawn?"""
-    return out.is_terminal and os.environ.get("TERM") != "dumb"
+    return out.is_terminal and os.environ.get("TERM") != "dumb" and not is_plain()
 
 
 def warn(sentence: str) -> None:

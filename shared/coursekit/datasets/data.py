@@ -36,7 +36,7 @@ TEXT_STAGES = ("hw4", "project")  # the only ones that read emoji and text
 
 @dataclass(frozen=True)
 class Source:
-    """What a homework reads for one purpose: "digits", "images" or "text"."""
+    """What a homework reads for one purpose: "digits", "images", "text" or "characters"."""
 
     use: str
     name: str
@@ -91,7 +91,8 @@ def fill(folder: Path, root: Path = ROOT) -> list[Source]:
             install_digits(folder, samples / "mnist")
         if folder.parent.name in TEXT_STAGES or not folder.parent.name.startswith("hw"):
             _fill_emoji(folder, samples, root)
-            _fill_austen(folder, samples)
+            for name in ("austen", "austen-chars"):
+                _fill_text(folder / name, samples / name)
     except OSError as error:
         raise CourseError(f"cannot fill {folder}: {error.strerror or error}") from None
     return describe(folder)
@@ -121,11 +122,11 @@ def _fill_emoji(folder: Path, samples: Path, root: Path) -> None:
         write_folder(folder / emoji10.FOLDER, files)
 
 
-def _fill_austen(folder: Path, samples: Path) -> None:
-    if not (folder / "austen").is_dir():
-        packed = sorted((samples / "austen").glob("*.txt.gz"))
+def _fill_text(folder: Path, sample: Path) -> None:
+    if not folder.is_dir():
+        packed = sorted(sample.glob("*.txt.gz"))
         files = ((path.stem, gzip.decompress(path.read_bytes())) for path in packed)
-        write_folder(folder / "austen", files)
+        write_folder(folder, files)
 
 
 # ------------------------------------------------------------------------------------ the full sets
@@ -248,10 +249,14 @@ def describe(folder: Path) -> list[Source]:
         if (folder / name).is_dir():
             size = sum(path.stat().st_size for path in (folder / name).glob("*_batch*"))
             found.append(Source("images", title, f"{size / 1e6:,.0f} MB", folder / name))
-    for name, title in (("ptb", "Penn Treebank"), ("austen", "AUSTEN sample")):
+    for use, name, title in (
+        ("text", "ptb", "Penn Treebank"),
+        ("text", "austen", "AUSTEN sample"),
+        ("characters", "austen-chars", "AUSTEN-CHARS sample"),
+    ):
         if (folder / name).is_dir():
             size = sum(path.stat().st_size for path in (folder / name).glob("*.txt"))
-            found.append(Source("text", title, f"{size / 1e6:,.1f} MB", folder / name))
+            found.append(Source(use, title, f"{size / 1e6:,.1f} MB", folder / name))
     return found
 
 

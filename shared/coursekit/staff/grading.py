@@ -29,6 +29,9 @@ from coursekit.staff.release import ANSWERS as ANSWERS
 POOL = 16
 """Variants of each problem; every hook is cheap enough for that many."""
 
+COMPILING = 50
+"""So much longer it takes to prepare a tree that must be compiled than one that need not."""
+
 _STAFF = "staff@localhost"
 _PERSON = f'\n[[person]]\nemail = "{_STAFF}"\nname = "Staff"\nrole = "instructor"\n'
 
@@ -74,8 +77,13 @@ def publish(
     """Run the hooks on the solved tree and publish, after the self-check; the client's status.
 
     The self-check: no case may match on the empty handout, and each mutant must differ, but for
-    those that are marked with `hook = false`.
+    those that say why they are `unseen`.
     """
+    hooks = [problem.hook for problem in problems]
+    if checked:  # minutes of work, for which grader and key should be there
+        words = ["publish", homework.id, *hooks, "--ready", *extra]
+        if status := run.mugrade(course, homework, words, course.root):
+            return status
     with tempfile.TemporaryDirectory(prefix="needle-publish-") as scratch:
         folder = Path(scratch)
         with terminal.status(homework.id) as say:
@@ -84,7 +92,6 @@ def publish(
             wrong = wrong_trees(course, homework, problems, folder, say) if checked else []
         if checked and homework.env.get("NEEDLE_BACKEND") == "nd":
             wrong += ["--vary", "NEEDLE_BACKEND=np"]  # the same values on another array library
-        hooks = [problem.hook for problem in problems]
         words = ["publish", homework.id, *hooks, *wrong, *extra]
         return run.mugrade(course, homework, words, tree)
 
@@ -103,7 +110,7 @@ def wrong_trees(
     # Of cuda()'s builds the hooks use the emulated one; the proof keeps the same in its cache.
     os.environ.setdefault("NEEDLE_CMAKE_ARGS", "-DNEEDLE_CUDA_BUILDS=emulated")
     hooks = {problem.id: problem.hook for problem in problems}
-    mine = [m for problem in problems for m in mutants.of(course, problem) if m.hook]
+    mine = [m for problem in problems for m in mutants.of(course, problem) if not m.unseen]
     right = render.whole_tree(course, homework.id, render.everything, lambda sentence: None)
     trees = {"empty": render.whole_tree(course, homework.id, warn=lambda sentence: None)}
     names = {mutant: f"{mutant.problem.split('/')[1]}-{mutant.name}" for mutant in mine}
@@ -123,10 +130,12 @@ def wrong_trees(
         data = folder / homework.id / "data"
         (folder / name / "data").symlink_to(data, target_is_directory=True)
 
-    pace = terminal.Pace(len(trees))
+    copied = {names[mutant] for mutant in mine if mutant.file.endswith(".py")}
+    costs = [COMPILING if homework.build and name not in copied else 1 for name in trees]
+    pace = terminal.Pace(costs)
     with ThreadPoolExecutor(count) as pool:
-        for done, _ in enumerate(pool.map(prepare, trees)):
-            say(f"preparing wrong trees: {pace(done + 1)}")
+        for done, _ in enumerate(pool.map(prepare, trees), 1):
+            say(f"preparing wrong trees: {pace(done)}")
     options = ["--empty", str(folder / "empty")]
     for mutant, name in names.items():
         options += ["--must-differ", f"{hooks[mutant.problem]}={folder / name}"]

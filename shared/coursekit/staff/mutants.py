@@ -12,14 +12,17 @@ from coursekit.core.tables import TomlFile
 from coursekit.core.tree import Files
 
 REQUIRED = ("name", "file", "find", "replace", "why")
-KEYS = {**dict.fromkeys(REQUIRED, str), "hook": bool}
+OPTIONAL = ("named", "unseen")
+KEYS = dict.fromkeys((*REQUIRED, *OPTIONAL), str)
 
 
 @dataclass(frozen=True)
 class Mutant:
     """One fault: in `file`, `find` (exactly once in the solved tree) becomes `replace`.
 
-    `hook` is False where only the local tests see it, and not the values of the submission hook.
+    `named` are words of the first failing test's message that tell a student which mistake it is;
+    empty where no message does. `unseen` is the reason why only the local tests see it, and not the
+    values of the submission hook; empty for all that values can see.
     """
 
     problem: str
@@ -30,7 +33,8 @@ class Mutant:
     why: str
     line: int
     source: str
-    hook: bool = True
+    named: str = ""
+    unseen: str = ""
 
     def apply(self, tree: Files) -> Files:
         """The tree with the fault in it.

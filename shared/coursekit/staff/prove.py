@@ -11,6 +11,10 @@ For every problem k of a homework, in their order:
   problem k or one it re-opens. So k needs nothing after it, and its tests do test it.
 - **mutants**: each wrong solution makes at least one of the problem's own tests fail (or hang, or
   kill the process). A mutant that does not compile proves nothing and counts as a hole.
+- **values**: each mutant's submission hook hands in something else than the solved tree's, unless the
+  mutant says why values cannot see it.
+- **named**: the first failing test of a mutant says the words by which the mutant's table tells that
+  a student learns which mistake it is. How many do is counted, that these still do is proven.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data
 from coursekit.staff import mutants as mutation
-from coursekit.staff import render, sandbox
+from coursekit.staff import render, sandbox, values
 from coursekit.staff.mutants import Mutant
 
 TIMEOUT = 600.0
@@ -45,9 +49,15 @@ class Verdict:
     prefix: str = "-"
     killed: int = 0
     mutants: int = 0
+    seen: int = 0
+    """Mutants whose submitted values differ."""
+    named: int = 0
+    """Mutants that the first failing test names."""
     skipped: int = 0
     holes: list[str] = field(default_factory=list)
     kills: dict[str, str] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+    """Mutant -> what the first failing test said."""
 
     @property
     def ok(self) -> bool:
@@ -84,12 +94,13 @@ class _Prover:
         self.known = [p.id for p in course.problems]
         self.tests = render.handwritten_tests(course, homework.id)
         self.seconds: dict[str, float] = {}
+        self.right: dict[str, list] = {}
 
     def run(self) -> None:
         handout = self.tree_with(render.nothing)
         solved = self.tree_with(render.everything)
         runs = [
-            (self.make("solved", solved, self.problems), self.judge_solved),
+            (self.make("solved", solved, self.problems, values=True), self.judge_solved),
             (self.make("empty", handout, self.problems), self.judge_empty),
         ]
         runs += self.prefixes()
@@ -99,9 +110,11 @@ class _Prover:
     def tree_with(self, solved: Callable[[str], bool]) -> tree.Files:
         return {**render.render_code(self.course, self.homework.id, solved), **self.tests}
 
-    def make(self, label, files, problems, timeout=TIMEOUT, stop=False) -> sandbox.Run:
+    def make(
+        self, label, files, problems, timeout=TIMEOUT, stop=False, values=False
+    ) -> sandbox.Run:
         label = f"{self.homework.id} {label}"
-        return sandbox.Run(label, self.homework, files, list(problems), timeout, stop)
+        return sandbox.Run(label, self.homework, files, list(problems), timeout, stop, values)
 
     def go(self, runs) -> None:
         judges = {id(run): judge for run, judge in runs}
@@ -123,6 +136,7 @@ class _Prover:
     # ------------------------------------------------------------------------ solved and empty
 
     def judge_solved(self, report: Report) -> None:
+        self.right = report.values
         for problem in self.problems:
             verdict, tests = self.verdicts[problem.id], report.of(problem.id)
             self.seconds[problem.id] = sum(test.seconds for test in tests)
@@ -223,7 +237,7 @@ class _Prover:
                     continue
                 wait = self.patience(problem)
                 run = self.make(
-                    f"{problem.name} mutant {mutant.name}", files, [problem], wait, True
+                    f"{problem.name} mutant {mutant.name}", files, [problem], wait, True, True
                 )
                 runs.append((run, self.judge_mutant(problem, mutant)))
         # Mutants of one file follow one another, so that the fewest objects are compiled anew.
@@ -240,18 +254,46 @@ class _Prover:
             killer = next((t for t in report.tests if t.outcome == "failed"), None)
             if report.crashed.startswith("BuildError"):
                 verdict.holes.append(f"mutants: {mutant.name} does not compile: {report.crashed}")
-            elif killer or report.timed_out or report.crashed or report.broken:
+                return
+            if killer or report.timed_out or report.crashed or report.broken:
                 how = _short(killer.test) if killer else ""
                 how = how or ("hangs" if report.timed_out else report.crashed or report.broken[0])
                 verdict.killed += 1
                 verdict.kills[mutant.name] = how
+                verdict.words[mutant.name] = killer.error if killer else how
+                self.judge_words(verdict, mutant)
             else:
                 ran = sum(test.outcome == "passed" for test in report.tests)
                 verdict.holes.append(
                     f"mutants: {mutant.name} survives all {ran} tests ({mutant.why})"
                 )
 
+            self.judge_values(verdict, problem, mutant, report)
+
         return judge
+
+    def judge_words(self, verdict: Verdict, mutant: Mutant) -> None:
+        """Does the first failing test say what the mutant's table promises?"""
+        said = verdict.words[mutant.name]
+        if mutant.named and mutant.named in said:
+            verdict.named += 1
+        elif mutant.named:
+            verdict.holes.append(
+                f"named: {mutant.name} is not named: {mutant.named!r} is not in {said!r}"
+            )
+
+    def judge_values(self, verdict, problem: Problem, mutant: Mutant, report: Report) -> None:
+        """What hangs or dies hands nothing in; all else must differ where it is not `unseen`."""
+        found = report.values.get(problem.id, [])
+        same = values.match(problem, self.right.get(problem.id, []), found)
+        verdict.seen += not same
+        if same and not mutant.unseen:
+            verdict.holes.append(
+                f"values: {mutant.name} hands in the right values: add one that tells, or say why "
+                f"none can (unseen = ...)"
+            )
+        elif mutant.unseen and not same:
+            verdict.holes.append(f"values: {mutant.name} is seen: take its `unseen` out")
 
 
 def _fault(report: Report) -> str:

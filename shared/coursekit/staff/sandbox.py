@@ -25,6 +25,7 @@ from coursekit.core.problems import Problem
 from coursekit.core.recorder import Recorder, Report
 from coursekit.core.syllabus import Homework
 from coursekit.core.tree import Files
+from coursekit.staff import values
 
 _QUIET = ["-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:randomly"]
 
@@ -39,6 +40,8 @@ class Run:
     problems: list[Problem]
     timeout: float
     stop_at_first: bool = False
+    values: bool = False
+    """Run the problems' submission hooks too."""
 
 
 def warm_up() -> None:
@@ -153,8 +156,11 @@ def run_tests(run: Run, place: Path) -> Report:
     files = sorted({p.tests for p in run.problems if (place / p.tests).is_file()})
     flags = ["-x"] if run.stop_at_first else []
     status = pytest.main([*_QUIET, *flags, "--rootdir", str(place), *files], plugins=[recorder])
-    recorder.report.status = int(status)
-    return recorder.report
+    report = recorder.report
+    report.status = int(status)
+    if run.values:
+        report.values = values.hand_in(run.homework.id, run.problems, place, _QUIET)
+    return report
 
 
 def _calm_hypothesis() -> None:

@@ -1,19 +1,23 @@
 """Assignment texts: shared/reference/texts/hwN.md becomes README.md, hwN.ipynb and figures/.
 
-A notebook begins with texts/notebook.md, in which STAGE stands for the homework's id.
+`<!-- problems -->` and `<!-- messages -->` become tables, of the syllabus and of messages.toml. A
+notebook begins with texts/notebook.md, in which STAGE stands for the homework's id.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course
+from coursekit.core.tables import TomlFile
 from coursekit.staff import regions
 
-PLACEHOLDER = "<!-- problems -->"
+PLACEHOLDER, MESSAGES = "<!-- problems -->", "<!-- messages -->"
+MESSAGES_FILE = "shared/reference/texts/messages.toml"
 _FIGURE = re.compile(r"figures/([\w./-]+\.(?:svg|png|gif|jpg))")
 
 
@@ -28,6 +32,9 @@ def render(course: Course, stage: str, scope: regions.Scope, warn=None) -> dict[
     text = regions.render(source.read_text(encoding="utf-8"), label, scope)
     text = re.sub(
         rf"^{re.escape(PLACEHOLDER)}$", lambda _: problem_table(course, stage), text, flags=re.M
+    )
+    text = re.sub(
+        rf"^{re.escape(MESSAGES)}$", lambda _: message_table(course, stage), text, flags=re.M
     )
     files = {"README.md": text.encode("utf-8")}
     files.update(_figures(course, text, label))
@@ -54,6 +61,35 @@ def problem_table(course: Course, stage: str) -> str:
     rows += [f"| `{p.id}` | {p.title} | {p.points} | `hw test {p.id}` |" for p in homework.problems]
     rows.append(f"| | together | {homework.points} | `hw test {stage}` |")
     return "\n".join(rows)
+
+
+@dataclass(frozen=True)
+class Message:
+    """What the code of a homework says when something is wrong."""
+
+    homework: str
+    says: str
+    """Its words; "..." for what differs from case to case."""
+    reason: str
+    program: str
+    """Brings it about inside the solved homework, or inside the handout."""
+    stub: bool = False
+
+
+def messages(course: Course) -> list[Message]:
+    """What stands in MESSAGES_FILE; nothing without that file."""
+    source = course.root / MESSAGES_FILE
+    if not source.is_file():
+        return []
+    file = TomlFile(MESSAGES_FILE, source.read_text(encoding="utf-8"))
+    return [Message(**{**row, "program": row["program"].strip()}) for row in file.data["message"]]
+
+
+def message_table(course: Course, stage: str) -> str:
+    """The homework's messages and what they usually mean, as a Markdown table."""
+    mine = [message for message in messages(course) if message.homework == stage]
+    rows = ["| message | usual reason |", "|---|---|"]
+    return "\n".join(rows + [f"| `{message.says}` | {message.reason} |" for message in mine])
 
 
 def to_notebook(text: str, course: Course, stage: str) -> str | None:

@@ -120,7 +120,9 @@ def prove(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
     jobs: Annotated[int, typer.Option("-j", "--jobs", min=1, help="runs at a time")] = 2,
-    kills: Annotated[bool, typer.Option("--kills", help="show which test kills a mutant")] = False,
+    kills: Annotated[
+        bool, typer.Option("--kills", help="show which test kills a mutant, and what it says")
+    ] = False,
 ) -> None:
     """Prove that the tests tell right from wrong.
 
@@ -151,7 +153,15 @@ def _show_proof(verdicts: list[Verdict], as_json: bool, kills: bool) -> None:
         return
     out = terminal.console()
     made = terminal.table(
-        "!problem", "empty", "solved", "prefix", ">mutants killed", ">skipped", "verdict"
+        "!problem",
+        "empty",
+        "solved",
+        "prefix",
+        ">mutants killed",
+        ">by values",
+        ">named",
+        ">skipped",
+        "verdict",
     )
     for v in verdicts:
         made.add_row(
@@ -160,6 +170,8 @@ def _show_proof(verdicts: list[Verdict], as_json: bool, kills: bool) -> None:
             v.solved,
             v.prefix,
             f"{v.killed}/{v.mutants}",
+            f"{v.seen}/{v.mutants}",
+            f"{v.named}/{v.mutants}",
             str(v.skipped or ""),
             "ok" if v.ok else "HOLE",
         )
@@ -169,10 +181,21 @@ def _show_proof(verdicts: list[Verdict], as_json: bool, kills: bool) -> None:
             out.print(f"HOLE {v.problem}: {hole}", markup=False, soft_wrap=True)
         if kills:
             for name, test in v.kills.items():
-                out.print(f"{v.problem}: {name} killed by {test}", markup=False, soft_wrap=True)
+                said = v.words[name].replace("\n", "\n    ")
+                out.print(
+                    f"{v.problem}: {name} killed by {test}\n    {said}",
+                    markup=False,
+                    soft_wrap=True,
+                )
     holes = sum(not v.ok for v in verdicts)
-    killed, total = sum(v.killed for v in verdicts), sum(v.mutants for v in verdicts)
-    out.print(f"{len(verdicts)} problems, {holes} with holes, {killed} of {total} mutants killed")
+    total = sum(v.mutants for v in verdicts)
+    killed, seen, named = (
+        sum(getattr(v, k) for v in verdicts) for k in ("killed", "seen", "named")
+    )
+    out.print(
+        f"{len(verdicts)} problems, {holes} with holes; of {total} mutants {killed} killed by tests, "
+        f"{seen} by submitted values, {named} named at the first failing test"
+    )
 
 
 def release(

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from coursekit.core import build, recorder, run
+from coursekit.core import build, run
 from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data
-from coursekit.student import progress
+from coursekit.student import checked, editor, progress
 from coursekit.student.handouts import pristine
+from coursekit.student.session import Runner, Session, in_a_process
 
 DEVICES = ("cpu", "cuda", "cpu_numpy")
 """What the tests of a homework with arrays of its own can be restricted to."""
@@ -32,6 +32,31 @@ def current(course: Course) -> str:
         if here == folder or folder in here.parents:
             return stage
     return progress.in_hand(course)
+
+
+def chosen(course: Course, target: str | None) -> list[Problem]:
+    """The problems that are meant.
+
+    Args:
+        target: a homework, a problem, or FILE:LINE inside of a problem's marks, as an editor knows
+            it; None: the homework of the current folder, else the one in hand.
+    """
+    if target and (place := re.fullmatch(r"(.+\.\w+)(?::(\d+))?", target)):
+        return [editor.at_line(course, Path(place[1]), int(place[2] or 1))]
+    return course.select(target or current(course))
+
+
+def one(course: Course, target: str, verb: str) -> Problem:
+    """The one problem that is meant, by its id or as FILE:LINE."""
+    if not names_problem(course, target):
+        first = course.homework(target.rstrip("/")).problems[0].id
+        raise CourseError(f"{verb} takes one problem, such as {first}, not a whole homework")
+    return chosen(course, target)[0] if ":" in target else course.problem(target)
+
+
+def names_problem(course: Course, target: str | None) -> bool:
+    """Does it name one problem, and not a whole homework?"""
+    return bool(target) and str(target).rstrip("/") not in course.stages
 
 
 def folder_of(course: Course, stage: str) -> Path:
@@ -67,28 +92,19 @@ def devices(homework: Homework) -> tuple[str, ...]:
     return DEVICES if homework.env.get("NEEDLE_BACKEND") == "nd" else ()
 
 
-Runner = Callable[[Path, list[str], dict[str, str]], int]
-"""Runs pytest in a folder, with arguments and environment; returns its status."""
-
-
-def in_a_process(folder: Path, arguments: list[str], env: dict[str, str]) -> int:
-    """The `Runner` that starts from nothing."""
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *arguments], cwd=folder, env=env
-    ).returncode
-
-
 def run_tests(
     course: Course,
     problems: list[Problem],
     extra: list[str],
     device: str | None = None,
+    sessions: list[Session] | None = None,
     runner: Runner = in_a_process,
 ) -> tuple[int, Report]:
     """The problems' tests of one homework on the student's own files, live on the terminal.
 
     Args:
         device: the only one of `devices` to test; None: all.
+        sessions: run these instead, and keep no verdict; see `checked_sessions`.
         runner: what runs pytest.
 
     Returns:
@@ -103,31 +119,63 @@ def run_tests(
             raise CourseError(
                 f"{homework.id}/{name} is missing; take it from the course's repository"
             )
-    with tempfile.TemporaryDirectory(prefix="needle-test-") as scratch:
-        out = Path(scratch) / "report.json"
-        wish = {
-            "problems": [(p.id, p.tests, p.select) for p in problems],
-            "root": str(folder),
-            "out": str(out),
-        }
-        arguments = [
-            *["-p", recorder.__name__, "-p", "no:randomly"],
-            "--tb=short",
-            "--rootdir",
-            str(folder),
-            *files,
-            *extra,
-        ]
-        env = {**os.environ, **homework.env, recorder.VARIABLE: json.dumps(wish)}
-        env |= {"NEEDLE_DEVICES": device} if device else {}
-        status = runner(folder, arguments, env)
-        if out.is_file():
-            report = Report.from_dict(json.loads(out.read_text(encoding="utf-8")))
-        else:
-            report = Report(crashed=f"the test session ended with status {status}")
-    if report.tests:
+    mine = Session(homework, problems, folder, extra, devices_env(device), runner=runner)
+    status, report = run_in_turn(sessions or [mine])
+    if report.tests and not sessions:
         progress.record(course, problems, report, device)
     return status, report
+
+
+def devices_env(*names: str | None) -> dict[str, str]:
+    """The variable that has the tests run on these devices only; none for all."""
+    return {"NEEDLE_DEVICES": ",".join(filter(None, names))} if any(names) else {}
+
+
+def checked_sessions(
+    course: Course,
+    problems: list[Problem],
+    extra: list[str],
+    device: str | None,
+    check: str,
+    say: build.Echo,
+) -> list[Session]:
+    """C++ with the compiler's checks, in a copy of the homework; CUDA with the emulator's.
+
+    Args:
+        check: what the compiler's checks look at, "memory" or "thread".
+    """
+    homework = course.homework(problems[0].homework)
+    if homework.build is None:
+        raise CourseError(f"{homework.id} has no C++: --checked has nothing to watch")
+    known, sessions = devices(homework), []
+    cuda = {"NEEDLE_CUDA": "checked", **devices_env("cuda" if known else None)}
+    if device != "cuda" and any("cuda" not in p.select for p in problems):
+        place = checked.build_tree(course.root, homework, check, say)
+        env = checked.environment(place, check) | devices_env(device or ("cpu" if known else None))
+        mine = [p for p in problems if p.select != "cuda"]
+        sessions.append(Session(homework, mine, place, extra, env, watched=True))
+    if known and device in (None, "cuda") and build.checked_cuda(course.root / homework.id):
+        mine = [p for p in problems if p.select != "cpu"]
+        if mine:
+            folder = course.root / homework.id
+            sessions.append(Session(homework, mine, folder, extra, cuda, watched=True))
+    if not sessions:
+        raise CourseError("--checked finds no build of these tests; hw build, then try again")
+    return sessions
+
+
+def run_in_turn(sessions: list[Session]) -> tuple[int, Report]:
+    """The sessions' tests as one report, each test once; the first status that is not 0."""
+    status, whole = 0, Report()
+    for session in sessions:
+        code, report = session.run()
+        status = status or code
+        known = {test.test for test in whole.tests}
+        whole.tests += [test for test in report.tests if test.test not in known]
+        whole.said += report.said
+        whole.crashed = whole.crashed or report.crashed
+        whole.broken += report.broken
+    return status, whole
 
 
 def verdict(problem: Problem, report: Report) -> tuple[str, dict[str, int]]:

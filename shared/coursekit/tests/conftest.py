@@ -129,11 +129,15 @@ def test_scale():
 
 
 def submit_add():
-    pass
+    import mugrade
+
+    mugrade.submit(Box(2).add(Box(3)).value)
 
 
 def submit_scale():
-    pass
+    import mugrade
+
+    mugrade.submit(Box(2).scale(3).value)
 """
 
 TEST_MORE = """\
@@ -147,7 +151,9 @@ def test_negate():
 
 
 def submit_negate():
-    pass
+    import mugrade
+
+    mugrade.submit(Box(2).negate().value)
 """
 
 TEXT = """\

@@ -286,8 +286,11 @@ def test_the_samples_fill_an_empty_data_folder_with_true_names(course):
 
 def test_homework_4_gets_images_and_text_too_and_every_name_says_sample(course):
     sources = data.ensure_samples(course / "hw4", course)
-    assert [source.use for source in sources] == ["digits", "images", "text"]
+    assert [source.use for source in sources] == ["digits", "images", "text", "characters"]
     assert all("sample" in source.name for source in sources)
+    letters = (course / "hw4" / "data" / "austen-chars" / "train.txt").read_text(encoding="utf-8")
+    assert "I t _ i s _ a _ t r u t h _ u n i v e r s a l l y" in letters
+    assert max(map(len, letters.split())) == 1
     text = (course / "hw4" / "data" / "austen" / "valid.txt").read_text(encoding="utf-8")
     assert len(text.splitlines()) == 3075 and "<unk>" in text
 

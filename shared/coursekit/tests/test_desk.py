@@ -28,7 +28,7 @@ def test_a_function_mended_in_a_later_homework_is_shown_with_the_way_back(carrie
     rows = done.stdout.splitlines()
     assert done.returncode == 0 and rows[0] == "hw0/scale: differs in Box.scale"
     line = carried.read(BOX0).splitlines().index("        ### BEGIN YOUR SOLUTION hw0/scale") + 1
-    assert f"{BOX0}:{line}: hw0/scale Box.scale" in rows
+    assert f"hw0/scale Box.scale in {BOX0}:{line}" in rows
     assert f"-        {SCALE} + 0" in rows and f"+        {SCALE}" in rows
     assert rows[-1] == "to bring hw1's version here: hw start hw0 --from hw1"
     assert carried.hw(*rows[-1].split(": hw ")[1].split()).returncode == 0

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from conftest import ADD
-from coursekit.core import syllabus
+from coursekit.core import syllabus, terminal
 from coursekit.staff import grading
 
 if sys.version_info >= (3, 11):
@@ -77,7 +77,7 @@ def test_publishing_asks_whether_stubs_and_mutants_fail(graded):
     refused = graded.process("publish", "hw0/add", "--", "--variants", "2")
     assert refused.returncode == 1
     assert "matches in every case" in " ".join(refused.stdout.split())
-    graded.edit("shared/problems/hw0/add.toml", 'why = "no', 'hook = false\nwhy = "no')
+    graded.edit("shared/problems/hw0/add.toml", 'why = "no', 'unseen = "-"\nwhy = "no')
     done = graded.process("publish", "hw0/add", "--", "--variants", "2")
     assert done.returncode == 0 and "unchanged" in done.stdout, done.stdout + done.stderr
 
@@ -90,3 +90,25 @@ def test_a_hook_that_gives_points_for_a_stub_is_refused(graded):
     )
     done = graded.process("publish", "hw0/add", "--", "--variants", "1")
     assert done.returncode == 1 and "points for nothing" in " ".join(done.stdout.split())
+
+
+def test_a_key_that_may_not_publish_is_told_before_the_work(graded, tmp_path, monkeypatch):
+    words = ("token", grading._STAFF, "--scope", "read", "--data", str(tmp_path / "grader/data"))
+    monkeypatch.setenv("MUGRADE_KEY", grading._mugrade(*words).strip())
+    refused = graded.process("publish", "hw0", "--", "--variants", "2")
+    told = " ".join(refused.stderr.split())
+    assert refused.returncode == 3 and "needs the scope 'publish'" in told
+    assert "preparing" not in told and "Running" not in told
+
+
+def test_the_pace_knows_that_some_parts_take_longer(monkeypatch):
+    clock = iter([0.0, 20.0, 40.0, 42.0, 60.0])
+    monkeypatch.setattr("coursekit.core.terminal.time.monotonic", lambda: next(clock))
+    pace = terminal.Pace([20, 20, 1, 1, 1])
+    told = [pace(done) for done in (1, 2, 3, 5)]
+    assert told == [
+        "1 of 5, about 23 s left",
+        "2 of 5, about 3 s left",
+        "3 of 5, about 2 s left",
+        "5 of 5",
+    ]

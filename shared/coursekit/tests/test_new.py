@@ -109,7 +109,7 @@ def test_a_problem_is_added_in_the_four_places_that_contributing_names(copy):
     for words in rest:
         done = copy.hw(*words)
         assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 problems, 0 with holes, 4 of 4 mutants killed" in done.stdout
+    assert "1 problems, 0 with holes; of 4 mutants 4 killed by tests" in done.stdout
     readme = copy.read("hw1/README.md")
     assert "| `hw1/cube` | TITLE | 1 | `hw test hw1/cube` |" in readme
     assert readme.index("### cube: the third power (hw1/cube)") < readme.index("## 5. Testing")

@@ -35,7 +35,10 @@ def test_the_table_ends_with_the_totals(world):
     done = world.hw("prove", "hw1")
     assert done.returncode == 0
     assert done.stdout.isascii()
-    assert done.stdout.splitlines()[-1] == "1 problems, 0 with holes, 1 of 1 mutants killed"
+    assert done.stdout.splitlines()[-1] == (
+        "1 problems, 0 with holes; of 1 mutants 1 killed by tests, 1 by submitted values, "
+        "0 named at the first failing test"
+    )
 
 
 def test_a_planted_return_in_a_stub_is_a_hole(world):
@@ -86,6 +89,38 @@ def test_a_surviving_mutant_is_a_hole(world):
         'replace = "other.value + self.value"',
     )
     assert "minus survives all 1 tests (the sign)" in holes(world, "hw0/add")
+
+
+def test_a_mutant_that_values_do_not_see_is_a_hole_until_it_says_why(world):
+    world.edit(
+        "hw1/tests/test_more.py", "mugrade.submit(Box(2).negate().value)", "mugrade.submit(1)"
+    )
+    assert "values: same hands in the right values" in holes(world, "hw1/negate")
+    world.edit(
+        "shared/problems/hw1/negate.toml", 'why = "the sign"', 'unseen = "no"\nwhy = "the sign"'
+    )
+    verdict = verdicts(world, "hw1/negate")["hw1/negate"]
+    assert verdict.ok and (verdict.killed, verdict.seen) == (1, 0)
+
+
+def test_a_reason_why_values_see_nothing_is_a_hole_where_they_do(world):
+    world.edit(
+        "shared/problems/hw1/negate.toml", 'why = "the sign"', 'unseen = "no"\nwhy = "the sign"'
+    )
+    assert "values: same is seen" in holes(world, "hw1/negate")
+
+
+def test_what_a_failing_test_says_of_a_mutant_is_counted_and_must_stay(world):
+    world.edit("hw1/tests/test_more.py", "== -2", '== -2, "the sign is missing"')
+    world.edit(
+        "shared/problems/hw1/negate.toml",
+        'why = "the sign"',
+        'named = "the sign is"\nwhy = "the sign"',
+    )
+    verdict = verdicts(world, "hw1/negate")["hw1/negate"]
+    assert verdict.ok and verdict.named == 1
+    world.edit("hw1/tests/test_more.py", "the sign is missing", "wrong")
+    assert "named: same is not named: 'the sign is' is not in" in holes(world, "hw1/negate")
 
 
 def test_too_few_mutants_are_a_hole(world):

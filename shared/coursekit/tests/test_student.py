@@ -336,6 +336,8 @@ def test_bad_input_is_one_sentence_and_changes_nothing(world, arguments):
         "doctor",
         "diff",
         "watch",
+        "open",
+        "card",
     ],
 )
 def test_every_verb_explains_itself(world, verb):

@@ -66,6 +66,9 @@ def test_files_of_a_stage_are_all_that_entered_so_far(world):
         ('title = "More numbers"', 'title = "More"\nenv = {A = 1}', "env", "must be a string"),
         ("[course]", "[curse]", "[curse]", "did you mean 'course'"),
         ("[course]", "[course]\nzzz = 1", "zzz", "known are id, title"),
+        ("[course]", "[certificate]\nmin_grade = 101\n[course]", "min_grade", "per cent, 0 to 100"),
+        ("[course]", "[certificate]\naverage = -1\n[course]", "average", "per cent, 0 to 100"),
+        ("[course]", "[certificate]\nmin_grade = '5'\n[course]", "min_grade", "whole number"),
         (
             'title = "More numbers"',
             'title = "More"\n[[homework.problem]]\nid = "negate"',

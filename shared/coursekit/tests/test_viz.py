@@ -97,6 +97,21 @@ def test_curve_command_prints_and_writes_a_png(tmp_path, capsys):
     assert (tmp_path / "run.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_several_curves_come_into_one_picture(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    from matplotlib import pyplot
+
+    for name in ("lstm", "transformer"):
+        content = {"loss": [3.0, 2.0], "accuracy": [0.1, 0.2], "epochs": [], "title": name}
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    files = [str(tmp_path / f"{name}.json") for name in ("lstm", "transformer")]
+    assert viz.main(["curve", *files, "-o", str(tmp_path / "both.png")]) == 0
+    said = capsys.readouterr().out
+    assert "lstm:" in said and "transformer:" in said and said.count("loss, 2 steps") == 2
+    assert (tmp_path / "both.png").read_bytes().startswith(b"\x89PNG")
+    assert not pyplot.get_fignums()  # nothing is left open
+
+
 def test_without_matplotlib_a_curve_is_one_sentence_with_the_command(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(

@@ -117,8 +117,8 @@ void Conv(const float* x, const float* w, const float* bias, float* y, const Con
       const size_t count = std::min(work.images, end - n);
       for (size_t k = 0; k < count; ++k)
         work.gather(x + (n + k) * image_size, &work.windows[k * work.pixels * work.depth]);
-      MatmulViews(row_major(work.windows.data(), work.depth), row_major(work.kernel.data(), s.O),
-                  work.product.data(), count * work.pixels, work.depth, s.O);
+      multiply(row_major(work.windows.data(), work.depth), row_major(work.kernel.data(), s.O),
+               work.product.data(), count * work.pixels, work.depth, s.O);
       if (bias != nullptr)
         for (size_t i = 0; i < count * work.pixels; ++i)
           for (size_t o = 0; o < s.O; ++o) work.product[i * s.O + o] += bias[o];
@@ -146,14 +146,14 @@ void ConvBackward(const float* x, const float* w, const float* g, float* dx, flo
         transpose(g + (n + k) * s.O * work.pixels, &work.product[k * work.pixels * s.O], s.O,
                   work.pixels);
       }
-      MatmulViews(transposed(work.windows.data(), work.depth), row_major(work.product.data(), s.O),
-                  some.data(), work.depth, rows, s.O);
+      multiply(transposed(work.windows.data(), work.depth), row_major(work.product.data(), s.O),
+               some.data(), work.depth, rows, s.O);
       for (size_t i = 0; i < some.size(); ++i) kernels[part][i] += some[i];
       for (size_t i = 0; i < rows; ++i)
         for (size_t o = 0; o < s.O; ++o) biases[part][o] += work.product[i * s.O + o];
       if (dx == nullptr) continue;
-      MatmulViews(row_major(work.product.data(), s.O), transposed(work.kernel.data(), s.O),
-                  work.windows.data(), rows, s.O, work.depth);
+      multiply(row_major(work.product.data(), s.O), transposed(work.kernel.data(), s.O),
+               work.windows.data(), rows, s.O, work.depth);
       for (size_t k = 0; k < count; ++k)
         work.scatter(&work.windows[k * work.pixels * work.depth], dx + (n + k) * image_size);
       std::fill(work.image.begin(), work.image.end(), 0.0f);

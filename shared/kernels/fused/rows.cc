@@ -21,8 +21,7 @@ size_t rows_per_task(size_t columns) {
 void Mlp(const float* x, size_t rows, const std::vector<LinearLayer>& layers) {
   for (const LinearLayer& layer : layers) {
     const size_t columns = layer.out;
-    MatmulViews(row_major(x, layer.in), row_major(layer.w, columns), layer.y, rows, layer.in,
-                columns);
+    multiply(row_major(x, layer.in), row_major(layer.w, columns), layer.y, rows, layer.in, columns);
     if (layer.b != nullptr || layer.relu)
       parallel_for(rows, rows_per_task(columns), [&](size_t begin, size_t end) {
         for (size_t i = begin; i < end; ++i) {
@@ -52,11 +51,11 @@ void MlpBackward(const float* x, size_t rows, const std::vector<LinearLayer>& la
       g = masked.ptr;
     }
     const MatrixView adjoint = row_major(g, layer.out);
-    MatmulViews(transposed(input, layer.in), adjoint, gradients[k].w, layer.in, rows, layer.out);
+    multiply(transposed(input, layer.in), adjoint, gradients[k].w, layer.in, rows, layer.out);
     if (gradients[k].b != nullptr) SumRows(g, gradients[k].b, rows, layer.out);
     if (k == 0 && dx == nullptr) return;
     float* next = k == 0 ? dx : g == passed.ptr ? masked.ptr : passed.ptr;
-    MatmulViews(adjoint, transposed(layer.w, layer.out), next, rows, layer.out, layer.in);
+    multiply(adjoint, transposed(layer.w, layer.out), next, rows, layer.out, layer.in);
     g = next;
   }
 }

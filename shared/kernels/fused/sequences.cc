@@ -44,14 +44,14 @@ void for_lanes(size_t n, const float* const (&from)[reads], float* const (&to)[w
 
 void Lstm(const LstmInput& in, const LstmSteps& made, const LstmShape& s) {
   const size_t H = s.H, width = 4 * H;
-  MatmulViews(row_major(in.x, s.I), row_major(in.W_ih, width), made.gates, s.T * s.B, s.I, width);
+  multiply(row_major(in.x, s.I), row_major(in.W_ih, width), made.gates, s.T * s.B, s.I, width);
   std::vector<float> bias(width, 0.0f), recurrent(s.B * width);
   if (in.b_ih != nullptr)
     for (size_t j = 0; j < width; ++j) bias[j] = in.b_ih[j] + in.b_hh[j];
   for (size_t t = 0; t < s.T; ++t) {
     const float* h = t == 0 ? in.h0 : made.out + (t - 1) * s.B * H;
     const float* c = t == 0 ? in.c0 : made.cells + (t - 1) * s.B * H;
-    MatmulViews(row_major(h, H), row_major(in.W_hh, width), recurrent.data(), s.B, H, width);
+    multiply(row_major(h, H), row_major(in.W_hh, width), recurrent.data(), s.B, H, width);
     parallel_for(s.B, std::max<size_t>(1, 4096 / H), [&](size_t begin, size_t end) {
       for (size_t b = begin; b < end; ++b) {
         float* z = made.gates + (t * s.B + b) * width;
@@ -102,18 +102,18 @@ void LstmBackward(const LstmInput& in, const LstmSteps& made, const LstmAdjoints
                         });
       }
     });
-    MatmulViews(row_major(adjoints.ptr + t * s.B * width, width), row_major(turned.data(), H), d.h0,
-                s.B, width, H);
+    multiply(row_major(adjoints.ptr + t * s.B * width, width), row_major(turned.data(), H), d.h0,
+             s.B, width, H);
   }
   const size_t rows = s.T * s.B;
   if (d.x != nullptr)
-    MatmulViews(row_major(adjoints.ptr, width), transposed(in.W_ih, width), d.x, rows, width, s.I);
-  MatmulViews(transposed(in.x, s.I), row_major(adjoints.ptr, width), d.W_ih, s.I, rows, width);
-  MatmulViews(transposed(in.h0, H), row_major(adjoints.ptr, width), d.W_hh, H, s.B, width);
+    multiply(row_major(adjoints.ptr, width), transposed(in.W_ih, width), d.x, rows, width, s.I);
+  multiply(transposed(in.x, s.I), row_major(adjoints.ptr, width), d.W_ih, s.I, rows, width);
+  multiply(transposed(in.h0, H), row_major(adjoints.ptr, width), d.W_hh, H, s.B, width);
   if (s.T > 1) {
     AlignedArray later(H * width);
-    MatmulViews(transposed(made.out, H), row_major(adjoints.ptr + s.B * width, width), later.ptr, H,
-                rows - s.B, width);
+    multiply(transposed(made.out, H), row_major(adjoints.ptr + s.B * width, width), later.ptr, H,
+             rows - s.B, width);
     for (size_t i = 0; i < H * width; ++i) d.W_hh[i] += later.ptr[i];
   }
   if (d.b != nullptr) SumRows(adjoints.ptr, d.b, rows, width);
@@ -127,7 +127,7 @@ void Attention(const AttentionInput& in, float* out, float* probs, const Attenti
     for (size_t head = begin; head < end; ++head) {
       const size_t queries = head * s.T * s.D, keys = head * s.S * s.D;
       float* p = probs + head * s.T * s.S;
-      MatmulViews(row_major(in.q + queries, s.D), transposed(in.k + keys, s.D), p, s.T, s.D, s.S);
+      multiply(row_major(in.q + queries, s.D), transposed(in.k + keys, s.D), p, s.T, s.D, s.S);
       for (size_t i = 0; i < s.T; ++i) {
         float* row = p + i * s.S;
         // Query i may look at keys up to i + S - T; a query that may look at none looks at all.
@@ -146,7 +146,7 @@ void Attention(const AttentionInput& in, float* out, float* probs, const Attenti
         for (size_t j = 0; j < seen && total > 0; ++j) row[j] /= total;
         std::fill(row + seen, row + s.S, 0.0f);
       }
-      MatmulViews(row_major(p, s.S), row_major(in.v + keys, s.D), out + queries, s.T, s.S, s.D);
+      multiply(row_major(p, s.S), row_major(in.v + keys, s.D), out + queries, s.T, s.S, s.D);
     }
   });
 }
@@ -159,19 +159,19 @@ void AttentionBackward(const AttentionInput& in, const float* probs, const float
     for (size_t head = begin; head < end; ++head) {
       const size_t queries = head * s.T * s.D, keys = head * s.S * s.D, table = head * s.T * s.S;
       const float* p = probs + table;
-      MatmulViews(row_major(dout + queries, s.D), transposed(in.v + keys, s.D), adjoint.data(), s.T,
-                  s.D, s.S);
+      multiply(row_major(dout + queries, s.D), transposed(in.v + keys, s.D), adjoint.data(), s.T,
+               s.D, s.S);
       for (size_t i = 0; i < s.T; ++i) {
         float* row = adjoint.data() + i * s.S;
         for (size_t j = 0; j < s.S; ++j) row[j] += dprobs[table + i * s.S + j];
         const float along = sum_over(s.S, Product{row, p + i * s.S});
         for (size_t j = 0; j < s.S; ++j) row[j] = p[i * s.S + j] * (row[j] - along) * scale;
       }
-      MatmulViews(row_major(adjoint.data(), s.S), row_major(in.k + keys, s.D), d.q + queries, s.T,
-                  s.S, s.D);
-      MatmulViews(transposed(adjoint.data(), s.S), row_major(in.q + queries, s.D), d.k + keys, s.S,
-                  s.T, s.D);
-      MatmulViews(transposed(p, s.S), row_major(dout + queries, s.D), d.v + keys, s.S, s.T, s.D);
+      multiply(row_major(adjoint.data(), s.S), row_major(in.k + keys, s.D), d.q + queries, s.T, s.S,
+               s.D);
+      multiply(transposed(adjoint.data(), s.S), row_major(in.q + queries, s.D), d.k + keys, s.S,
+               s.T, s.D);
+      multiply(transposed(p, s.S), row_major(dout + queries, s.D), d.v + keys, s.S, s.T, s.D);
     }
   });
 }

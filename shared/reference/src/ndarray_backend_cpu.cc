@@ -397,17 +397,22 @@ void MatmulNaive(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_
 // Rung 2: the inner loop runs along rows of B and C.
 void MatmulRows(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
-  const bool whole_rows = b.column == 1 && c.column == 1;
+  if (b.column != 1) {  // a transposed B: copied, it has rows to run along
+    AlignedArray rows(n * p);
+    copy_strided(b.data, {b.row, b.column}, rows.ptr, {static_cast<int64_t>(p), 1},
+                 {static_cast<int64_t>(n), static_cast<int64_t>(p)});
+    return MatmulRows(a, row_major(rows.ptr, p), c, m, n, p);
+  }
   for (size_t i = 0; i < m; ++i) {
     for (size_t j = 0; j < p; ++j) c(i, j) = 0;
     for (size_t k = 0; k < n; ++k) {
       const scalar_t x = a(i, k);
       const scalar_t* from = b.from(k, 0).data;
       scalar_t* to = c.from(i, 0).data;
-      if (whole_rows) {  // a loop of its own, which becomes vector code
+      if (c.column == 1) {  // a loop of its own, which becomes vector code
         for (size_t j = 0; j < p; ++j) to[j] += x * from[j];
       } else {
-        for (size_t j = 0; j < p; ++j) c(i, j) += x * b(k, j);
+        for (size_t j = 0; j < p; ++j) c(i, j) += x * from[j];
       }
     }
   }
@@ -743,7 +748,7 @@ void MatmulViews(MatrixView a, MatrixView b, scalar_t* out, size_t m, size_t n, 
 // out (m x p) = a (m x n) times b (n x p), all row-major.
 void Matmul(const AlignedArray& a, const AlignedArray& b, AlignedArray* out, size_t m, size_t n,
             size_t p) {
-  MatmulViews(row_major(a.ptr, n), row_major(b.ptr, p), out->ptr, m, n, p);
+  multiply(row_major(a.ptr, n), row_major(b.ptr, p), out->ptr, m, n, p);
 }
 
 }  // namespace cpu

@@ -44,7 +44,7 @@ def fill(out, val):
 
 
 def compact(a, out, shape, strides, offset):
-    out.array[:] = _view(a, shape, strides, offset).reshape(-1)
+    out.array.reshape(shape)[...] = _view(a, shape, strides, offset)
 
 
 def ewise_setitem(a, out, shape, strides, offset):
@@ -64,7 +64,7 @@ def _kernel(function):
         if len(sizes) > 1:
             raise ValueError(f"arrays of {sizes} elements, expected equal sizes")
         with np.errstate(all="ignore"):
-            out[:] = function(*operands)
+            function(*operands, out=out)
 
     return kernel
 
@@ -81,13 +81,13 @@ ewise_log, ewise_exp, ewise_tanh = _kernel(np.log), _kernel(np.exp), _kernel(np.
 
 def matmul(a, b, out, m, n, p):
     with np.errstate(all="ignore"):
-        out.array[:] = (a.array.reshape(m, n) @ b.array.reshape(n, p)).reshape(-1)
+        np.matmul(a.array.reshape(m, n), b.array.reshape(n, p), out=out.array.reshape(m, p))
 
 
 def reduce_max(a, out, reduce_size):
-    out.array[:] = a.array.reshape(out.size, reduce_size).max(axis=-1)
+    a.array.reshape(out.size, reduce_size).max(axis=-1, out=out.array)
 
 
 def reduce_sum(a, out, reduce_size):
     with np.errstate(all="ignore"):
-        out.array[:] = a.array.reshape(out.size, reduce_size).sum(axis=-1)
+        a.array.reshape(out.size, reduce_size).sum(axis=-1, out=out.array)

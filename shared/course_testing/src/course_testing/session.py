@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from course_testing import names
+from course_testing import names, slips
 
 __all__ = [
     "equal_random_numbers",
@@ -24,6 +24,7 @@ __all__ = [
     "no_collector",
     "pytest_configure",
     "pytest_pycollect_makemodule",
+    "pytest_pyfunc_call",
     "pytest_report_collectionfinish",
     "pytest_report_header",
     "pytest_terminal_summary",
@@ -34,6 +35,7 @@ _folders: list[str] = []
 _notes: list[str] = []
 _home = TREE
 _missing: list[str] = []
+_explainer = slips.Explainer()
 
 
 def judge(conftest, folders, backend, own_form=False):
@@ -131,6 +133,26 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("names that the tests look for and do not find")
         for name in dict.fromkeys(_missing):
             terminalreporter.line(name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """A failing comparison is tried against the mistakes that its oracles know."""
+    _explainer.begin()
+    try:
+        return (yield)
+    except AssertionError as error:
+        slips.keep_sentence(error)
+        test = pyfuncitem.obj
+        if not getattr(test, "is_hypothesis_test", False):
+
+            def again():
+                np.random.seed(0)
+                names_of_fixtures = pyfuncitem._fixtureinfo.argnames
+                test(**{name: pyfuncitem.funcargs[name] for name in names_of_fixtures})
+
+            _explainer.explain(pyfuncitem.originalname, error, again)
+        raise
 
 
 @pytest.fixture(autouse=True)

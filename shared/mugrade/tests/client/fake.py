@@ -40,6 +40,7 @@ class FakeGrader:
             "time": "2026-11-23T12:00:00Z",
         }
         self.variant = 1
+        self.scopes = ["read", "submit", "publish"]
 
     def __enter__(self) -> FakeGrader:
         handler = type("Handler", (_Handler,), {"grader": self})
@@ -79,7 +80,7 @@ class FakeGrader:
                 "name": "Ada",
                 "email": "ada@example.org",
                 "role": "student",
-                "scopes": [],
+                "scopes": self.scopes,
                 "course": {"id": "c", "title": "Course"},
             }
         if parts[2:] == ["assignments"]:

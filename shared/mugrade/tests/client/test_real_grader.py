@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import threading
 
 import pytest
@@ -201,15 +202,17 @@ def test_staff_see_and_change_grades_from_the_terminal(
     assert "ada@example.org" in mugrade("grades").out
 
     dry = mugrade("regrade", "hw0", "norm", "--dry-run", "--rtol", "1e-3")
-    assert "1 would change: 1 up" in dry.out
+    assert "1 would change: 1 up" in dry.out and "without --dry-run" in dry.out
     assert "1 changed" in mugrade("regrade", "hw0", "norm", "--rtol", "1e-3").out
     assert (
         "7.5 points for hw0/double"
         in mugrade("override", "ada@example.org", "hw0", "double", "7.5", "--reason", "oral").out
     )
-    assert (
-        "until" in mugrade("extend", "ada@example.org", "hw0", "--days", "3", "--reason", "ill").out
-    )
+    more = mugrade("extend", "ada@example.org", "hw0", "--days", "3", "--reason", "ill")
+    assert re.search(r"until \w{3} 0[45] Dec 2099 .* \(in \d+ days\)", more.out), more.out
+    assert "--days 0" in " ".join(more.out.split())
+    lifted = mugrade("extend", "ada@example.org", "hw0", "--days", "0", "--reason", "well again")
+    assert lifted.status == 0 and "01 Dec 2099" in lifted.out
 
     out = tmp_path / "grades.csv"
     assert mugrade("grades", "--csv", str(out)).status == 0
@@ -223,10 +226,22 @@ def test_the_roster_is_imported_with_a_preview(real, mugrade, monkeypatch, tmp_p
     people.write_text("email,name,role\nbob@example.org,Bob,student\n")
     assert "1 would be added" in mugrade("roster", str(people), "--dry-run").out
     assert "bob@example.org" not in mugrade("roster").out
-    assert mugrade("roster", str(people)).status == 0
+    assert "Next: `mugrade invite`" in mugrade("roster", str(people)).out
+    invited = " ".join(mugrade("invite").out.split())
+    assert "/invitation?code=" in invited and "Next: send everybody their own link" in invited
     assert "bob@example.org" in mugrade("roster").out
     people.write_text("email,name,role\nnobody,Bob,student\n")
     assert mugrade("roster", str(people)).status == 1
+
+
+def test_words_that_a_command_does_not_know_name_its_own_help(mugrade):
+    for words, help_of in (
+        (("certificate", "ada@example.org"), "mugrade certificate --help"),
+        (("roster", "--unknown"), "mugrade roster --help"),
+        (("nothing",), "mugrade --help"),
+    ):
+        done = mugrade(*words)
+        assert done.status == 2 and f"`{help_of}` lists" in " ".join(done.err.split()), done.err
 
 
 def test_students_may_not_do_what_staff_does(published, student, mugrade):

@@ -174,6 +174,22 @@ def test_publish_solo_sends_the_one_variant_that_no_class_has(homework, grader, 
     assert [(v["variant"], v["seed"]) for v in body["variants"]] == [(0, solo_seed("hw0", "norm"))]
 
 
+@pytest.mark.parametrize("ready", [[], ["--ready"]])
+def test_a_key_that_may_not_publish_is_told_before_any_hook_runs(
+    homework, grader, mugrade, monkeypatch, ready
+):
+    grader.scopes = ["read", "submit"]
+    monkeypatch.setattr("mugrade.client.check.run_hooks", lambda *a, **o: pytest.fail("ran"))
+    done = mugrade("publish", "hw0", *ready)
+    assert done.status == 3
+    assert "your key has read, submit" in done.err and "--scope publish" in done.err
+
+
+def test_ready_only_looks(homework, grader, mugrade, monkeypatch):
+    monkeypatch.setattr("mugrade.client.check.run_hooks", lambda *a, **o: pytest.fail("ran"))
+    assert mugrade("publish", "hw0", "--ready").status == 0 and not grader.published
+
+
 def test_long_work_tells_what_is_left_of_it(monkeypatch, capsys):
     clock = iter(range(0, 1000, 12))
     monkeypatch.setattr(display.time, "monotonic", lambda: next(clock))

@@ -86,14 +86,6 @@ role = "grader"
 """
 
 
-def pytest_addoption(parser):
-    parser.addoption(
-        "--no-postgres",
-        action="store_true",
-        help="leave out the tests that start a private PostgreSQL cluster",
-    )
-
-
 @pytest.fixture(scope="session")
 def postgres(request):
     """URL of a running cluster; without PostgreSQL its tests are skipped, never in CI."""

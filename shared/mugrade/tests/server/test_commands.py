@@ -59,9 +59,9 @@ def wait_until_ready(address):
     adapter = requests.adapters.HTTPAdapter(
         max_retries=requests.adapters.Retry(8, backoff_factor=0.2)
     )
-    session = requests.Session()
-    session.mount("http://", adapter)
-    return session.get(address + "readyz", timeout=30)
+    with requests.Session() as session:
+        session.mount("http://", adapter)
+        return session.get(address + "readyz", timeout=30)
 
 
 def test_serve_without_configuration_uses_the_data_folder(start, tmp_path):

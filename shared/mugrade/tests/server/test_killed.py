@@ -1,8 +1,10 @@
 """kill -9 in the middle of a regrade, of publishing and of a migration: what was acknowledged stands,
-and nothing is there twice. In the middle of attempts: test_durability.py."""
+and nothing is there twice. In the middle of attempts: test_durability.py; of
+the database itself: test_database_killed.py."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -31,17 +33,22 @@ PROBLEM = "api/v1/assignments/hw0/problems/add"
 
 @pytest.fixture
 def stored(database_settings, monkeypatch):
-    """A course with an attempt by each student, all of them wrong by a little; small batches."""
+    """The course of `fill`, and jobs that take it in small batches."""
     monkeypatch.setenv("MUGRADE_JOB_BATCH", "10")
     monkeypatch.setenv("MUGRADE_JOB_SECONDS_IN_REQUEST", "0")
     monkeypatch.setenv("MUGRADE_JOB_LEASE_SECONDS", "2")
-    server = Server(Settings(**database_settings)).load(TIMELESS)
-    server.staff.publish("hw0/add", [1.0, 1.0])
+    server = fill(Server(Settings(**database_settings)))
+    yield server
+    server.close()
+
+
+def fill(server):
+    """A course with an attempt by each student, all of them wrong by a little."""
+    server.load(TIMELESS).staff.publish("hw0/add", [1.0, 1.0])
     for i in range(STUDENTS):
         who = server.person(f"s{i}")
         assert who.attempt("hw0/add", 1 + 5e-5, 1.0).status_code == 201
-    yield server
-    server.close()
+    return server
 
 
 def ask(server, process, method, path, **options):
@@ -111,26 +118,34 @@ def test_a_publication_that_is_killed_is_there_with_its_job_or_not_at_all(stored
         told = client.communicate(timeout=60)[0]
         process.start()
         wait_until_ready(process)
-        with stored.database.read() as session:
-            numbers = session.scalars(select(Revision.number).order_by(Revision.number)).all()
-            answers = session.scalar(select(func.count()).select_from(Expected))
-            jobs_there = session.scalar(select(func.count()).select_from(Job))
-        assert numbers == list(range(1, len(numbers) + 1)) and answers == len(numbers)
-        assert jobs_there == len(numbers) - 1, "each new revision came with its job"
         if told.startswith("200"):
             acknowledged = int(told.split()[1])
-        assert numbers[-1] >= acknowledged, "an acknowledged publication was lost"
+        assert revisions_are_whole(stored) >= acknowledged, "an acknowledged one was lost"
+    the_last_publication_counts(stored, process)
+
+
+def revisions_are_whole(server):
+    """Revisions, answers and jobs agree; the newest revision's number."""
+    with server.database.read() as session:
+        numbers = session.scalars(select(Revision.number).order_by(Revision.number)).all()
+        answers = session.scalar(select(func.count()).select_from(Expected))
+        jobs_there = session.scalar(select(func.count()).select_from(Job))
+    assert numbers == list(range(1, len(numbers) + 1)) and answers == len(numbers)
+    assert jobs_there == len(numbers) - 1, "each new revision came with its job"
+    return numbers[-1]
+
+
+def the_last_publication_counts(server, process):
+    """Publish once more, wait until every job has ended: all attempts are right, the chain holds."""
     final = {"variant": 0, "seed": 100, "values": [encode(1 + 5e-5), encode(1.0)]}
-    answer = ask(
-        stored, process, "PUT", PROBLEM + "/revision", json={"variants": [final], "note": "end"}
-    )
-    assert answer.status_code == 200
+    body = {"variants": [final], "note": "end"}
+    assert ask(server, process, "PUT", PROBLEM + "/revision", json=body).status_code == 200
     for _ in range(1200):
-        with stored.database.read() as session:
+        with server.database.read() as session:
             if not session.scalar(select(func.count()).where(Job.state.in_(jobs.UNFINISHED))):
                 break
         time.sleep(0.1)
-    with stored.database.read() as session:
+    with server.database.read() as session:
         right = session.scalar(select(func.count()).where(Attempt.correct == 2))
         assert right == STUDENTS and audit.first_broken(session, newest=None) is None
 
@@ -175,7 +190,11 @@ def older(request, tmp_path):
         with psycopg.connect(url + "postgres", autocommit=True) as connection:
             connection.execute("CREATE DATABASE older")
         given["database_url"] = url + "older"
-    settings = Settings(**given)
+    return first_schema(Settings(**given))
+
+
+def first_schema(settings):
+    """Make the schema of the first version, with a row in it."""
     database = Database(settings)
     with database.engine.execution_options(mugrade_write=True).begin() as connection:
         config = _alembic_config(settings)
@@ -189,16 +208,26 @@ def older(request, tmp_path):
 def test_a_migration_that_is_killed_has_not_happened_and_is_made_at_the_next_start(
     older, processes
 ):
-    environment = {**os.environ, "MUGRADE_DATA_DIR": str(older.data_dir)}
-    if older.database_url:
-        environment["MUGRADE_DATABASE_URL"] = older.database_url
-    killed = subprocess.Popen(
-        [sys.executable, "-c", MIGRATE], stdout=subprocess.PIPE, text=True, env=environment
-    )
-    assert killed.stdout.readline() == "in the middle\n"
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.wait(20)
-    killed.stdout.close()
+    with stopped_migration(older) as migration:
+        os.kill(migration.pid, signal.SIGKILL)
+    nothing_has_happened_and_it_is_made_at_the_next_start(older, processes)
+
+
+@contextlib.contextmanager
+def stopped_migration(settings):
+    """A process that stands in the middle of a migration; it is killed at the end."""
+    environment = {**os.environ, "MUGRADE_DATA_DIR": str(settings.data_dir)}
+    if settings.database_url:
+        environment["MUGRADE_DATABASE_URL"] = settings.database_url
+    command = [sys.executable, "-c", MIGRATE]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    with process:
+        assert process.stdout.readline() == "in the middle\n"
+        yield process
+        process.kill()
+
+
+def nothing_has_happened_and_it_is_made_at_the_next_start(older, processes):
     database = Database(older)
     assert database.revision() == "0001"
     with database.read() as session, pytest.raises(Exception, match="server_fact"):

@@ -73,6 +73,10 @@ def login(
         show.json({"server": url, "account": name, "stored": place})
     else:
         show.say(f"Logged in to {url} as {name}; the key is in {place}.")
+        if "publish" in (scope or []):
+            show.say(
+                "Next: `mugrade publish HOMEWORK` in the solved tree; `mugrade roster FILE.csv`."
+            )
 
 
 def _device_login(url: str, scopes: list[str] | None) -> str:
@@ -168,7 +172,7 @@ def run(arguments: list[str]) -> int:
     _trust_the_systems_certificates()
     as_json = "--json" in arguments
     try:
-        status = app(arguments, standalone_mode=False)
+        status = app(arguments, prog_name="mugrade", standalone_mode=False)
         return int(status or 0)
     except ClientError as fault:
         screen(as_json).fault(str(fault), fault.status)
@@ -185,8 +189,11 @@ def run(arguments: list[str]) -> int:
         return 130
     except Exception as error:
         if hasattr(error, "format_message"):  # click's own usage errors
+            context = getattr(error, "ctx", None)  # of the command whose words were wrong
+            inner = context.command_path.split()[1:] if context is not None else []
+            command = " ".join(["mugrade", *inner, "--help"])
             screen(as_json).fault(
-                f"{error.format_message()} `mugrade --help` lists the commands.", Exit.USAGE
+                f"{error.format_message()} `{command}` lists what there is.", Exit.USAGE
             )
             return Exit.USAGE
         if type(error).__module__.startswith("mugrade.server"):  # its errors are sentences too

@@ -75,6 +75,10 @@ def invite(
         show.say(f"{count(len(sent), 'invitation')} mailed.")
     else:
         show.table(["email", "link"], [[one["email"], one["link"]] for one in made])
+        show.say(
+            "Next: send everybody their own link, which works once (`--csv FILE` writes them, "
+            "`--mail` sends them); `mugrade grades` then shows who has handed in."
+        )
     failed = [one for one in made if mail and not one["mailed"]]
     if not as_json:
         for one in failed:

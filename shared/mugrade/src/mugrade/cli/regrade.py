@@ -230,6 +230,8 @@ def _show(show: Screen, answer: dict[str, Any], dry_run: bool) -> None:
         )
     if answer.get("students"):
         _show_moves(show, {answer.get("problem", ""): answer["students"]})
+    if dry_run and answer["changed"]:
+        show.say("Next: the same command without --dry-run makes it so.")
     if state in ("stopped", "failed", "superseded"):
         job = answer["job"]
         reason = f" ({answer['error']})" if answer.get("error") else ""

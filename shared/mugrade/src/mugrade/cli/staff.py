@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from mugrade.cli.common import PASS_ON, Json, Select, Server, homework_folder, screen, split_words
-from mugrade.cli.display import Screen
+from mugrade.cli.display import Screen, when
 from mugrade.cli.regrade import DryRun, Dtype, Yes, changed_tolerance, consent, staff_view, watch
 from mugrade.cli.submit import Words, warn_of_key
 from mugrade.client.check import Checker, Runs, WrongTree, constant_cases
@@ -88,6 +88,9 @@ def publish(
     vary: Vary = None,
     dry_run: DryRun = False,
     yes: Yes = False,
+    ready: Annotated[
+        bool, typer.Option("--ready", help="Only look whether grader and key would take it.")
+    ] = False,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
@@ -98,6 +101,9 @@ def publish(
     if key is not None:
         warn_of_key(show, key)
     session = open_session(server, key)
+    session.require_scope("publish")
+    if ready:
+        return
     known = staff_view(session, assignment)
     tolerances = {
         p: changed_tolerance(info, rtol, ascale, atol, dtype) for p, info in known.items()
@@ -316,7 +322,8 @@ def grades(
     as_json: Json = False,
 ) -> None:
     """Show the gradebook."""
-    grader = open_session(server).v1()
+    session = open_session(server)
+    grader = session.v1()
     show = screen(as_json)
     query = {"assignment": homework} if homework else {}
     if csv is not None:
@@ -352,6 +359,11 @@ def grades(
         rows,
         right=range(1, len(names) + 2),
     )
+    if any(s.get("certificate") for s in answer["students"]):
+        show.say(
+            f"Whoever has earned the certificate takes it at {session.server}certificate; "
+            "`mugrade certificate revoke STUDENT` takes it back."
+        )
 
 
 def _project_words(project: dict[str, Any] | None) -> str:
@@ -366,7 +378,9 @@ def extend(
     student: Annotated[str, typer.Argument(help="The student's email.")],
     homework: str,
     reason: Reason,
-    days: Annotated[int | None, typer.Option(min=1, max=365)] = None,
+    days: Annotated[
+        int | None, typer.Option(min=0, max=365, help="From the homework's due time; 0 lifts it.")
+    ] = None,
     until: Annotated[
         str | None, typer.Option(metavar="TIME", help="ISO 8601, for example 2026-12-01T23:59Z.")
     ] = None,
@@ -378,7 +392,9 @@ def extend(
     more = {"days": days} if until is None else {"until": until}
     body = {"student": student, "assignment": homework, "reason": reason, **more}
     answer = open_session(server).v1().command("POST", "extensions", json=body)
-    screen().say(f"{student} may hand in {homework} until {answer['due_at']}.")
+    screen().say(f"{student} may hand in {homework} until {when(answer['due_at'])}.")
+    if days != 0:
+        screen().say(f"`mugrade extend {student} {homework} --days 0 --reason ...` takes it back.")
 
 
 def override(

@@ -175,10 +175,10 @@ class Checker:
         for result in expected:
             good = self.matches(result, others.get(result.variant))
             if all(good):
-                return [f"{tree.folder} matches in every case of variant {result.variant}"]
+                return [f"{tree.folder.name} matches in every case of variant {result.variant}"]
             if tree.empty and any(good):
                 label = result.cases[good.index(True)]["label"]
-                return [f"{tree.folder} matches in the case {label!r}: points for nothing"]
+                return [f"{tree.folder.name} matches in the case {label!r}: points for nothing"]
         return []
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mugrade.client.errors import NetworkFault, UsageFault
+from mugrade.client.errors import AuthFault, NetworkFault, UsageFault
 from mugrade.client.grader import Connection, Grader
 from mugrade.client.keys import Key, need_key
 from mugrade.client.outbox import Outbox
@@ -62,6 +62,17 @@ class Session:
             return plan, False
         write_json(path, plan)
         return plan, True
+
+    def require_scope(self, scope: str) -> None:
+        """Refuse a key without this scope before any work is done; the public dialect cannot tell."""
+        if self.grader.dialect != "v1":
+            return
+        held = self.v1().me()["scopes"]
+        if scope not in held:
+            raise AuthFault(
+                f"This needs the scope {scope!r}, and your key has {', '.join(held)}. "
+                f"Run `mugrade login --scope {scope}`; `mugrade whoami` shows whose key it is."
+            )
 
     def fingerprint(self) -> str:
         """Tells keys apart in file names without giving them away."""

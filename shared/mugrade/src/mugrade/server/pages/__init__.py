@@ -10,14 +10,36 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from mugrade.server.pages import account, project, public, staff, staff_problem, student, web
+from mugrade.server.pages import (
+    account,
+    project,
+    public,
+    staff,
+    staff_grades,
+    staff_homework,
+    staff_problem,
+    staff_projects,
+    staff_roster,
+    staff_student,
+    student,
+    web,
+)
 
+STAFF = (
+    staff,
+    staff_grades,
+    staff_student,
+    staff_homework,
+    staff_problem,
+    staff_projects,
+    staff_roster,
+)
 STATIC = Path(__file__).parent / "static"
 
 
 def install(app: FastAPI) -> None:
     """Mount the routes, the static files and the error page."""
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for module in (account, student, project, staff, staff_problem, public):
+    for module in (account, student, project, *STAFF, public):
         app.include_router(module.router)
     app.state.error_page = web.error_page

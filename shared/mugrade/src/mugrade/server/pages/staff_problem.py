@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from mugrade.server import lane
 from mugrade.server.errors import Refusal, invalid
-from mugrade.server.pages.staff import whole_number
+from mugrade.server.pages.forms import whole_number
 from mugrade.server.pages.web import make_router, page, redirect, staff_page
 from mugrade.server.services import (
     accounts,

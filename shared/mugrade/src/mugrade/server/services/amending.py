@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from mugrade.encoding import decode
 from mugrade.server.errors import Refusal, invalid
 from mugrade.server.models import Job, Problem, Revision
 from mugrade.server.services import accounts, audit, courses, jobs, regrading, revisions
@@ -82,7 +83,9 @@ def _refuse_loose(
         for name in {"rtol", "ascale", "atol"} & given.keys():
             allowed = LOOSEST
             if name == "atol" and given[name] > LOOSEST and revision is not None:
-                allowed = LOOSEST * regrading.largest(session, revision)
+                published = revisions.variants_of(session, revision)
+                values = [decode(value) for variant in published for value in variant.values]
+                allowed = LOOSEST * (regrading.largest(values) or 0)
             stands = revision is not None and given[name] <= getattr(revision.tolerance, name)
             if given[name] > allowed and not stands:
                 raise invalid(

@@ -12,12 +12,15 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from mugrade import words
 from mugrade.compare import OK, Tolerance, compare
 from mugrade.encoding import Array, EncodingError, decode
-from mugrade.server.errors import invalid, not_found
-from mugrade.server.models import Assignment, Expected, Problem, Revision
+from mugrade.recorder import solo_seed
+from mugrade.server.errors import Refusal, invalid, not_found
+from mugrade.server.models import Account, Assignment, Expected, Problem, Revision
 from mugrade.server.schemas import RevisionIn, VariantIn
 from mugrade.server.services import accounts, audit, courses, jobs, regrading, revisions
+from mugrade.server.services.amending import LOOSEST
 from mugrade.server.services.answers import Answers
 
 
@@ -120,6 +123,25 @@ def warnings(variants: Sequence[Sequence[Any]]) -> list[str]:
     return found
 
 
+def loose(view: courses.RevisionView, variants: Sequence[Sequence[Any]]) -> list[str]:
+    """A sentence for each tolerance with which a value wrong in its second digit would pass, with
+    the cases that have it by name."""
+    named: dict[str, list[str]] = {}
+    for index, label in enumerate(view.labels):
+        tolerance = view.case_tolerance(index)
+        largest = regrading.largest([values[index] for values in variants], kinds="f")
+        if largest is None:
+            continue  # only floats are compared with a tolerance
+        limits = {"rtol": LOOSEST, "ascale": LOOSEST, "atol": LOOSEST * largest}
+        for name, limit in limits.items():
+            if (given := getattr(tolerance, name)) > limit:
+                named.setdefault(f"{name} = {given:g}", []).append(repr(label))
+    return [
+        f"{given} in {', '.join(labels)} is loose: a value wrong in its second digit would pass."
+        for given, labels in named.items()
+    ]
+
+
 def _repeated(value: Any) -> Any:
     """The number that an array repeats; None for anything else."""
     if isinstance(value, Array) and value.values.size > 1 and value.values.dtype.kind != "b":
@@ -158,6 +180,7 @@ def prepare(
     """
     assignment = _assignment(session, actor, assignment_id)
     problem = courses.find_problem(session, assignment.pk, problem_id)
+    _refuse_solo_in_a_class(session, actor, assignment_id, problem_id, given)
     decoded = _decoded(given.variants)
     reasons = faults(decoded, given.constant_cases)
     labels = _labels(given, len(decoded[0]), reasons)
@@ -186,7 +209,7 @@ def prepare(
         case_tolerances=case_tolerances,
         digest=revisions.digest_of(given.variants, labels, tolerance, case_tolerances),
         expected=expected,
-        warnings=warnings(decoded),
+        warnings=warnings(decoded) + loose(view, decoded),
         current=_current(session, problem),
         number=revisions.newest(session, problem.pk) if problem else 0,
         target=regrading.Target(problem.pk, view, _answers(expected, decoded)) if problem else None,
@@ -237,6 +260,23 @@ def commit(
         return outcome
     job = jobs.start(session, now, actor, problem_pk=problem.pk, revision_pk=new.pk, kind="publish")
     return replace(outcome, job_pk=job.pk)
+
+
+def _refuse_solo_in_a_class(
+    session: Session, actor: accounts.Actor, assignment: str, problem: str, given: RevisionIn
+) -> None:
+    """What is sealed for everybody must never be what somebody in a class is graded by."""
+    if not any(v.seed == solo_seed(assignment, problem) for v in given.variants):
+        return
+    students = (Account.course_pk == actor.course_pk) & (Account.role == "student")
+    if number := session.scalar(select(func.count()).where(students)):
+        raise Refusal(
+            409,
+            "class_has_students",
+            f"{assignment}/{problem} was not published: these are the values for learners alone "
+            f"(--solo), and {actor.course_id} has {words.count(number, 'student')}; publish without "
+            "--solo here, or with it to a grader of its own.",
+        )
 
 
 def _record(

@@ -7,7 +7,7 @@ kept is done by a job (services/jobs.py), which takes the same batches and write
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import islice
@@ -18,10 +18,9 @@ from sqlalchemy import ColumnElement, Row, func, select
 from sqlalchemy.orm import Session
 
 from mugrade.compare import MISSING, Verdict, as_array, compare
-from mugrade.encoding import decode
 from mugrade.server.errors import Refusal
 from mugrade.server.models import Account, Attempt, Expected, Revision
-from mugrade.server.services import answers, courses, revisions, standing
+from mugrade.server.services import answers, courses, standing
 from mugrade.server.services.answers import Answers
 from mugrade.server.services.courses import CourseView, ProblemView, RevisionView
 
@@ -316,9 +315,9 @@ def view_of(course: CourseView, problem_pk: int) -> tuple[courses.AssignmentView
     raise Refusal(404, "not_found", "There is no such problem in this course.")
 
 
-def largest(session: Session, revision: RevisionView) -> float:
-    """The largest finite number among the published values."""
-    found = [0.0]
+def largest(values: Iterable[Any], kinds: str = "iuf") -> float | None:
+    """The largest finite number of these kinds of dtype among decoded values; None without any."""
+    found: list[float] = []
 
     def look(value: Any) -> None:
         if isinstance(value, Mapping):
@@ -327,11 +326,10 @@ def largest(session: Session, revision: RevisionView) -> float:
             for part in value:
                 look(part)
         array = as_array(value)
-        if array is not None and array.values.size and array.values.dtype.kind in "iuf":
+        if array is not None and array.values.size and array.values.dtype.kind in kinds:
             finite = np.abs(array.values[np.isfinite(array.values)])
             found.append(float(finite.max(initial=0)))
 
-    for variant in revisions.variants_of(session, revision):
-        for value in variant.values:
-            look(decode(value))
-    return max(found)
+    for value in values:
+        look(value)
+    return max(found, default=None)

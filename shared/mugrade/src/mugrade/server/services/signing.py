@@ -9,13 +9,10 @@ import hmac
 import secrets
 from typing import Any
 
-import msgspec
-from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 from sqlalchemy.orm import Session
 
 from mugrade.encoding import canonical_json
-from mugrade.server.errors import Refusal
 from mugrade.server.models import ServerSecret
 
 PREFIX = "mgr1"
@@ -62,19 +59,6 @@ def sign(session: Session, payload: dict[str, Any]) -> str:
     return f"{PREFIX}.{_b64(body)}.{_b64(key.sign(body).signature)}"
 
 
-def verify(session: Session, text: str) -> dict[str, Any]:
-    """The payload of something this server signed, or 400."""
-    try:
-        prefix, body, signature = text.strip().split(".")
-        raw = _unb64(body)
-        _signing_key(session).verify_key.verify(raw, _unb64(signature))
-        if prefix != PREFIX:
-            raise ValueError(prefix)
-        return msgspec.json.decode(raw, type=dict[str, Any])
-    except (ValueError, BadSignatureError):
-        raise Refusal(400, "bad_signature", "This was not signed by this server.") from None
-
-
 def variant_index(session: Session, account_id: str, problem_pk: int, pool: int) -> int:
     """This account's place in a pool of variants: a keyed hash, so it is fixed and unguessable."""
     if pool <= 1:
@@ -86,7 +70,3 @@ def variant_index(session: Session, account_id: str, problem_pk: int, pool: int)
 
 def _b64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _unb64(text: str) -> bytes:
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

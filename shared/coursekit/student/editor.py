@@ -1,0 +1,102 @@
+"""Where a problem stands, and problems by where an editor's cursor stands."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from coursekit.core import tree
+from coursekit.core.errors import CourseError
+from coursekit.core.problems import Problem
+from coursekit.core.syllabus import Course
+from coursekit.student import progress
+from coursekit.student.handouts import pristine
+from coursekit.student.written import is_stub, regions
+
+_FORMS = {
+    "{file}:{line}": ("subl", "hx", "helix", "zed", "micro"),
+    "-g {file}:{line}": ("code", "code-insiders", "codium", "cursor", "windsurf"),
+    "+{line} {file}": (
+        "vi",
+        "vim",
+        "nvim",
+        "gvim",
+        "nano",
+        "emacs",
+        "emacsclient",
+        "kak",
+        "joe",
+        "ne",
+    ),
+    "--line {line} {file}": ("charm", "pycharm", "clion", "idea", "kate"),
+}
+"""How editors are told a line, and which; any other is given the file alone."""
+
+
+def place_of(course: Course, problem: Problem) -> tuple[Path, int]:
+    """The file and line of a problem's first stub, else of its first region.
+
+    Raises:
+        CourseError: none of its regions is left, or it has none.
+    """
+    stage = problem.homework
+    files = progress.own_files(course, stage, pristine(course, stage))
+    found = [
+        (not is_stub(match[0], owner), name, line)
+        for name, content in files.items()
+        for owner, line, match in _lines(content)
+        if owner == problem.id
+    ]
+    if not found:
+        if problem.id in {
+            o for c in tree.code_of(pristine(course, stage)).values() for o, *_ in _lines(c)
+        }:
+            raise CourseError(
+                f"the marks of {problem.id} are gone; put back BEGIN/END YOUR SOLUTION"
+            )
+        return (
+            course.root / stage / "README.md",
+            1,
+        )  # a problem that asks for measuring, or changing
+    _, name, line = min(found)
+    return course.root / stage / name, line + 1
+
+
+def at_line(course: Course, path: Path, line: int) -> Problem:
+    """The problem around a line of a homework's file, else the last one above it, else the first.
+
+    Raises:
+        CourseError: the file belongs to no homework, or holds nothing of its problems.
+    """
+    try:
+        inside = path.resolve().relative_to(course.root.resolve())
+        homework, content = course.homework(inside.parts[0]), path.read_bytes()
+    except (ValueError, OSError):
+        raise CourseError(f"{path} is no file of a homework; give one, or hwN/problem") from None
+    mine = {problem.id: problem for problem in homework.problems}
+    mine |= {other: problem for problem in homework.problems for other in problem.reopens}
+    found = [(start, mine[owner]) for owner, start, _ in _lines(content) if owner in mine]
+    if not found:
+        raise CourseError(f"{inside.as_posix()} holds nothing of {homework.id}'s problems")
+    return [*(p for _, p in found[:1]), *(p for start, p in found if start <= line)][-1]
+
+
+def _lines(content: bytes) -> Iterator[tuple[str, int, re.Match[bytes]]]:
+    """(problem, line of its first mark, region)."""
+    for (owner, _), match in regions(content):
+        yield owner, content.count(b"\n", 0, match.start()) + 1, match
+
+
+def command(file: Path, line: int) -> list[str]:
+    """What opens the place: $VISUAL, $EDITOR, else VS Code where it is installed; [] without any."""
+    wish = os.environ.get("VISUAL") or os.environ.get("EDITOR") or shutil.which("code") or ""
+    words = shlex.split(wish)
+    if not words:
+        return []
+    name = Path(words[0]).stem.lower()
+    form = next((form for form, names in _FORMS.items() if name in names), "{file}")
+    return words + [part.format(file=file, line=line) for part in form.split(" ")]

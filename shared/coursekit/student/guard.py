@@ -1,0 +1,217 @@
+"""A pytest plugin for `hw test`: a test that takes the process down, or never ends, costs itself only.
+
+A session runs as always and keeps a journal of the tests that are done. If it dies, the session
+after it takes up what is left, each test in a process of its own (a fork, where there is one).
+What it shall do comes in the environment variable COURSEKIT_RUN, as the recorder's wishes do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import json
+import linecache
+import multiprocessing
+import os
+import re
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from coursekit.core.recorder import VARIABLE, Recorder
+from coursekit.student import checked
+
+PATIENCE = "HW_TEST_SECONDS"
+"""The environment variable that says how long one test may take; 0: as long as it likes."""
+
+_SIGNALS = {
+    "SIGSEGV": "it touched memory that is not its own",
+    "SIGBUS": "it touched memory that is not its own",
+    "SIGABRT": "something gave up, most often memory that was damaged by a write past an array's end",
+    "SIGFPE": "it divided an integer by zero",
+    "SIGILL": "it came to no instruction: does every path of the function end in a return?",
+    "SIGKILL": "the system ended it: did it ask for more memory than there is?",
+}
+
+
+def patience() -> float:
+    """Seconds that one test may take."""
+    text = os.environ.get(PATIENCE, "120")
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        raise SystemExit(f"{PATIENCE} is {text!r}; expected a number of seconds") from None
+
+
+def death(status: int) -> str:
+    """How a process of this exit status died."""
+    if status >= 0:
+        return f"it ended Python with status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    return f"{name}: {_SIGNALS[name]}" if name in _SIGNALS else name
+
+
+def caller(stack: str, tree: Path) -> str:
+    """The innermost line of the homework's own Python in what faulthandler wrote; "" if none."""
+    for file, line in re.findall(r'File "(.*?)", line (\d+) in', stack):
+        path = Path(file)
+        if tree in path.parents and "tests" not in path.relative_to(tree).parts:
+            text = linecache.getline(file, int(line)).strip()
+            return f", called by `{text}` ({path.name}:{line})"
+    return ""
+
+
+class Guard:
+    """Watches the tests of one session; see the module's words."""
+
+    def __init__(self, recorder: Recorder, wish: dict[str, Any]):
+        self.recorder, self.tree = recorder, Path(wish["root"])
+        self.done, self.only = set(wish.get("done", ())), wish.get("only")
+        self.advise = bool(wish.get("advise"))
+        self.apart = bool(wish.get("apart")) and hasattr(os, "fork")
+        self.limit = patience()
+        self.journal = Path(wish["journal"])
+        # Open as long as the process lives: faulthandler writes to it when that ends.
+        self.stack: TextIO = open(wish["stack"], "w", encoding="utf-8")  # noqa: SIM115
+        faulthandler.enable(self.stack)
+
+    @pytest.hookimpl(trylast=True)  # after the recorder's choice
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [
+            item
+            for item in items
+            if item.nodeid not in self.done and (self.only is None or item.nodeid in self.only)
+        ]
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        mine = self.recorder.by_node.get(nodeid)
+        self.note({"begun": nodeid, "problems": mine.problems if mine else []})
+        if self.limit and not self.apart:
+            faulthandler.dump_traceback_later(self.limit, exit=True, file=self.stack)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        faulthandler.cancel_dump_traceback_later()
+        if mine := self.recorder.by_node.get(nodeid):
+            self.note(asdict(mine))
+
+    def note(self, facts: dict[str, Any]) -> None:
+        with self.journal.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(facts) + "\n")
+
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Run the test in a child of this process, which may die."""
+        if not self.apart:
+            return None
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        for report in self.in_a_child(item):
+            item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    def in_a_child(self, item: pytest.Item) -> list[pytest.TestReport]:
+        context = multiprocessing.get_context("fork")
+        receiver, sender = context.Pipe(duplex=False)
+        child = context.Process(target=self.child, args=(item, sender))
+        child.start()
+        sender.close()
+        in_time, answer = receiver.poll(self.limit or None), None
+        with contextlib.suppress(EOFError):
+            answer = receiver.recv() if in_time else None
+        if not in_time:
+            child.kill()
+        child.join()
+        if answer is None:
+            return [self.failure(item, self.fault(item, child.exitcode, in_time))]
+        mine = self.recorder.by_node.get(item.nodeid)
+        if mine is not None:
+            vars(mine).update(answer["outcome"])
+        self.recorder.places = answer["places"] | self.recorder.places
+        self.recorder.faults = answer["faults"] | self.recorder.faults
+        reports = [pytest.TestReport._from_json(row) for row in answer["reports"]]
+        for report in reports:
+            if hasattr(report, "unwritten"):
+                self.recorder.unwritten[report.unwritten] += 1
+        return reports
+
+    def child(self, item: pytest.Item, sender: Any) -> None:
+        reports = runtestprotocol(item, nextitem=None, log=False)
+        mine = self.recorder.by_node.get(item.nodeid)
+        answer = {
+            "reports": [report._to_json() for report in reports],
+            "outcome": asdict(mine) if mine is not None else {},
+            "places": self.recorder.places,
+            "faults": self.recorder.faults,
+        }
+        sender.send(answer)
+        sender.close()
+        sys.stdout.flush()
+        os._exit(0)
+
+    def fault(self, item: pytest.Item, status: int | None, in_time: bool) -> str:
+        """One sentence: what became of the test's process."""
+        if sentence := checked.sentence(checked.take_report(self.tree), self.tree):
+            return f"{item.name}: {sentence}"
+        stack = Path(self.stack.name).read_text(encoding="utf-8", errors="replace")
+        self.stack.seek(0)
+        self.stack.truncate()
+        where = caller(stack, self.tree)
+        mine = self.recorder.by_node.get(item.nodeid)
+        advice = advised(mine.problems) if mine and self.advise else ""
+        return sentence_of(item.name, status, in_time, self.limit, where, advice)
+
+    def failure(self, item: pytest.Item, fault: str) -> pytest.TestReport:
+        if mine := self.recorder.by_node.get(item.nodeid):
+            mine.outcome, mine.error = "failed", f"Crash: {fault}"
+            for problem in mine.problems:
+                self.recorder.faults.setdefault(problem, fault.splitlines()[0])
+        return pytest.TestReport(
+            nodeid=item.nodeid,
+            location=item.location,
+            keywords={},
+            outcome="failed",
+            longrepr=fault,
+            when="call",
+        )
+
+
+def advised(problems: list[str]) -> str:
+    """The command that says more of a crash in C++."""
+    return f"; hw test --checked {problems[0]} names the line" if problems else ""
+
+
+def sentence_of(
+    test: str, status: int | None, in_time: bool, limit: float, where: str, advice: str
+) -> str:
+    """What is said of a test whose process died, or that did not end."""
+    if not in_time:
+        return f"{test} did not end within {limit:g} s ({PATIENCE}){where}: does a loop never end?"
+    return f"the code under test crashed in {test}{where}: {death(status or 0)}{advice}"
+
+
+@pytest.hookimpl(trylast=True)  # after the recorder's
+def pytest_configure(config: pytest.Config) -> None:
+    wish = json.loads(os.environ.get(VARIABLE) or "{}")
+    recorder = config.pluginmanager.get_plugin("coursekit-recorder-object")
+    if recorder is None or "journal" not in wish:
+        return
+    if wish.get("only") is not None:
+        _calm_hypothesis()
+    config.pluginmanager.register(Guard(recorder, wish), "coursekit-guard-object")
+
+
+def _calm_hypothesis() -> None:
+    """A failure that is known is only looked at again: nobody needs the smallest one."""
+    try:
+        from hypothesis import Phase, settings
+    except ImportError:
+        return
+    settings.register_profile("again", phases=[Phase.explicit, Phase.generate])
+    settings.load_profile("again")

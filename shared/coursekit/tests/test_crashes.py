@@ -1,0 +1,148 @@
+"""`hw test` where the code under test takes the process down, or never comes back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from coursekit.core.recorder import Outcome, Report
+from coursekit.student import checked, guard
+
+BOX0 = "hw0/python/minilib/box.py"
+SCALE = "return Box(self.value * factor)"
+MORE_TESTS = """
+
+def test_add_of_nothing():
+    assert Box(0).add(Box(0)).value == 0
+
+
+def test_add_of_one():
+    assert Box(0).add(Box(1)).value == 2
+"""
+
+
+def add_is(world, body):
+    world.hw("start", "hw0")
+    world.solve(BOX0, "hw0/add", f"import os, time\n{body}\nreturn Box(self.value + other.value)")
+    world.solve(BOX0, "hw0/scale", SCALE)
+    world.write(
+        "hw0/tests/test_numbers.py",
+        world.read("hw0/tests/test_numbers.py").replace("def submit_add", MORE_TESTS + "\n\ndef submit_add"),
+    )  # fmt: skip
+
+
+def row(done, problem):
+    """[passed, failed, skipped] of a problem in the table of verdicts."""
+    line = next(line for line in done.stdout.splitlines() if line.startswith(f"| {problem} "))
+    return [int(cell) for cell in line.split("|")[2:5]]
+
+
+def test_a_crash_costs_one_test_and_is_one_sentence(world):
+    add_is(world, "if other.value == 3: os.abort()")
+    done = world.process("test", "hw0")
+    assert done.returncode == 1
+    assert row(done, "hw0/add") == [1, 2, 0] and row(done, "hw0/scale") == [1, 0, 0]
+    said = "the code under test crashed in test_add, called by `if other.value == 3: os.abort()` (box.py:"
+    assert f"{said}12): SIGABRT: something gave up" in done.stdout
+    assert "pluggy/" not in done.stdout + done.stderr and "Fatal Python" not in done.stdout
+    assert "assert 1 == 2" in done.stdout, "the others fail as always"
+
+
+def test_a_crash_that_only_the_session_sees_still_fails_its_test(world):
+    add_is(
+        world,
+        "world = Box.__dict__\nif other.value == 1 and hasattr(Box, 'was'): os.abort()\nBox.was = 1",
+    )
+    done = world.process("test", "hw0/add")
+    assert "crashed in test_add_of_one" in done.stdout
+    assert row(done, "hw0/add") == [2, 1, 0]
+
+
+def test_a_test_that_does_not_end_costs_one_test(world):
+    add_is(world, "while other.value == 3: time.sleep(0.01)")
+    done = world.process("test", "hw0", HW_TEST_SECONDS="1")
+    assert row(done, "hw0/add") == [1, 2, 0] and row(done, "hw0/scale") == [1, 0, 0]
+    assert "test_add did not end within 1 s (HW_TEST_SECONDS), called by `while" in done.stdout
+
+
+def test_python_that_dies_after_the_last_test_is_a_failure(world):
+    add_is(world, "import atexit; atexit.register(os.abort)")
+    done = world.process("test", "hw0/scale")
+    assert row(done, "hw0/scale") == [1, 0, 0], "scale does not come to add here"
+    done = world.process("test", "hw0/add")
+    assert done.returncode == 1 and "Python crashed after the last test: SIGABRT" in done.stdout
+    assert row(done, "hw0/add")[1] >= 1
+
+
+def test_patience_is_a_number(monkeypatch):
+    monkeypatch.setenv(guard.PATIENCE, "soon")
+    with pytest.raises(SystemExit, match="HW_TEST_SECONDS is 'soon'; expected a number"):
+        guard.patience()
+
+
+def test_the_words_of_a_death():
+    assert guard.death(-8) == "SIGFPE: it divided an integer by zero"
+    assert guard.death(3) == "it ended Python with status 3"
+
+
+# ------------------------------------------------------------------------- the checked builds
+
+RACE = (
+    "RuntimeError: AddKernel, block (0, 0, 0), thread (1, 0, 0): a.cu:2: race on element 0 of out"
+)
+
+
+def failed(error, *names):
+    return [Outcome(f"tests/t.py::test[cuda-{name}]", ["hw3/x"], "failed", error) for name in names]
+
+
+def test_one_fault_is_told_once_with_its_line(tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.cu").write_text("one\n  out[i] = 1;\n")
+    tests = failed("AssertionError: wrong values", "a", "b", "c")
+    again = failed(RACE, "a") + failed(RACE.replace("block (0", "block (7"), "b")
+    again += failed("AssertionError: wrong values", "c")
+    assert checked.explain(tests, Report(tests=again), tmp_path) == [
+        f"{RACE[14:]}\n  2 | out[i] = 1;\n  (in 2 failing tests)"
+    ]
+    wrong = failed("AssertionError: wrong values", "a", "b", "c")
+    assert "look at what is computed" in checked.explain(tests, Report(tests=wrong), tmp_path)[0]
+
+
+def test_only_written_kernels_of_cuda_are_looked_at():
+    stub = failed("NotImplementedError: hw3/x: K is yours to write", "a")
+    cpu = [Outcome("tests/t.py::test[cpu-cuda_like]", ["hw3/x"], "failed", "AssertionError: x")]
+    mine = failed("AssertionError: wrong values", "b")
+    assert checked.worth_a_look(Report(tests=stub + cpu + mine)) == mine
+
+
+ASAN = """\
+==5==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x60a0000004c0 at pc 0x7f bp 0x7f sp 0x7f
+WRITE of size 4 at 0x60a0000004c0 thread T0
+    #0 0x7f in std::copy<float*>(float*, float*, float*) /usr/include/c++/12/bits/stl_algobase.h:500
+    #1 0x7f in needle::cpu::EwiseMul(needle::cpu::AlignedArray const&, needle::cpu::AlignedArray*) {tree}/src/a.cc:2
+0x60a0000004c0 is located {where} of 64-byte region [0x60a000000480,0x60a0000004c0)
+"""
+
+
+@pytest.mark.parametrize(
+    "where, said",
+    [
+        ("0 bytes to the right", "right behind the end of"),
+        ("8 bytes after", "8 bytes behind the end of"),
+        ("4 bytes before", "4 bytes before the beginning of"),
+    ],
+)
+def test_address_sanitizers_report_in_one_sentence(tmp_path, where, said):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.cc").write_text("one\n  x[i] = 1;\n")
+    text = ASAN.format(tree=tmp_path, where=where)
+    assert checked.sentence(text, tmp_path) == (
+        f"EwiseMul, src/a.cc:2: writes 4 bytes, {said} a buffer of 64 bytes (16 floats)\n  2 | x[i] = 1;"
+    )
+
+
+def test_undefined_behaviour_in_one_sentence(tmp_path):
+    text = f"{tmp_path}/src/a.cc:2:17: runtime error: division by zero\n"
+    assert checked.sentence(text, Path(tmp_path)) == "src/a.cc:2: division by zero"
+    assert checked.sentence("all is well", tmp_path) == ""

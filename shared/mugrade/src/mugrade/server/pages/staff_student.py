@@ -1,0 +1,185 @@
+"""Staff's page of one student, and their decisions about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+from sqlalchemy.orm import Session
+
+from mugrade.server.errors import Refusal
+from mugrade.server.pages.forms import decimal, whole_number
+from mugrade.server.pages.web import make_router, page, redirect, staff_page
+from mugrade.server.services import (
+    accounts,
+    attempts,
+    certificates,
+    courses,
+    grades,
+    identity,
+    invitations,
+    standing,
+)
+
+router = make_router()
+
+
+@router.get("/staff/students/{account_id}")
+@staff_page
+def student(request: Request, account_id: str) -> Response:
+    return _student_page(request, account_id)
+
+
+def _student_page(
+    request: Request,
+    account_id: str,
+    status: int = 200,
+    error: str | None = None,
+    one_time: str | None = None,
+) -> Response:
+    actor = request.state.actor
+    with request.app.state.database.read() as session:
+        person = accounts.find(session, actor.course_pk, account_id)
+        course = courses.view(session, actor.course_pk, actor.course_version)
+        state = standing.of_account(session, course, person.pk)
+        reports = _recent(session, course, person)
+        extensions, overrides = grades.decisions_about(session, person.pk)
+        held = certificates.standing_of(session, actor.course_pk, person.pk)
+        unclaimed = identity.why_not_claimable(session, person) is None
+    places = {p.pk: f"{a.id}/{p.id}" for a in course.assignments for p in a.problems}
+    names = {a.pk: a.id for a in course.assignments}
+    return page(
+        request,
+        "staff_student.html",
+        status,
+        person=person,
+        course=course,
+        state=state,
+        held=held,
+        reports=reports,
+        extensions=extensions,
+        overrides=overrides,
+        places=places,
+        names=names,
+        unclaimed=unclaimed,
+        one_time=one_time,
+        error=error,
+    )
+
+
+def _recent(session: Session, course: courses.CourseView, person: Any, limit: int = 50) -> list:
+    found = [
+        (assignment.id, problem.id, report)
+        for assignment in course.assignments
+        for problem in assignment.problems
+        for report in attempts.history(session, course, person.pk, assignment.id, problem.id, limit)
+    ]
+    return sorted(found, key=lambda item: item[2].at, reverse=True)[:limit]
+
+
+@router.post("/staff/students/{account_id}/extend")
+@staff_page
+def extend(request: Request, account_id: str) -> Response:
+    state, form, actor = request.app.state, request.state.form, request.state.actor
+    try:
+        with state.database.write() as session:
+            person = accounts.find(session, actor.course_pk, account_id)
+            grades.extend(
+                session,
+                state.clock(),
+                actor,
+                student=person.id,
+                assignment_id=form.get("homework"),
+                days=whole_number(form.get("days"), "days", 365),
+                until=None,
+                reason=form.needed("reason"),
+            )
+    except Refusal as error:
+        return _student_page(request, account_id, error.status_code, str(error.detail))
+    return redirect(f"/staff/students/{account_id}?done=extended")
+
+
+@router.post("/staff/students/{account_id}/override")
+@staff_page
+def override(request: Request, account_id: str) -> Response:
+    state, form, actor = request.app.state, request.state.form, request.state.actor
+    homework, _, problem = form.get("problem").partition("/")
+    try:
+        points = None if form.get("lift") else decimal(form.get("points"), "points")
+        with state.database.write() as session:
+            person = accounts.find(session, actor.course_pk, account_id)
+            grades.override(
+                session,
+                state.clock(),
+                actor,
+                student=person.id,
+                assignment_id=homework,
+                problem_id=problem,
+                points=points,
+                reason=form.needed("reason"),
+            )
+    except Refusal as error:
+        return _student_page(request, account_id, error.status_code, str(error.detail))
+    return redirect(f"/staff/students/{account_id}?done=override")
+
+
+@router.post("/staff/students/{account_id}/certificate")
+@staff_page
+def change_certificate(request: Request, account_id: str) -> Response:
+    """Take the certificate back, or let it stand again."""
+    state, form, actor = request.app.state, request.state.form, request.state.actor
+    accounts.require_scope(actor, "roster")
+    change = certificates.reinstate if form.get("reinstate") else certificates.revoke
+    try:
+        with state.database.write() as session:
+            person = accounts.find(session, actor.course_pk, account_id)
+            change(session, state.clock(), actor, person, form.needed("reason"))
+    except Refusal as error:
+        return _student_page(request, account_id, error.status_code, str(error.detail))
+    return redirect(f"/staff/students/{account_id}?done=saved")
+
+
+@router.post("/staff/students/{account_id}/account")
+@staff_page
+def change_account(request: Request, account_id: str) -> Response:
+    """Deactivate or activate somebody, or change their role."""
+    state, form, actor = request.app.state, request.state.form, request.state.actor
+    accounts.require_scope(actor, "roster")
+    wanted = form.get("active")
+    try:
+        with state.database.write() as session:
+            person = accounts.find(session, actor.course_pk, account_id)
+            accounts.set_role(
+                session,
+                state.clock(),
+                actor,
+                person,
+                role=form.get("role") or None,
+                active=None if not wanted else wanted == "yes",
+                reason=form.needed("reason"),
+            )
+    except Refusal as error:
+        return _student_page(request, account_id, error.status_code, str(error.detail))
+    return redirect(f"/staff/students/{account_id}?done=changed")
+
+
+@router.post("/staff/students/{account_id}/link")
+@staff_page
+def make_link(request: Request, account_id: str) -> Response:
+    """A sign-in link or an invitation for somebody, shown once."""
+    state, actor = request.app.state, request.state.actor
+    accounts.require_scope(actor, "roster")
+    web_address = state.settings.web_address()
+    try:
+        with state.database.write() as session:
+            person = accounts.find(session, actor.course_pk, account_id)
+            if identity.why_not_claimable(session, person) is None:
+                made = invitations.invite(session, state.clock(), actor, [person.id]).made[0]
+                link = f"{web_address}invitation?code={made.code}"
+            else:
+                code = invitations.link_for(session, state.clock(), actor, person, reason="page")
+                link = f"{web_address}link?code={code}"
+    except Refusal as error:
+        return _student_page(request, account_id, error.status_code, str(error.detail))
+    return _student_page(request, account_id, one_time=link)
