@@ -39,7 +39,7 @@ def on_config(config):
 def on_page_markdown(markdown, page, **_):
     """The front in place of the README's heading; what a group fills in, <title>, as words."""
     if page.file.src_uri == "README.md":
-        text = Path(__file__).with_name("front.md").read_text(encoding="utf-8")
+        text = Path(__file__).with_name("front.markdown").read_text(encoding="utf-8")
         front, settings = get_data(text)
         page.meta.update(settings)
         return front + markdown.removeprefix(markdown.splitlines()[0])

@@ -8,7 +8,7 @@ import numpy as np
 from apps.models import ResNet9
 from needle.nn import SoftmaxLoss
 
-FRONT = Path(__file__).resolve().parents[2] / "site" / "front.md"
+FRONT = Path(__file__).resolve().parents[2] / "site" / "front.markdown"
 
 
 def test_the_program_on_the_front_page_runs_on_two_batches_of_noise():
