@@ -159,7 +159,7 @@ def _cuda(course: Course) -> Iterator[Finding]:
             f"for the real one: {_pip('cuda-toolkit[nvcc]==13.5.0')}",
         )
     else:
-        more = "nvcc compiles for it all the same" if nvcc else "nothing is missing"
+        more = "`hw build hw3 --nvcc` compiles for one" if nvcc else "nothing is missing"
         yield Finding("CUDA", "note", f"no GPU: cuda() runs emulated on the CPU; {more}")
 
 
