@@ -108,6 +108,8 @@ def broken_hint(actual, desired, device):
     unexpected = np.isnan(actual) & ~np.isnan(desired)
     if unexpected.any() and device == "cuda":
         return nan_of_new_memory(unexpected)
+    if unexpected.any() and device == "cpu":
+        return "NaN: memory that nobody wrote or past an end, 0/0, or the logarithm of a negative number"
     if unexpected.any():
         return "NaN: 0/0, inf - inf, or the logarithm of a negative number"
     if (np.isnan(desired) & ~np.isnan(actual)).any():
