@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import json
 import math
 import os
 import platform
@@ -47,6 +48,61 @@ def medians(contenders, chosen, seconds=0.02, rest=0.02):
         for contender, values in taken.items():
             times.setdefault(contender, statistics.median(values))
     return times
+
+
+def busy():
+    """One sentence when others use this machine, else ""; `load` counts what runs and waits."""
+    if not hasattr(os, "getloadavg"):
+        return ""
+    load, processors = os.getloadavg()[0], os.cpu_count() or 1
+    if load < 0.7 * processors:
+        return ""
+    return f"the machine is busy (load {load:.1f} on {processors} processors)"
+
+
+def steady(contenders, chosen, seconds=0.02, rest=0.02):
+    """As `medians`; on a busy machine three times, and the fastest of each."""
+    taken = [medians(contenders, chosen, seconds, rest)]
+    if sentence := busy():
+        print(
+            f"Note: {sentence}, so everything is measured three times; what counts is the fastest."
+        )
+        taken += [medians(contenders, chosen, seconds, rest) for _ in range(2)]
+        if again := busy():
+            print(
+                f"Note: {again} still: compare rows with care, and measure again when it is quiet."
+            )
+    return {name: min(times[name] for times in taken) for name in contenders}
+
+
+def written(what, call):
+    """End with one sentence where `call` comes upon a stub."""
+    try:
+        call()
+    except NotImplementedError as stub:
+        raise SystemExit(f"{what} is not written yet, and not measured: {stub}") from None
+
+
+def history(form, name, value, unit):
+    """Keep this run's figure where NEEDLE_BENCH_HISTORY says, and print the last ones.
+
+    Args:
+        form: how one figure is printed, from name and value.
+    """
+    place = os.environ.get("NEEDLE_BENCH_HISTORY")
+    if not place:
+        return
+    try:
+        with open(place, encoding="utf-8") as file:
+            runs = json.load(file)
+    except (OSError, ValueError):
+        runs = []
+    runs.append([f"{datetime.datetime.now():%Y-%m-%d %H:%M}", name, value])
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    with open(place, "w", encoding="utf-8") as file:
+        json.dump(runs, file)
+    shown = " -> ".join(form.format(name, value) for _, name, value in runs[-5:])
+    print(f"\nYour highest rung, run by run: {shown} {unit} (kept in {place})")
 
 
 def duel(contenders, chosen, seconds, rest):

@@ -16,9 +16,9 @@ function(add_emulated_kernels name kind source)
     DEPENDS "${source}" "${CUDA_EMULATOR}/rewrite.py"
     VERBATIM)
 
-  set(emulator fiber.cc memory.cc scheduler.cc sanitizer.cc crash.cc)
+  set(emulator fiber.cc memory.cc scheduler.cc sanitizer.cc crash.cc lines.cc)
   set(definitions "")
-  set(flags -O2)
+  set(flags -O2 -g1)  # -g1: reports name lines
   if(kind STREQUAL "checked")
     list(APPEND emulator checker.cc)
     set(definitions NEEDLE_CUDA_CHECKED)
@@ -29,6 +29,7 @@ function(add_emulated_kernels name kind source)
   else()
     list(APPEND flags -fsanitize=bounds,alignment,null)  # cheap checks, reported by sanitizer.cc
   endif()
+  list(APPEND flags -fsanitize-coverage=trace-pc)  # scheduler.cc ends loops that never do
   list(TRANSFORM emulator PREPEND "${CUDA_EMULATOR}/")
 
   # Two libraries: the kernels get flags of their own.

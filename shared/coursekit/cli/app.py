@@ -17,7 +17,7 @@ from coursekit.core import terminal
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data as datasets
-from coursekit.student import carry, progress, work
+from coursekit.student import carry, profiling, progress, work
 from coursekit.student import doctor as examination
 from coursekit.student import reset as resetting
 
@@ -294,28 +294,60 @@ def viz(context: typer.Context) -> None:
 def bench(stage: Stage, extra: ForBenchmark = None) -> None:
     """Measure your homework against NumPy (and PyTorch).
 
-    PyTorch takes part where it is installed. In the course's own repository the solved homework is
+    PyTorch takes part where it is installed. `hw bench hw3 -- matmul` measures one part alone; what
+    is not written yet is said to be so. In the course's own repository the solved homework is
     measured.
     """
     course = load()
     homework = course.homework(stage)
-    scripts = work.benchmarks(course, homework)
-    with tree_to_measure(course, homework) as place:
+    scripts, words = work.benchmarks(course, homework, extra or [])
+    with tree_to_measure(course, homework, work.is_in_parts(scripts)) as place:
         with terminal.status(f"building {homework.id}") as say:
             building.build_tree(place, homework, say)
-        status = work.bench(course, homework, scripts, place, extra or [])
+        status = work.bench(course, homework, scripts, place, words)
     raise typer.Exit(status)
 
 
+@app.command()
+def profile(
+    stage: Stage,
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="-- FILE.py ...", help="what to run in hwN")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="the picture; else .hw/profile-hwN.svg")
+    ] = None,
+) -> None:
+    """Show where a step's time goes, by operator and by kernel.
+
+    Runs the program inside hwN with the clock in your needle: forward and backward apart, as a
+    table, as bars and as a picture, and one sentence on what dominates.
+    """
+    course = load()
+    homework = course.homework(stage)
+    with contextlib.ExitStack() as stack:
+        place = work.folder_of(course, stage)
+        if staff := staff_of(course):
+            place = stack.enter_context(staff.solved_tree(course, homework))
+            building.build_tree(place, homework)
+        elif building.is_stale(place, homework):
+            _build(course, homework)
+        measured = profiling.measure(course, homework, place, command or [])
+    show.profile(measured)
+    picture = out or course.root / ".hw" / f"profile-{stage}.svg"
+    profiling.picture(measured, picture)
+    typer.echo(f"picture: {picture}\n{profiling.advice(measured)}")
+
+
 @contextlib.contextmanager
-def tree_to_measure(course: Course, homework: Homework) -> Iterator[Path]:
-    """The student's own homework, which must be written; for staff the solved one."""
+def tree_to_measure(course: Course, homework: Homework, in_parts: bool) -> Iterator[Path]:
+    """The student's own homework, written unless it is measured in parts; for staff the solved."""
     if staff := staff_of(course):
         with staff.solved_tree(course, homework) as place:
             yield place
         return
     for row in progress.standings(course, homework.id):
-        if row.stub in ("stub", "begun", "missing"):
+        if row.stub in ("stub", "begun", "missing") and not in_parts:
             raise CourseError(
                 f"{row.problem.id} is not written yet; a benchmark measures a finished homework"
             )

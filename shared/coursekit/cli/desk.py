@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,12 +12,13 @@ import typer
 from coursekit.cli import show
 from coursekit.cli.words import ProblemId, Target, load
 from coursekit.core.errors import CourseError
-from coursekit.student import differences, editor, work
+from coursekit.student import card as cards
+from coursekit.student import differences, editor, picture, work
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the verbs."""
-    for verb in (diff, watch):
+    for verb in (diff, watch, card):
         app.command()(verb)
     app.command("open")(open_)
 
@@ -86,3 +88,28 @@ def open_(
             raise CourseError(
                 f"{words[0]} cannot be run ({error.strerror}); set EDITOR to your editor's command"
             ) from None
+
+
+def card(
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="write a picture: FILE.svg, .png or .txt")
+    ] = None,
+    made: Annotated[
+        Path | None, typer.Option("--check", metavar="FILE", help="check a card's signatures")
+    ] = None,
+) -> None:
+    """A picture of what you have built: problems, points, curves.
+
+    A picture carries the autograder's receipts of your points, which name your account by its
+    number. Training curves come from the files that apps/train.py leaves beside its checkpoints.
+    """
+    if made is not None:
+        answers = list(cards.check(made))
+        for good, sentence in answers:
+            typer.echo(f"{'genuine' if good else 'NOT GENUINE'}: {sentence}")
+        raise typer.Exit(0 if all(good for good, _ in answers) else 1)
+    found = cards.collect(load())
+    typer.echo(picture.text(found))
+    if out is not None:
+        picture.write(found, out)
+        typer.echo(f"written: {out}")

@@ -14,7 +14,7 @@ from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course
 from coursekit.core.terminal import console, is_live, status, table
-from coursekit.student import progress, work
+from coursekit.student import profiled, profiling, progress, work
 from coursekit.student.carry import Outcome
 from coursekit.student.differences import Comparison, Place
 from coursekit.student.doctor import Finding
@@ -48,11 +48,14 @@ def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
 
 
 def dashboard(course: Course, everything: bool = False) -> None:
-    """Where the student stands: problems of the homeworks begun, a line for each other one."""
+    """Where the student stands: problems of the homeworks begun, a line for each other one.
+
+    At most 80 columns wide, unless the names are longer than ours.
+    """
     out = console()
     rows = {stage: progress.standings(course, stage) for stage in course.stages}
     detailed = course.stages if everything else [progress.in_hand(course)]
-    made = table("homework", "written", "tests passed", "submitted", ">points")
+    made = table("homework", "written", "passed", "sent", ">points")
     for homework in course.homeworks:
         mine, total = rows[homework.id], len(homework.problems)
         good = [row for row in mine if row.tests == "passed"]
@@ -64,27 +67,39 @@ def dashboard(course: Course, everything: bool = False) -> None:
         points = sum(row.problem.points for row in good)
         made.add_row(
             f"{homework.id}  {homework.title}",
-            *(f"{n} of {total}" for n in cells),
-            f"{points} of {homework.points}",
+            *(Text(f"{n}/{total}", _WORDS["passed"] if n == total else "") for n in cells),
+            f"{points}/{homework.points}",
         )
-    out.print(f"{course.title}\n", markup=False)
+    out.print(f"{course.title}\n", markup=False, style="bold")
     out.print(made)
     for stage in detailed:
-        made = table("!problem", "yours", "tests", ">points", "submitted")
+        made = table("!problem", "yours", "tests", ">pts", "sent")
         for row in rows[stage]:
-            tests = f"{row.tests} ({row.detail})" if row.detail else row.tests
             made.add_row(
                 row.problem.id,
                 row.stub,
-                tests,
+                Text(_tests(row), _WORDS.get(row.tests, "")),
                 str(row.problem.points),
-                row.points or row.submitted,
+                Text(row.points or row.submitted, _WORDS.get(row.submitted, "")),
             )
         out.print()
         out.print(made)
     out.print(
-        f"\nnext: {progress.next_step(course, tell_unsent=True)}", markup=False, soft_wrap=True
+        Text.assemble(("\nnext: ", "bold"), progress.next_step(course, tell_unsent=True)),
+        soft_wrap=True,
     )
+
+
+_WORDS = {"passed": "green", "yes": "green", "ok": "green", "failed": "red", "FAIL": "red"}
+"""Colours repeat what a word says; both are read on a dark and on a light ground."""
+
+
+def _tests(row: progress.Standing) -> str:
+    """Numbers only where they tell more than the word."""
+    detail = row.detail.replace(" of ", "/")
+    if row.tests == "passed" and detail.startswith("on "):
+        return f"passed ({detail})"
+    return f"failed {detail}" if row.tests == "failed" else row.tests
 
 
 def findings(found: list[Finding]) -> None:
@@ -126,7 +141,8 @@ def verdicts(problems: list[Problem], report: Report) -> None:
     made = table("!problem", ">passed", ">failed", ">skipped", "verdict")
     for problem in problems:
         word, counts = work.verdict(problem, report)
-        made.add_row(problem.id, *map(str, counts.values()), word)
+        told = Text(word, _WORDS.get(word, ""))
+        made.add_row(problem.id, *map(str, counts.values()), told)
     console().print(made)
 
 
@@ -170,3 +186,29 @@ def _differences(places: list[Place], found: Comparison) -> str:
     told += [f"{words['stub here']} still to write in {found.here}"] if words["stub here"] else []
     told += [f"{words['stub there']} not written in {found.there}"] if words["stub there"] else []
     return "; ".join(told)
+
+
+def profile(measured: profiling.Profile, most: int = 16) -> None:
+    """Where the time goes: operators, kernels, bars."""
+    steps = max(measured.steps, 1)
+    of_step = lambda seconds: f"{1000 * seconds / steps:.2f}" if seconds else ""
+    out, whole = console(), max(measured.seconds, 1e-9)
+    title = f"{steps} steps, {1000 * whole / steps:.1f} ms each"
+    made = table("!operator", ">a step", ">forward, ms", ">backward, ms", ">share", title=title)
+    for row in measured.operators[:most]:
+        there = row.seconds[profiled.FORWARD] + row.seconds[profiled.STEP]
+        back = row.seconds[profiled.BACKWARD]
+        share = f"{row.total / whole:.0%}"
+        made.add_row(row.name, f"{row.calls / steps:.0f}", of_step(there), of_step(back), share)
+    made.add_row("the rest", "", of_step(measured.rest), "", f"{measured.rest / whole:.0%}")
+    out.print(made)
+    if measured.kernels:
+        made = table("!kernel", ">a step", ">ms", ">share", ">GFLOP/s")
+        for kernel in measured.kernels[:most]:
+            speed = f"{kernel.speed:.1f}" if kernel.work else ""
+            share = f"{kernel.seconds / whole:.0%}"
+            number = f"{kernel.calls / steps:.0f}"
+            made.add_row(kernel.name, number, of_step(kernel.seconds), share, speed)
+        out.print(made)
+    out.print(profiling.bars(measured), markup=False)
+    out.print("# forward, = backward, + optimizer", markup=False)

@@ -17,6 +17,7 @@ from coursekit.core.recorder import Outcome, Report
 from coursekit.core.syllabus import Homework
 
 _OF_THE_EMULATOR = re.compile(r"RuntimeError: (.*(?:, block \(|, launched at |host code, | was not launched).*)", re.S)  # fmt: skip
+_SAID_ALREADY = re.compile("still in this loop|was not launched|divergent barrier")
 _ON_CUDA = re.compile(r"\[(?:.*-)?cuda(?:-|\])")
 _PLACE = re.compile(r"([\w./-]+\.(?:cu|cc|cpp|h)):(\d+)")
 
@@ -30,6 +31,11 @@ def worth_a_look(report: Report) -> list[Outcome]:
         and _ON_CUDA.search(test.test)
         and not test.error.startswith("NotImplementedError")
     ]
+
+
+def knows_more(test: Outcome) -> bool:
+    """Whether the checked build can say more of a failed test than was said."""
+    return not (_OF_THE_EMULATOR.match(test.error) and _SAID_ALREADY.search(test.error))
 
 
 def explain(failed: list[Outcome], again: Report, tree: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -227,12 +228,29 @@ def mending(homework: Homework, rows: list[dict[str, Any]]) -> str:
     return ""
 
 
-def benchmarks(course: Course, homework: Homework) -> list[Path]:
-    """The homework's scripts in shared/bench."""
+def benchmarks(
+    course: Course, homework: Homework, extra: list[str]
+) -> tuple[list[Path], list[str]]:
+    """The homework's scripts in shared/bench, and the words that are for them.
+
+    Args:
+        extra: begins with the parts that are wanted, `matmul` for hw3_matmul.py; without any, all.
+    """
     scripts = sorted((course.root / "shared" / "bench").glob(f"{homework.id}*.py"))
     if not scripts:
         raise CourseError(f"there is no benchmark for {homework.id} in shared/bench")
-    return scripts
+    parts = {script.stem.partition("_")[2]: script for script in scripts}
+    wanted = list(itertools.takewhile(lambda word: not word.startswith("-"), extra))
+    for word in wanted:
+        if word not in parts:
+            known = ", ".join(filter(None, parts)) or "none"
+            raise CourseError(f"{homework.id}'s benchmark has no part {word!r}; it has: {known}")
+    return [parts[word] for word in wanted] or scripts, extra[len(wanted) :]
+
+
+def is_in_parts(scripts: list[Path]) -> bool:
+    """Whether the scripts measure parts, each as far as it is written: hwN_PART.py."""
+    return all("_" in script.stem for script in scripts)
 
 
 def bench(
@@ -240,6 +258,8 @@ def bench(
 ) -> int:
     """Run the scripts inside a built tree; returns the first status that is not 0."""
     env = {**run.environment(course, homework), "NEEDLE_TREE": str(place)}
+    if place == course.root / homework.id:  # a student's own: how far it came
+        env["NEEDLE_BENCH_HISTORY"] = str(course.root / ".hw" / f"bench-{homework.id}.json")
     status = 0
     for script in scripts:
         done = subprocess.run([sys.executable, str(script), *extra], cwd=place, env=env)

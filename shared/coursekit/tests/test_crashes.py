@@ -109,6 +109,16 @@ def test_one_fault_is_told_once_with_its_line(tmp_path):
     assert "look at what is computed" in checked.explain(tests, Report(tests=wrong), tmp_path)[0]
 
 
+def test_what_needs_no_second_look_gets_none():
+    assert all(
+        checked.knows_more(test) for test in failed(RACE, "a") + failed("AssertionError", "b")
+    )
+    endless = failed(
+        "RuntimeError: K, block (0, 0, 0), thread (0, 0, 0): a.cu:2: still in this loop", "a"
+    )
+    assert not checked.knows_more(endless[0])
+
+
 def test_only_written_kernels_of_cuda_are_looked_at():
     stub = failed("NotImplementedError: hw3/x: K is yours to write", "a")
     cpu = [Outcome("tests/t.py::test[cpu-cuda_like]", ["hw3/x"], "failed", "AssertionError: x")]

@@ -214,4 +214,4 @@ def test_plain_output_has_no_colour_no_box_and_redraws_nothing(world, words):
     if words in ((), ("test", "hw0"), ("doctor",)):
         assert "--" in said[""], "without HW_PLAIN there is a table"
     if not words:
-        assert "hw0/add: yours written, tests not run, points 40, submitted no" in text
+        assert "hw0/add: yours written, tests not run, pts 40, sent no" in text

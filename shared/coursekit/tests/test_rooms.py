@@ -14,7 +14,7 @@ ROOMS = ("core", "datasets", "student", "staff", "cli")
 MAY = {
     "core": set(),
     "datasets": {"core"},
-    "student": {"core", "datasets"},
+    "student": {"core", "datasets", "viz"},
     "staff": {"core", "datasets"},
     "cli": {"core", "datasets", "student", "staff", "viz"},
     "viz": {"core"},

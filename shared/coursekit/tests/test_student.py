@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import io
 import json
@@ -15,6 +14,7 @@ from coursekit.core import run, syllabus
 from coursekit.core.errors import CourseError
 from coursekit.staff import count, handouts, render
 from coursekit.student import doctor, progress, reset, work
+from rich.console import Console
 
 BOX0 = "hw0/python/minilib/box.py"
 ADD = "return Box(self.value + other.value)"
@@ -127,7 +127,7 @@ def test_one_device_alone_gives_a_verdict_that_counts(world):
     )
     world.write("hw0/tests/test_numbers.py", text.replace("assert Box(2).add", there))
     assert world.process("test", "hw0/add", "--device", "cpu_numpy").returncode == 0
-    assert "passed (on cpu_numpy, 1 of 1)" in world.hw().stdout
+    assert "passed (on cpu_numpy, 1/1)" in world.hw().stdout
 
 
 def test_reset_and_the_last_hint_say_what_they_are(world):
@@ -136,13 +136,24 @@ def test_reset_and_the_last_hint_say_what_they_are(world):
     assert ["that was the last" in text for text in said] == [False, False, True, True]
 
 
-def test_the_dashboard_is_at_most_100_columns_wide():
+def test_the_dashboard_fits_a_terminal_of_80_columns(monkeypatch):
+    """Each row is one line, names and titles whole, with every kind of verdict in it."""
     course = syllabus.load()
     handouts.refresh(course)  # as `hw` does before a student's verb in the full course
+    kinds = [("failed", "199 of 225", "no", ""), ("changed since", "9 of 9", "yes", "25 of 25")]
+
+    def standings(_, stage):
+        rows = zip(course.homework(stage).problems, kinds * 30)
+        return [progress.Standing(p, "written", *kind, place="") for p, kind in rows]
+
+    monkeypatch.setattr(progress, "standings", standings)
     out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        show.dashboard(course, everything=True)
-    assert max(len(row) for row in out.getvalue().splitlines() if not row.startswith("next")) <= 100
+    monkeypatch.setattr(show, "console", lambda: Console(file=out, width=80, color_system=None))
+    show.dashboard(course, everything=True)
+    rows = out.getvalue().split("next: ")[0].splitlines()
+    assert max(map(len, rows)) <= 80
+    assert sum(row.startswith("| hw") for row in rows) == len(course.problems) + len(course.stages)
+    assert not [row for row in rows if row.startswith("|  ")], "a cell was broken"
 
 
 def test_the_dashboard_leads_from_nothing_to_the_project(world):
@@ -175,7 +186,7 @@ def test_the_dashboard_leads_from_nothing_to_the_project(world):
 def test_the_dashboard_is_plain_ascii_without_a_terminal(world):
     done = world.process(NO_COLOR="1")
     assert done.returncode == 0 and done.stdout.isascii() and "\x1b" not in done.stdout
-    assert "hw0/add" in done.stdout and "0 of 100" in done.stdout
+    assert "hw0/add" in done.stdout and "0/100" in done.stdout
 
 
 def test_a_verdict_is_stale_once_the_files_change(world):
@@ -337,6 +348,7 @@ def test_bad_input_is_one_sentence_and_changes_nothing(world, arguments):
         "diff",
         "watch",
         "open",
+        "card",
     ],
 )
 def test_every_verb_explains_itself(world, verb):
@@ -373,6 +385,23 @@ def test_a_benchmark_measures_the_finished_homework(world, tmp_path):
     student_world.solve(BOX0, "hw0/scale", "return Box(self.value * factor)")
     done = student_world.process("bench", "hw0")
     assert done.returncode == 0 and done.stdout.strip() == "6 []", done.stderr
+
+
+def test_a_benchmark_in_parts_measures_what_is_written(world, tmp_path):
+    script = "import os, sys\nprint({!r}, sys.argv[1:], os.environ.get('NEEDLE_BENCH_HISTORY'))\n"
+    for part in ("rungs", "shapes"):
+        world.write(f"shared/bench/hw0_{part}.py", script.format(part))
+    done = world.process("bench", "hw0", "--", "shapes", "rungs", "--fast")
+    assert done.stdout.splitlines() == ["shapes ['--fast'] None", "rungs ['--fast'] None"], (
+        done.stderr
+    )
+    done = world.hw("bench", "hw0", "--", "mountains")
+    assert done.returncode == 2
+    assert "hw0's benchmark has no part 'mountains'; it has: rungs, shapes" in done.stderr
+    assert world.hw("release", str(tmp_path / "out")).returncode == 0
+    done = type(world)(tmp_path / "out").process("bench", "hw0", "--", "rungs")
+    kept = tmp_path / "out" / ".hw" / "bench-hw0.json"
+    assert done.stdout.strip() == f"rungs [] {kept}", "nothing is written, and nobody refuses"
 
 
 def test_outside_of_a_course_the_tools_own_course_is_taken(tmp_path, monkeypatch):

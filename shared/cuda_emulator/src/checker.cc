@@ -13,9 +13,6 @@
 //
 // Not understood: order made by __threadfence and a flag between blocks. Such kernels are reported
 // as races although they may be right.
-#include <dlfcn.h>
-
-#include <cstdio>
 #include <cstdlib>
 #include <string>
 
@@ -24,7 +21,6 @@
 namespace cuda_emulation {
 
 constexpr size_t kWord = 4;
-constexpr uint64_t kPatience = 50000000;  // accesses of one thread without a barrier
 
 struct Access {
   uint32_t launch = 0, block, epoch, warp_time, code;  // code: offset in this module
@@ -61,63 +57,6 @@ void mark_written(Allocation* array, const void* address, size_t bytes) {
   for_each_word(offset, bytes, [&](size_t i, uint8_t mask) { array->cells[i].written |= mask; });
 }
 
-// ------------------------------------------------------------------------------ where in the code
-
-static char anchor;  // any address of this module
-
-static uintptr_t module_base() {
-  static const uintptr_t base = [] {
-    Dl_info info;
-    return dladdr(&anchor, &info) ? reinterpret_cast<uintptr_t>(info.dli_fbase) : 0;
-  }();
-  return base;
-}
-
-static bool in_module(const void* address) {
-  static uintptr_t known_page = 0;
-  uintptr_t page = reinterpret_cast<uintptr_t>(address) >> 12;
-  if (page == known_page) return true;
-  Dl_info info;
-  if (!dladdr(address, &info)) return false;
-  if (reinterpret_cast<uintptr_t>(info.dli_fbase) != module_base()) return false;
-  known_page = page;
-  return true;
-}
-
-// Asks the system's tool for file and line of a place in this module: slow, but only done once.
-static std::string source_line(uint32_t code) {
-  Dl_info info;
-  if (!dladdr(&anchor, &info)) return "an unknown line";
-  std::string path;
-  for (const char* c = info.dli_fname; *c; c++) path += *c == '\'' ? "'\\''" : std::string(1, *c);
-  char command[64];
-#ifdef __APPLE__
-  std::snprintf(command, sizeof command, "' -l 0x%lx 0x%lx", static_cast<long>(module_base()),
-                static_cast<long>(module_base() + code - 1));
-  FILE* pipe = popen(("atos -i -o '" + path + command + " 2>/dev/null").c_str(), "r");
-#else
-  std::snprintf(command, sizeof command, "' 0x%lx", static_cast<long>(code - 1));
-  FILE* pipe = popen(("addr2line -i -e '" + path + command + " 2>/dev/null").c_str(), "r");
-#endif
-  if (pipe == nullptr) return "an unknown line";
-  std::string found;
-  char row[4096];
-  while (std::fgets(row, sizeof row, pipe) != nullptr) {  // innermost inlined function first
-    std::string text = row;
-    text = text.substr(0, text.find_first_of(" \n"));
-    size_t slash = text.rfind('/');
-    if (found.empty() && text.find(".cu:") != std::string::npos) {
-      found = slash == std::string::npos ? text : text.substr(slash + 1);
-    }
-  }
-  pclose(pipe);
-  return found.empty() ? "an unknown line (is binutils' addr2line installed?)" : found;
-}
-
-static uint32_t code_offset(const void* return_address) {
-  return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(return_address) - module_base());
-}
-
 [[noreturn]] static void fault_at(uint32_t code, const std::string& what) {
   fault_with(source_line(code) + ": " + what);
 }
@@ -134,7 +73,7 @@ static std::string describe(const Allocation& array) {
   for (int i = 0; i < runner->launch->argument_count; i++) {
     const char* pointer = static_cast<const char*>(runner->launch->pointers[i]);
     if (pointer != nullptr && pointer >= array.begin && pointer <= array.begin + array.bytes) {
-      return what + ", argument " + std::to_string(i + 1);
+      return what + ", the argument " + argument_name(*runner->launch, i);
     }
   }
   return what;
@@ -232,6 +171,21 @@ static void check_words(Cell* cells, size_t offset, size_t bytes, bool write, bo
 
 // ---------------------------------------------------------------------------------- every access
 
+// The element of a __shared__ variable that a byte lies in, as the student would write it.
+static std::string element_name(const SharedVariable& variable, size_t byte) {
+  const Shape& shape = variable.shape;
+  if (shape.element == 0) {
+    return "byte " + std::to_string(byte) + " of the __shared__ variable " + variable.name;
+  }
+  size_t index = byte / shape.element;
+  std::string indices;
+  for (int axis = shape.rank - 1; axis >= 0; axis--) {
+    indices = "[" + std::to_string(index % shape.lengths[axis]) + "]" + indices;
+    index /= shape.lengths[axis];
+  }
+  return "the __shared__ " + std::string(variable.name) + indices;
+}
+
 static void check_shared(char* address, size_t bytes, bool write, bool atomic, uint32_t code) {
   static thread_local Cell* cells = make_cells(2 * kSharedBytes);
   Runner& r = *runner;
@@ -249,10 +203,8 @@ static void check_shared(char* address, size_t bytes, bool write, bool atomic, u
                        beyond(address, begin, nearest == nullptr ? 0 : nearest->bytes) +
                        "the __shared__ variable " + name);
   }
-  check_words(cells, offset, bytes, write, atomic, code, r.block_number, [&](size_t at) {
-    return "byte " + std::to_string(at - nearest->offset) + " of the __shared__ variable " +
-           nearest->name;
-  });
+  check_words(cells, offset, bytes, write, atomic, code, r.block_number,
+              [&](size_t at) { return element_name(*nearest, at - nearest->offset); });
 }
 
 static void check_array(Allocation& array, char* address, size_t bytes, bool write, bool atomic,
@@ -301,12 +253,6 @@ static void check_host(void* address, bool write, uint32_t code) {
 
 static void check_device(Runner& r, char* address, size_t bytes, bool write, bool atomic,
                          uint32_t code) {
-  if (++r.accesses > kPatience) {
-    fault_at(code,
-             "has made " + std::to_string(kPatience) +
-                 " memory accesses without coming to a barrier: does it wait for a value that "
-                 "another thread should write?");
-  }
   if (address >= r.shared && address < r.shared + 2 * kSharedBytes) {
     return check_shared(address, bytes, write, atomic, code);
   }

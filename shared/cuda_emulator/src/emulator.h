@@ -43,6 +43,8 @@ struct Launch {
   size_t arguments_size;
   const void* pointers[kMaxPointers];  // pointer arguments, in order; null for all others
   int argument_count;
+  const char* caller;  // the function that launches, with its template's arguments: GCC's words
+  const char* names;   // of the kernel's parameters, one a line
 };
 
 void run(const Launch& launch);
@@ -60,6 +62,7 @@ struct Launcher {
   const char* kernel;
   Site site;
   Config config;
+  const char *caller, *names;
 
   template <typename Call, typename... Arguments>
   void operator()(Call call, const Arguments&... arguments) const {
@@ -75,7 +78,9 @@ struct Launcher {
                      &body,
                      sizeof(body),
                      {as_pointer(arguments)...},
-                     sizeof...(arguments)};
+                     sizeof...(arguments),
+                     caller,
+                     names};
     run(launch);
   }
 
@@ -89,7 +94,12 @@ struct Launcher {
 
 // The block's copy of one __shared__ variable; every thread of a block gets the same address.
 // `type` and `line` tell one declaration from another.
-void* shared_memory(const void* type, int line, const char* name, size_t bytes);
+struct Shape {
+  size_t element;  // bytes; 0: unknown
+  int rank;
+  size_t lengths[4];
+};
+void* shared_memory(const void* type, int line, const char* name, size_t bytes, Shape shape);
 void* dynamic_shared_memory();
 
 template <typename T>
@@ -101,7 +111,13 @@ char Identity<T>::anchor;
 
 template <typename T>
 T* shared_variable(const char* name, int line) {
-  return static_cast<T*>(shared_memory(&Identity<T>::anchor, line, name, sizeof(T)));
+  using Element = typename std::remove_all_extents<T>::type;
+  constexpr int rank = std::rank<T>::value;
+  Shape shape = {rank <= 4 ? sizeof(Element) : 0,
+                 rank,
+                 {std::extent<T, 0>::value, std::extent<T, 1>::value, std::extent<T, 2>::value,
+                  std::extent<T, 3>::value}};
+  return static_cast<T*>(shared_memory(&Identity<T>::anchor, line, name, sizeof(T), shape));
 }
 template <typename T>
 T* dynamic_shared() {

@@ -25,6 +25,22 @@ static thread_local cudaError_t last_error = cudaSuccess;
 
 void set_last_error(cudaError_t status) { last_error = status; }
 
+static thread_local std::string failed_launch;  // nobody has asked for it yet
+
+void remember_failed_launch(const std::string& what) {
+  last_error = cudaErrorInvalidConfiguration;
+  failed_launch = what;
+}
+
+void throw_pending() {
+  throw_pending_host_fault();
+  if (failed_launch.empty()) return;
+  std::string message = failed_launch + ", and nobody asked for the error: check every launch";
+  failed_launch.clear();
+  last_error = cudaSuccess;
+  throw KernelFault(message);
+}
+
 static cudaError_t failed(cudaError_t status) {
   last_error = status;
   return status;
@@ -76,11 +92,12 @@ void check_red_zones(const Launch& launch) {
     std::memset(before, kZonePattern, kRedZone);
     std::memset(after, kZonePattern, kRedZone);
     long offset = static_cast<long>(dirty - array->begin);
-    throw KernelFault(std::string(launch.kernel) + ", launched at " + place(launch.site) +
-                      ": wrote outside of its argument " + std::to_string(i + 1) + ", " +
-                      (offset < 0 ? std::to_string(-offset) + " bytes before the beginning"
-                                  : std::to_string(offset - static_cast<long>(array->bytes)) +
-                                        " bytes past the end") +
+    long past = offset - static_cast<long>(array->bytes);
+    throw KernelFault(kernel_name(launch) + ", launched at " + place(launch.site) +
+                      ": wrote outside of its argument " + argument_name(launch, i) + ", " +
+                      (offset < 0  ? std::to_string(-offset) + " bytes before the beginning"
+                       : past == 0 ? "right behind the end"
+                                   : std::to_string(past) + " bytes behind the end") +
                       " of an array of " + std::to_string(array->bytes) +
                       " bytes. NEEDLE_CUDA=checked names thread and line.");
   }
@@ -91,7 +108,7 @@ void check_red_zones(const Launch& launch) {
 using namespace cuda_emulation;
 
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
-  throw_pending_host_fault();
+  throw_pending();
   *pointer = nullptr;
   if (bytes == 0) return cudaSuccess;
   std::lock_guard<std::mutex> lock(memory_mutex);
@@ -139,7 +156,7 @@ static Allocation* device_range(const void* pointer, size_t bytes) {
 }
 
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
-  throw_pending_host_fault();
+  throw_pending();
   if (bytes == 0) return cudaSuccess;
   bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice ||
                    (kind == cudaMemcpyDefault && find_allocation(to) != nullptr);
@@ -157,7 +174,7 @@ cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind 
 }
 
 cudaError_t cudaMemset(void* pointer, int value, size_t bytes) {
-  throw_pending_host_fault();
+  throw_pending();
   Allocation* array = device_range(pointer, bytes);
   if (array == nullptr) return bytes == 0 ? cudaSuccess : failed(cudaErrorInvalidValue);
   std::memset(pointer, value, bytes);
@@ -174,12 +191,16 @@ cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
 
 cudaError_t cudaGetLastError() {
   throw_pending_host_fault();
+  failed_launch.clear();
   cudaError_t status = last_error;
   last_error = cudaSuccess;
   return status;
 }
 
-cudaError_t cudaPeekAtLastError() { return last_error; }
+cudaError_t cudaPeekAtLastError() {
+  failed_launch.clear();
+  return last_error;
+}
 
 const char* cudaGetErrorString(cudaError_t status) {
   switch (status) {

@@ -90,6 +90,34 @@ def configuration_end(text, start):
     raise RewriteError(f"line {line_of(text, start)}: '<<<' without '>>>'")
 
 
+def pieces(text):
+    """Split at the commas that stand in no bracket."""
+    depth, found = 0, [""]
+    for character in text:
+        depth += {"(": 1, "[": 1, "{": 1, "<": 1}.get(character, 0)
+        depth -= {")": 1, "]": 1, "}": 1, ">": 1}.get(character, 0)
+        if character == "," and depth <= 0:
+            found.append("")
+        else:
+            found[-1] += character
+    return [" ".join(piece.split()) for piece in found]
+
+
+def parameters(blanked, kernel):
+    """The names of a kernel's parameters; None if it is not in this file."""
+    name = kernel.split("<")[0].split("::")[-1].strip()
+    head = re.search(rf"__global__[^;{{}}()]*?\b{re.escape(name)}\s*\(", blanked)
+    if head is None:
+        return None
+    inside = blanked[head.end() : matching(blanked, head.end() - 1, ")")]
+    return [re.split(r"[^\w]", re.sub(r"\[.*", "", piece))[-1] for piece in pieces(inside)]
+
+
+def written(arguments):
+    """A launch's arguments as they are written there."""
+    return pieces(arguments.replace("->", "."))
+
+
 def rewrite_launch(text, blanked, start):
     """Return (begin, end, replacement) for the launch whose '<<<' is at start."""
     begin = kernel_begin(blanked, start)
@@ -103,9 +131,10 @@ def rewrite_launch(text, blanked, start):
     kernel = " ".join(blanked[begin:start].split())
     configuration, arguments = text[start + 3 : close], text[opening + 1 : end - 1]
     empty = not blanked[opening + 1 : end - 1].strip()
+    names = "\\n".join(parameters(blanked, kernel) or written(blanked[opening + 1 : end - 1]))
     replacement = (
         f'::cuda_emulation::Launcher{{"{kernel}", {{__FILE__, __LINE__}}, '
-        f"::cuda_emulation::Config({configuration})}}"
+        f'::cuda_emulation::Config({configuration}), __PRETTY_FUNCTION__, "{names}"}}'
         f"([&](const auto&... needle_arguments) {{ {kernel}(needle_arguments...); }}"
         f"{'' if empty else ', '}{arguments})"
     )

@@ -33,6 +33,10 @@ void set_last_error(cudaError_t status);
 // The allocation whose memory or red zone holds the address; null if there is none.
 Allocation* find_allocation(const void* address);
 
+// A launch that did not happen is told by cudaGetLastError, or else by the next call.
+void remember_failed_launch(const std::string& what);
+void throw_pending();
+
 // Throws KernelFault if the kernel wrote into the red zone of one of its pointer arguments.
 void check_red_zones(const Launch& launch);
 
@@ -58,6 +62,7 @@ struct SharedVariable {
   int line;
   const char* name;
   size_t offset, bytes;
+  Shape shape;
 };
 
 // Runs blocks, one after the other, on one operating-system thread.
@@ -74,8 +79,9 @@ struct Runner {
   std::vector<uint16_t> ready;
   size_t ready_head = 0;
   int current = -1;
-  uint64_t accesses = 0;  // checked build: of the running thread since it last waited
-  bool watching = true;   // checked build: off while the emulator itself is at work
+  uint32_t until_look = 0;  // stretches of code until somebody looks at the clock
+  double began = -1;        // seconds of this processor's time at the block's first look
+  bool watching = true;     // checked build: off while the emulator itself is at work
   Fiber* fiber = nullptr;
   Fiber main;
   std::vector<Fiber*> fibers, free_fibers;
@@ -102,6 +108,14 @@ template <typename Message>
 
 std::string thread_name(const Runner& runner, int thread);
 std::string place(Site site);
+std::string kernel_name(const Launch& launch);  // with the values of its template's arguments
+std::string argument_name(const Launch& launch, int number);
+
+// -------------------------------------------------------------------------------- lines.cc
+
+bool in_module(const void* address);
+uint32_t code_offset(const void* return_address);
+std::string source_line(uint32_t code);  // "file.cu:12"; slow
 
 // ---------------------------------------------------------------------------------- crash.cc
 

@@ -7,8 +7,11 @@
 // kernel is wrong and the launch ends with a KernelFault.
 #include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <condition_variable>
+#include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -89,12 +92,49 @@ std::string thread_name(const Runner& r, int thread) {
   return "thread " + triple(r.indices[thread]);
 }
 
+// The value of a template's argument: "needle::Reduction::kSum" in "... [with Reduction r =
+// needle::Reduction::kSum; ...]" (GCC; Clang has no "with").
+static std::string template_value(const std::string& caller, const std::string& name) {
+  for (size_t at = caller.find('['); at != std::string::npos; at = caller.find(name, at + 1)) {
+    const std::string equals = " = ";
+    bool is_word = at > 0 && !std::isalnum(static_cast<unsigned char>(caller[at - 1])) &&
+                   caller[at - 1] != '_';
+    size_t value = at + name.size() + equals.size();
+    if (caller.compare(at, name.size() + equals.size(), name + equals) != 0 || !is_word) continue;
+    std::string text = caller.substr(value, caller.find_first_of(";,]", value) - value);
+    size_t colon = text.rfind("::");
+    return colon == std::string::npos ? name + " = " + text : text.substr(colon + 2);
+  }
+  return name;
+}
+
+std::string kernel_name(const Launch& launch) {
+  std::string kernel = launch.kernel;
+  size_t open = kernel.find('<'), close = kernel.rfind('>');
+  if (open == std::string::npos || close == std::string::npos) return kernel;
+  std::string values, word;
+  for (char c : kernel.substr(open + 1, close - open - 1) + ",") {
+    if (c != ',') {
+      if (c != ' ') word += c;
+      continue;
+    }
+    values += (values.empty() ? "" : ", ") + template_value(launch.caller, word);
+    word.clear();
+  }
+  return kernel.substr(0, open + 1) + values + ">";
+}
+
+std::string argument_name(const Launch& launch, int number) {
+  std::string names = launch.names;
+  for (int i = 0; i < number; i++) names.erase(0, names.find('\n') + 1);
+  return names.substr(0, names.find('\n'));
+}
+
 static void fail_with_message(const Runner& r, const std::string& who, Site site,
                               const std::string& what) {
   std::string at = site.file == nullptr ? "" : ", " + place(site);
-  grid->fail(
-      std::make_exception_ptr(KernelFault(std::string(r.launch->kernel) + ", block " +
-                                          triple(blockIdx) + ", " + who + at + ": " + what)));
+  grid->fail(std::make_exception_ptr(KernelFault(
+      kernel_name(*r.launch) + ", block " + triple(blockIdx) + ", " + who + at + ": " + what)));
 }
 
 // ----------------------------------------------------------------------------- choosing a thread
@@ -103,7 +143,6 @@ static void thread_fiber();
 
 static void make_current(Runner& r, int thread) {
   r.current = thread;
-  r.accesses = 0;
   r.watching = true;
   r.threads[thread].state = State::kRunning;
   r.threads[thread].fiber = r.fiber;
@@ -217,6 +256,44 @@ void fault_with(const std::string& what, Site site) {
   r.watching = false;
   fail_with_message(r, thread_name(r, r.current), site, what);
   abandon(r);
+}
+
+// --------------------------------------------------------------------------------- endless loops
+
+constexpr uint32_t kStretches = 1 << 20;  // of code between two looks at the clock
+
+// How long one block may compute, in seconds of processor time; NEEDLE_CUDA_SECONDS, 0: for ever.
+static double patience() {
+  const char* text = std::getenv("NEEDLE_CUDA_SECONDS");
+  return text == nullptr || *text == 0 ? 5 : std::atof(text);
+}
+
+static double processor_seconds() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+static void look_at_the_clock(Runner& r, const void* caller) {
+  static std::atomic<bool> happened{false};  // the next endless loop is most often the same one
+  r.until_look = kStretches;
+  double now = processor_seconds(), limit = patience();
+  if (r.began < 0) r.began = now;
+  if (limit <= 0 || now - r.began < (happened ? limit / 10 : limit)) return;
+  r.watching = false;
+  std::string line = source_line(code_offset(caller));
+  r.watching = true;
+  if (line.find(".cu:") == std::string::npos && now - r.began < 2 * limit) {
+    r.until_look = 7;  // not the student's own line: come again soon
+    return;
+  }
+  happened = true;
+  fault([&] {
+    char seconds[32];
+    std::snprintf(seconds, sizeof seconds, "%g", limit);
+    return line + ": still in this loop after " + seconds +
+           " s. Does its condition ever become false? (NEEDLE_CUDA_SECONDS sets the limit)";
+  });
 }
 
 // ------------------------------------------------------------------------------------ the warps
@@ -352,7 +429,7 @@ void memory_fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
 // -------------------------------------------------------------------------------- shared memory
 
-void* shared_memory(const void* type, int line, const char* name, size_t bytes) {
+void* shared_memory(const void* type, int line, const char* name, size_t bytes, Shape shape) {
   Runner& r = *runner;
   for (const SharedVariable& variable : r.variables) {
     if (variable.type == type && variable.line == line && std::strcmp(variable.name, name) == 0) {
@@ -368,7 +445,7 @@ void* shared_memory(const void* type, int line, const char* name, size_t bytes) 
              std::to_string(kSharedBytes);
     });
   }
-  r.variables.push_back({type, line, name, offset, bytes});
+  r.variables.push_back({type, line, name, offset, bytes, shape});
   r.shared_used = offset + bytes + kSharedGap;
   return r.shared + offset;
 }
@@ -415,6 +492,8 @@ static void begin_block(Runner& r, uint64_t block) {
   const Config& config = r.launch->config;
   r.block = block;
   r.block_number++;
+  r.until_look = kStretches;
+  r.began = -1;
   blockIdx = unflatten(block, config.grid);
   Thread fresh = {};
   fresh.state = State::kUnstarted;
@@ -434,7 +513,7 @@ static void begin_block(Runner& r, uint64_t block) {
   r.shared_used = 0;
   r.variables.clear();
   if (config.shared_bytes > 0) {
-    r.variables.push_back({nullptr, 0, "of the launch", 0, config.shared_bytes});
+    r.variables.push_back({nullptr, 0, "of the launch", 0, config.shared_bytes, {}});
     r.shared_used = config.shared_bytes + kSharedGap;
   }
 }
@@ -541,23 +620,36 @@ class Helpers {
   int count_ = 0, busy_ = 0;
 };
 
-static bool is_valid(const Config& config) {
+// What is wrong with a launch's numbers; "" if nothing.
+static std::string misconfigured(const Config& config) {
   const dim3 &b = config.block, &g = config.grid;
   uint64_t threads = static_cast<uint64_t>(b.x) * b.y * b.z;
-  return b.x <= kMaxThreads && b.y <= kMaxThreads && b.z <= kMaxBlockZ && threads >= 1 &&
-         threads <= kMaxThreads && g.x >= 1 && g.y >= 1 && g.z >= 1 && g.x <= kMaxGridX &&
-         g.y <= kMaxGridYZ && g.z <= kMaxGridYZ && config.shared_bytes <= kSharedBytes;
+  auto limit = [](uint64_t count, const char* what, uint64_t most) {
+    return std::to_string(count) + what + ", at most " + std::to_string(most);
+  };
+  if (g.x == 0 || g.y == 0 || g.z == 0) return "a grid of no blocks, " + triple(g);
+  if (threads == 0) return "a block of no threads, " + triple(b);
+  if (threads > kMaxThreads) return limit(threads, " threads in a block", kMaxThreads);
+  if (b.z > kMaxBlockZ) return limit(b.z, " threads of a block along z", kMaxBlockZ);
+  if (g.x > kMaxGridX) return limit(g.x, " blocks along x", kMaxGridX);
+  if (g.y > kMaxGridYZ) return limit(g.y, " blocks along y", kMaxGridYZ);
+  if (g.z > kMaxGridYZ) return limit(g.z, " blocks along z", kMaxGridYZ);
+  if (config.shared_bytes > kSharedBytes) {
+    return limit(config.shared_bytes, " bytes of shared memory", kSharedBytes);
+  }
+  return "";
 }
 
 void run(const Launch& launch) {
   static std::mutex one_launch_at_a_time;
   static uint32_t launches = 0;
-  throw_pending_host_fault();
+  throw_pending();
   if (runner != nullptr)
     fault([] { return "a kernel launches a kernel, which this course does not use"; });
-  if (!is_valid(launch.config)) {
-    set_last_error(cudaErrorInvalidConfiguration);
-    return;
+  std::string fault = misconfigured(launch.config);
+  if (!fault.empty()) {
+    return remember_failed_launch(kernel_name(launch) + " was not launched at " +
+                                  place(launch.site) + " (" + fault + ")");
   }
   std::lock_guard<std::mutex> lock(one_launch_at_a_time);
   const Config& config = launch.config;
@@ -587,3 +679,11 @@ void atomic_access(const void*, size_t) {}
 #endif
 
 }  // namespace cuda_emulation
+
+// Kernels are compiled with -fsanitize-coverage=trace-pc: every stretch of code between two
+// branches begins with a call of this, so there is no loop that does not come by.
+extern "C" void __sanitizer_cov_trace_pc() {
+  cuda_emulation::Runner* r = cuda_emulation::runner;
+  if (r == nullptr || !r->watching || --r->until_look != 0) return;
+  cuda_emulation::look_at_the_clock(*r, __builtin_return_address(0));
+}

@@ -491,3 +491,66 @@ CASE(goes_on_after_a_fault) {
   finish();
   expect("out[0]", out.host()[0], a.host()[63]);
 }
+
+// ------------------------------------------------------------------------ loops without an end
+
+__global__ void halves_by_one(float* out) {
+  __shared__ float partial[16];
+  partial[threadIdx.x] = 1;
+  __syncthreads();
+  for (unsigned half = blockDim.x / 2; half > 0; half /= 1) {
+    if (threadIdx.x < half) partial[threadIdx.x] += partial[threadIdx.x + half];
+    __syncthreads();
+  }
+  out[threadIdx.x] = partial[0];
+}
+CASE(loop_with_a_barrier_never_ends) {
+  Device<> out(16);
+  halves_by_one<<<1, 16>>>(out.ptr);
+  finish();
+}
+
+__global__ void misses_its_end(int* out) {
+  volatile unsigned i = threadIdx.x;
+  while (i != 1) i = i + 2;  // here: loop_over_a_local_never_ends
+  out[0] = static_cast<int>(i);
+}
+CASE(loop_over_a_local_never_ends) {
+  Device<int> out(1);
+  misses_its_end<<<1, 1>>>(out.ptr);
+  finish();
+}
+
+// --------------------------------------------------------------------- launches nobody asks about
+
+CASE(launch_without_a_check) {
+  Device<> out(64);
+  no_guard<<<1, 2048>>>(out.ptr, 64);
+  out.host();
+}
+
+CASE(launch_without_a_check_and_another) {
+  Device<> out(64);
+  no_guard<<<0, 64>>>(out.ptr, 64);
+  off_by_one<<<1, 64>>>(out.ptr, 63);
+  finish();
+}
+
+// ------------------------------------------------------------------------- names in the reports
+
+enum class Kind { kFirst, kSecond };
+
+template <Kind kind, int factor>
+__global__ void of_a_kind(float* result, int size) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x;
+  result[i] = kind == Kind::kSecond ? factor * size : 0;  // here: template_without_a_guard
+}
+template <Kind kind, int factor>
+static void launch_of_a_kind(Device<>& out) {
+  of_a_kind<kind, factor><<<1, 128>>>(out.ptr, 100);
+}
+CASE(template_without_a_guard) {
+  Device<> out(100);
+  launch_of_a_kind<Kind::kSecond, 3>(out);
+  finish();
+}

@@ -9,9 +9,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 EMULATION = HERE.parent / "src"
 CHECKS = "-fsanitize=bounds,alignment,null"
+COVERAGE = "-fsanitize-coverage=trace-pc"
 KERNEL_FLAGS = {  # as in cuda_emulator.cmake
-    "emulated": ["-O2", CHECKS],
-    "checked": ["-O1", "-g1", "-fsanitize=thread", CHECKS, "-DNEEDLE_CUDA_CHECKED"],
+    "emulated": ["-O2", "-g1", CHECKS, COVERAGE],
+    "checked": ["-O1", "-g1", COVERAGE, "-fsanitize=thread", CHECKS, "-DNEEDLE_CUDA_CHECKED"],
 }
 EMULATOR_FLAGS = {"emulated": [], "checked": ["-DNEEDLE_CUDA_CHECKED"]}
 
@@ -60,7 +61,7 @@ def build(source, kind, folder):
 
 def run(program, case, order="forward", timeout=60):
     """The line a case prints; "crash: ..." when the process dies, "hangs" when it never ends."""
-    env = {**os.environ, "NEEDLE_CUDA_ORDER": order}
+    env = {**os.environ, "NEEDLE_CUDA_ORDER": order, "NEEDLE_CUDA_SECONDS": "1"}
     try:
         done = subprocess.run(
             [str(program), case], env=env, capture_output=True, text=True, timeout=timeout

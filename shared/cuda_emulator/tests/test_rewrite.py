@@ -19,7 +19,8 @@ def test_a_launch_names_its_kernel_and_passes_configuration_and_arguments():
     got = rewritten("k<<<grid, dim3(16, 16), 4, s>>>(a, f(b, c));")
     assert got == (
         '::cuda_emulation::Launcher{"k", {__FILE__, __LINE__}, '
-        "::cuda_emulation::Config(grid, dim3(16, 16), 4, s)}"
+        "::cuda_emulation::Config(grid, dim3(16, 16), 4, s), "
+        '__PRETTY_FUNCTION__, "a\\nf(b, c)"}'
         "([&](const auto&... needle_arguments) { k(needle_arguments...); }, a, f(b, c));"
     )
 
@@ -94,6 +95,22 @@ def test_extern_shared_inside_and_outside_of_functions():
     assert "float* const a = ::cuda_emulation::dynamic_shared<float>();" in inside
     outside = rewritten("namespace n { extern __shared__ float a[]; }")
     assert "static const ::cuda_emulation::DynamicShared<float> a;" in outside
+
+
+@pytest.mark.parametrize(
+    ("kernel", "names"),
+    [
+        (
+            "__global__ void k(const float* a, float out[], std::pair<int, int> size)",
+            "a\\nout\\nsize",
+        ),
+        ("template <int n>\n__global__ void\nk(float *a, int m, int)", "a\\nm\\nint"),
+        ("void other(int x)", "x.ptr\\ny.z\\n1"),
+    ],
+)
+def test_a_launch_tells_the_names_of_the_kernels_parameters(kernel, names):
+    got = rewritten(f"{kernel} {{}} void f() {{ k<<<1, 2>>>(x.ptr, y->z, 1); }}")
+    assert f'__PRETTY_FUNCTION__, "{names}"}}' in got
 
 
 def test_every_line_keeps_its_number():

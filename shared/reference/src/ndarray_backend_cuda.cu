@@ -27,6 +27,7 @@ namespace cuda {
 // Turns the status of a CUDA call into an exception that says what was being done.
 static void check(cudaError_t status, const std::string& what) {
   if (status == cudaSuccess) return;
+  cudaGetLastError();  // the failure is told here: the next launch shall not report it again
   throw std::runtime_error(what + " failed: " + cudaGetErrorString(status) + " (CUDA error " +
                            std::to_string(static_cast<int>(status)) + ")");
 }
@@ -44,13 +45,14 @@ CudaArray::CudaArray(size_t size) : ptr(nullptr), size(size) {
   if (size == 0) return;
   cudaError_t status = cudaMalloc(reinterpret_cast<void**>(&ptr), size * ELEM_SIZE);
   if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();  // the failure is told below: the next launch shall not report it again
+    cudaGetLastError();
     throw OutOfDeviceMemory(size);
   }
   if (status != cudaSuccess && DeviceCount() == 0) {
     throw std::runtime_error("no CUDA device was found on this machine");
   }
   check(status, "allocating device memory");
+  check(cudaGetLastError(), "a launch before this one, which no check_launch asked about,");
 }
 
 CudaArray::~CudaArray() { cudaFree(ptr); }

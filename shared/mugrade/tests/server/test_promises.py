@@ -12,6 +12,7 @@ from mugrade.client import receipts
 from mugrade.client.settings import Folders
 from mugrade.server.models import Account
 from mugrade.server.services import accounts
+from sqlalchemy import select
 
 from .browser import Browser, text
 from .conftest import NOON
@@ -48,11 +49,10 @@ def grade(server, group, idea, result):
     assert answer.status_code == 200, answer.text
 
 
-def boss(server):
+def boss(server, email="teacher@example.org"):
     """A browser signed in as the course's first instructor."""
-    course = server.staff.account.course_pk
     with server.database.write() as session:
-        account = accounts.find(session, course, "teacher@example.org")
+        account = session.scalars(select(Account).where(Account.email == email)).one()
         code = accounts.one_time_link(session, server.clock(), account)
     made = Browser(server)
     assert made.post("/link", code=code).status_code == 303

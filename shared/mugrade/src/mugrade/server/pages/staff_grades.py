@@ -7,39 +7,53 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import Response
 
-from mugrade.server.pages import web
+from mugrade.server.pages import charts, web
 from mugrade.server.pages.web import make_router, page, staff_page
-from mugrade.server.services import (
-    courses,
-    grades,
-)
+from mugrade.server.services import grades, sheet
 
 router = make_router()
+FILTERS = {
+    "": "everybody",
+    "nothing": "nothing handed in",
+    "late": "something late",
+    "certificate": "certificate earned",
+    "no-certificate": "certificate not earned",
+    "doubtful": "certificate no longer earned",
+}
 
 
 @router.get("/staff/grades")
 @staff_page
 def gradebook(request: Request) -> Response:
     """Sorted and filtered by the query, so that every view has an address."""
-    query, actor = request.query_params, request.state.actor
+    query, state = request.query_params, request.app.state
     chosen = query.get("homework") or None
-    with request.app.state.database.read() as session:
-        book = grades.gradebook(session, actor.course_pk, chosen)
-        course = courses.view(session, actor.course_pk, actor.course_version)
-    rows = [row for row in book.rows if _matches(row, query.get("q", ""), query.get("show", ""))]
+    with state.database.read() as session:
+        found = sheet.sheet(session, request.state.actor.course_pk, state.clock(), chosen)
+    wanted = {"q": query.get("q", ""), "show": query.get("show", ""), "homework": chosen or ""}
+    rows = [row for row in found.rows if _matches(row, wanted["q"], wanted["show"])]
     sort = query.get("sort", "name")
     rows.sort(key=lambda row: _sort_key(row, sort.removeprefix("-")), reverse=sort.startswith("-"))
-    wanted = {"q": query.get("q", ""), "show": query.get("show", ""), "homework": chosen or ""}
     return page(
-        request, "gradebook.html", book=book, course=course, rows=rows, sort=sort, wanted=wanted
+        request,
+        "gradebook.html",
+        sheet=found,
+        rows=rows,
+        sort=sort,
+        wanted=wanted,
+        filters=FILTERS,
+        project_points=grades.project_points(found.course),
+        chart=lambda d: charts.small_bars(d.bins, f"Points of {d.assignment} in tenths"),
     )
 
 
-def _matches(row: grades.Line, text: str, show: str) -> bool:
+def _matches(row: sheet.Row, text: str, show: str) -> bool:
     if text.lower() not in f"{row.name} {row.email}".lower():
         return False
     if show == "nothing":
-        return not any(row.scores.values())
+        return not any(cell.state == "points" for cell in row.cells.values())
+    if show == "late":
+        return any(cell.late_days for cell in row.cells.values())
     if show == "certificate":
         return row.certificate
     if show == "doubtful":
@@ -47,11 +61,12 @@ def _matches(row: grades.Line, text: str, show: str) -> bool:
     return show != "no-certificate" or not row.certificate
 
 
-def _sort_key(row: grades.Line, column: str) -> Any:
-    if column in row.scores:
-        return row.scores[column]
+def _sort_key(row: sheet.Row, column: str) -> Any:
+    if column in row.cells:
+        cell = row.cells[column]
+        return (cell.state == "points", cell.score)
     if column == "average":
-        return row.average
+        return -1 if row.average is None else row.average
     return row.email if column == "email" else row.name.casefold()
 
 

@@ -41,10 +41,10 @@ class Gradebook:
     assignments: tuple[courses.AssignmentView, ...]
     rows: list[Line]
 
-    @property
-    def project_points(self) -> Decimal:
-        """What the rubric's points come to."""
-        return sum((Decimal(str(c["points"])) for c in self.course.rubric), Decimal(0))
+
+def project_points(course: CourseView) -> Decimal:
+    """What the rubric's points come to."""
+    return sum((Decimal(str(c["points"])) for c in course.rubric), Decimal(0))
 
 
 def gradebook(session: Session, course_pk: int, assignment_id: str | None = None) -> Gradebook:

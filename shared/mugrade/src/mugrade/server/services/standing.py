@@ -108,6 +108,13 @@ def decisions(session: Session, account_pk: int) -> Decisions:
     return extended, _overrides(session, [account_pk]).get(account_pk, {})
 
 
+def decisions_of(
+    session: Session, account_pks: list[int]
+) -> tuple[dict[int, dict[int, dt.datetime]], dict[int, dict[int, Decimal]]]:
+    """The same of many accounts, each by account: due times, and points."""
+    return _extensions(session, account_pks), _overrides(session, account_pks)
+
+
 def of_everybody(
     session: Session, course: CourseView, account_pks: list[int]
 ) -> dict[int, AccountStanding]:
@@ -130,7 +137,7 @@ def material(
     query = select(*_COLUMNS).where(Attempt.account_pk.in_(account_pks))
     for row in session.execute(query.order_by(Attempt.created_at, Attempt.pk)):
         rows[row.account_pk].append(cast(AttemptRow, row))
-    extended, overrides = _extensions(session, account_pks), _overrides(session, account_pks)
+    extended, overrides = decisions_of(session, account_pks)
     return {
         pk: (tries(course, rows[pk]), (extended.get(pk, {}), overrides.get(pk, {})))
         for pk in account_pks

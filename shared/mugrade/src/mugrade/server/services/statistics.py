@@ -61,6 +61,8 @@ class ItemStatistics:
     attempts: int
     median_attempts_to_solve: float | None
     cases: list[CaseStatistics]
+    until_solved: Counter[int] = field(default_factory=Counter)
+    """How many students solved it with so many attempts."""
 
 
 @dataclass
@@ -69,6 +71,8 @@ class _Counts:
 
     tries: Counter[int] = field(default_factory=Counter)
     solved_after: dict[int, int] = field(default_factory=dict)
+    last: dict[int, tuple[dt.datetime, int | None]] = field(default_factory=dict)
+    """Of each account the newest attempt's time, and the first case that it failed."""
     cases: dict[int, CaseStatistics] = field(default_factory=dict)
 
     def add(self, row: Row[Any]) -> None:
@@ -76,7 +80,10 @@ class _Counts:
         first = self.tries[row.account_pk] == 1
         if row.correct == row.total:
             self.solved_after.setdefault(row.account_pk, self.tries[row.account_pk])
-        for index, verdict in enumerate(answers.from_json(row.verdicts)):
+        verdicts = answers.from_json(row.verdicts)
+        wrong = next((i for i, verdict in enumerate(verdicts) if not verdict.correct), None)
+        self.last[row.account_pk] = row.created_at, wrong
+        for index, verdict in enumerate(verdicts):
             case = self.cases.setdefault(index, CaseStatistics(index, ""))
             case.attempts += 1
             case.failed += not verdict.correct
@@ -136,6 +143,42 @@ def attempts_per_day(
         return [(day, counts[day]) for day in shown]
 
 
+@dataclass(frozen=True)
+class Stuck:
+    """A student who has tried a problem again and again, and lately, without solving it."""
+
+    account_pk: int
+    assignment: str
+    problem: str
+    attempts: int
+    last: dt.datetime
+    case: str
+
+
+STUCK_ATTEMPTS = 5
+STUCK_WITHIN = dt.timedelta(days=2)
+
+
+def stuck(session: Session, course_pk: int, now: dt.datetime, limit: int = 12) -> list[Stuck]:
+    """Those with most attempts first."""
+    course, found = courses.view(session, course_pk), []
+    with _counted(session, course, now) as (by_problem, _):
+        for assignment in course.assignments:
+            for problem in assignment.problems:
+                counts = by_problem.get(problem.pk, _Counts())
+                labels = problem.revision.labels if problem.revision else ()
+                for account, (last, wrong) in counts.last.items():
+                    made = counts.tries[account]
+                    if made < STUCK_ATTEMPTS or last < now - STUCK_WITHIN:
+                        continue
+                    if account not in counts.solved_after:
+                        label = labels[wrong] if wrong is not None and wrong < len(labels) else ""
+                        place = (assignment.id, problem.id)
+                        found.append(Stuck(account, *place, made, last, label))
+    found.sort(key=lambda one: (-one.attempts, one.account_pk))
+    return found[:limit]
+
+
 def _item(assignment_id: str, problem: ProblemView, counts: _Counts) -> ItemStatistics:
     labels = problem.revision.labels if problem.revision else ()
     cases = []
@@ -152,6 +195,7 @@ def _item(assignment_id: str, problem: ProblemView, counts: _Counts) -> ItemStat
         attempts=sum(counts.tries.values()),
         median_attempts_to_solve=float(statistics.median(solved.values())) if solved else None,
         cases=cases,
+        until_solved=Counter(solved.values()),
     )
 
 

@@ -1,0 +1,61 @@
+"""What `hw profile` concludes from what was measured."""
+
+import pytest
+from coursekit.student import profiling
+
+
+def profile(kernels, operators=(), seconds=1.0, numpy=100.0):
+    """A profile of one second; kernels: (name, seconds, GFLOP)."""
+    return profiling.read(
+        {
+            "operators": list(operators) or [["MatMul", "forward", 10, 0.5 * seconds]],
+            "kernels": [[name, 1, spent, 1e9 * work] for name, spent, work in kernels],
+            "seconds": seconds,
+            "steps": 1,
+            "numpy": 1e9 * numpy,
+        }
+    )
+
+
+TURNED = "matmul, transposed operand"
+CASES = {
+    "62% in products with a transposed operand, at 1.0 GFLOP/s, and 30.0 without: a low rung": [
+        (TURNED, 0.62, 0.62),
+        ("matmul", 0.1, 3.0),
+    ],
+    "70% in matrix products, at 2.0 GFLOP/s, where NumPy reaches 100 on this machine: climb": [
+        (TURNED, 0.4, 0.8),
+        ("matmul", 0.3, 0.6),
+    ],
+    "80% in matrix products, at 90 GFLOP/s: that is where it should be": [("matmul", 0.8, 72.0)],
+    "40% in compact: views are copied": [("compact", 0.4, 0), ("matmul", 0.2, 18.0)],
+    "90% outside the kernels, in Python: 10 operators a step": [("ewise_add", 0.1, 0)],
+}
+
+
+@pytest.mark.parametrize("says", CASES)
+def test_advice_names_what_dominates(says):
+    assert profiling.advice(profile(CASES[says])).startswith(says)
+
+
+def test_without_kernels_the_operator_is_named():
+    rows = [["LogSumExp", "forward", 1, 0.1], ["LogSumExp", "backward", 1, 0.6]]
+    assert (
+        profiling.advice(profile([], rows)) == "70% in LogSumExp, most of it backward: begin there"
+    )
+    spread = [[f"Op{k}", "forward", 1, 0.1] for k in range(9)]
+    assert profiling.advice(profile([], spread)).startswith("no single thing dominates")
+    assert "in no operator" in profiling.advice(profile([], [["Add", "forward", 1, 0.3]]))
+
+
+def test_bars_are_as_long_as_the_times_and_tell_directions_apart():
+    rows = [["Exp", "forward", 1, 0.2], ["Exp", "backward", 1, 0.3], ["Log", "forward", 1, 0.1]]
+    assert profiling.bars(profile([], rows), width=50) == (
+        "Exp |" + "#" * 20 + "=" * 30 + "\n" + "Log |" + "#" * 10
+    )
+
+
+def test_the_picture_is_an_svg(tmp_path):
+    pytest.importorskip("matplotlib")
+    profiling.picture(profile([]), tmp_path / "new" / "p.svg")
+    assert "<svg" in (tmp_path / "new" / "p.svg").read_text(encoding="utf-8")
