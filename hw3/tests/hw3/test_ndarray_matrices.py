@@ -144,9 +144,19 @@ def test_matmul_tiled(m, n, p, device):
     b = nd.array(tiles(y, side), device=device)
     out = nd.full((m // side, p // side, side, side), 99.0, device=device)
     device.matmul_tiled(a._handle, b._handle, out._handle, m, n, p)
-    assert_close(
-        out, tiles(x @ y, side), problem=problem_of("matmul", device), op="matmul_tiled", terms=n
+    desired, A, B = tiles(x @ y, side), tiles(x, side), tiles(y, side)
+    desired = slip("out is not cleared before products are added", desired, desired + 99)
+    swapped = np.einsum("kjab,ikbc->ijac", B, A)
+    desired = slip("the tile of B stands on the left: that of A", desired, swapped)
+    last = np.einsum("iab,jbc->ijac", A[:, -1], B[-1])
+    desired = slip("only the last product of tiles: add them up", desired, last)
+    moved = B.reshape(B.shape[1], B.shape[0], side, side).swapaxes(0, 1)
+    desired = slip(
+        "B's tiles are counted down its columns: there are p / side in a row",
+        desired,
+        np.einsum("ikab,kjbc->ijac", A, moved),
     )
+    assert_close(out, desired, problem=problem_of("matmul", device), op="matmul_tiled", terms=n)
 
 
 def _submit_matmul(device):

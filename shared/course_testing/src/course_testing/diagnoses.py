@@ -97,6 +97,10 @@ def value_hints(actual, desired, lengths=(), about="", device=""):
     if hint is None and kind in "iu" and (np.abs(actual - desired) <= 1).all():
         hint = "fractions are cut off: the computation was done in an integer type"
     lengths = [*lengths, *desired.shape]
+    if hint is None and desired.size and looks_like(actual, desired):
+        hint = (
+            "right to about four digits: a formula that loses some, or too coarse an approximation"
+        )
     hint = hint or arrangement_hint(actual, desired)
     hint = hint or factor_hint(actual, desired, lengths, "grad" in about or "deriv" in about)
     hint = hint or function_hint(actual, desired) or region_hint(actual, desired)
