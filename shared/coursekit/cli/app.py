@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,8 +98,13 @@ def start(
     if outcome.conflicts:
         typer.echo(f"settle the conflicts in your editor, then: hw start {stage}")
         raise typer.Exit(1)
-    if building.is_stale(course.root / stage, homework):
-        _build(course, homework)
+    if building.is_stale(course.root / stage, homework, building.CPU):
+        _build(course, homework, building.CPU)
+        if building.is_stale(course.root / stage, homework):
+            typer.echo(
+                "you can work; cuda() is compiled when a test first needs it, or now by: "
+                f"hw build {stage}"
+            )
     if (course.root / stage / "README.md").is_file():
         typer.echo(f"the text is {stage}/README.md")
     typer.echo(f"next: {progress.next_step(course)}")
@@ -133,9 +139,10 @@ def test(
         raise CourseError(f"--device {device}: {expected}; without it every device is tested")
     work.folder_of(course, homework.id)
     work.check_files(course, homework.id)
-    if work.needs_build(course, problems):
+    parts = work.parts_for(homework, problems, device)
+    if work.needs_build(course, problems, parts):
         try:
-            _build(course, homework)
+            _build(course, homework, parts)
         except building.BuildError:
             raise
         except CourseError as error:  # no compiler: the Python problems can still be tested
@@ -162,23 +169,45 @@ def test(
 @app.command()
 def build(
     target: Annotated[str | None, typer.Argument(metavar="hwN", help="the homework")] = None,
+    nvcc: Annotated[
+        bool, typer.Option("--nvcc", help="compile CUDA for a GPU, without one here too")
+    ] = False,
 ) -> None:
-    """Compile the homework's C++ (and CUDA)."""
+    """Compile the homework's C++ and CUDA.
+
+    CUDA is compiled to run on the CPU; where there is a GPU, and nvcc, for that as well.
+    """
     course = load()
     homework = course.homework(target or work.current(course))
     work.folder_of(course, homework.id)
     if homework.build is None:
         typer.echo(f"{homework.id} has nothing to compile")
         return
-    _build(course, homework)
+    if nvcc and not shutil.which("nvcc"):
+        raise CourseError(
+            "--nvcc: there is no nvcc on this machine; `hw doctor` says how to get one"
+        )
+    _build(course, homework, nvcc=nvcc)
     typer.echo(f"next: hw test {homework.id}")
 
 
-def _build(course: Course, homework: Homework) -> None:
-    with terminal.status(f"building {homework.id}") as say:
-        built = building.build(course.root / homework.id, homework, say)
+def _build(
+    course: Course, homework: Homework, parts: str = building.DEVICES, nvcc: bool = False
+) -> None:
+    """Compile, and say what was made and what the compiler warns of in the homework's sources."""
+    place, rows = course.root / homework.id, list[str]()
+    what = f"building {homework.id}" + ", the CPU's part" * (parts == building.CPU)
+    with terminal.status(what) as say:
+
+        def heard(row: str) -> None:
+            rows.append(row)
+            say(row)
+
+        built = building.build(place, homework, heard, parts, nvcc)
     for path in built:
         typer.echo(f"built {path.relative_to(course.root).as_posix()}")
+    for warning in building.warnings(place, rows):
+        typer.echo(f"{homework.id}/{warning}")
 
 
 @app.command()
@@ -188,8 +217,9 @@ def submit(target: Target = None, extra: ForMugrade = None) -> None:
     problems = work.chosen(course, target)
     homework = course.homework(problems[0].homework)
     work.check_files(course, homework.id)
-    if work.needs_build(course, problems):
-        _build(course, homework)
+    parts = work.parts_for(homework, problems, None)
+    if work.needs_build(course, problems, parts):
+        _build(course, homework, parts)
     status, rows = work.submit(course, homework, problems, extra or [])
     if status in (0, 1):
         typer.echo(f"next: {work.mending(homework, rows) or progress.next_step(course)}")
@@ -330,8 +360,8 @@ def profile(
         if staff := staff_of(course):
             place = stack.enter_context(staff.solved_tree(course, homework))
             building.build_tree(place, homework)
-        elif building.is_stale(place, homework):
-            _build(course, homework)
+        elif building.is_stale(place, homework, building.CPU):
+            _build(course, homework, building.CPU)
         measured = profiling.measure(course, homework, place, command or [])
     show.profile(measured)
     picture = out or course.root / ".hw" / f"profile-{stage}.svg"

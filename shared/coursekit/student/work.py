@@ -180,22 +180,36 @@ def run_in_turn(sessions: list[Session]) -> tuple[int, Report]:
 
 
 def verdict(problem: Problem, report: Report) -> tuple[str, dict[str, int]]:
-    """One word on a problem ("ok", "FAIL", "to write", "skipped", "no tests ran"), and how many
-    tests passed, failed and were skipped."""
+    """One word on a problem, and how many tests passed, failed and were skipped.
+
+    The word is "ok", "FAIL", "to write", "needs hwN/other" (whose stub stops the tests), "skipped"
+    or "no tests ran".
+    """
     tests = report.of(problem.id)
     counts = {w: sum(t.outcome == w for t in tests) for w in ("passed", "failed", "skipped")}
     stub = any(f"{problem.id}:" in t.error and t.error.startswith("NotImpl") for t in tests)
+    other = report.stub(problem.id)
     if not any(counts.values()):
         return "no tests ran", counts
     if counts["failed"]:
-        return ("to write" if stub else "FAIL"), counts
+        return ("to write" if stub else f"needs {other}" if other else "FAIL"), counts
     return ("ok" if counts["passed"] else "skipped"), counts
 
 
-def needs_build(course: Course, problems: list[Problem]) -> bool:
+def parts_for(homework: Homework, problems: list[Problem], device: str | None) -> str:
+    """What these problems' tests need compiled: cuda() if one is about it, if it is the device that
+    is asked for, or if the homework is beyond it and tests everything on every device."""
+    if device is not None:
+        return build.DEVICES if device == "cuda" else build.CPU
+    about = {problem.select for problem in homework.problems}
+    mine = {problem.select for problem in problems}
+    return build.DEVICES if "cuda" in mine or "cuda" not in about else build.CPU
+
+
+def needs_build(course: Course, problems: list[Problem], parts: str = build.DEVICES) -> bool:
     homework = course.homework(problems[0].homework)
     wanted = any(problem.build for problem in problems)
-    return wanted and build.is_stale(course.root / homework.id, homework)
+    return wanted and build.is_stale(course.root / homework.id, homework, parts)
 
 
 def submit(
