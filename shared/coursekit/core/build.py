@@ -271,6 +271,8 @@ def tool(name: str) -> str:
 
 
 def _build_cmake(tree: Path, echo: Echo, parts: str, nvcc: bool) -> None:
+    if fault := path_fault(tree):
+        raise CourseError(fault)
     if not (tree / "CMakeLists.txt").is_file():
         raise CourseError(f"{tree.name} has no CMakeLists.txt; `hw reset` brings it back")
     cmake, ninja = tool("cmake"), tool("ninja")
@@ -323,6 +325,13 @@ def checked_cuda(tree: Path) -> bool:
     except BuildError:
         return False
     return True
+
+
+def path_fault(place: Path) -> str:
+    """Why CMake cannot build in a folder of this name; "" when it can."""
+    if ";" not in str(place.resolve()):
+        return ""
+    return f"CMake ends a name at ';': move the course out of {place.resolve()}, then hw build"
 
 
 def _parallel() -> list[str]:

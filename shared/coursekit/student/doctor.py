@@ -122,6 +122,8 @@ def _headers(course: Course) -> Iterator[Finding]:
 
 
 def _cmake(course: Course) -> Iterator[Finding]:
+    if fault := build.path_fault(course.root):
+        yield Finding("folder", "MISSING", "a name that CMake cannot read", fault)
     for name in ("cmake", "ninja"):
         try:
             yield Finding(name, "ok", build.tool(name))

@@ -302,3 +302,12 @@ def test_what_tests_need_compiled():
     assert work.parts_for(mixed, problems("cpu"), "cuda") == build.DEVICES
     assert work.parts_for(everywhere, problems(""), None) == build.DEVICES
     assert work.parts_for(everywhere, problems(""), "cpu_numpy") == build.CPU
+
+
+def test_a_path_that_cmake_cannot_read_is_one_sentence(cmake, tmp_path):
+    homework, folder = cmake
+    odd = tmp_path / "a;b"
+    shutil.copytree(folder, odd / "hw0")
+    with pytest.raises(CourseError, match="CMake ends a name at ';': move the course out of"):
+        build.build(odd / "hw0", homework)
+    assert build.path_fault(tmp_path / "with blank, ünd #") == ""
