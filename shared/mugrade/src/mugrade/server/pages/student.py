@@ -7,7 +7,7 @@ from fastapi.responses import PlainTextResponse, Response
 
 from mugrade.server.pages import charts, web
 from mugrade.server.pages.web import make_router, page, redirect, student_page
-from mugrade.server.services import attempts, certificates, courses, overview
+from mugrade.server.services import attempts, certificates, courses, history, overview
 
 router = make_router()
 
@@ -47,7 +47,7 @@ def problem(request: Request, assignment: str, problem: str) -> Response:
     with state.database.read() as session:
         view = overview.of_assignment(session, state.clock(), actor, assignment)
         place = attempts.find_place(session, actor, assignment, problem)
-        reports = attempts.history(session, place.course, actor.pk, assignment, problem)
+        reports = history.of_problem(session, place.course, actor.pk, assignment, problem)
     status = next(p for p in view.problems if p.problem.id == problem)
     return page(request, "problem.html", view=view, status=status, reports=reports)
 
