@@ -48,7 +48,7 @@ def test_sign_up_see_the_key_submit_and_watch_the_dashboard(either: Page, school
     page.reload()
     expect(page.get_by_role("row", name=re.compile("hw0"))).to_contain_text("15 / 20")
     page.get_by_role("link", name="hw0", exact=True).click()
-    page.get_by_role("link", name="double").click()
+    page.get_by_role("region", name="Problems").get_by_role("link", name="double").click()
     page.get_by_text("1 of 2 right").click()
     expect(page.get_by_text("the numbers differ").first).to_be_visible()
     assert key not in page.content()
