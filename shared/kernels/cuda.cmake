@@ -4,9 +4,15 @@
 #   emulated   by the host compiler; runs on the CPU
 #   checked    the same with every memory access watched; slow, explains bugs
 #
-# CUDA_BINDINGS makes Python modules of them. NEEDLE_CUDA_BUILDS chooses among the builds.
+# CUDA_BINDINGS makes Python modules of them. NEEDLE_CUDA_BUILDS chooses among the builds: without a
+# GPU nvcc, which takes longer than all the rest, is left alone unless it is asked for.
 # NEEDLE_REQUIRE_CUDA turns a missing or broken nvcc from a message into an error.
-set(NEEDLE_CUDA_BUILDS "hardware;emulated;checked" CACHE STRING "Builds of the cuda() device")
+file(GLOB gpus "/dev/nvidia[0-9]*" "/dev/dxg")
+set(builds emulated checked)
+if(gpus)
+  list(PREPEND builds hardware)
+endif()
+set(NEEDLE_CUDA_BUILDS "${builds}" CACHE STRING "Builds of the cuda() device")
 option(NEEDLE_REQUIRE_CUDA "Fail when nvcc is missing or does not work" OFF)
 string(REPLACE "," ";" cuda_builds "${NEEDLE_CUDA_BUILDS}")
 

@@ -52,16 +52,18 @@ def draw_from_seed(seed, draw):
 
 
 def relu(x):
-    kept = slip("negative numbers are kept: ReLU is missing", np.maximum(x, 0), x)
-    kept = slip("this is the absolute value: ReLU makes 0 of negative numbers", kept, np.abs(x))
-    return slip("this is ReLU of -x", kept, np.maximum(-x, 0))
+    kept = np.maximum(x, 0)
+    kept = slip("negative numbers are kept: ReLU is missing", kept, x)
+    name = "this is the absolute value: ReLU makes 0 of negative numbers"
+    kept = slip(name, kept, lambda: np.abs(x))
+    return slip("this is ReLU of -x", kept, lambda: np.maximum(-x, 0))
 
 
 def numpy_logsumexp(a, axes=None):
     peak = a.max(axis=axes, keepdims=True)
     total = np.exp(a - peak).sum(axis=axes)
     top = peak.reshape(total.shape)
-    top = slip("the maximum that was subtracted is not added back", top, 0 * top)
+    top = slip("the maximum that was subtracted is not added back", top, 0.0)
     return slip("this is the sum of exp: its logarithm is asked", np.log(total), total) + top
 
 
@@ -72,9 +74,9 @@ def numpy_softmax(a, axes=None):
 
 def numpy_softmax_loss(logits, labels):
     losses = numpy_logsumexp(logits, 1) - logits[np.arange(len(labels)), labels]
-    loss = losses.mean()
-    loss = slip("the sum over the batch: the mean is asked", loss, losses.sum())
-    loss = slip("divided by the number of classes", loss, losses.sum() / logits.shape[1])
+    loss, (samples, classes) = losses.mean(), logits.shape
+    loss = slip("the sum over the batch: the mean is asked", loss, samples * loss)
+    loss = slip("divided by the number of classes", loss, samples * loss / classes)
     return slip("the loss is negated", loss, -loss)
 
 
@@ -82,18 +84,18 @@ def numpy_normalize(x, axis, eps):
     mean, var = x.mean(axis=axis, keepdims=True), x.var(axis=axis, keepdims=True)
     n = x.shape[axis]
     if n > 1:
-        var = slip("n / (n - 1): the variance is unbiased; divide by n", var, var * n / (n - 1))
+        var = slip("n / (n - 1): the variance is unbiased; divide by n", var, var * (n / (n - 1)))
     mean = slip("the mean is not subtracted", mean, 0.0)
-    mean = slip("one mean for all samples and features", mean, x.mean())
-    spread = ((x - x.mean()) ** 2).mean(axis=axis, keepdims=True)
-    whole = slip("one mean for the whole batch: one for each sample or feature", False, True)
-    mean, var = (x.mean(), spread) if whole else (mean, var)
-    mean = slip(
-        "the mean is taken over the other axis", mean, lambda: x.mean(1 - axis, keepdims=True)
-    )
-    root = slip("divided by the variance: divide by its root", np.sqrt(var + eps), var + eps)
-    root = slip("eps stands outside the root: it belongs inside", root, np.sqrt(var) + eps)
-    return (x - mean) / slip("eps is missing", root, np.sqrt(var))
+    name = "the mean is taken over the other axis"
+    mean = slip(name, mean, lambda: x.mean(1 - axis, keepdims=True))
+    if slip("one mean for the whole batch: one for each sample or feature", False, True):
+        mean = x.mean()
+        var = ((x - mean) ** 2).mean(axis=axis, keepdims=True)
+    spread = var + eps
+    root = slip("divided by the variance: divide by its root", spread**0.5, spread)
+    name = "eps stands outside the root: it belongs inside"
+    root = slip(name, root, lambda: np.sqrt(var) + eps)
+    return (x - mean) / slip("eps is missing", root, lambda: np.sqrt(var))
 
 
 def normalization_slips(axis, eps):

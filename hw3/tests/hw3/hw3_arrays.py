@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from course_testing import assert_close
 from course_testing.devices import chosen
-from hypothesis import settings
+from course_testing.slips import compared
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from needle import backend_ndarray as nd
 
@@ -27,7 +28,14 @@ CPU_NUMPY = pytest.param(nd.cpu_numpy(), id="cpu_numpy")
 
 devices = pytest.mark.parametrize("device", chosen([CPU, CUDA]))
 every_device = pytest.mark.parametrize("device", chosen([CPU, CUDA, CPU_NUMPY]))
-random_cases = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+# No search for the smallest failing case: it takes half a minute, and the fixed cases are small.
+random_cases = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+)
 
 
 def problem_of(kernels, device):
@@ -46,6 +54,12 @@ def pair(device, *shape, scale=1.0):
     return values, nd.array(values, device=device)
 
 
+def numbered(device, *shape):
+    """The numbers 0, 1, 2, ..., so that each tells its place, as a NumPy array and as an NDArray."""
+    values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    return values, nd.array(values, device=device)
+
+
 def keep_rank(index):
     """NumPy's index with every int i as the slice i:i+1, as NDArray reads it."""
     return tuple(slice(i, i + 1 if i != -1 else None) if isinstance(i, int) else i for i in index)
@@ -53,12 +67,76 @@ def keep_rank(index):
 
 def assert_same_view(actual, desired, base, problem="hw3/ndarray_python_ops"):
     """`actual` (NDArray) is the view of `base` that `desired` (NumPy) is of the base's copy."""
-    assert actual.shape == desired.shape
-    assert actual._handle.ptr() == base._handle.ptr(), "a view must not copy its buffer"
-    if desired.size > 0:  # NumPy's strides of empty axes and of axes of length 1 mean nothing
-        strides = [s // 4 for s, n in zip(desired.strides, desired.shape) if n > 1]
-        assert [s for s, n in zip(actual.strides, actual.shape) if n > 1] == strides
+    __tracebackhide__ = True
+    same = actual._handle.ptr() == base._handle.ptr()
+    assert same, f"{problem}: a view must not copy its buffer"
+    got = Layout(actual.shape, actual.strides, actual._offset)
+    wanted = Layout(desired.shape, [stride // 4 for stride in desired.strides], offset_of(desired))
+    if got.says() != wanted.says():
+        compared(False)
+        raise AssertionError(
+            f"{problem}: wrong layout of the view\n  got       {got}\n  expected  {wanted}\n"
+            f"  of an array of shape {base.shape}, strides {base.strides}"
+            + layout_hint(got, wanted)
+        )
     assert_close(actual, desired, problem=problem, rtol=0, atol=0)
+
+
+def offset_of(view):
+    """At which element of its buffer a NumPy view starts."""
+    root = view
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    return (view.ctypes.data - root.ctypes.data) // 4
+
+
+class Layout:
+    """Shape, strides and offset of a view, in elements."""
+
+    def __init__(self, shape, strides, offset):
+        self.shape, self.strides, self.offset = tuple(shape), tuple(strides), offset
+
+    def __str__(self):
+        return f"shape {self.shape}, strides {self.strides}, offset {self.offset}"
+
+    def says(self):
+        """What means something: no stride of an axis of length 1, no place of an empty view."""
+        if 0 in self.shape:
+            return self.shape
+        strides = [s for s, n in zip(self.strides, self.shape) if n > 1]
+        return self.shape, strides, self.offset
+
+
+def layout_hint(got, wanted):
+    """What makes a view's layout wrong, where it is plain."""
+    hint = ""
+    if got.shape == wanted.shape:
+        pairs = [p for p, n in zip(zip(got.strides, wanted.strides), got.shape) if n > 1]
+        off = [(g, w) for g, w in pairs if g != w]
+        if not off:
+            hint = "the view starts elsewhere: offsets add up, and count elements of the buffer"
+        elif all(w == 0 for _, w in off):
+            hint = "an axis that is repeated has stride 0"
+        elif all(g and w % g == 0 for g, w in off):
+            hint = "the step of a slice multiplies the stride"
+        elif sorted(g for g, _ in pairs) == sorted(w for _, w in pairs):
+            hint = "the strides stand in another order: they move with their axes"
+    elif sorted(got.shape) == sorted(wanted.shape):
+        hint = "the axes stand in another order: axis i of the result is axis new_axes[i]"
+    elif len(got.shape) == len(wanted.shape) and all(
+        w - g in (0, 1) for g, w in zip(got.shape, wanted.shape)
+    ):
+        hint = "too short: with a step, the length is (stop - start) / step rounded up"
+    return f"\n  hint: {hint}" if hint else ""
+
+
+def refuses(function, *errors):
+    """Does the function raise one of these errors?"""
+    try:
+        function()
+    except errors:
+        return True
+    return False
 
 
 @st.composite

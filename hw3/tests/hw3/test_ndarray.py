@@ -4,6 +4,7 @@ Run from the homework's folder: `python3 -m pytest tests/hw3`. hw3_arrays.py has
 """
 
 import sys
+from functools import partial
 
 sys.path.append("./python")
 
@@ -16,8 +17,9 @@ from hw3_arrays import (
     cases,
     every_device,
     keep_rank,
-    pair,
+    numbered,
     random_cases,
+    refuses,
     view_chains,
     walk,
 )
@@ -41,13 +43,13 @@ from needle import backend_ndarray as nd
 )
 @every_device
 def test_permute(shape, axes, device):
-    x, a = pair(device, *shape)
+    x, a = numbered(device, *shape)
     assert_same_view(a.permute(axes), x.transpose(axes), a)
 
 
 @every_device
 def test_permute_twice_undoes_itself(device):
-    x, a = pair(device, 2, 3, 4)
+    x, a = numbered(device, 2, 3, 4)
     assert_same_view(a.permute((1, 2, 0)).permute((2, 0, 1)), x, a)
 
 
@@ -65,29 +67,33 @@ def test_permute_twice_undoes_itself(device):
 )
 @every_device
 def test_reshape(shape, new_shape, device):
-    x, a = pair(device, *shape)
+    x, a = numbered(device, *shape)
     assert_same_view(a.reshape(new_shape), x.reshape(new_shape), a)
 
 
 @cases("shape,new_shape", [((12,), (5, 2)), ((2, 3), (3,)), ((2, 3), (2, 3, 2))])
 @every_device
 def test_reshape_to_another_size_is_a_value_error(shape, new_shape, device):
-    _, a = pair(device, *shape)
-    with pytest.raises(ValueError):
-        a.reshape(new_shape)
+    _, a = numbered(device, *shape)
+    assert refuses(lambda: a.reshape(new_shape), ValueError), (
+        f"hw3/ndarray_python_ops: reshape of {shape} to {new_shape} is taken: a ValueError, the "
+        "numbers of elements differ"
+    )
 
 
 @every_device
 def test_reshape_of_a_view_with_gaps_is_a_value_error(device):
-    _, a = pair(device, 4, 6)
+    _, a = numbered(device, 4, 6)
     for view in (a.permute((1, 0)), a[1:3, :], a[:, ::2]):
-        with pytest.raises(ValueError):
-            view.reshape((view.size,))
+        assert refuses(partial(view.reshape, (view.size,)), ValueError), (
+            f"hw3/ndarray_python_ops: reshape of a view of shape {view.shape}, strides {view.strides} "
+            "is taken: a ValueError, only a compact array has one without a copy"
+        )
 
 
 @every_device
 def test_reshape_shares_memory_through_flat(device):
-    x, a = pair(device, 3, 4)
+    x, a = numbered(device, 3, 4)
     assert_same_view(a.flat, x.reshape(12), a)
 
 
@@ -106,19 +112,22 @@ def test_reshape_shares_memory_through_flat(device):
 )
 @every_device
 def test_broadcast_to(shape, new_shape, device):
-    x, a = pair(device, *shape)
+    x, a = numbered(device, *shape)
     assert_same_view(a.broadcast_to(new_shape), np.broadcast_to(x, new_shape), a)
 
 
 @every_device
 def test_broadcast_to_has_stride_zero_on_repeated_axes(device):
-    _, a = pair(device, 1, 3, 4)
-    assert a.broadcast_to((6, 3, 4)).strides == (0, 4, 1)
+    _, a = numbered(device, 1, 3, 4)
+    strides = a.broadcast_to((6, 3, 4)).strides
+    assert strides == (0, 4, 1), (
+        f"hw3/ndarray_python_ops: strides {strides}, expected (0, 4, 1): a repeated axis has stride 0"
+    )
 
 
 @every_device
 def test_broadcast_to_of_a_permuted_view(device):
-    x, a = pair(device, 1, 3, 4)
+    x, a = numbered(device, 1, 3, 4)
     assert_same_view(
         a.permute((2, 0, 1)).broadcast_to((4, 7, 3)),
         np.broadcast_to(x.transpose(2, 0, 1), (4, 7, 3)),
@@ -129,9 +138,11 @@ def test_broadcast_to_of_a_permuted_view(device):
 @cases("shape,new_shape", [((2, 3), (4, 3)), ((3,), (3, 2)), ((2, 3), (3,)), ((2, 1), (1, 1))])
 @every_device
 def test_broadcast_to_an_impossible_shape_is_an_assertion_error(shape, new_shape, device):
-    _, a = pair(device, *shape)
-    with pytest.raises(AssertionError):
-        a.broadcast_to(new_shape)
+    _, a = numbered(device, *shape)
+    assert refuses(lambda: a.broadcast_to(new_shape), AssertionError), (
+        f"hw3/ndarray_python_ops: broadcast_to from {shape} to {new_shape} is taken: only axes of "
+        "length 1 can grow"
+    )
 
 
 S = np.s_
@@ -154,13 +165,13 @@ GETITEM = [
 @cases("shape,index", GETITEM)
 @every_device
 def test_getitem(shape, index, device):
-    x, a = pair(device, *shape)
+    x, a = numbered(device, *shape)
     assert_same_view(a[index], x[keep_rank(index)], a)
 
 
 @every_device
 def test_getitem_of_a_view_adds_up_offsets(device):
-    x, a = pair(device, 6, 7, 8)
+    x, a = numbered(device, 6, 7, 8)
     view, desired = a[1:, 2:, ::2], x[1:, 2:, ::2]
     assert_same_view(view[2:4, 1::2, 1:], desired[2:4, 1::2, 1:], a)
     turned, desired = a.permute((2, 0, 1))[3:, 1:5, ::3], x.transpose(2, 0, 1)[3:, 1:5, ::3]
@@ -169,7 +180,7 @@ def test_getitem_of_a_view_adds_up_offsets(device):
 
 @every_device
 def test_getitem_wrong_indices_are_errors(device):
-    x, a = pair(device, 4, 5)
+    x, a = numbered(device, 4, 5)
     assert_same_view(a[3, -5], x[3:4, 0:1], a)
     for index in ((4, 0), (0, 5), (-5, 0), (0, -6)):
         with pytest.raises(IndexError):
@@ -290,3 +301,31 @@ def submit_ndarray_python_ops():
     for label, view in views.items():
         mugrade.submit(view.numpy(), label=label)
         mugrade.submit([*view.shape, *view.strides, view._offset], label=f"{label}: layout")
+    shapes = [
+        [(p * q, r), (q, r, p)],
+        [(p, q), (q, p + 1)],
+        [(p, 2 * q), (q, 2, p)],
+        [(p,), (p + 1,)],
+    ]
+    shapes = [shapes[k] for k in rng.permutation(len(shapes))]
+    taken = [refuses(partial(make(*s).reshape, t), ValueError) for s, t in shapes]
+    gaps = [
+        view.permute((1, 0)) if rng.rand() < 0.5 else view
+        for view in (make(q, p) for _ in range(12))
+    ]
+    taken += [refuses(partial(view.reshape, (p * q,)), ValueError) for view in gaps]
+    mugrade.submit(np.array(taken), label="which reshapes are refused")
+    grown = [(p, q) if rng.rand() < 0.5 else (p, q + 1) for _ in range(16)]
+    taken = [refuses(partial(make(1, q).broadcast_to, shape), AssertionError) for shape in grown]
+    mugrade.submit(np.array(taken), label="which broadcasts are refused")
+    view = a[2:, 1:3, ::2]
+    turned = view.permute((2, 0, 1))
+    layout = [*turned.shape, *turned.strides, turned._offset]
+    mugrade.submit([turned.numpy(), layout], label="permute of a view")
+    flat = c.reshape((r, 4 * q))
+    layout = [*flat.shape, int(flat._handle.ptr() == c._handle.ptr())]
+    mugrade.submit([flat.numpy(), layout], label="reshape shares its buffer")
+
+
+def make(*shape):
+    return nd.array(np.zeros(shape), device=nd.cpu())

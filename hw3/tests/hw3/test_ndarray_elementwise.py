@@ -6,7 +6,7 @@ sys.path.append("./python")
 
 import numpy as np
 import pytest
-from course_testing import assert_close
+from course_testing import assert_close, slip
 from hw3_arrays import arrays, cases, devices, pair, problem_of
 from needle import backend_ndarray as nd
 
@@ -24,6 +24,27 @@ BINARY = {
 }
 
 
+def known(name, x, y):
+    """What the operator gives, and what it gives by mistake."""
+    right = BINARY[name](x, y)
+    others = {
+        "multiply": {"this is the sum": x + y},
+        "divide": {"b / a: a is divided by b": y / x},
+        "subtract": {"b - a: b is subtracted from a": y - x, "this is the sum": x + y},
+        "equal": {
+            "numbers that are nearly equal count: equal means equal": np.abs(x - y) < 1e-2,
+            "always 1: compare": np.ones_like(right),
+        },
+        "at_least": {"this is >: equal numbers count": x > y, "this is <=": x <= y},
+        "at_most": {"this is <: equal numbers count": x < y, "this is >=": x >= y},
+        "greater": {"this is >=: equal numbers do not count": x >= y},
+        "less": {"this is <=: equal numbers do not count": x <= y},
+    }
+    for sentence, wrong in others.get(name, {}).items():
+        right = slip(sentence, right, wrong)
+    return right
+
+
 @cases("shape", SHAPES)
 @pytest.mark.parametrize("name", BINARY)
 @devices
@@ -32,7 +53,7 @@ def test_ewise_fn(name, shape, device):
     y, b = pair(device, *shape)
     y.reshape(-1)[::3] = x.reshape(-1)[::3]  # some equal elements
     b = nd.array(y, device=device)
-    desired = BINARY[name](x.astype(np.float64), y.astype(np.float64))
+    desired = known(name, x.astype(np.float64), y.astype(np.float64))
     assert_close(
         BINARY[name](a, b),
         desired,
@@ -50,15 +71,17 @@ def test_ewise_max(shape, device):
     y, b = pair(device, *shape)
     assert_close(
         a.maximum(b),
-        np.maximum(x, y),
+        slip("this is the smaller one", np.maximum(x, y), np.minimum(x, y)),
         problem=problem_of("ops", device),
         op="maximum",
         rtol=0,
         atol=0,
     )
+    larger = np.maximum(x, np.float32(0.25))
+    larger = slip("this is max(a, 0): the larger of element and number", larger, np.maximum(x, 0))
     assert_close(
         a.maximum(0.25),
-        np.maximum(x, np.float32(0.25)),
+        larger,
         problem=problem_of("ops", device),
         rtol=0,
         atol=0,
@@ -126,7 +149,17 @@ def test_scalar_fn(name, shape, device):
     x, a = pair(device, *shape)
     x.reshape(-1)[::3] = -1.5
     a = nd.array(x, device=device)
-    desired = SCALAR[name](x.astype(np.float64), -1.5)
+    exact = x.astype(np.float64)
+    desired = SCALAR[name](exact, -1.5)
+    if name == "a / s":
+        desired = slip("s / a: the element is divided by the number", desired, -1.5 / exact)
+    if name in ("a * s", "s * a"):
+        desired = slip("divided by the number: multiply", desired, exact / -1.5)
+    if name == "a == s":
+        desired = slip("always 1: compare with the number", desired, np.ones_like(exact))
+    if name == "a >= s":
+        desired = slip("s >= a: the element stands on the left", desired, exact <= -1.5)
+        desired = slip("this is >: equal numbers count", desired, exact > -1.5)
     assert_close(
         SCALAR[name](a, -1.5),
         desired,
@@ -144,7 +177,14 @@ def test_scalar_power(exponent, device):
     if exponent != int(exponent):
         x = np.abs(x)
         a = nd.array(x, device=device)
-    desired = x.astype(np.float64) ** exponent
+    exact = x.astype(np.float64)
+    desired = exact**exponent
+    if exponent >= 0:
+        with np.errstate(divide="ignore"):
+            turned = np.float64(exponent) ** exact
+        desired = slip("s ** a: the array is the base", desired, turned)
+    positive = np.where(exact < 0, np.nan, np.abs(exact) ** exponent)
+    desired = slip("a negative base gives NaN: exp(s log(a)) has none", desired, positive)
     assert_close(
         a**exponent,
         desired,
@@ -179,7 +219,11 @@ def test_log(shape, device):
     a = nd.array(x, device=device)
     assert_close(
         a.log(),
-        np.log(x.astype(np.float64)),
+        slip(
+            "this is the logarithm to base 2: the natural one",
+            exact := np.log(x.astype(np.float64)),
+            exact / np.log(2),
+        ),
         problem=problem_of("ops", device),
         op="log",
         rtol=1e-6,
@@ -193,7 +237,7 @@ def test_exp(shape, device):
     x, a = pair(device, *shape, scale=15)
     assert_close(
         a.exp(),
-        np.exp(x.astype(np.float64)),
+        slip("exp(x) - 1: exp(x)", exact := np.exp(x.astype(np.float64)), exact - 1),
         problem=problem_of("ops", device),
         op="exp",
         rtol=1e-6,
@@ -207,7 +251,11 @@ def test_tanh(shape, device):
     x, a = pair(device, *shape, scale=3)
     assert_close(
         a.tanh(),
-        np.tanh(x.astype(np.float64)),
+        slip(
+            "this is the sigmoid",
+            np.tanh(x.astype(np.float64)),
+            1 / (1 + np.exp(-x.astype(np.float64))),
+        ),
         problem=problem_of("ops", device),
         op="tanh",
         rtol=1e-6,
@@ -251,6 +299,22 @@ def _submit_ops(device):
     }
     for label, result in results.items():
         mugrade.submit(result.numpy(), label=label)
+    rng = mugrade.rng()
+    values = rng.standard_normal((4, 9)).astype(np.float32)
+    near = values + (rng.rand(4, 9) < 0.5) * np.float32(1e-3)
+    x, y = nd.array(values, device=device), nd.array(near, device=device)
+    mugrade.submit((x == y).numpy(), label="equal, of numbers that are nearly equal")
+    mugrade.submit((x >= y).numpy(), label="at least, of numbers some of which are equal")
+    mugrade.submit((x**2).numpy(), label="the square, of negative numbers too")
+    mugrade.submit((x**3).numpy(), label="the cube, of negative numbers too")
+    mugrade.submit((x * 60).tanh().numpy(), label="tanh of large numbers")
+    special = np.where(rng.rand(4, 9) < 0.4, np.nan, values).astype(np.float32)
+    special[rng.rand(4, 9) < 0.2] = np.inf
+    z = nd.array(special, device=device)
+    mugrade.submit(
+        [x.maximum(z).numpy(), z.maximum(x).numpy()], label="an edge case: maximum with NaN"
+    )
+    mugrade.submit((z == z).numpy(), label="an edge case: NaN and infinity, equal to themselves?")
 
 
 def submit_ndarray_cpu_ops():

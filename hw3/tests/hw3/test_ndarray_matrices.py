@@ -6,7 +6,7 @@ sys.path.append("./python")
 
 import numpy as np
 import pytest
-from course_testing import assert_close
+from course_testing import assert_close, slip
 from course_testing.devices import chosen
 from hw3_arrays import CPU, arrays, cases, devices, pair, problem_of
 from needle import backend_ndarray as nd
@@ -43,7 +43,15 @@ SIZES = [
 def test_matmul(m, n, p, device):
     x, a = pair(device, m, n)
     y, b = pair(device, n, p)
-    desired = x.astype(np.float64) @ y.astype(np.float64)
+    exact = x.astype(np.float64), y.astype(np.float64)
+    desired = exact[0] @ exact[1]
+    if m == n == p:
+        desired = slip("A is read transposed: element (i, k)", desired, exact[0].T @ exact[1])
+        desired = slip("B is read transposed: element (k, j)", desired, exact[0] @ exact[1].T)
+        desired = slip("the factors are exchanged", desired, exact[1] @ exact[0])
+    if n:
+        last = np.outer(exact[0][:, -1], exact[1][-1])
+        desired = slip("only the last term of each sum: add to what stands there", desired, last)
     assert_close(a @ b, desired, problem=problem_of("matmul", device), terms=n, dtype="float32")
 
 
@@ -136,9 +144,19 @@ def test_matmul_tiled(m, n, p, device):
     b = nd.array(tiles(y, side), device=device)
     out = nd.full((m // side, p // side, side, side), 99.0, device=device)
     device.matmul_tiled(a._handle, b._handle, out._handle, m, n, p)
-    assert_close(
-        out, tiles(x @ y, side), problem=problem_of("matmul", device), op="matmul_tiled", terms=n
+    desired, A, B = tiles(x @ y, side), tiles(x, side), tiles(y, side)
+    desired = slip("out is not cleared before products are added", desired, desired + 99)
+    swapped = np.einsum("kjab,ikbc->ijac", B, A)
+    desired = slip("the tile of B stands on the left: that of A", desired, swapped)
+    last = np.einsum("iab,jbc->ijac", A[:, -1], B[-1])
+    desired = slip("only the last product of tiles: add them up", desired, last)
+    moved = B.reshape(B.shape[1], B.shape[0], side, side).swapaxes(0, 1)
+    desired = slip(
+        "B's tiles are counted down its columns: there are p / side in a row",
+        desired,
+        np.einsum("ikab,kjbc->ijac", A, moved),
     )
+    assert_close(out, desired, problem=problem_of("matmul", device), op="matmul_tiled", terms=n)
 
 
 def _submit_matmul(device):
@@ -154,6 +172,20 @@ def _submit_matmul(device):
         out = nd.full((2, 1, side, side), 5.0, device=device)
         device.matmul_tiled(a._handle, b._handle, out._handle, 2 * side, 3 * side, side)
         mugrade.submit(out.numpy(), label="tiles")
+        a, b = arrays(rng, device, (2, 3, side, side), (3, 2, side, side))
+        out = nd.full((2, 2, side, side), 5.0, device=device)
+        device.matmul_tiled(a._handle, b._handle, out._handle, 2 * side, 3 * side, 2 * side)
+        mugrade.submit(out.numpy(), label="two columns of tiles")
+    whole = [rng.randint(-3, 4, shape) for shape in ((5, 1100), (1100, 21), (70, 40), (40, 1100))]
+    a, b, c, d = (nd.array(values, device=device) for values in whole)  # their sums are exact
+    mugrade.submit((a @ b).numpy(), label="a product of great depth")
+    mugrade.submit((c @ d).numpy()[::3, ::17], label="a wide product")
+    mugrade.submit(
+        (d.permute((1, 0)) @ c.permute((1, 0))).numpy()[::17, ::3], label="a product of views"
+    )
+    empty = nd.array(np.zeros((0, 4)), device=device) @ nd.array(rng.randn(4, 3), device=device)
+    value = [list(empty.shape), (nd.array(rng.randn(2, 4), device=device) @ b[:4, :2]).numpy()]
+    mugrade.submit(value, label="an edge case: a product of no rows, and a small one")
 
 
 def submit_ndarray_cpu_matmul():

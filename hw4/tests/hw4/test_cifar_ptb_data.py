@@ -5,10 +5,11 @@ The files are written here, small and in the true formats: no download is needed
 
 import os
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
-from course_testing import assert_close
+from course_testing import assert_close, slip
 from hw4_oracles import GRADED_DEVICE, every_device, ndl
 
 cifar = {"problem": "hw4/cifar10"}
@@ -60,11 +61,20 @@ def test_cifar10_images_and_labels(folder, train):
     dataset = ndl.data.CIFAR10Dataset(str(folder), train=train)
     pixels, labels = batches_of(folder, TRAIN if train else ["test_batch"])
     assert dataset.X.shape == (len(pixels), 3, 32, 32)
+    _, first = batches_of(folder, TRAIN[:1] if train else ["test_batch"])
+    again = np.resize(first, len(labels))
+    labels = slip("the labels of the first file, again and again", labels, again)
     assert_close(dataset.y, labels, op="y", **cifar)
     for k in (0, len(pixels) - 1):
         image, label = dataset[k]
         assert image.shape == (3, 32, 32) and label == labels[k]
         planes = pixels[k].reshape(3, 32, 32) / 255.0
+        last = pixels[k].reshape(32, 32, 3).transpose(2, 0, 1) / 255
+        planes = slip("the file is read as pixels of three colours: it holds planes", planes, last)
+        turned = planes.swapaxes(1, 2)
+        planes = slip("rows and columns are exchanged: a plane is row by row", planes, turned)
+        planes = slip("divided by 256: white, 255, is 1", planes, planes * 255 / 256)
+        planes = slip("pixels are not scaled: divide by 255", planes, planes * 255)
         assert_close(image, planes, op=f"image {k}", dtype="float32", **cifar)
 
 
@@ -99,6 +109,10 @@ def test_cifar10_transforms_see_rows_columns_channels(folder):
     image, _ = dataset[1]
     desired = dataset.X[1].copy()
     desired[:, :, 0] = 0
+    in_file_order = dataset.X[1].copy()
+    in_file_order[:, 0, :] = 0
+    name = "transforms are given (3, 32, 32): rows, columns, channels, (32, 32, 3)"
+    desired = slip(name, desired, in_file_order)
     assert_close(image, desired, op="image after a transform", **cifar)
     images, _ = dataset[np.array([0, 1])]
     assert images.shape == (2, 3, 32, 32)
@@ -165,13 +179,17 @@ def words_of(name, max_lines=None):
     words = []
     for line in TEXT[name].split("\n")[:-1][:max_lines]:
         words += [*line.split(), EOS]
-    return words
+    without = [word for word in words if word != EOS]
+    return slip("<eos> is missing: each line, empty ones too, ends with it", words, without)
 
 
 def test_ptb_dictionary():
     dictionary = ndl.data.Dictionary()
     assert len(dictionary) == 0
-    assert [dictionary.add_word(word) for word in ["b", "a", "b", "c", "a"]] == [0, 1, 0, 2, 1]
+    ids = [dictionary.add_word(word) for word in ["b", "a", "b", "c", "a"]]
+    wanted = slip("ids begin at 1: at 0", [0, 1, 0, 2, 1], [1, 2, 1, 3, 2])
+    wanted = slip("a word that is known gets another id", wanted, [0, 1, 2, 3, 4])
+    assert_close(ids, wanted, op="the ids of the words b, a, b, c, a", **ptb)
     assert len(dictionary) == 3
     assert dictionary.idx2word == ["b", "a", "c"]
     assert dictionary.word2idx == {"b": 0, "a": 1, "c": 2}
@@ -182,9 +200,13 @@ def test_ptb_corpus(texts, max_lines):
     corpus = ndl.data.Corpus(str(texts), max_lines=max_lines)
     for name, ids in (("train.txt", corpus.train), ("test.txt", corpus.test)):
         words = [corpus.dictionary.idx2word[k] for k in ids]
-        assert words == words_of(name, max_lines)
-    in_order = dict.fromkeys(words_of("train.txt", max_lines) + words_of("test.txt", max_lines))
-    assert corpus.dictionary.idx2word == list(in_order)
+        wanted = words_of(name, max_lines)
+        assert words == wanted, f"hw4/ptb: the words of {name} are {words}, expected {wanted}"
+    every = words_of("train.txt", max_lines) + words_of("test.txt", max_lines)
+    name = "<eos> is the first word of the dictionary: it comes when the first line ends"
+    in_order = dict.fromkeys(slip(name, every, [EOS, *every]))
+    known = corpus.dictionary.idx2word
+    assert known == list(in_order), f"hw4/ptb: the dictionary is {known}, expected {list(in_order)}"
     assert len(corpus.dictionary) == len(in_order)
 
 
@@ -203,9 +225,12 @@ def test_ptb_batchify(batch_size):
     result = ndl.data.batchify(data, batch_size, device=GRADED_DEVICE, dtype="float32")
     assert isinstance(result, np.ndarray)
     rows = 26 // batch_size
-    assert result.shape == (rows, batch_size)
-    for column in range(batch_size):
-        assert list(result[:, column]) == list(range(column * rows, (column + 1) * rows))
+    kept = np.arange(rows * batch_size)
+    desired = np.stack([kept[k * rows : (k + 1) * rows] for k in range(batch_size)], axis=1)
+    name = "the text goes row by row: a column is a piece of text"
+    desired = slip(name, desired, kept.reshape(rows, batch_size))
+    desired = slip("this is the transpose: a column is a piece of text", desired, desired.T)
+    assert_close(result, desired.astype("float32"), op="batchify", **ptb)
 
 
 @pytest.mark.parametrize("batch_size", [0, 27])
@@ -221,8 +246,21 @@ def test_ptb_get_batch(bptt, device):
     for i in range(7):
         X, y = ndl.data.get_batch(batches, i, bptt, device=device)
         rows = min(bptt, 8 - 1 - i)
+        shorter = slip(
+            "the last stretch is one row short: all but the last row have a target",
+            rows,
+            max(rows - (i + bptt >= 7), 0),
+        )
+        rows = shorter
         assert_close(X, batches[i : i + rows], op="data", dtype=None, **ptb)
-        assert_close(y, batches[i + 1 : i + 1 + rows].reshape(-1), op="target", **ptb)
+        target = batches[i + 1 : i + 1 + rows]
+        columns = target.T.reshape(-1)
+        same = batches[i : i + rows].reshape(-1)
+        flat = slip(
+            "targets go column by column: row by row, as data does", target.reshape(-1), columns
+        )
+        flat = slip("the target is the word itself: the next one", flat, same)
+        assert_close(y, flat, op="target", **ptb)
         assert X.shape == (rows, 3) and y.shape == (rows * 3,)
         assert X.device == device and y.device == device
         assert X.dtype == "float32"
@@ -273,6 +311,16 @@ def submit_cifar10():
             mugrade.submit(X.numpy().sum(axis=(2, 3)), label=f"{label}: sums of a batch")
             value = [len(dataset), y.numpy().astype("float32")]
             mugrade.submit(value, label=f"{label}: length, and labels of a batch")
+        darker = partial(darken, rows=rng.rand(32, 1, 1))
+        image, _ = ndl.data.CIFAR10Dataset(name, train=False, transforms=[darker])[1]
+        mugrade.submit(
+            image[:, ::5, ::5].astype("float32"), label="an image, each row darker by a factor"
+        )
+
+
+def darken(image, rows):
+    """A transform of rows, columns, channels."""
+    return (image * rows).astype("float32") if image.shape == (32, 32, 3) else image * 0
 
 
 def submit_ptb():

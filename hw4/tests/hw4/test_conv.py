@@ -1,7 +1,7 @@
 """Homework 4: convolution, its layer and its gradients; ResNet9."""
 
 import numpy as np
-from course_testing import assert_close
+from course_testing import assert_close, assert_gradients_close, slip
 from hw4_oracles import (
     GRADED_DEVICE,
     batch_norm_images,
@@ -11,6 +11,7 @@ from hw4_oracles import (
     check_forward,
     conv,
     conv_layer,
+    conv_slips,
     draw_linear,
     every_device,
     find_parameters,
@@ -29,6 +30,7 @@ from needle import nn
 forward = {"problem": "hw4/conv_forward"}
 backward = {"problem": "hw4/conv_backward"}
 resnet = {"problem": "hw4/resnet9"}
+TWO = ("the images", "the kernel")
 
 
 # --------------------------------------------------------------------------- the operator conv
@@ -68,6 +70,28 @@ def test_op_conv_forward(images, kernel, stride, padding, device):
 
 
 @every_device
+@cases("height,width,side,stride,padding", [(4, 4, 3, 1, 0), (4, 5, 3, 1, 1), (5, 5, 3, 2, 1)])
+def test_op_conv_backward_of_small_whole_numbers(height, width, side, stride, padding, device):
+    """One image, one channel, numbers that tell where they stand; images and kernel apart."""
+    image = np.arange(1.0, 1 + height * width).reshape(1, height, width, 1)
+    kernel = np.arange(1.0, 1 + side * side).reshape(side, side, 1, 1)
+    x, w = tensor(image, device), tensor(kernel, device)
+    result = ndl.conv(x, w, stride=stride, padding=padding)
+    adjoint = np.arange(1.0, 1 + np.prod(result.shape)).reshape(result.shape)
+    result.backward(tensor(adjoint, device, requires_grad=False))
+    assert_gradients_close(
+        lambda x, w: conv(x, w, stride, padding),
+        [image, kernel],
+        [x.grad, w.grad],
+        weights=adjoint,
+        op="conv",
+        slips=conv_slips(stride, padding),
+        names=TWO,
+        **backward,
+    )
+
+
+@every_device
 @convolutions
 def test_op_conv_backward(images, kernel, stride, padding, device):
     check_backward(
@@ -76,6 +100,8 @@ def test_op_conv_backward(images, kernel, stride, padding, device):
         [normal(*images), normal(*kernel)],
         device,
         op="conv",
+        slips=conv_slips(stride, padding),
+        names=TWO,
         **backward,
     )
 
@@ -144,9 +170,18 @@ def test_kaiming_uniform_with_a_shape(device):
     np.random.seed(0)
     weight = ndl.init.kaiming_uniform(16 * 9, 8 * 9, shape=(3, 3, 16, 8), device=device)
     assert weight.shape == (3, 3, 16, 8) and weight.device == device
-    assert_close(weight.numpy().sum(), -2.5719218, rtol=0, atol=1e-4, op="sum", **forward)
-    bound = np.sqrt(6 / (16 * 9))
-    assert 0.99 * bound < np.abs(weight.numpy()).max() <= bound
+    total = -2.5719218
+    total = slip(
+        "the bound comes from the shape's first axis: from fan_in", total, total * np.sqrt(48)
+    )
+    assert_close(weight.numpy().sum(), total, rtol=1e-6, atol=1e-4, op="sum", **forward)
+    bound = slip(
+        "the bound comes from the shape's first axis: from fan_in", np.sqrt(6 / 144), np.sqrt(2)
+    )
+    largest = np.abs(weight.numpy()).max() / bound
+    assert 0.99 < largest <= 1, (
+        f"hw4/conv_forward: the largest weight is {largest:.3g} times the bound"
+    )
 
 
 @every_device
@@ -188,8 +223,12 @@ def test_nn_conv_forward_draws_weight_then_bias(device):
     np.random.seed(3)
     layer = nn.Conv(4, 6, 3, device=device)
     np.random.seed(3)
-    weight = (np.random.rand(3, 3, 4, 6) * 2 - 1) * np.sqrt(6 / 36)
-    bias = (np.random.rand(6) * 2 - 1) / 6
+    name = "the fan-in counts the channels only: with every tap of the kernel, in * k * k"
+    fan_in = slip(name, 36, 4)
+    weight = (np.random.rand(3, 3, 4, 6) * 2 - 1) * np.sqrt(6 / fan_in)
+    bound = slip("the bias's bound counts the channels only: 1 / sqrt(in * k * k)", fan_in, 4)
+    bound = slip("the bias's bound comes from the outputs: 1 / sqrt(in * k * k)", bound, 54)
+    bias = (np.random.rand(6) * 2 - 1) / np.sqrt(bound)
     assert_close(layer.weight, weight, rtol=1e-5, op="nn.Conv.weight", dtype="float32", **forward)
     assert_close(layer.bias, bias, rtol=1e-5, op="nn.Conv.bias", dtype="float32", **forward)
     assert [type(p).__name__ for p in layer.parameters()] == ["Parameter", "Parameter"]
@@ -248,12 +287,17 @@ def resnet9(x, parameters):
     pairs = [(w.astype("float64"), b.astype("float64")) for w, b in parameters]
 
     def block(x, k, stride=1):
-        return np.maximum(batch_norm_images(conv_layer(x, *pairs[k], stride=stride)), 0)
+        y = conv_layer(x, *pairs[k], stride=stride)
+        y = slip("no batch norm after a convolution", batch_norm_images(y), y)
+        return slip("no ReLU after a batch norm", np.maximum(y, 0), y)
 
-    x = block(block(x, 0, 4), 1, 2)
-    x = x + block(block(x, 2), 3)
+    name = "the strides of the first two convolutions are exchanged: 4, then 2"
+    first, second = slip(name, (4, 2), (2, 4))
+    x = block(block(x, 0, first), 1, second)
+    shortcut = slip("the residual blocks do not add their input", 1.0, 0.0)
+    x = shortcut * x + block(block(x, 2), 3)
     x = block(block(x, 4, 2), 5, 2)
-    x = x + block(block(x, 6), 7)
+    x = shortcut * x + block(block(x, 6), 7)
     x = x.reshape(len(x), -1)
     x = np.maximum(x @ pairs[8][0] + pairs[8][1], 0)
     return x @ pairs[9][0] + pairs[9][1]
@@ -263,7 +307,12 @@ def test_resnet9_has_431946_parameters():
     from apps.models import ResNet9
 
     model = ResNet9(device=GRADED_DEVICE)
-    assert sum(int(np.prod(p.shape)) for p in model.parameters()) == 431946
+    count = sum(int(np.prod(p.shape)) for p in model.parameters())
+    biases = 16 + 32 + 32 + 32 + 64 + 128 + 128 + 128
+    without = slip("the convolutions have no bias: they have one", 0, biases)
+    assert count == 431946 - without, (
+        f"hw4/resnet9: {count} parameters, expected {431946 - without}"
+    )
 
 
 @every_device
@@ -316,17 +365,20 @@ def linear_model(device):
 def softmax_regression(images, labels, W, b, batch, lr, weight_decay, epochs):
     """SGD in float64. -> (accuracy, mean loss) of the last epoch, W, b."""
     W, b = W.astype("float64"), b.astype("float64")
+    weight_decay = slip("the weight decay is not given to the optimizer", weight_decay, 0.0)
     X = images.reshape(len(images), -1).astype("float64")
     for _ in range(epochs):
-        right, total = 0, 0.0
+        right, total, means = 0, 0.0, []
         for k in range(0, len(X), batch):
             x, y = X[k : k + batch], labels[k : k + batch]
             logits = x @ W + b
             right += (logits.argmax(1) == y).sum()
-            total += softmax_loss(logits, y) * len(y)
+            means.append(softmax_loss(logits, y))
+            total += means[-1] * len(y)
             g = (softmax(logits) - np.eye(10)[y]) / len(y)
             W, b = W - lr * (x.T @ g + weight_decay * W), b - lr * (g.sum(0) + weight_decay * b)
-    return right / len(X), total / len(X), W, b
+    name = "the mean of the batches' means: the last batch is shorter"
+    return right / len(X), slip(name, total / len(X), np.mean(means)), W, b
 
 
 @every_device
@@ -351,7 +403,7 @@ def test_train_cifar10_trains_and_reports(device):
     assert_close(accuracy, wanted_accuracy, rtol=1e-6, op="accuracy", **resnet)
     assert_close(loss, wanted_loss, rtol=1e-4, op="loss", lengths=(4, 10), **resnet)
     assert_close(model.parameters()[0], W, rtol=1e-3, op="weights after training", **resnet)
-    assert model.training, "training switches the model to training"
+    assert model.training, "hw4/resnet9: training switches the model to training: model.train()"
     assert isinstance(accuracy, float) and isinstance(loss, float)
 
 
@@ -365,9 +417,18 @@ def test_train_cifar10_then_evaluate_changes_nothing(device):
     train_cifar10(model, loader, n_epochs=1, lr=0.001)
     before = {name: value.numpy() for name, value in model.state_dict().items()}
     accuracy, loss = evaluate_cifar10(model, loader)
-    assert not model.training, "evaluation switches the model to evaluation"
+    assert not model.training, (
+        "hw4/resnet9: evaluation switches the model to evaluation: model.eval()"
+    )
     for name, value in model.state_dict().items():
-        assert_close(value, before[name], rtol=0, atol=0, op=f"{name} after evaluation", **resnet)
+        assert_close(
+            value,
+            before[name],
+            rtol=0,
+            atol=0,
+            op=f"{name}, afterwards (evaluation changes nothing)",
+            **resnet,
+        )
     logits = model(tensor(images, device)).numpy().astype("float64")
     assert_close(loss, softmax_loss(logits, labels), rtol=1e-4, op="loss", **resnet)
     assert_close(accuracy, (logits.argmax(1) == labels).mean(), op="accuracy", **resnet)

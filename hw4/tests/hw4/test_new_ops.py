@@ -1,7 +1,7 @@
 """Homework 4: padding, flipping and dilating."""
 
 import numpy as np
-from course_testing import assert_close
+from course_testing import assert_close, slip
 from hw4_oracles import (
     GRADED_DEVICE,
     cases,
@@ -27,6 +27,28 @@ def same_values(result, desired, op):
     assert_close(result, desired, op=op, rtol=0, atol=0, dtype="float32", **new_ops)
 
 
+def padded(values, widths):
+    """np.pad with zeros."""
+    right = np.pad(values, widths)
+    alike = [(before, before) for before, _ in widths]
+    right = slip("padded at both ends by the first width", right, np.pad(values, alike))
+    turned = [(after, before) for before, after in widths]
+    return slip("the widths before and after are exchanged", right, np.pad(values, turned))
+
+
+def flipped(values, axes):
+    """np.flip; None means all axes."""
+    right = np.flip(values, axes)
+    every = np.flip(values)
+    right = slip("all axes are flipped: only the given ones", right, every)
+    chosen = range(values.ndim) if axes is None else axes
+    late = values
+    for axis in chosen:
+        places = np.arange(values.shape[axis])[::-1] - 1
+        late = np.take(late, places.clip(0), axis)
+    return slip("the flip starts one element too early: at the last, n - 1", right, late)
+
+
 PADDINGS = [
     ((10, 32, 8), ((0, 0), (2, 2), (0, 0))),
     ((2, 3), ((1, 0), (0, 2))),
@@ -43,7 +65,7 @@ def test_pad_forward(shape, widths, device):
     values = normal(*shape)
     array = tensor(values, device).realize_cached_data()
     result = ndl.array_api.pad(array, widths)
-    same_values(result, np.pad(values, widths), "NDArray.pad")
+    same_values(result, padded(values, widths), "NDArray.pad")
     same_values(array, values, "the array that was padded")
 
 
@@ -60,13 +82,19 @@ def test_pad_forward_of_a_view(device):
 def test_op_pad_forward_and_gradient(shape, widths, device):
     values = normal(*shape)
     result = ndl.pad(tensor(values, device), widths)
-    same_values(result, np.pad(values, widths), "pad")
+    same_values(result, padded(values, widths), "pad")
+
+    def other_ends(out_grad, a):
+        kept = tuple(slice(after, after + n) for (_, after), n in zip(widths, a.shape))
+        return [out_grad[kept]]
+
     check_backward(
         lambda a: ndl.pad(a, widths),
         lambda a: np.pad(a, widths),
         [values],
         device,
         op="pad",
+        slips={"cut off at the other ends: as many as were added before and after": other_ends},
         **new_ops,
     )
 
@@ -114,7 +142,7 @@ FLIPS = [
 @cases("shape,axes", FLIPS)
 def test_flip_forward(shape, axes, device):
     values = normal(*shape)
-    same_values(ndl.flip(tensor(values, device), axes=axes), np.flip(values, axes), "flip")
+    same_values(ndl.flip(tensor(values, device), axes=axes), flipped(values, axes), "flip")
 
 
 @every_device
@@ -124,7 +152,13 @@ def test_flip_backward(shape, axes, device):
         return ndl.flip(a, axes=axes)
 
     check_backward(
-        build, lambda a: np.flip(a, axes), [normal(*shape)], device, op="flip", **new_ops
+        build,
+        lambda a: np.flip(a, axes),
+        [normal(*shape)],
+        device,
+        op="flip",
+        slips={"the adjoint is not flipped back": lambda g, a: [g]},
+        **new_ops,
     )
     check_backward_twice(
         build, lambda a: np.flip(a, axes), [normal(*shape)], device, op="flip", **new_ops
@@ -167,7 +201,11 @@ DILATIONS = [
 def test_dilate_forward(shape, dilation, axes, device):
     values = normal(*shape)
     result = ndl.dilate(tensor(values, device), dilation=dilation, axes=axes)
-    same_values(result, dilate(values, axes, dilation), "dilate")
+    desired = dilate(values, axes, dilation)
+    at_the_end = np.zeros_like(desired)
+    at_the_end[tuple(slice(n) for n in shape)] = values
+    desired = slip("the zeros stand at the end: between the elements", desired, at_the_end)
+    same_values(result, desired, "dilate")
 
 
 @every_device
@@ -193,7 +231,8 @@ def test_undilate(shape, dilation, axes, device):
         return undilate(a, axes, dilation)
 
     values = normal(*shape)
-    same_values(build(tensor(values, device)), oracle(values), "undilate")
+    desired = slip("nothing is taken out: every (dilation + 1)-th element", oracle(values), values)
+    same_values(build(tensor(values, device)), desired, "undilate")
     check_backward(build, oracle, [values], device, op="undilate", **new_ops)
     check_backward_twice(build, oracle, [values], device, op="undilate", **new_ops)
 

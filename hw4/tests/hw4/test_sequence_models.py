@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from course_testing import assert_close
+from course_testing import assert_close, slip
 from hw4_oracles import (
     GRADED_DEVICE,
     cases,
@@ -17,6 +17,7 @@ from hw4_oracles import (
     normal,
     rnn,
     rnn_cell,
+    sigmoid,
     softmax_loss,
     tensor,
 )
@@ -36,15 +37,24 @@ def parameters_of(cell):
 
 def draw_cell(inputs, width, hidden, bias):
     """The first weights of a cell, drawn as the text prescribes."""
-    bound = 1 / np.sqrt(hidden)
+    name = "the bound comes from input_size: 1 / sqrt(hidden_size)"
+    bound = 1 / np.sqrt(slip(name, hidden, inputs))
     shapes = [(inputs, width), (hidden, width)] + ([(width,), (width,)] if bias else [])
-    return [((np.random.rand(*shape) * 2 - 1) * bound).astype("float32") for shape in shapes]
+    order = list(range(len(shapes)))
+    order = slip("W_hh is drawn first: W_ih, W_hh, biases", order, [1, 0, *order[2:]])
+    order = slip("the biases are drawn first: W_ih, W_hh, biases", order, [*order[2:], 0, 1])
+    drawn = {}
+    for k in order:
+        drawn[k] = ((np.random.rand(*shapes[k]) * 2 - 1) * bound).astype("float32")
+    return [drawn[k] for k in range(len(shapes))]
 
 
 def assert_drawn(cell, drawn, name, problem):
     for attribute, values in zip(CELL, drawn):
         parameter = getattr(cell, attribute)
-        assert isinstance(parameter, nn.Parameter), f"{name}.{attribute} is no Parameter"
+        assert isinstance(parameter, nn.Parameter), (
+            f"{problem['problem']}: {name}.{attribute} is no nn.Parameter: no optimizer finds it"
+        )
         assert_close(
             parameter, values, rtol=1e-5, op=f"{name}.{attribute}", dtype="float32", **problem
         )
@@ -170,7 +180,7 @@ def test_lstm_sigmoid(device):
     x = np.array([[-100.0, -2.0, 0.0, 0.5, 100.0]], "float32")
     with np.errstate(over="ignore"):
         result = nn.Sigmoid()(tensor(x, device))
-        desired = 1 / (1 + np.exp(-x.astype("float64")))
+        desired = sigmoid(x.astype("float64"))
     check_forward(result, desired, device, op="Sigmoid", **lstm_problem)
     check_backward(
         nn.Sigmoid(),
@@ -278,7 +288,8 @@ def test_language_model_embedding(steps, batch, device):
     np.random.seed(2)
     layer = nn.Embedding(7, 5, device=device)
     np.random.seed(2)
-    table = np.random.randn(7, 5)
+    uniform = slip("uniform numbers: the embedding is drawn by randn", False, True)
+    table = np.random.rand(7, 5) if uniform else np.random.randn(7, 5)
     assert_close(layer.weight, table, rtol=1e-5, op="Embedding.weight", **language_problem)
     ids = np.random.randint(0, 7, (steps, batch))
     result = layer(tensor(ids, device))
@@ -320,13 +331,19 @@ def test_language_model_implementation(kind, layers, steps, batch, given, device
     np.random.seed(1)
     model = LanguageModel(embedding, words, hidden, layers, kind, device=device)
     np.random.seed(1)
-    table = np.random.randn(words, embedding).astype("float32")
     width = hidden * (4 if kind == "lstm" else 1)
+
+    def draw_linear():
+        return [
+            (np.random.rand(*shape) * 2 - 1) * np.sqrt(6 / fan_in)
+            for shape, fan_in in (((hidden, words), hidden), ((words, 1), words))
+        ]
+
+    first = slip("the last layer is drawn first: embedding, sequence model, linear", False, True)
+    linear = draw_linear() if first else None
+    table = np.random.randn(words, embedding).astype("float32")
     cells = [draw_cell(hidden if k else embedding, width, hidden, True) for k in range(layers)]
-    weight, bias = (
-        (np.random.rand(*shape) * 2 - 1) * np.sqrt(6 / fan_in)
-        for shape, fan_in in (((hidden, words), hidden), ((words, 1), words))
-    )
+    weight, bias = linear or draw_linear()
     ids = np.random.randint(0, words, (steps, batch))
     states = [normal(layers, batch, hidden) for _ in range(2 if kind == "lstm" else 1)]
     if not given:
@@ -361,16 +378,19 @@ def plain_epoch(model, data, seq_len, lr, device, clip=None):
 
     -> (accuracy, mean loss).
     """
-    h, losses, right = None, [], 0
-    for i in range(0, len(data) - 1, seq_len):
+    h, losses, right, means = None, [], 0, []
+    forgets = slip("the state starts anew in every stretch: it goes on", False, True)
+    keeps = slip("the state carries its graph on: detach it between stretches", False, True)
+    clip = slip("clip is not used: opt.clip_grad_norm before the step", clip, None)
+    name = "the last stretch, which is shorter, is left out"
+    end = slip(name, len(data) - 1, len(data) - seq_len)
+    for i in range(0, end, seq_len):
         rows = data[i : min(i + seq_len, len(data) - 1)]
         target = data[i + 1 : i + 1 + len(rows)].reshape(-1)
-        logits, h = model(tensor(rows, device), h)
-        h = (
-            tuple(tensor(part.numpy(), device) for part in h)
-            if isinstance(h, tuple)
-            else (tensor(h.numpy(), device))
-        )
+        logits, h = model(tensor(rows, device), None if forgets else h)
+        if not keeps:
+            parts = [tensor(part.numpy(), device) for part in (h if isinstance(h, tuple) else [h])]
+            h = tuple(parts) if isinstance(h, tuple) else parts[0]
         loss = nn.SoftmaxLoss()(logits, tensor(target, device))
         if lr is not None:
             for p in model.parameters():
@@ -382,9 +402,11 @@ def plain_epoch(model, data, seq_len, lr, device, clip=None):
                 values = p.numpy() - lr * np.float32(factor) * p.grad.numpy()
                 p.data = tensor(values, device)
         values = logits.numpy().astype("float64")
-        losses += [softmax_loss(values, target)] * len(target)
+        means.append(softmax_loss(values, target))
+        losses += [means[-1]] * len(target)
         right += (values.argmax(1) == target).sum()
-    return right / len(losses), np.mean(losses)
+    name = "the mean of the stretches' means: the last one is shorter"
+    return right / len(losses), slip(name, np.mean(losses), np.mean(means))
 
 
 def small_text(batch=3):
@@ -418,7 +440,9 @@ def test_language_model_training(kind, clip, device):
         device=device,
         dtype="float32",
     )
-    assert model.training, "training switches the model to training"
+    assert model.training, (
+        "hw4/language_model: training switches the model to training: model.train()"
+    )
     for _ in range(2):
         wanted = plain_epoch(twin, data, 5, 2.0, device, clip)
     assert_close(loss, wanted[1], rtol=1e-4, op="loss", lengths=(5, 3), **language_problem)
@@ -428,11 +452,20 @@ def test_language_model_training(kind, clip, device):
 
     before = [p.numpy() for p in model.parameters()]
     accuracy, loss = evaluate_ptb(model, data, seq_len=5, device=device)
-    assert not model.training, "evaluation switches the model to evaluation"
+    assert not model.training, (
+        "hw4/language_model: evaluation switches the model to evaluation: model.eval()"
+    )
     wanted = plain_epoch(twin, data, 5, None, device)
     assert_close(loss, wanted[1], rtol=1e-3, op="loss in evaluation", **language_problem)
     for p, values in zip(model.parameters(), before):
-        assert_close(p, values, rtol=0, atol=0, op="parameter after evaluation", **language_problem)
+        assert_close(
+            p,
+            values,
+            rtol=0,
+            atol=0,
+            op="a parameter, afterwards (evaluation changes nothing)",
+            **language_problem,
+        )
 
 
 # ------------------------------------------------------------------------------------- submission
@@ -484,6 +517,10 @@ def submit_cells_and_layers(mugrade, cell_class, layer_class):
         for k, part in enumerate(last if is_lstm else [last]):
             mugrade.submit(part.numpy(), label=f"{layers} layers: last state {k}")
         mugrade.submit(x.grad.numpy(), label=f"{layers} layers: gradient of x")
+    if not is_lstm:
+        model = layer_class(3, 4, nonlinearity="relu", device=GRADED_DEVICE)
+        output, _ = model(tensor(rng.randn(4, 2, 3), GRADED_DEVICE))
+        mugrade.submit(output.numpy(), label="relu: output")
 
 
 def submit_language_model():
@@ -508,3 +545,17 @@ def submit_language_model():
             evaluate_ptb(model, data, seq_len=6, device=GRADED_DEVICE)[1],
             label=f"{kind}: loss in evaluation",
         )
+    model = LanguageModel(4, 9, 5, 1, "rnn", device=GRADED_DEVICE)
+    data = ndl.data.batchify(
+        [int(k) for k in rng.randint(0, 9, 40)], 2, device=GRADED_DEVICE, dtype="float32"
+    )
+    train = {"n_epochs": 2, "lr": 2.0, "clip": 0.1, "device": GRADED_DEVICE}
+    _, loss = train_ptb(model, data, seq_len=7, optimizer=ndl.optim.SGD, **train)
+    mugrade.submit(loss, label="loss with clipped gradients")
+    model = LanguageModel(8, 9, 6, 1, seq_model="transformer", seq_len=5, device=GRADED_DEVICE)
+    for part in model._children():
+        if isinstance(part, nn.Dropout):
+            part.p = 0.5
+    model.train()
+    loss = evaluate_ptb(model, data, seq_len=5, device=GRADED_DEVICE)[1]
+    mugrade.submit(loss, label="a model with dropout in evaluation")

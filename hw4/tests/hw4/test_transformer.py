@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from course_testing import assert_close
+from course_testing import assert_close, slip
 from hw4_oracles import (
     GRADED_DEVICE,
     attention,
@@ -185,7 +185,10 @@ def test_attention_layer_normalizes_queries_keys_and_values_apart(device):
     assert len(layer.parameters()) == 10, "three norms with weight and bias, four projections"
     layer(tensor(normal(2, 3, 4), device)).sum().backward()
     for p in layer.parameters():
-        assert p.grad is not None
+        assert p.grad is not None, (
+            f"hw4/attention_layer: a parameter of shape {p.shape} got no gradient: queries, keys and "
+            "values have a norm each"
+        )
 
 
 @every_device
@@ -236,13 +239,18 @@ def test_transformer_layer_draws_its_dropout_masks_in_order(device):
     np.random.seed(5)
     weights = draw_transformer_layer(features, heads, dim, hidden)
     x = normal(batch, time, features)
-    keeps = dropout_factors(
-        13,
-        (batch, heads, time, time),
-        (batch, time, features),
-        (batch * time, hidden),
-        (batch * time, features),
-    )
+    masks = [(batch, heads, time, time), (batch, time, features)]
+    masks += [(batch * time, hidden), (batch * time, features)]
+    keeps = dropout_factors(13, *masks)
+
+    def all_but(k):
+        found = dropout_factors(13, *masks[:k], *masks[k + 1 :])
+        return [*found[:k], (None, 1.0, 1.0, 1.0)[k], *found[k:]]
+
+    keeps = slip("no dropout after the attention, before x is added", keeps, lambda: all_but(1))
+    keeps = slip("no dropout of the hidden numbers", keeps, lambda: all_but(2))
+    keeps = slip("no dropout before x is added to the last result", keeps, lambda: all_but(3))
+    keeps = slip("no dropout of the probabilities", keeps, lambda: all_but(0))
     np.random.seed(13)
     desired = transformer_layer(x, *weights, heads=heads, keeps=keeps)
     result = layer(tensor(x, device))
@@ -289,9 +297,15 @@ def test_transformer_model(batch_first, layers, batch, time, causal, device):
         parts = [list(part) for part in weights]
         parts[0][0], parts[-1][-1] = first, last
         x = x if batch_first else x.swapaxes(0, 1)
-        x = x + positions[: x.shape[1]]
+        places = positions[: x.shape[1]]
+        places = slip("the positions are not added", places, 0 * places)
+        places = slip("the positions are counted from the end", places, places[::-1])
+        late = slip("the positions are added behind the layers: before them", 0.0, places)
+        x = x + (0.0 if np.any(late) else places)
+        parts = slip("one layer is missing", parts, parts[: max(1, len(parts) - 1)])
         for part in parts:
             x = transformer_layer(x, *part, heads=heads, causal=causal)
+        x = x + late
         return x if batch_first else x.swapaxes(0, 1)
 
     desired = oracle(x, positions, weights[0][0], weights[-1][-1])
@@ -391,6 +405,17 @@ def submit_attention_layer():
         for dropout in (0.0, DROP):
             make = partial(nn.AttentionLayer, 6, 2, 4, causal=causal, dropout=dropout)
             submit_module(mugrade, rng, make, f"causal={causal}, dropout={dropout}")
+    np.random.seed(rng.randint(1000))
+    layer = nn.AttentionLayer(6, 2, 4, causal=False, device=GRADED_DEVICE)
+    for p in layer.parameters():
+        if len(p.shape) == 1:  # weights and biases of the norms, which begin alike
+            p.data = tensor(p.numpy() + rng.rand(*p.shape), GRADED_DEVICE)
+    q, k, v = (tensor(rng.randn(2, time, 6), GRADED_DEVICE) for time in (3, 5, 5))
+    result = layer(q, k, v)
+    (result * result).sum().backward()
+    mugrade.submit(result.numpy(), label="between two sequences, norms of their own")
+    grads = [value.grad.numpy() for value in (q, k, v) if value.grad is not None]
+    mugrade.submit(grads, label="between two sequences: gradients")
 
 
 def submit_transformer_layer():

@@ -55,6 +55,7 @@ MISTAKES = {
     "keepdims forgotten": (WANTED.sum(0), WANTED.sum(0, keepdims=True), "keepdims"),
     "reshape missing": (WANTED.ravel(), WANTED, "reshape"),
     "off by a constant": (WANTED + 0.25, WANTED, "off by a constant: +0.25"),
+    "nearly right": (WANTED * (1 + 3e-5 * SIGNS), WANTED, "right to about four digits"),
     "NaN": (WANTED * np.nan, WANTED, "NaN"),
     "infinity": (BROKEN, WANTED, "overflow"),
     "all zeros": (np.zeros_like(WANTED), WANTED, "every entry is 0"),

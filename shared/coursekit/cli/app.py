@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,8 +98,13 @@ def start(
     if outcome.conflicts:
         typer.echo(f"settle the conflicts in your editor, then: hw start {stage}")
         raise typer.Exit(1)
-    if building.is_stale(course.root / stage, homework):
-        _build(course, homework)
+    if building.is_stale(course.root / stage, homework, building.CPU):
+        _build(course, homework, building.CPU)
+        if building.is_stale(course.root / stage, homework):
+            typer.echo(
+                "you can work; cuda() is compiled when a test first needs it, or now by: "
+                f"hw build {stage}"
+            )
     if (course.root / stage / "README.md").is_file():
         typer.echo(f"the text is {stage}/README.md")
     typer.echo(f"next: {progress.next_step(course)}")
@@ -133,9 +139,10 @@ def test(
         raise CourseError(f"--device {device}: {expected}; without it every device is tested")
     work.folder_of(course, homework.id)
     work.check_files(course, homework.id)
-    if work.needs_build(course, problems):
+    parts = work.parts_for(homework, problems, device)
+    if work.needs_build(course, problems, parts):
         try:
-            _build(course, homework)
+            _build(course, homework, parts)
         except building.BuildError:
             raise
         except CourseError as error:  # no compiler: the Python problems can still be tested
@@ -162,23 +169,45 @@ def test(
 @app.command()
 def build(
     target: Annotated[str | None, typer.Argument(metavar="hwN", help="the homework")] = None,
+    nvcc: Annotated[
+        bool, typer.Option("--nvcc", help="compile CUDA for a GPU, without one here too")
+    ] = False,
 ) -> None:
-    """Compile the homework's C++ (and CUDA)."""
+    """Compile the homework's C++ and CUDA.
+
+    CUDA is compiled to run on the CPU; where there is a GPU, and nvcc, for that as well.
+    """
     course = load()
     homework = course.homework(target or work.current(course))
     work.folder_of(course, homework.id)
     if homework.build is None:
         typer.echo(f"{homework.id} has nothing to compile")
         return
-    _build(course, homework)
+    if nvcc and not shutil.which("nvcc"):
+        raise CourseError(
+            "--nvcc: there is no nvcc on this machine; `hw doctor` says how to get one"
+        )
+    _build(course, homework, nvcc=nvcc)
     typer.echo(f"next: hw test {homework.id}")
 
 
-def _build(course: Course, homework: Homework) -> None:
-    with terminal.status(f"building {homework.id}") as say:
-        built = building.build(course.root / homework.id, homework, say)
+def _build(
+    course: Course, homework: Homework, parts: str = building.DEVICES, nvcc: bool = False
+) -> None:
+    """Compile, and say what was made and what the compiler warns of in the homework's sources."""
+    place, rows = course.root / homework.id, list[str]()
+    what = f"building {homework.id}" + ", the CPU's part" * (parts == building.CPU)
+    with terminal.status(what) as say:
+
+        def heard(row: str) -> None:
+            rows.append(row)
+            say(row)
+
+        built = building.build(place, homework, heard, parts, nvcc)
     for path in built:
         typer.echo(f"built {path.relative_to(course.root).as_posix()}")
+    for warning in building.warnings(place, rows):
+        typer.echo(f"{homework.id}/{warning}")
 
 
 @app.command()
@@ -188,8 +217,9 @@ def submit(target: Target = None, extra: ForMugrade = None) -> None:
     problems = work.chosen(course, target)
     homework = course.homework(problems[0].homework)
     work.check_files(course, homework.id)
-    if work.needs_build(course, problems):
-        _build(course, homework)
+    parts = work.parts_for(homework, problems, None)
+    if work.needs_build(course, problems, parts):
+        _build(course, homework, parts)
     status, rows = work.submit(course, homework, problems, extra or [])
     if status in (0, 1):
         typer.echo(f"next: {work.mending(homework, rows) or progress.next_step(course)}")
@@ -294,16 +324,17 @@ def viz(context: typer.Context) -> None:
 def bench(stage: Stage, extra: ForBenchmark = None) -> None:
     """Measure your homework against NumPy (and PyTorch).
 
-    PyTorch takes part where it is installed. In the course's own repository the solved homework is
+    PyTorch takes part where it is installed. `hw bench hw3 -- matmul` measures one part alone; what
+    is not written yet is said to be so. In the course's own repository the solved homework is
     measured.
     """
     course = load()
     homework = course.homework(stage)
-    scripts = work.benchmarks(course, homework)
-    with tree_to_measure(course, homework) as place:
+    scripts, words = work.benchmarks(course, homework, extra or [])
+    with tree_to_measure(course, homework, work.is_in_parts(scripts)) as place:
         with terminal.status(f"building {homework.id}") as say:
             building.build_tree(place, homework, say)
-        status = work.bench(course, homework, scripts, place, extra or [])
+        status = work.bench(course, homework, scripts, place, words)
     raise typer.Exit(status)
 
 
@@ -329,8 +360,8 @@ def profile(
         if staff := staff_of(course):
             place = stack.enter_context(staff.solved_tree(course, homework))
             building.build_tree(place, homework)
-        elif building.is_stale(place, homework):
-            _build(course, homework)
+        elif building.is_stale(place, homework, building.CPU):
+            _build(course, homework, building.CPU)
         measured = profiling.measure(course, homework, place, command or [])
     show.profile(measured)
     picture = out or course.root / ".hw" / f"profile-{stage}.svg"
@@ -339,14 +370,14 @@ def profile(
 
 
 @contextlib.contextmanager
-def tree_to_measure(course: Course, homework: Homework) -> Iterator[Path]:
-    """The student's own homework, which must be written; for staff the solved one."""
+def tree_to_measure(course: Course, homework: Homework, in_parts: bool) -> Iterator[Path]:
+    """The student's own homework, written unless it is measured in parts; for staff the solved."""
     if staff := staff_of(course):
         with staff.solved_tree(course, homework) as place:
             yield place
         return
     for row in progress.standings(course, homework.id):
-        if row.stub in ("stub", "begun", "missing"):
+        if row.stub in ("stub", "begun", "missing") and not in_parts:
             raise CourseError(
                 f"{row.problem.id} is not written yet; a benchmark measures a finished homework"
             )

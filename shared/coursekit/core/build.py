@@ -25,6 +25,10 @@ Echo = Callable[[str], None] | None
 """Called with each line that a build prints as it comes; None keeps it quiet."""
 
 
+CPU, DEVICES, ALL = "cpu", "devices", "all"
+"""What to compile: what the CPU needs; what every device needs; the checked CUDA device as well."""
+
+
 class BuildError(CourseError):
     """The compiler refused the sources; `log` holds everything it said."""
 
@@ -63,12 +67,16 @@ def compiler_hint() -> str:
     return "install g++ or clang++ with your system's package manager"
 
 
-def build(tree: Path, homework: Homework, echo: Echo = None) -> list[Path]:
-    """Compile what `homework.build` says, in place. Returns the modules built.
+def build(
+    tree: Path, homework: Homework, echo: Echo = None, parts: str = ALL, nvcc: bool = False
+) -> list[Path]:
+    """Compile what `homework.build` says, in place. Returns the modules that were made anew.
 
     Args:
         tree: the homework's folder.
         echo: see `Echo`.
+        parts: CPU, DEVICES or ALL.
+        nvcc: compile CUDA for a GPU although this machine has none.
 
     Raises:
         CourseError: no compiler.
@@ -77,9 +85,27 @@ def build(tree: Path, homework: Homework, echo: Echo = None) -> list[Path]:
     if homework.build is None:
         return []
     compiler()
+    before = {path: path.stat().st_mtime_ns for path in outputs(tree)}
     if homework.build == "make":
-        return _build_extension(tree, echo)
-    return _build_cmake(tree, echo)
+        _build_extension(tree, echo)
+    else:
+        _build_cmake(tree, echo, parts, nvcc)
+    made = [path for path in outputs(tree) if before.get(path) != path.stat().st_mtime_ns]
+    for path in outputs(tree):
+        if parts == ALL or _part(path.name) in (CPU, parts):
+            os.utime(path)  # up to date: what was edited did not concern it, or is in it
+    return made
+
+
+def _part(name: str) -> str:
+    """Which part of a build a module, or a source, belongs to alone; CPU if nothing says another."""
+    return ALL if "_checked" in name else DEVICES if "cuda" in name or name.endswith(".cu") else CPU
+
+
+def warnings(tree: Path, rows: list[str]) -> list[str]:
+    """The compiler's warnings about the homework's own sources, each once, as FILE:LINE: ..."""
+    own = re.compile(rf"(?:{re.escape(str(tree))}/|\.\./)?(src/\S+:\d+(?::\d+)?: warning: .*)")
+    return list(dict.fromkeys(match[1] for row in rows if (match := own.match(row.strip()))))
 
 
 def outputs(tree: Path) -> list[Path]:
@@ -98,16 +124,35 @@ def _in_build(path: Path) -> bool:
     return path.parts[0] == "build" or path.parts[0].startswith("build-")
 
 
-def is_stale(tree: Path, homework: Homework) -> bool:
-    """True when something must be compiled: nothing built yet, or a source is younger."""
+def is_stale(tree: Path, homework: Homework, parts: str = DEVICES) -> bool:
+    """True when something of these parts must be compiled: nothing built yet, or a source is younger."""
     if homework.build is None:
         return False
     built = outputs(tree)
+    inputs = [*build_inputs(tree, homework), *given_inputs(tree, homework)]
+    if _is_younger([path for path in built if _part(path.name) == CPU], inputs, (DEVICES, ALL)):
+        return True
+    if parts == CPU or not _emulates(tree):
+        return False
+    return _is_younger([path for path in built if _part(path.name) == DEVICES], inputs, ())
+
+
+def _is_younger(built: list[Path], inputs: list[Path], others: tuple[str, ...]) -> bool:
+    """Is an input, those of other parts aside, younger than a module, or is there no module?"""
     if not built:
         return True
     oldest = min(path.stat().st_mtime for path in built)
-    inputs = [*build_inputs(tree, homework), *given_inputs(tree, homework)]
-    return any(path.stat().st_mtime > oldest for path in inputs)
+    return any(
+        path.stat().st_mtime > oldest
+        for path in inputs
+        if _part(path.name) not in others and not (others and "cuda_emulator" in path.parts)
+    )
+
+
+def _emulates(tree: Path) -> bool:
+    """Does a build of this tree make a cuda() device here?"""
+    wanted = "-DNEEDLE_CUDA_BUILDS=" not in os.environ.get("NEEDLE_CMAKE_ARGS", "").split()
+    return sys.platform != "win32" and wanted and any((tree / "src").glob("*.cu"))
 
 
 def shared_folder(tree: Path) -> Path:
@@ -155,7 +200,7 @@ def build_inputs(tree: Path, homework: Homework) -> list[Path]:
     return found
 
 
-def _build_extension(tree: Path, echo: Echo) -> list[Path]:
+def _build_extension(tree: Path, echo: Echo) -> None:
     """hw0: src/*_ext.cpp to src/*_ext.so by one call of the compiler, as its Makefile does."""
     sources = sorted((tree / "src").glob("*_ext.cpp"))
     if not sources:
@@ -171,7 +216,6 @@ def _build_extension(tree: Path, echo: Echo) -> list[Path]:
     flags += " -shared -std=c++11 -fPIC"
     if sys.platform == "darwin":
         flags += " -undefined dynamic_lookup"  # Python's own symbols are found when it loads
-    built = []
     for source in sources:
         target = source.with_suffix(".so")
         partial = source.with_suffix(".so.part")
@@ -188,8 +232,6 @@ def _build_extension(tree: Path, echo: Echo) -> list[Path]:
             os.replace(partial, target)  # a running Python keeps the module it has loaded
         finally:
             partial.unlink(missing_ok=True)
-        built.append(target)
-    return built
 
 
 def _accepts(flags: str) -> bool:
@@ -228,7 +270,9 @@ def tool(name: str) -> str:
     return found
 
 
-def _build_cmake(tree: Path, echo: Echo) -> list[Path]:
+def _build_cmake(tree: Path, echo: Echo, parts: str, nvcc: bool) -> None:
+    if fault := path_fault(tree):
+        raise CourseError(fault)
     if not (tree / "CMakeLists.txt").is_file():
         raise CourseError(f"{tree.name} has no CMakeLists.txt; `hw reset` brings it back")
     cmake, ninja = tool("cmake"), tool("ninja")
@@ -241,22 +285,34 @@ def _build_cmake(tree: Path, echo: Echo) -> list[Path]:
         if home is None or Path(home[1]).resolve() != tree.resolve():
             shutil.rmtree(folder)  # a copied or moved tree: CMake would build the old place
     configure = [
-        cmake,
-        "-S",
-        ".",
-        "-B",
-        "build",
-        "-G",
-        "Ninja",
+        *(cmake, "-S", ".", "-B", "build", "-G", "Ninja"),
         f"-DCMAKE_MAKE_PROGRAM={ninja}",
         f"-DPython_EXECUTABLE={sys.executable}",
         f"-DPython3_EXECUTABLE={sys.executable}",
+        *_compiler_cache(),
+        *(["-DNEEDLE_CUDA_BUILDS=hardware,emulated,checked"] if nvcc else []),
         *os.environ.get("NEEDLE_CMAKE_ARGS", "").split(),
     ]
-    if not (folder / "build.ninja").is_file():
+    if nvcc or not (folder / "build.ninja").is_file():
         _run(configure, tree, echo)
-    _run([cmake, "--build", "build", *_parallel()], tree, echo)
-    return outputs(tree)
+    command = [cmake, "--build", "build", *_parallel()]
+    if names := _targets(folder / "build.ninja", parts):
+        command += ["--target", *names]
+    _run(command, tree, echo)
+
+
+def _compiler_cache() -> list[str]:
+    """Where ccache is, what one homework has compiled the next need not compile again."""
+    if "CMAKE_CXX_COMPILER_LAUNCHER" in os.environ or not shutil.which("ccache"):
+        return []
+    return ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"]
+
+
+def _targets(ninja: Path, parts: str) -> list[str]:
+    """The modules to ask for, of those that a build knows; none: everything."""
+    known = re.findall(r"^build (ndarray_backend_\w+): phony", ninja.read_text(), re.M)
+    wanted = [name for name in known if _part(name) in (CPU, parts)]
+    return [] if parts == ALL else wanted
 
 
 def checked_cuda(tree: Path) -> bool:
@@ -271,6 +327,13 @@ def checked_cuda(tree: Path) -> bool:
     return True
 
 
+def path_fault(place: Path) -> str:
+    """Why CMake cannot build in a folder of this name; "" when it can."""
+    if ";" not in str(place.resolve()):
+        return ""
+    return f"CMake ends a name at ';': move the course out of {place.resolve()}, then hw build"
+
+
 def _parallel() -> list[str]:
     jobs = os.environ.get("NEEDLE_BUILD_JOBS")
     return ["-j", jobs] if jobs else []
@@ -279,7 +342,8 @@ def _parallel() -> list[str]:
 def _run(command: list[str], tree: Path, echo: Echo) -> None:
     """Run a build step, pass its lines on, and turn a failure into a readable error."""
     rows: list[str] = []
-    env = {**os.environ, "LC_ALL": "C"}
+    shared = {"CCACHE_BASEDIR": str(tree.resolve().parent), "CCACHE_NOHASHDIR": "1"}
+    env = {**shared, **os.environ, "LC_ALL": "C"}
     with subprocess.Popen(
         command,
         cwd=tree,
@@ -328,11 +392,11 @@ def cache_folder() -> Path:
     return Path(home) / "needle-course"
 
 
-def build_key(tree: Path, homework: Homework) -> str:
+def build_key(tree: Path, homework: Homework, nvcc: bool = False) -> str:
     """A hash of all that decides what a build yields."""
     digest = hashlib.sha256()
     facts = [
-        homework.build or "",
+        (homework.build or "") + ", nvcc" * nvcc,
         platform.platform(),
         sys.version,
         compiler(),
@@ -350,13 +414,13 @@ def build_key(tree: Path, homework: Homework) -> str:
     return digest.hexdigest()[:32]
 
 
-def build_tree(tree: Path, homework: Homework, echo: Echo = None) -> bool:
+def build_tree(tree: Path, homework: Homework, echo: Echo = None, nvcc: bool = False) -> bool:
     """Like `build`, but takes the modules from this machine's cache when the same sources were
     built before. Returns True when the cache had them. For staff: proofs, solved trees, CI.
     """
     if homework.build is None:
         return True
-    key = build_key(tree, homework)
+    key = build_key(tree, homework, nvcc)
     store = cache_folder() / "builds" / key
     with _locked(cache_folder() / "locks" / key):
         if store.is_dir():
@@ -371,9 +435,9 @@ def build_tree(tree: Path, homework: Homework, echo: Echo = None) -> bool:
             return True
         for path in outputs(tree):
             path.unlink()
-        built = build(tree, homework, echo)
+        build(tree, homework, echo, nvcc=nvcc)
         partial = store.with_name(f"{key}.part{os.getpid()}")
-        for path in built:
+        for path in outputs(tree):
             target = partial / path.relative_to(tree)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)

@@ -54,6 +54,16 @@ class Report:
     def of(self, problem: str) -> list[Outcome]:
         return [test for test in self.tests if problem in test.problems]
 
+    def stub(self, problem: str) -> str:
+        """The problem whose stub stops the tests of this one, its own first; "" unless all that
+        fail stop at a stub."""
+        failed = [test.error for test in self.of(problem) if test.outcome == "failed"]
+        found = [_STUB.match(error.removeprefix("NotImplementedError: ")) for error in failed]
+        stubs = [match[1] for match in found if match]
+        if not failed or len(stubs) < len(failed):
+            return ""
+        return problem if problem in stubs else stubs[0]
+
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Report:
         return cls(**{**data, "tests": [Outcome(**row) for row in data["tests"]]})

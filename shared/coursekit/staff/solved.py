@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def write(
     render.render_out(course, out, [h.id for h in homeworks], render.everything, _quiet)
     for homework in homeworks:
         if built and homework.build is not None:
-            cached = build.build_tree(out / homework.id, homework)
+            nvcc = shutil.which("nvcc") is not None  # its tests look at what it makes, GPU or not
+            cached = build.build_tree(out / homework.id, homework, nvcc=nvcc)
             say(f"{homework.id}: {'built before' if cached else 'built'}")
     return out

@@ -122,6 +122,8 @@ def _headers(course: Course) -> Iterator[Finding]:
 
 
 def _cmake(course: Course) -> Iterator[Finding]:
+    if fault := build.path_fault(course.root):
+        yield Finding("folder", "MISSING", "a name that CMake cannot read", fault)
     for name in ("cmake", "ninja"):
         try:
             yield Finding(name, "ok", build.tool(name))
@@ -159,7 +161,7 @@ def _cuda(course: Course) -> Iterator[Finding]:
             f"for the real one: {_pip('cuda-toolkit[nvcc]==13.5.0')}",
         )
     else:
-        more = "nvcc compiles for it all the same" if nvcc else "nothing is missing"
+        more = "`hw build hw3 --nvcc` compiles for one" if nvcc else "nothing is missing"
         yield Finding("CUDA", "note", f"no GPU: cuda() runs emulated on the CPU; {more}")
 
 

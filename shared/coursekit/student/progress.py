@@ -39,6 +39,8 @@ class Standing:
     """What the grader gave: the best, and the last try where that was worse."""
     place: str
     """file:line of the first stub left, from the course's root."""
+    needs: str = ""
+    """The problem before it whose stub stops its tests, and where that stands."""
 
 
 def state(course: Course) -> dict:
@@ -128,6 +130,8 @@ def record(
             continue
         counts = {word: count[word] for word in ("passed", "failed", "skipped")}
         data["results"][problem.id] = {**counts, "code": code[problem.id], "device": device}
+        if (stub := report.stub(problem.id)) != problem.id:
+            data["results"][problem.id]["needs"] = stub
     data["in_hand"], data["tested"] = problems[0].homework, [problem.id for problem in problems]
     save(course, data)
 
@@ -234,7 +238,12 @@ def standings(course: Course, stage: str) -> list[Standing]:
         if stub == "begun" and tests == "passed":  # it went another way than the handout proposes
             stub = "written"
         submitted, points = _submitted(data["submitted"].get(problem.id))
-        rows.append(Standing(problem, stub, tests, detail, submitted, points, place))
+        needs = (data["results"].get(problem.id) or {}).get("needs", "")
+        waiting = stubs_left(files, needs) if needs and tests == "failed" else []
+        if needs and tests == "failed" and not waiting:  # what it needed has been written
+            tests = "changed since"
+        needs = f"{needs} in {stage}/{waiting[0][0]}:{waiting[0][1]}" if waiting else ""
+        rows.append(Standing(problem, stub, tests, detail, submitted, points, place, needs))
     return rows
 
 
@@ -293,6 +302,8 @@ def _step(course: Course, rows: list[Standing]) -> str:
         problem = row.problem.id
         if row.stub in ("stub", "begun"):
             return f"write {problem} in {row.place}, then: hw test {problem}"
+        if row.needs:
+            return f"write {row.needs}, which {problem} needs, then: hw test {problem}"
         if row.tests == "failed":
             return f"mend {problem} ({row.detail} tests pass): hw test {problem}"
         if row.tests not in ("passed", "skipped"):

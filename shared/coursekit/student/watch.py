@@ -104,8 +104,9 @@ class Watch:
         """
         began, problem = time.monotonic(), self.at
         work.check_files(self.course, self.homework.id)
-        if work.needs_build(self.course, [problem]):
-            build.build(self.course.root / self.homework.id, self.homework)
+        parts = work.parts_for(self.homework, [problem], None)
+        if work.needs_build(self.course, [problem], parts):
+            build.build(self.course.root / self.homework.id, self.homework, parts=parts)
         if turn == self.turn:
             _, report = work.run_tests(self.course, [problem], QUICK, runner=self.warm)
         if turn != self.turn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -179,22 +180,36 @@ def run_in_turn(sessions: list[Session]) -> tuple[int, Report]:
 
 
 def verdict(problem: Problem, report: Report) -> tuple[str, dict[str, int]]:
-    """One word on a problem ("ok", "FAIL", "to write", "skipped", "no tests ran"), and how many
-    tests passed, failed and were skipped."""
+    """One word on a problem, and how many tests passed, failed and were skipped.
+
+    The word is "ok", "FAIL", "to write", "needs hwN/other" (whose stub stops the tests), "skipped"
+    or "no tests ran".
+    """
     tests = report.of(problem.id)
     counts = {w: sum(t.outcome == w for t in tests) for w in ("passed", "failed", "skipped")}
     stub = any(f"{problem.id}:" in t.error and t.error.startswith("NotImpl") for t in tests)
+    other = report.stub(problem.id)
     if not any(counts.values()):
         return "no tests ran", counts
     if counts["failed"]:
-        return ("to write" if stub else "FAIL"), counts
+        return ("to write" if stub else f"needs {other}" if other else "FAIL"), counts
     return ("ok" if counts["passed"] else "skipped"), counts
 
 
-def needs_build(course: Course, problems: list[Problem]) -> bool:
+def parts_for(homework: Homework, problems: list[Problem], device: str | None) -> str:
+    """What these problems' tests need compiled: cuda() if one is about it, if it is the device that
+    is asked for, or if the homework is beyond it and tests everything on every device."""
+    if device is not None:
+        return build.DEVICES if device == "cuda" else build.CPU
+    about = {problem.select for problem in homework.problems}
+    mine = {problem.select for problem in problems}
+    return build.DEVICES if "cuda" in mine or "cuda" not in about else build.CPU
+
+
+def needs_build(course: Course, problems: list[Problem], parts: str = build.DEVICES) -> bool:
     homework = course.homework(problems[0].homework)
     wanted = any(problem.build for problem in problems)
-    return wanted and build.is_stale(course.root / homework.id, homework)
+    return wanted and build.is_stale(course.root / homework.id, homework, parts)
 
 
 def submit(
@@ -227,12 +242,29 @@ def mending(homework: Homework, rows: list[dict[str, Any]]) -> str:
     return ""
 
 
-def benchmarks(course: Course, homework: Homework) -> list[Path]:
-    """The homework's scripts in shared/bench."""
+def benchmarks(
+    course: Course, homework: Homework, extra: list[str]
+) -> tuple[list[Path], list[str]]:
+    """The homework's scripts in shared/bench, and the words that are for them.
+
+    Args:
+        extra: begins with the parts that are wanted, `matmul` for hw3_matmul.py; without any, all.
+    """
     scripts = sorted((course.root / "shared" / "bench").glob(f"{homework.id}*.py"))
     if not scripts:
         raise CourseError(f"there is no benchmark for {homework.id} in shared/bench")
-    return scripts
+    parts = {script.stem.partition("_")[2]: script for script in scripts}
+    wanted = list(itertools.takewhile(lambda word: not word.startswith("-"), extra))
+    for word in wanted:
+        if word not in parts:
+            known = ", ".join(filter(None, parts)) or "none"
+            raise CourseError(f"{homework.id}'s benchmark has no part {word!r}; it has: {known}")
+    return [parts[word] for word in wanted] or scripts, extra[len(wanted) :]
+
+
+def is_in_parts(scripts: list[Path]) -> bool:
+    """Whether the scripts measure parts, each as far as it is written: hwN_PART.py."""
+    return all("_" in script.stem for script in scripts)
 
 
 def bench(
@@ -240,6 +272,8 @@ def bench(
 ) -> int:
     """Run the scripts inside a built tree; returns the first status that is not 0."""
     env = {**run.environment(course, homework), "NEEDLE_TREE": str(place)}
+    if place == course.root / homework.id:  # a student's own: how far it came
+        env["NEEDLE_BENCH_HISTORY"] = str(course.root / ".hw" / f"bench-{homework.id}.json")
     status = 0
     for script in scripts:
         done = subprocess.run([sys.executable, str(script), *extra], cwd=place, env=env)

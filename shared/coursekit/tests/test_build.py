@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from coursekit.core import build
 from coursekit.core.errors import CourseError
+from coursekit.student import work
 
 CXX = """\
 #include <pybind11/pybind11.h>
@@ -202,3 +206,108 @@ def test_the_cache_folder_is_the_users_unless_named(monkeypatch, tmp_path):
     assert build.cache_folder() == tmp_path / "needle-course"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert build.cache_folder() == Path.home() / ".cache" / "needle-course"
+
+
+# ------------------------------------------------------------------------------------------- parts
+
+
+PARTS = """\
+cmake_minimum_required(VERSION 3.26)
+project(parts LANGUAGES NONE)
+foreach(name cpu cuda_emulated cuda_checked)
+  set(module "${CMAKE_SOURCE_DIR}/python/ndarray_backend_${name}.so")
+  add_custom_target(ndarray_backend_${name} ALL COMMAND "${CMAKE_COMMAND}" -E touch "${module}")
+endforeach()
+"""
+
+
+@pytest.fixture
+def parts(cmake):
+    """(homework, its folder) of CPU and CUDA, all older than the first build."""
+    homework, folder = cmake
+    (folder / "CMakeLists.txt").write_text(PARTS)
+    (folder / "src").mkdir(exist_ok=True)
+    for name in ("kernels_cpu.cc", "kernels.cu"):
+        (folder / "src" / name).write_text("")
+    return homework, folder
+
+
+def names(paths):
+    return [path.stem.removeprefix("ndarray_backend_") for path in paths]
+
+
+def test_the_cpus_part_is_enough_to_begin_and_the_rest_comes_when_asked(parts):
+    homework, folder = parts
+    assert names(build.build(folder, homework, parts=build.CPU)) == ["cpu"]
+    assert not build.is_stale(folder, homework, build.CPU)
+    assert build.is_stale(folder, homework, build.DEVICES)
+    made = names(build.build(folder, homework, parts=build.DEVICES))
+    assert "cuda_emulated" in made and "cuda_checked" not in made
+    assert not build.is_stale(folder, homework, build.DEVICES)
+    assert "cuda_checked" in names(build.build(folder, homework))
+
+
+def younger(path, than):
+    """Give a file a time after that of the modules."""
+    newest = max(module.stat().st_mtime for module in build.outputs(than))
+    os.utime(path, (newest + 5, newest + 5))
+
+
+def test_an_edit_makes_stale_what_it_concerns(parts):
+    homework, folder = parts
+    build.build(folder, homework)
+    younger(folder / "src" / "kernels.cu", folder)
+    assert not build.is_stale(folder, homework, build.CPU)
+    assert build.is_stale(folder, homework, build.DEVICES)
+    younger(folder / "src" / "kernels_cpu.cc", folder)
+    assert build.is_stale(folder, homework, build.CPU)
+
+
+def test_without_cuda_builds_nothing_of_cuda_is_missed(parts, monkeypatch):
+    homework, folder = parts
+    monkeypatch.setenv("NEEDLE_CMAKE_ARGS", "-DNEEDLE_CUDA_BUILDS=")
+    build.build(folder, homework, parts=build.CPU)
+    assert not build.is_stale(folder, homework, build.DEVICES)
+
+
+def test_nothing_new_is_nothing_made(cmake):
+    homework, folder = cmake
+    assert names(build.build(folder, homework)) == ["tiny"]
+    assert build.build(folder, homework) == []
+
+
+def test_warnings_of_the_students_own_sources_are_shown_and_no_others(tmp_path):
+    own = f"{tmp_path}/src/kernels.cc:3:7: warning: unused variable 'x' [-Wunused-variable]"
+    rows = [
+        own,
+        "  3 |  int x;",
+        own,
+        "/usr/include/a.h:1:2: warning: old",
+        "src/b.cu:9: warning: c",
+    ]
+    assert build.warnings(tmp_path, rows) == [
+        own[len(str(tmp_path)) + 1 :],
+        "src/b.cu:9: warning: c",
+    ]
+
+
+def test_what_tests_need_compiled():
+    def problems(*selects) -> Any:
+        return [SimpleNamespace(select=select) for select in selects]
+
+    mixed: Any = SimpleNamespace(problems=problems("", "cpu", "cuda"))
+    everywhere: Any = SimpleNamespace(problems=problems("", ""))
+    assert work.parts_for(mixed, problems("", "cpu"), None) == build.CPU
+    assert work.parts_for(mixed, problems("cpu", "cuda"), None) == build.DEVICES
+    assert work.parts_for(mixed, problems("cpu"), "cuda") == build.DEVICES
+    assert work.parts_for(everywhere, problems(""), None) == build.DEVICES
+    assert work.parts_for(everywhere, problems(""), "cpu_numpy") == build.CPU
+
+
+def test_a_path_that_cmake_cannot_read_is_one_sentence(cmake, tmp_path):
+    homework, folder = cmake
+    odd = tmp_path / "a;b"
+    shutil.copytree(folder, odd / "hw0")
+    with pytest.raises(CourseError, match="CMake ends a name at ';': move the course out of"):
+        build.build(odd / "hw0", homework)
+    assert build.path_fault(tmp_path / "with blank, ünd #") == ""

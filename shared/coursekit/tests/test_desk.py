@@ -107,3 +107,14 @@ def test_some_of_the_tests_are_no_verdict_on_the_problem(carried):
     work.run_tests(course, add, ["-q", "-k", "again"])
     row = progress.standings(course, "hw0")[0]
     assert (row.tests, row.detail) == ("failed", "0 of 1")
+
+
+def test_tests_that_stop_at_another_problems_stub_say_which(world):
+    world.hw("start", "hw0")
+    world.solve(BOX0, "hw0/scale", "return self.add(Box(0))")
+    done = world.process("test", "hw0/scale")
+    assert "| needs hw0/add |" in done.stdout and "FAIL" not in done.stdout.split("| problem")[1]
+    assert "next: write hw0/add in hw0/python/minilib/box.py:" in done.stdout
+    assert done.stdout.rstrip().endswith(", which hw0/scale needs, then: hw test hw0/scale")
+    world.solve(BOX0, "hw0/add", ADD)
+    assert world.hw().stdout.rstrip().endswith("next: test hw0/scale: hw test hw0/scale")

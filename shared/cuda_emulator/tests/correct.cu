@@ -366,3 +366,23 @@ CASE(fence_and_ticket) {
   finish();
   expect("sum", out.host()[0], sum_of(a.host()));
 }
+
+// The two-dimensional example of homework 3's text.
+__global__ void OuterSumKernel(const float* left, const float* top, float* out, unsigned m,
+                               unsigned p) {
+  unsigned i = blockIdx.y * blockDim.y + threadIdx.y;  // the row
+  unsigned j = blockIdx.x * blockDim.x + threadIdx.x;  // the column
+  if (i < m && j < p) out[i * p + j] = left[i] + top[j];
+}
+CASE(outer_sum) {
+  unsigned m = 10, p = 70;
+  std::vector<float> rows = counting(m), columns = counting(p);
+  Device<> left(rows), top(columns), out(m * p);
+  dim3 block(32, 8);
+  dim3 grid((p + 31) / 32, (m + 7) / 8);
+  OuterSumKernel<<<grid, block>>>(left.ptr, top.ptr, out.ptr, m, p);
+  finish();
+  expect("blocks along x", grid.x, 3u);
+  expect("blocks along y", grid.y, 2u);
+  expect("out[9][69]", out.host()[9 * p + 69], rows[9] + columns[69]);
+}

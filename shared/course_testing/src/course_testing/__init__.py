@@ -192,7 +192,16 @@ def out_grad(weights):
 
 
 def assert_gradients_close(
-    function, arrays, gradients, *, weights=None, problem=None, op=None, slips=None, **tol
+    function,
+    arrays,
+    gradients,
+    *,
+    weights=None,
+    problem=None,
+    op=None,
+    slips=None,
+    names=(),
+    **tol,
 ):
     """Assert that `gradients` are those of sum(weights * function(*arrays)), entry by entry.
 
@@ -200,6 +209,7 @@ def assert_gradients_close(
         gradients: one for each of `arrays`; None where an input has no gradient.
         slips: {sentence: wrong formula}, what people take for the gradient. A formula is called with
             the weights and the arrays; it returns one gradient for each array, None where it is right.
+        names: of the inputs, such as ("the images", "the kernel").
 
     Further keywords go to `assert_close`; the default rtol is 1e-4.
     """
@@ -217,7 +227,8 @@ def assert_gradients_close(
         )
     for number, (gradient, wanted) in enumerate(zip(gradients, measured)):
         if gradient is not None:
-            name = f"gradient with respect to input {number}" + (f" of {op}" if op else "")
+            of = names[number] if number < len(names) else f"input {number}"
+            name = f"gradient with respect to {of}" + (f" of {op}" if op else "")
             assert_close(gradient, wanted, problem=problem, op=name, **tol)
 
 
@@ -247,7 +258,7 @@ def assert_directional_gradient(
 
     Args:
         slips: as there.
-        names: of the inputs, such as ("the images", "the kernel").
+        names: as there.
     """
     __tracebackhide__ = True
     random = np.random.RandomState(seed)

@@ -97,6 +97,10 @@ def value_hints(actual, desired, lengths=(), about="", device=""):
     if hint is None and kind in "iu" and (np.abs(actual - desired) <= 1).all():
         hint = "fractions are cut off: the computation was done in an integer type"
     lengths = [*lengths, *desired.shape]
+    if hint is None and desired.size and looks_like(actual, desired):
+        hint = (
+            "right to about four digits: a formula that loses some, or too coarse an approximation"
+        )
     hint = hint or arrangement_hint(actual, desired)
     hint = hint or factor_hint(actual, desired, lengths, "grad" in about or "deriv" in about)
     hint = hint or function_hint(actual, desired) or region_hint(actual, desired)
@@ -106,8 +110,12 @@ def value_hints(actual, desired, lengths=(), about="", device=""):
 def broken_hint(actual, desired, device):
     """Numbers that are none: NaN, infinity, zeros, memory that nobody wrote."""
     unexpected = np.isnan(actual) & ~np.isnan(desired)
+    if unexpected.any() and not np.isfinite(desired).all():
+        return None  # NaN may have come from the inputs
     if unexpected.any() and device == "cuda":
         return nan_of_new_memory(unexpected)
+    if unexpected.any() and device == "cpu":
+        return "NaN: memory that nobody wrote or past an end, 0/0, or the logarithm of a negative number"
     if unexpected.any():
         return "NaN: 0/0, inf - inf, or the logarithm of a negative number"
     if (np.isnan(desired) & ~np.isnan(actual)).any():
