@@ -178,7 +178,7 @@ def copy(tree: Path, place: Path) -> None:
 
 
 _ASAN = re.compile(r"ERROR: AddressSanitizer: ([\w-]+)")
-_FRAME = re.compile(r"#\d+ 0x[0-9a-f]+ in (.*?) (/\S+?):(\d+)")
+_FRAME = re.compile(r"#\d+ 0x[0-9a-f]+ in (.*?) (\S+?):(\d+)(?::\d+)?$", re.M)
 _UBSAN = re.compile(r"^(\S+?):(\d+):\d+: runtime error: (.*)$", re.M)
 _KINDS = {
     "heap-use-after-free": "memory that was already given back",

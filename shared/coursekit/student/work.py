@@ -153,6 +153,7 @@ def checked_sessions(
     if device != "cuda" and any("cuda" not in p.select for p in problems):
         place = checked.build_tree(course.root, homework, check, say)
         env = checked.environment(place, check) | devices_env(device or ("cpu" if known else None))
+        env["NEEDLE_SHARED"] = str(build.shared_folder(course.root / homework.id))
         mine = [p for p in problems if p.select != "cuda"]
         sessions.append(Session(homework, mine, place, extra, env, watched=True))
     if known and device in (None, "cuda") and build.checked_cuda(course.root / homework.id):

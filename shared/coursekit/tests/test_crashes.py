@@ -152,6 +152,13 @@ def test_address_sanitizers_report_in_one_sentence(tmp_path, where, said):
     )
 
 
+def test_a_report_may_name_files_from_the_build_folder(tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.cc").write_text("one\n  x[i] = 1;\n")
+    text = ASAN.format(tree="..", where="8 bytes after").replace("src/a.cc:2", "src/a.cc:2:7")
+    assert checked.sentence(text, tmp_path).startswith("EwiseMul, src/a.cc:2: writes 4 bytes")
+
+
 def test_undefined_behaviour_in_one_sentence(tmp_path):
     text = f"{tmp_path}/src/a.cc:2:17: runtime error: division by zero\n"
     assert checked.sentence(text, Path(tmp_path)) == "src/a.cc:2: division by zero"
