@@ -211,12 +211,12 @@ def name_of_factor(factor, desired, lengths, of_gradient):
     for length in dict.fromkeys(lengths):
         if length > 2 and abs(factor / length - 1) < 1e-3:
             return (
-                f"{length} times the expected value, an axis's length: a sum where a mean is asked"
+                f"{length} times the expected value, an axis's length: a sum where a mean is asked?"
             )
         if length > 2 and abs(factor * length - 1) < 1e-3:
             return (
                 f"the expected value divided by {length}, an axis's length: "
-                "a mean where a sum is asked, or divided twice"
+                "a mean where a sum is asked, or divided twice?"
             )
     known = {
         -1.0: "the expected value negated: a sign is wrong",
