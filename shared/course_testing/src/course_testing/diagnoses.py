@@ -120,6 +120,8 @@ def broken_hint(actual, desired, device):
         return "NaN: 0/0, inf - inf, or the logarithm of a negative number"
     if (np.isnan(desired) & ~np.isnan(actual)).any():
         return "NaN is lost: every comparison with NaN is false"
+    if (np.isinf(actual) & np.isfinite(desired)).any() and device in ("cpu", "cuda"):
+        return "inf: memory that nobody wrote or past an end, an overflow, or a division by zero"
     if (np.isinf(actual) & np.isfinite(desired)).any():
         return "inf: an overflow (exp of more than 88 in float32) or a division by zero"
     if desired.any() and not actual.any():
