@@ -15,6 +15,7 @@ help:
 	@echo "make demo    set up, then show the course at work"
 	@echo "make check prove count lint coverage sanitize    what CI asks besides"
 	@echo "make format  lay out Python and C++        make house   how large the house is"
+	@echo "make site    the course as a site, in build/site"
 	@echo "make parity  compare needle with PyTorch, which is installed for it"
 	@echo "make lock    renew the exact versions that CI installs"
 # END STAFF
@@ -26,7 +27,7 @@ setup:
 # BEGIN STAFF
 HW = .venv/bin/python -m coursekit
 
-.PHONY: test demo check prove count lint format coverage house sanitize parity lock cuda-hardware
+.PHONY: test demo check prove count lint format coverage house sanitize parity lock cuda-hardware site
 
 test:
 	@$(PYTHON) course.py test $(ARGS)
@@ -45,6 +46,10 @@ sanitize: setup
 parity: setup
 	@.venv/bin/python -c "import torch" 2>/dev/null || .venv/bin/python -m pip install --quiet -e ".[parity]"
 	@.venv/bin/python -m pytest -q -p no:cacheprovider -p no:randomly shared/checks/parity
+
+# Homework texts, notes, project and needle's reference as pages that open without a network.
+site: setup
+	@.venv/bin/python shared/site/build.py
 
 # The exact versions that CI installs, resolved anew from the ranges in pyproject.toml.
 lock:

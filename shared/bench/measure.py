@@ -8,6 +8,7 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 import textwrap
 import time
 
@@ -15,9 +16,15 @@ import time
 FOREIGN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
-def options(description):
-    """Command line: --threads, --repetitions, --clock. To be called before NumPy is imported."""
+def options(description, mine=None):
+    """Command line: --threads, --repetitions, --clock. To be called before NumPy is imported.
+
+    mine: where a homework's programs measure several things, what this one does ("cpu", "cuda"): it
+    ends at once if the command line asks for another.
+    """
     parser = argparse.ArgumentParser(description=description)
+    if mine:
+        parser.add_argument("what", nargs="?", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=2, help="for every library (default 2)")
     parser.add_argument("--repetitions", type=int, default=9, help="rounds; medians are reported")
     parser.add_argument(
@@ -27,6 +34,8 @@ def options(description):
         help="cpu: processor time of this process, for one thread on a busy machine",
     )
     chosen = parser.parse_args()
+    if mine and chosen.what != mine:
+        sys.exit()
     for name in FOREIGN:
         os.environ.pop(name, None)
     for library in ("NEEDLE", "OPENBLAS", "MKL", "OMP"):  # read when the libraries are loaded

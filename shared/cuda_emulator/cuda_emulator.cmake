@@ -20,7 +20,7 @@ function(add_emulated_kernels name kind source)
   set(definitions "")
   set(flags -O2 -g1)  # -g1: reports name lines
   if(kind STREQUAL "checked")
-    list(APPEND emulator checker.cc)
+    list(APPEND emulator checker.cc counter.cc)
     set(definitions NEEDLE_CUDA_CHECKED)
     set(flags -O1 -g1 -fsanitize=thread)
   endif()

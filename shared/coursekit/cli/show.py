@@ -96,10 +96,10 @@ _WORDS = {"passed": "green", "yes": "green", "ok": "green", "failed": "red", "FA
 
 def _tests(row: progress.Standing) -> str:
     """Numbers only where they tell more than the word."""
-    detail = row.detail.replace(" of ", "/")
-    if row.tests == "passed" and detail.startswith("on "):
-        return f"passed ({detail})"
-    return f"failed {detail}" if row.tests == "failed" else row.tests
+    if row.tests == "passed" and row.detail.startswith("on "):
+        device = row.detail.removeprefix("on ").split(",")[0]
+        return f"passed ({device})"
+    return f"failed {row.detail.replace(' of ', '/')}" if row.tests == "failed" else row.tests
 
 
 def findings(found: list[Finding]) -> None:

@@ -360,7 +360,8 @@ def _run(command: list[str], tree: Path, echo: Echo) -> None:
     if process.returncode:
         log = "\n".join([" ".join(command), *rows])
         raise BuildError(
-            f"{tree.name} does not compile:\n{summary([_from_root(row, tree) for row in rows])}",
+            f"{tree.name} does not compile:\n"
+            f"{summary([_from_root(row, tree) for row in rows], tree.parent)}",
             log,
         )
 
@@ -371,13 +372,36 @@ def _from_root(row: str, tree: Path) -> str:
     return re.sub(r"^(\s*)(?:\.\./)?(src/[^\s:]+:\d+:)", rf"\1{tree.name}/\2", row)
 
 
-def summary(rows: list[str]) -> str:
-    """The compiler's errors, each with its place, without the templates it walked through."""
+_PLACE = re.compile(r"([^\s:()]+)[:(](\d+)")
+
+
+def summary(rows: list[str], root: Path | None = None) -> str:
+    """The compiler's errors, each with its place, without the templates it walked through.
+
+    Args:
+        root: where the places begin; then each error shows the line that it is about.
+    """
     errors = [row.strip() for row in rows if re.search(r"\berror\b[ :]", row, re.I)]
     chosen = list(dict.fromkeys(errors))[:5] or [row for row in rows if row.strip()][-8:]
     left = len(errors) - len(chosen)
     more = [f"  ... and {left} more; mend the first one first"] if left > 0 else []
-    return "\n".join([f"  {row}" for row in chosen] + more)
+    told = [f"  {_without_column(row)}{_line_of(row, root)}" for row in chosen]
+    return "\n".join(told + more)
+
+
+def _without_column(row: str) -> str:
+    """Of CUDA the column is one of the rewritten text, which nobody sees."""
+    return re.sub(r"(\.cu:\d+):\d+", r"\1", row)
+
+
+def _line_of(row: str, root: Path | None) -> str:
+    """The line of the file that an error is about, to stand under it; "" where there is none."""
+    place = _PLACE.match(row)
+    if root is None or place is None or not (root / place[1]).is_file():
+        return ""
+    lines = (root / place[1]).read_text(encoding="utf-8", errors="replace").splitlines()
+    number = int(place[2])
+    return f"\n      {number} | {lines[number - 1].strip()}" if 0 < number <= len(lines) else ""
 
 
 # ---------------------------------------------------------------------- the staff's build cache

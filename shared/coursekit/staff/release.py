@@ -35,7 +35,7 @@ FRONT = ("README.md", "Makefile", "AGENTS.md", "CLAUDE.md")
 """What a student meets first: no word of it may be for the staff alone."""
 COPIED = ("project", "shared/data", "shared/notes")
 """Folders that go to students as they are."""
-BENCHMARKS = ("hw*.py", "forms.py", "measure.py", "peak.cc")
+BENCHMARKS = ("hw*.py", "cuda_product.py", "forms.py", "measure.py", "peak.cc")
 """What `hw bench` runs, of shared/bench."""
 
 MIN_LENGTH = 20

@@ -144,9 +144,9 @@ def advice(profile: Profile) -> str:
             f"operators a step of {1e6 * (whole - inside) / calls:.0f} microseconds each; larger "
             "batches give each of them more to do"
         )
-    if profile.rest > 0.4 * whole:
-        return f"{profile.rest / whole:.0%} in no operator: look at how data is read and prepared"
     top = profile.operators[0]
+    if profile.rest > max(0.4 * whole, top.total):
+        return f"{profile.rest / whole:.0%} in no operator: look at how data is read and prepared"
     if top.total > 0.4 * whole:
         direction = max(top.seconds, key=lambda key: top.seconds[key])
         return f"{top.total / whole:.0%} in {top.name}, most of it {direction}: begin there"

@@ -21,6 +21,7 @@ PRELOADED = (
     "numdifftools",
     "course_testing",
     "coursekit.core.recorder",
+    "coursekit.student.guard",
 )
 """What tests import besides the student's library; what is not installed is left out."""
 

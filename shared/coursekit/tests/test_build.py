@@ -311,3 +311,14 @@ def test_a_path_that_cmake_cannot_read_is_one_sentence(cmake, tmp_path):
     with pytest.raises(CourseError, match="CMake ends a name at ';': move the course out of"):
         build.build(odd / "hw0", homework)
     assert build.path_fault(tmp_path / "with blank, ünd #") == ""
+
+
+def test_an_error_shows_the_line_that_it_is_about(tmp_path):
+    (tmp_path / "hw3").mkdir()
+    (tmp_path / "hw3" / "k.cu").write_text("int a;\n  out[i] = y;\n")
+    text = build.summary(["hw3/k.cu:2:168: error: 'y' was not declared"], tmp_path)
+    assert text == "  hw3/k.cu:2: error: 'y' was not declared\n      2 | out[i] = y;"
+    assert (
+        build.summary(["a.cc:9:1: error: no such line"], tmp_path)
+        == "  a.cc:9:1: error: no such line"
+    )

@@ -45,6 +45,8 @@ def test_without_kernels_the_operator_is_named():
     )
     spread = [[f"Op{k}", "forward", 1, 0.1] for k in range(9)]
     assert profiling.advice(profile([], spread)).startswith("no single thing dominates")
+    step = [["Adam.step", "optimizer", 1, 0.5]]  # more than the 42% that lie in no operator
+    assert "50% in Adam.step" in profiling.advice(profile([], [*step, ["Exp", "forward", 1, 0.08]]))
     assert "in no operator" in profiling.advice(profile([], [["Add", "forward", 1, 0.3]]))
 
 

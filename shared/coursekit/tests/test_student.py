@@ -127,7 +127,7 @@ def test_one_device_alone_gives_a_verdict_that_counts(world):
     )
     world.write("hw0/tests/test_numbers.py", text.replace("assert Box(2).add", there))
     assert world.process("test", "hw0/add", "--device", "cpu_numpy").returncode == 0
-    assert "passed (on cpu_numpy, 1/1)" in world.hw().stdout
+    assert "passed (cpu_numpy)" in world.hw().stdout
 
 
 def test_reset_and_the_last_hint_say_what_they_are(world):
@@ -141,9 +141,11 @@ def test_the_dashboard_fits_a_terminal_of_80_columns(monkeypatch):
     course = syllabus.load()
     handouts.refresh(course)  # as `hw` does before a student's verb in the full course
     kinds = [("failed", "199 of 225", "no", ""), ("changed since", "9 of 9", "yes", "25 of 25")]
+    alone = ("passed", "on cpu_numpy, 9 of 9", "yes", "25 of 25")
 
     def standings(_, stage):
-        rows = zip(course.homework(stage).problems, kinds * 30)
+        mine = [*kinds, alone] if stage == "hw4" else kinds  # what a student can do on one device
+        rows = zip(course.homework(stage).problems, mine * 30)
         return [progress.Standing(p, "written", *kind, place="") for p, kind in rows]
 
     monkeypatch.setattr(progress, "standings", standings)

@@ -254,10 +254,14 @@ static void check_host(void* address, bool write, uint32_t code) {
 static void check_device(Runner& r, char* address, size_t bytes, bool write, bool atomic,
                          uint32_t code) {
   if (address >= r.shared && address < r.shared + 2 * kSharedBytes) {
-    return check_shared(address, bytes, write, atomic, code);
+    check_shared(address, bytes, write, atomic, code);
+    if (counting()) count_access(r, true, address, bytes, write, code);
+    return;
   }
   if (Allocation* array = find_allocation(address)) {
-    return check_array(*array, address, bytes, write, atomic, code);
+    check_array(*array, address, bytes, write, atomic, code);
+    if (counting()) count_access(r, false, address, bytes, write, code);
+    return;
   }
   const char* arguments = static_cast<const char*>(r.launch->arguments);
   if (address >= arguments && address < arguments + r.launch->arguments_size) return;

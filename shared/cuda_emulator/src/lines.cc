@@ -51,8 +51,14 @@ std::string source_line(uint32_t code) {
     std::string text = row;
     text = text.substr(0, text.find_first_of(" \n"));
     size_t slash = text.rfind('/');
+    if (slash != std::string::npos) text = text.substr(slash + 1);
+    size_t rewritten = text.find(".cc:");
     if (found.empty() && text.find(".cu:") != std::string::npos) {
-      found = slash == std::string::npos ? text : text.substr(slash + 1);
+      found = text;
+    } else if (found.empty() && rewritten != std::string::npos && runner != nullptr) {
+      // Of templates, compilers may name the rewritten file; its lines are those of the .cu file.
+      std::string file = place(runner->launch->site);
+      found = file.substr(0, file.rfind(':')) + text.substr(rewritten + 3);
     }
   }
   pclose(pipe);

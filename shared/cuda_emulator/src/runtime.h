@@ -142,4 +142,13 @@ void free_cells(Cell* cells);
 void mark_written(Allocation* allocation, const void* address, size_t bytes);
 void throw_pending_host_fault();  // host code touched device memory since the last call
 
+// ------------------------------------------------------------------------------ counter.cc
+
+bool counting();  // checked build: has NEEDLE_CUDA_COUNTS named a file?
+void count_access(const Runner& runner, bool shared, const void* address, size_t bytes, bool write,
+                  uint32_t code);
+void count_stretch(const Runner& runner, const void* place);  // of code between two branches
+void count_block(const Runner& runner);                       // it has ended
+void count_launch(const Launch& launch);                      // so has the launch
+
 }  // namespace cuda_emulation

@@ -552,6 +552,7 @@ static void work(Grid& job) {
       Fiber* first = next_fiber(*mine);
       if (first != &mine->main) switch_fiber(&mine->main, first);
       runner = nullptr;
+      count_block(*mine);
       if (job.failed) {
         mine->free_fibers = mine->fibers;
         for (Fiber* fiber : mine->fibers) reset_fiber(fiber, &thread_fiber);
@@ -666,6 +667,7 @@ void run(const Launch& launch) {
   } else {
     Helpers::get().run(job);
   }
+  count_launch(launch);
   if (job.error) std::rethrow_exception(job.error);
   if (!kChecked) check_red_zones(launch);
 }
@@ -676,6 +678,11 @@ void free_cells(Cell*) {}
 void mark_written(Allocation*, const void*, size_t) {}
 void throw_pending_host_fault() {}
 void atomic_access(const void*, size_t) {}
+bool counting() { return false; }
+void count_access(const Runner&, bool, const void*, size_t, bool, uint32_t) {}
+void count_stretch(const Runner&, const void*) {}
+void count_block(const Runner&) {}
+void count_launch(const Launch&) {}
 #endif
 
 }  // namespace cuda_emulation
@@ -684,6 +691,12 @@ void atomic_access(const void*, size_t) {}
 // branches begins with a call of this, so there is no loop that does not come by.
 extern "C" void __sanitizer_cov_trace_pc() {
   cuda_emulation::Runner* r = cuda_emulation::runner;
-  if (r == nullptr || !r->watching || --r->until_look != 0) return;
+  if (r == nullptr || !r->watching) return;
+  if (cuda_emulation::kChecked && cuda_emulation::counting()) {
+    r->watching = false;
+    cuda_emulation::count_stretch(*r, __builtin_return_address(0));
+    r->watching = true;
+  }
+  if (--r->until_look != 0) return;
   cuda_emulation::look_at_the_clock(*r, __builtin_return_address(0));
 }

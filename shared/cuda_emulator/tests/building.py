@@ -46,7 +46,7 @@ def build(source, kind, folder):
     ]
     objects = []
     for unit in [rewritten, *sorted(EMULATION.glob("*.cc"))]:
-        if unit.stem == "checker" and kind != "checked":
+        if unit.stem in ("checker", "counter") and kind != "checked":
             continue
         flags = KERNEL_FLAGS[kind] if unit == rewritten else ["-O1", *EMULATOR_FLAGS[kind]]
         objects.append(folder / f"{unit.stem}_{kind}.o")

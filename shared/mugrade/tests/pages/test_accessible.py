@@ -23,6 +23,7 @@ OPEN = [
     "nowhere",
 ]
 STUDENT = [
+    "welcome",
     "dashboard",
     "homework/hw0",
     "homework/hw0/norm",
@@ -38,6 +39,8 @@ STAFF = [
     "staff",
     "staff/grades",
     "staff/grades?sort=-hw0",
+    "staff/grades?homework=hw0",
+    "staff/grades/lms",
     "staff/homework/hw0",
     "staff/problems/hw0/norm",
     "staff/problems/hw0/double",
@@ -65,13 +68,16 @@ def test_axe_finds_no_violation(chromium: Browser, school: SimpleNamespace, sche
     paths = {"open": OPEN, "student": STUDENT, "staff": STAFF}[who]
     if who == "student":
         sign_in(page, school, "Emmy Noether")
+        page.goto(school.url + "homework/hw0/norm")
+        attempt = page.get_by_role("link", name="attempt of").first.get_attribute("href")
+        paths = [*paths, attempt.lstrip("/")]
     if who == "staff":
         sign_in_staff(page, school)
         page.goto(school.url + "staff/grades")
-        paths = [
-            *paths,
-            page.get_by_role("link", name="Emmy Noether").get_attribute("href").lstrip("/"),
-        ]
+        student = page.get_by_role("link", name="Emmy Noether").get_attribute("href").lstrip("/")
+        page.goto(school.url + student)
+        attempt = page.locator("a[href^='/staff/attempts/']").first.get_attribute("href")
+        paths = [*paths, student, attempt.lstrip("/")]
     found = [
         fault for path in paths for fault in look(page, school.url + path, f"{scheme} {who} {path}")
     ]
@@ -101,6 +107,7 @@ def test_pages_fit_a_phone(chromium: Browser, school: SimpleNamespace):
         "staff/problems/hw0/norm",
         "staff/roster",
         "staff/audit",
+        "staff/grades/lms",
         "keys",
     ]:
         page.goto(school.url + path)

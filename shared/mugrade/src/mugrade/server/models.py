@@ -321,6 +321,19 @@ class SourceBundle(Base):
     body: Mapped[bytes]
 
 
+class Remark(Base):
+    """What somebody wrote to an attempt (services/remarks.py)."""
+
+    __tablename__ = "remark"
+
+    pk: Mapped[int] = mapped_column(primary_key=True)
+    attempt_pk: Mapped[int] = mapped_column(BigId, ForeignKey("attempt.pk"), index=True)
+    author_pk: Mapped[int] = mapped_column(ForeignKey("account.pk"), index=True)
+    kind: Mapped[str] = mapped_column(String(10))  # comment, request, answer
+    text: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[dt.datetime]
+
+
 class Timing(Base):
     """A self-reported running time for a speed problem."""
 

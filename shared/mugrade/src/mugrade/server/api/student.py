@@ -14,6 +14,7 @@ from mugrade.server.services import (
     accounts,
     attempts,
     certificates,
+    history,
     leaderboard,
     mydata,
     overview,
@@ -286,7 +287,7 @@ def list_attempts(
     """The account's attempts at a problem, newest first."""
     with request.app.state.database.read() as session:
         place = attempts.find_place(session, actor, assignment, problem)
-        reports = attempts.history(session, place.course, actor.pk, assignment, problem)
+        reports = history.of_problem(session, place.course, actor.pk, assignment, problem)
     return schemas.Attempts(attempts=[summary_out(report) for report in reports])
 
 

@@ -12,6 +12,7 @@ from fastapi.staticfiles import StaticFiles
 
 from mugrade.server.pages import (
     account,
+    attempt,
     project,
     public,
     staff,
@@ -40,6 +41,6 @@ STATIC = Path(__file__).parent / "static"
 def install(app: FastAPI) -> None:
     """Mount the routes, the static files and the error page."""
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for module in (account, student, project, *STAFF, public):
+    for module in (account, student, attempt, project, *STAFF, public):
         app.include_router(module.router)
     app.state.error_page = web.error_page

@@ -44,7 +44,7 @@ def sign_up(request: Request) -> Response:
         )
     except Refusal as error:
         return refused(request, "signup.html", error, form=given)
-    return web.signed_in(request, cookie, "/keys?new=1")
+    return web.signed_in(request, cookie, "/welcome")
 
 
 @router.get("/login")
@@ -122,7 +122,7 @@ def accept_invitation(request: Request) -> Response:
         )
     except Refusal as error:
         return _invitation_page(request, form.get("code"), error.status_code, str(error.detail))
-    return web.signed_in(request, cookie, "/keys?new=1")
+    return web.signed_in(request, cookie, "/welcome")
 
 
 @router.get("/forgot")

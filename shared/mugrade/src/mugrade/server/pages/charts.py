@@ -76,7 +76,7 @@ def matrix(
         columns: group and name of each.
     """
     wide, gap, top = 16, 8, 14
-    tall = max(1.2, min(8.0, 360 / max(1, len(rows))))
+    tall = max(1.2, min(16.0, 360 / max(1, len(rows))))
     starts, x = [], 0
     groups: list[tuple[str, int]] = []
     for index, (group, _) in enumerate(columns):

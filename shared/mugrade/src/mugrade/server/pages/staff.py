@@ -15,6 +15,7 @@ from mugrade.server.services import (
     course_home,
     courses,
     groups,
+    remarks,
     statistics,
 )
 
@@ -32,6 +33,7 @@ def home(request: Request) -> Response:
         days = statistics.attempts_per_day(session, actor.course_pk, DAYS, now)
         problems = statistics.of_course(session, actor.course_pk, now)
         stuck = statistics.stuck(session, actor.course_pk, now)
+        requests = remarks.waiting(session, actor.course_pk)
         seen = course_home.overview(session, course, now)
         waiting = [
             g
@@ -57,6 +59,7 @@ def home(request: Request) -> Response:
         hardest=statistics.hardest_cases(problems),
         share=charts.share,
         waiting=waiting,
+        requests=requests,
         stuck=[(seen.students[s.account_pk], s) for s in stuck if s.account_pk in seen.students],
         due=seen.due,
         progress=seen.progress,

@@ -7,9 +7,11 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import Response
 
+from mugrade import words
+from mugrade.server.errors import Refusal
 from mugrade.server.pages import charts, web
-from mugrade.server.pages.web import make_router, page, staff_page
-from mugrade.server.services import grades, sheet
+from mugrade.server.pages.web import make_router, page, refused, staff_page
+from mugrade.server.services import grades, lms, sheet
 
 router = make_router()
 FILTERS = {
@@ -76,8 +78,42 @@ def gradebook_csv(request: Request) -> Response:
     chosen = request.query_params.get("homework") or None
     with request.app.state.database.read() as session:
         text = grades.as_csv(grades.gradebook(session, request.state.actor.course_pk, chosen))
-    named = {
-        **web.HEADERS,
-        "Content-Disposition": f'attachment; filename="{chosen or "grades"}.csv"',
-    }
-    return Response(text.encode("utf-8-sig"), media_type="text/csv; charset=utf-8", headers=named)
+    return _csv(text.encode("utf-8-sig"), f"{chosen or 'grades'}.csv")
+
+
+@router.get("/staff/grades/lms")
+@staff_page
+def lms_form(request: Request) -> Response:
+    """Where a gradebook of Canvas or Moodle is filled."""
+    return page(request, "gradebook_lms.html", text="", filled=None)
+
+
+@router.post("/staff/grades/lms")
+@staff_page
+def fill_lms(request: Request) -> Response:
+    """Say what would be written, or give the file back with grades; nothing is stored."""
+    state, form = request.app.state, request.state.form
+    with state.database.read() as session:
+        found = sheet.sheet(session, request.state.actor.course_pk, state.clock())
+    people = [
+        lms.Graded(row.email, {k: c.score for k, c in row.cells.items() if c.state == "points"})
+        for row in found.rows
+        if row.active
+    ]
+    names = {a.id: a.title for a in found.course.assignments}
+    text = form.get("csv")
+    try:
+        filled = lms.fill(text, names, people)
+    except Refusal as error:
+        return refused(request, "gradebook_lms.html", error, text=text, filled=None)
+    if form.get("action") == "download":
+        name = f"{filled.system.lower()}.csv"
+        return _csv(filled.text.encode("utf-8"), name)
+    points = {a.id: a.points for a in found.course.assignments}
+    shown = {"text": text, "filled": filled, "points": points, "count": words.count}
+    return page(request, "gradebook_lms.html", **shown)
+
+
+def _csv(content: bytes, name: str) -> Response:
+    named = {**web.HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type="text/csv; charset=utf-8", headers=named)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import Request
 from fastapi.responses import Response
-from sqlalchemy.orm import Session
 
 from mugrade.server.errors import Refusal
 from mugrade.server.pages.forms import decimal, whole_number
 from mugrade.server.pages.web import make_router, page, redirect, staff_page
 from mugrade.server.services import (
     accounts,
-    attempts,
     certificates,
     courses,
     grades,
+    history,
     identity,
     invitations,
+    sheet,
     standing,
 )
 
@@ -43,7 +41,10 @@ def _student_page(
         person = accounts.find(session, actor.course_pk, account_id)
         course = courses.view(session, actor.course_pk, actor.course_version)
         state = standing.of_account(session, course, person.pk)
-        reports = _recent(session, course, person)
+        cells = sheet.cells(
+            state, course.assignments, request.app.state.clock(), with_problems=True
+        )
+        reports = history.recent(session, course, person.pk)
         extensions, overrides = grades.decisions_about(session, person.pk)
         held = certificates.standing_of(session, actor.course_pk, person.pk)
         unclaimed = identity.why_not_claimable(session, person) is None
@@ -56,6 +57,7 @@ def _student_page(
         person=person,
         course=course,
         state=state,
+        cells=cells,
         held=held,
         reports=reports,
         extensions=extensions,
@@ -66,16 +68,6 @@ def _student_page(
         one_time=one_time,
         error=error,
     )
-
-
-def _recent(session: Session, course: courses.CourseView, person: Any, limit: int = 50) -> list:
-    found = [
-        (assignment.id, problem.id, report)
-        for assignment in course.assignments
-        for problem in assignment.problems
-        for report in attempts.history(session, course, person.pk, assignment.id, problem.id, limit)
-    ]
-    return sorted(found, key=lambda item: item[2].at, reverse=True)[:limit]
 
 
 @router.post("/staff/students/{account_id}/extend")

@@ -248,6 +248,7 @@ DONE = {
     "password": "The password is changed; other browsers are signed out.",
     "mailed": "If somebody here has this address, a sign-in link is on its way.",
     "saved": "Saved.",
+    "asked": "Staff will look at it again and answer here.",
     "extended": "The extension is recorded.",
     "override": "The score is set.",
     "changed": "The account is changed.",

@@ -217,7 +217,7 @@ def store(
     left = None if allowed.tries_left is None else max(0, allowed.tries_left - 1)
 
     new = policies.Try(new_id("a"), place.problem.id, now, graded.correct, len(graded.verdicts))
-    mine = _judged(before, place, new)
+    mine = judged(before, place, new)
     error = given.error.model_dump() if given.error else None
     receipt = signing.sign(session, _receipt(actor, graded, new.id, now, mine.score))
     pk = _insert(session, _values(actor, graded, place, given, new, key, receipt))
@@ -340,7 +340,7 @@ def _repeated(
     return None
 
 
-def _judged(
+def judged(
     state: standing.AccountStanding, place: Place, new: policies.Try
 ) -> policies.ProblemResult:
     """What this one attempt is worth by itself."""
@@ -416,7 +416,7 @@ def report(
     )
     rows = standing.attempt_rows(session, actor.pk) if rows is None else rows
     state = standing.of_account(session, place.course, actor.pk, rows)
-    mine = _judged(state, place, _as_try(attempt, place.problem.id))
+    mine = judged(state, place, as_try(attempt, place.problem.id))
     revision = session.get_one(Revision, attempt.graded_pk)
     left = admission.allowance(session, rows, place.problem, now).tries_left
     return AttemptReport(
@@ -439,7 +439,7 @@ def report(
     )
 
 
-def _as_try(attempt: Attempt, problem_id: str) -> policies.Try:
+def as_try(attempt: Attempt, problem_id: str) -> policies.Try:
     return policies.Try(attempt.id, problem_id, attempt.at, attempt.correct, attempt.total)
 
 
@@ -449,47 +449,3 @@ def place_of(course: CourseView, problem_pk: int) -> Place:
             if problem.pk == problem_pk:
                 return Place(course, assignment, problem)
     raise not_found("problem")
-
-
-def history(
-    session: Session,
-    course: CourseView,
-    account_pk: int,
-    assignment_id: str,
-    problem_id: str,
-    limit: int = 200,
-) -> list[AttemptReport]:
-    """The account's attempts at one problem, newest first."""
-    assignment = course.assignment(assignment_id)
-    place = Place(course, assignment, assignment.problem(problem_id))
-    state = standing.of_account(session, course, account_pk)
-    query = (
-        select(Attempt, Revision.number, Revision.labels)
-        .join(Revision, Revision.pk == Attempt.graded_pk)
-        .where(Attempt.account_pk == account_pk, Attempt.problem_pk == place.problem.pk)
-        .order_by(Attempt.created_at.desc(), Attempt.pk.desc())
-        .limit(limit)
-    )
-    reports = []
-    for attempt, number, labels in session.execute(query):
-        mine = _judged(state, place, _as_try(attempt, problem_id))
-        reports.append(
-            AttemptReport(
-                attempt.id,
-                place,
-                number,
-                attempt.variant,
-                attempt.at,
-                tuple(labels),
-                answers.from_json(attempt.verdicts),
-                attempt.error,
-                attempt.receipt,
-                mine.score,
-                mine.late_days,
-                mine.penalty_percent,
-                0,
-                state,
-                origin=attempt.origin,
-            )
-        )
-    return reports

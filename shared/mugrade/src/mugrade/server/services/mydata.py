@@ -17,6 +17,7 @@ from mugrade.server.models import (
     Extension,
     Override,
     Problem,
+    Remark,
     SourceBundle,
     Timing,
 )
@@ -54,6 +55,7 @@ def of_account(session: Session, now: dt.datetime, account: Account) -> dict[str
             for s in accounts.sessions(session, now, account.pk)
         ],
         "attempts": _attempts(session, account, places),
+        "remarks": _remarks(session, account),
         "timings": rows(Timing, "problem", "seconds", "device", "at"),
         "extensions": rows(Extension, "assignment", "due_at", "reason", "created_at"),
         "overrides": rows(Override, "problem", "points", "reason", "created_at"),
@@ -69,6 +71,24 @@ def of_account(session: Session, now: dt.datetime, account: Account) -> dict[str
             Certificate, "id", "name", "average", "signed", "issued_at", "revoked_at"
         ),
     }
+
+
+def _remarks(session: Session, account: Account) -> list[dict[str, Any]]:
+    """What was written to the person's attempts; of staff only that it was staff."""
+    query = (
+        select(Remark, Attempt.id)
+        .join(Attempt, Attempt.pk == Remark.attempt_pk)
+        .where(Attempt.account_pk == account.pk)
+        .order_by(Remark.pk)
+    )
+    return [
+        {
+            **_row(row, ("kind", "text", "created_at")),
+            "attempt": attempt,
+            "by": "you" if row.author_pk == account.pk else "staff",
+        }
+        for row, attempt in session.execute(query)
+    ]
 
 
 def _attempts(session: Session, account: Account, places: dict[int, str]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from mugrade.server.errors import seconds_until
 from mugrade.server.services import admission, attempts, courses, policies, standing
 from mugrade.server.services.accounts import Actor
 from mugrade.server.services.courses import AssignmentView, ProblemView
+from mugrade.server.services.sheet import heat
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,16 @@ class ProblemStatus:
     attempts: int
     allowance: policies.Allowance
     result: policies.ProblemResult
+
+    @property
+    def complete(self) -> bool:
+        return self.result.score >= self.problem.points
+
+    @property
+    def heat(self) -> int | None:
+        """As the gradebook colours it; None where nothing was handed in."""
+        handed_in = self.result.best or self.result.overridden
+        return heat(self.result.score, self.problem.points) if handed_in else None
 
     def retry_after(self, now: dt.datetime) -> int:
         return seconds_until(self.allowance.next_at, now) if self.allowance.next_at else 0

@@ -1,0 +1,156 @@
+"""The site: every link leads somewhere, nothing comes from a network, and everybody can read it.
+
+It is opened from its folder in the system's Chromium, as a student would open it.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "shared" / "site"
+RULES = {
+    "preload": False,  # it would fetch style sheets, which a page from a folder may not
+    "resultTypes": ["violations"],
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+}
+PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, str(SITE / "build.py"), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    found = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+    if not found:
+        missing = "no Chromium on this machine; install it with: sudo apt-get install chromium"
+        assert not os.environ.get("CI"), missing
+        pytest.skip(missing)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+class Page(HTMLParser):
+    """What a page links to, loads, and can be linked to at."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.loads, self.anchors = [], [], {"", "__nav"}
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.anchors |= {found.get("id"), found.get("name")}
+        if tag == "a" and "href" in found:
+            self.links.append(found["href"])
+        elif tag in ("img", "script", "link", "iframe", "source"):
+            self.loads += [found[key] for key in ("src", "href") if key in found]
+
+
+@pytest.fixture(scope="session")
+def pages(site):
+    return {
+        path.resolve(): Page(path.read_text(encoding="utf-8"))
+        for path in site.rglob("*.html")
+        if path.name != "404.html"  # a server's, with links from its root
+    }
+
+
+def test_every_homework_note_lecture_and_module_has_its_page(site, pages):
+    found = {path.relative_to(site.resolve()).as_posix() for path in pages}
+    wanted = {f"hw{stage}/index.html" for stage in range(5)} | {"index.html", "project/index.html"}
+    for source in (ROOT / "shared" / "notes").rglob("*.md"):
+        page = source.relative_to(ROOT).with_suffix(".html").as_posix()
+        wanted.add(page.replace("README.html", "index.html"))
+    for source in (ROOT / "hw4" / "python" / "needle").rglob("*.py"):
+        module = ".".join(source.relative_to(ROOT / "hw4" / "python").with_suffix("").parts)
+        wanted |= (
+            {f"needle/{module.removesuffix('.__init__')}.html"} if source.stat().st_size else set()
+        )
+    assert wanted <= found
+
+
+def test_every_link_leads_somewhere(pages):
+    dead = []
+    for path, page in pages.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            if parts.scheme or parts.netloc:
+                continue
+            if not target.is_file():
+                dead.append(f"{path.name}: {link}")
+            elif target in pages and unquote(parts.fragment) not in pages[target].anchors:
+                dead.append(f"{path.name}: {link}: no such place in that page")
+    assert not dead
+
+
+def test_nothing_is_loaded_from_elsewhere(pages):
+    elsewhere = {
+        (path.name, name)
+        for path, page in pages.items()
+        for name in page.loads
+        if urlsplit(name).netloc or not (path.parent / unquote(urlsplit(name).path)).exists()
+    }
+    assert not elsewhere
+
+
+def test_no_formula_is_left_as_source(site):
+    left = {path.name for path in site.rglob("*.html") if "arithmatex" in path.read_text("utf-8")}
+    assert not left
+    assert "<math" in (site / "hw0" / "index.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(("mode", "size"), [("light", DESK), ("dark", PHONE)])
+def test_every_page_can_be_read_by_everybody(chromium, pages, site, mode, size):
+    """axe finds nothing; no page is wider than its screen; no script fails. NEEDLE_SHOTS names a
+    folder for screenshots."""
+    shots = os.environ.get("NEEDLE_SHOTS")
+    context = chromium.new_context(color_scheme=mode, viewport=size, reduced_motion="reduce")
+    screen, faults = context.new_page(), []
+    screen.on("pageerror", lambda error: faults.append(str(error)))
+    screen.on("requestfailed", lambda request: faults.append(f"{request.url} was not found"))
+    for path in sorted(pages):
+        name = path.relative_to(site.resolve()).as_posix()
+        screen.goto(path.as_uri())
+        found = Axe().run(screen, options=RULES).response["violations"]
+        faults += [
+            f"{name}: {item['id']}: {item['help']} {[n['html'][:150] for n in item['nodes'][:3]]}"
+            for item in found
+        ]
+        width = screen.evaluate("document.documentElement.scrollWidth")
+        faults += [f"{name}: {width} wide on {size['width']}"] if width > size["width"] else []
+        if shots:
+            screen.screenshot(path=f"{shots}/{mode}-{size['width']}-{name.replace('/', '-')}.png")
+    context.close()
+    assert not faults
+
+
+def test_the_search_finds_a_word_without_a_server(chromium, site):
+    screen = chromium.new_page()
+    screen.goto((site / "index.html").as_uri())
+    screen.get_by_placeholder("Search").first.fill("perplexity")
+    screen.locator(".md-search-result__link").first.wait_for(timeout=20_000)
+    assert "erplexity" in screen.locator(".md-search-result__list").inner_text()
+    screen.close()

@@ -1,0 +1,68 @@
+"""A student's pages: the first day, what late costs, and from a failed case to the next command."""
+
+from __future__ import annotations
+
+from .browser import Browser, text
+from .test_second_look import signed_in
+
+
+def test_after_sign_up_come_the_three_commands_of_the_first_day(lite):
+    lite.staff.publish("hw0/add", [1.0])
+    ada = Browser(lite)
+    answer = ada.sign_up("ada")
+    assert answer.headers["location"] == "/welcome"
+    shown = text(ada.get("/welcome"))
+    commands = ["mugrade login --server http", "mugrade submit hw0", "mugrade status hw0"]
+    places = [shown.index(command) for command in commands]
+    assert places == sorted(places)
+    assert "three commands" in text(ada.get("/dashboard"))
+    assert Browser(lite).get("/welcome").status_code == 303, "for those who are signed in"
+
+
+def test_staff_who_come_in_are_shown_their_own_command(lite):
+    assert "--scope grade" in text(signed_in(lite, "grader").get("/welcome"))
+
+
+def test_the_dashboard_says_what_late_costs_and_where_free_days_went(server):
+    server.staff.publish("hw0/add", [1.0])
+    assert server.student
+    student = signed_in(server, "student")
+    before = text(student.get("/dashboard"))
+    assert "costs 10% of an attempt's points" in before
+    assert "2 of your 2 free late days are left" in before and "hw0 takes" not in before
+    server.clock.forward(days=7, hours=1)
+    server.student.attempt("hw0/add", 1.0, accept_late=True)
+    after = text(signed_in(server, "student").get("/dashboard"))
+    assert "1 of your 2 free late days are left. hw0 takes 1." in after
+    assert "three commands" not in after
+
+
+def test_a_failed_case_leads_to_the_command_that_runs_it(server):
+    server.staff.publish("hw0/add", [1.0, 2.0, 3.0], labels=["one", "two", "three"])
+    server.student.attempt("hw0/add", 1.0, 5.0, 3.0)
+    student = signed_in(server, "student")
+    shown = text(student.get("/homework/hw0/add"))
+    assert "failed in two" in shown and "mugrade run hw0 add --case 2 --pdb" in shown
+    server.clock.forward(minutes=1)
+    server.student.attempt("hw0/add", 1.0, 2.0, 3.0)
+    assert "--case 1 --pdb" in text(student.get("/homework/hw0/add"))
+
+
+def test_the_homeworks_page_names_the_next_problem(server):
+    server.staff.publish("hw0/add", [1.0])
+    server.staff.publish("hw0/softmax", [1.0])
+    assert server.student
+    student = signed_in(server, "student")
+    assert "Next: add , mugrade submit hw0 add" in text(student.get("/homework/hw0"))
+    server.student.attempt("hw0/add", 1.0)
+    assert "Next: softmax , mugrade submit hw0 softmax" in text(student.get("/homework/hw0"))
+    server.student.attempt("hw0/softmax", 1.0)
+    assert "All points." in text(student.get("/homework/hw0"))
+
+
+def test_every_problem_stands_in_one_picture(server):
+    server.staff.publish("hw0/add", [1.0])
+    server.staff.publish("hw0/softmax", [1.0])
+    server.student.attempt("hw0/add", 1.0)
+    page = signed_in(server, "student").get("/dashboard").text
+    assert 'aria-label="Your problems' in page and 'class="f4"' in page
