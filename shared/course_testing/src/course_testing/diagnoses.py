@@ -120,6 +120,8 @@ def broken_hint(actual, desired, device):
         return "NaN: 0/0, inf - inf, or the logarithm of a negative number"
     if (np.isnan(desired) & ~np.isnan(actual)).any():
         return "NaN is lost: every comparison with NaN is false"
+    if (np.isinf(actual) & np.isfinite(desired)).any() and device in ("cpu", "cuda"):
+        return "inf: memory that nobody wrote or past an end, an overflow, or a division by zero"
     if (np.isinf(actual) & np.isfinite(desired)).any():
         return "inf: an overflow (exp of more than 88 in float32) or a division by zero"
     if desired.any() and not actual.any():
@@ -211,12 +213,12 @@ def name_of_factor(factor, desired, lengths, of_gradient):
     for length in dict.fromkeys(lengths):
         if length > 2 and abs(factor / length - 1) < 1e-3:
             return (
-                f"{length} times the expected value, an axis's length: a sum where a mean is asked"
+                f"{length} times the expected value, an axis's length: a sum where a mean is asked?"
             )
         if length > 2 and abs(factor * length - 1) < 1e-3:
             return (
                 f"the expected value divided by {length}, an axis's length: "
-                "a mean where a sum is asked, or divided twice"
+                "a mean where a sum is asked, or divided twice?"
             )
     known = {
         -1.0: "the expected value negated: a sign is wrong",
