@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,8 @@ def terminal(world):
             env={**os.environ, "PYTHONPATH": shared, "TERM": "xterm", "COLUMNS": "80"},
             encoding="utf-8",
             timeout=PATIENCE,
+            # As on a terminal: what a shell starts in the background is deaf to Ctrl-C.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         started.append(child)
         child.expect_exact("watching hw0")
