@@ -3,6 +3,8 @@ both write to it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fastapi import Request
 from fastapi.responses import Response
 
@@ -43,31 +45,32 @@ def _page(
     return page(request, template, found=found, text=text)
 
 
+def _written(
+    request: Request, attempt: str, write: Callable[..., object], *, for_staff: bool, then: str
+) -> Response:
+    """Let `write` store what the form says, and go on to `then`; a refusal stands in the page."""
+    state, form = request.app.state, request.state.form
+    try:
+        with state.database.write() as session:
+            write(session, state.clock(), request.state.actor, attempt, form.needed("text"))
+    except Refusal as refused:
+        if refused.status_code == 404:
+            raise
+        return _page(request, attempt, refused, for_staff=for_staff, text=form.get("text"))
+    return redirect(then)
+
+
 @router.post("/staff/attempts/{attempt}/remarks")
 @staff_page
 def remark(request: Request, attempt: str) -> Response:
     """A comment, which answers the request that waits."""
-    state, form = request.app.state, request.state.form
-    try:
-        with state.database.write() as session:
-            remarks.write(session, state.clock(), request.state.actor, attempt, form.needed("text"))
-    except Refusal as refused:
-        if refused.status_code == 404:
-            raise
-        return _page(request, attempt, refused, for_staff=True, text=form.get("text"))
-    return redirect(f"/staff/attempts/{attempt}?done=saved")
+    then = f"/staff/attempts/{attempt}?done=saved"
+    return _written(request, attempt, remarks.write, for_staff=True, then=then)
 
 
 @router.post("/attempts/{attempt}/request")
 @student_page
 def ask(request: Request, attempt: str) -> Response:
     """Ask staff for a second look."""
-    state, form = request.app.state, request.state.form
-    try:
-        with state.database.write() as session:
-            remarks.ask(session, state.clock(), request.state.actor, attempt, form.needed("text"))
-    except Refusal as refused:
-        if refused.status_code == 404:
-            raise
-        return _page(request, attempt, refused, for_staff=False, text=form.get("text"))
-    return redirect(f"/attempts/{attempt}?done=asked")
+    then = f"/attempts/{attempt}?done=asked"
+    return _written(request, attempt, remarks.ask, for_staff=False, then=then)
