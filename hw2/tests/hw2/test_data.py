@@ -68,7 +68,11 @@ def submit_flip_horizontal():
     import mugrade
 
     rng = mugrade.rng()
-    for label, p, shape in (("always", 1.0, (3, 4, 2)), ("half", 0.5, (5, 3, 1))):
+    for label, p, shape in (
+        ("always", 1, (3, 4, 2)),
+        ("half", 0.5, (5, 3, 1)),
+        ("never", 0, (2, 3, 1)),
+    ):
         flip = ndl.data.RandomFlipHorizontal(p)
         mugrade.submit(np.stack([flip(rng.rand(*shape)) for _ in range(4)]), label=label)
     img = rng.rand(3, 4, 1)

@@ -4,7 +4,6 @@ and the grader goes on by itself once the database is back."""
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 import uuid
@@ -32,6 +31,7 @@ from .test_killed import (
     revisions_are_whole,
     stopped_migration,
     the_last_publication_counts,
+    until,
     until_done,
     whole,
 )
@@ -76,16 +76,6 @@ def kill_and_start(cluster, *servers):
     cluster.start()
     for server in servers:
         server.database.close()  # its connections are gone
-
-
-def until(ask_again):
-    """The first answer that is not 503 or a cut connection."""
-    for _ in range(1200):
-        with contextlib.suppress(requests.RequestException):
-            if (answer := ask_again()).status_code != 503:
-                return answer
-        time.sleep(0.1)
-    raise AssertionError("the grader did not come back")
 
 
 def test_every_acknowledged_attempt_survives_two_kills_of_the_database(empty, cluster, processes):
@@ -145,7 +135,7 @@ def test_a_regrade_goes_on_after_its_database_was_killed(empty, cluster, process
     kills, done = 0, 0
     for share in (0.2, 0.5, 0.8):
         while done < share * STUDENTS:
-            done = shown().json()["done"]
+            done = until(shown).json()["done"]
         kill_and_start(cluster, server)
         kills += done < STUDENTS
         assert until(shown).json()["done"] >= done, "what was told as done is done"
