@@ -83,8 +83,8 @@ def test_bpe_needs_fewer_tokens_for_a_text_like_the_one_it_learnt():
     assert len(bpe.encode("the dog on the mat", merges)) <= 9 < len("the dog on the mat")
     ids = list(text.encode())
     for k, pair in enumerate(merges):  # each merge was a most frequent one when it was made
-        counts = Counter(pairwise(ids))
-        assert counts[pair] == max(counts.values())
+        stands = Counter(pairwise(ids))
+        assert stands[pair] == max(stands.values())
         ids = bpe.merged(ids, pair, 256 + k)
 
 
