@@ -8,6 +8,7 @@ import needle as ndl
 import numpy as np
 import pytest
 from course_testing import (
+    any_axes,
     assert_close,
     assert_directional_gradient,
     assert_gradients_close,
@@ -36,7 +37,8 @@ def test_backward(case, dtype):
     inputs = tensors(arrays, dtype)
     output = case.needle(*inputs)
     weights = weights_for(output.numpy()).astype(dtype)
-    grads = output.op.gradient_as_tuple(ndl.Tensor(weights, dtype=dtype), output)
+    with any_axes("hw1/backward", f"{case.name}.gradient"):
+        grads = output.op.gradient_as_tuple(ndl.Tensor(weights, dtype=dtype), output)
     for number, (grad, array) in enumerate(zip(grads, arrays)):
         name = f"{case.name}.gradient of input {number}"
         assert_like(grad, array.shape, dtype, problem="hw1/backward", op=name)
