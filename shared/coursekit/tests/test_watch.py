@@ -145,7 +145,7 @@ def test_only_code_concerns_it(world):
 # ------------------------------------------------------------------------ what the checked build says
 
 
-def test_a_failure_of_cuda_is_looked_at_again_unless_a_newer_test_began(world):
+def test_a_failure_of_cuda_is_looked_at_again_unless_a_newer_test_began(world, monkeypatch):
     course = world.course()
     watch = Watch(course, course.homework("hw0"))
     test = Outcome(
@@ -153,7 +153,8 @@ def test_a_failure_of_cuda_is_looked_at_again_unless_a_newer_test_began(world):
     )
     verdict = Verdict(course.problem("hw0/add"), "FAIL", "1 failed", 0.1, Report(tests=[test]))
     assert verdict.is_open and not Verdict(verdict.problem, "ok", "1 passed", 0.1).is_open
-    watch.warm.apart = lambda look, report: [f"about {report.tests[0].test}"]
+    look = lambda _, report: [f"about {report.tests[0].test}"]
+    monkeypatch.setattr(watch.warm, "apart", look)
     assert watch.look_again(watch.turn, verdict).said == ["about tests/t.py::test[cuda-3]"]
     turn = watch.turn
     watch.newer()
