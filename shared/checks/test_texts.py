@@ -78,7 +78,13 @@ def test_links_and_anchors_are_really_checked(tmp_path):
     assert anchors(page) == {"one-title-two"}
 
 
-SOURCES = ("shared/reference", "shared/kernels", "shared/cuda_emulator", "shared/course_testing")
+SOURCES = (
+    "shared/reference",
+    "shared/kernels",
+    "shared/cuda_emulator",
+    "shared/course_testing",
+    "shared/cluster",
+)
 CODE = {".py", ".cc", ".cu", ".h", ".cpp"}
 # CamelCase and snake_case: a word of English is neither.
 NAME = re.compile(r"\b(?:(?:[A-Z][a-z0-9]+){2,}|[a-z][a-z0-9]*(?:_[a-z0-9]+)+)\b")
