@@ -83,3 +83,12 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=found, args=arguments)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """A students' tree, as `hw release` writes it."""
+    place = tmp_path_factory.mktemp("release") / "course"
+    command = [sys.executable, "-m", "coursekit", "release", str(place)]
+    subprocess.run(command, cwd=Path(__file__).resolve().parents[2], check=True)
+    return place
