@@ -75,8 +75,8 @@ def prepare(settings: Settings, students: int, cases: list[object]) -> list[str]
         signing.ensure(session, now)
         course = courses.apply_file(session, now, coursefile.parse(COURSE), actor="load")
         staff = accounts.find(session, course.pk, "staff@example.org")
-        text, _ = accounts.issue_token(session, now, staff, name="load")
-        actor = accounts.authenticate(session, text, now)
+        text, _ = tokens.issue(session, now, staff, name="load")
+        actor = tokens.authenticate(session, text, now)
         variant = VariantIn(variant=0, seed=0, values=[encode(v) for v in cases])
         given = RevisionIn(variants=[variant])
         publishing.commit(session, now, actor, publishing.prepare(session, actor, "hw", "p", given))
@@ -87,7 +87,7 @@ def prepare(settings: Settings, students: int, cases: list[object]) -> list[str]
             )
             session.add(account)
             session.flush()
-            tokens.append(accounts.issue_token(session, now, account, name="load")[0])
+            tokens.append(tokens.issue(session, now, account, name="load")[0])
     database.close()
     return tokens
 

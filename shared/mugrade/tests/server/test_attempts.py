@@ -10,7 +10,7 @@ from mugrade.server import coursefile
 from mugrade.server.errors import Refusal
 from mugrade.server.models import Attempt, SourceBundle
 from mugrade.server.schemas import AttemptIn
-from mugrade.server.services import accounts, answers, attempts, courses, signing
+from mugrade.server.services import answers, attempts, courses, signing, tokens
 from sqlalchemy import select
 
 from .conftest import COURSE, NOON
@@ -66,7 +66,7 @@ def test_the_database_itself_refuses_a_key_twice(server):
 
 def graded(server, given):
     with server.database.read() as session:
-        actor = accounts.authenticate(session, server.student.token, NOON)
+        actor = tokens.authenticate(session, server.student.token, NOON)
         place = attempts.find_place(session, actor, "hw0", "add")
         return actor, attempts.grade(session, actor, place, given)
 

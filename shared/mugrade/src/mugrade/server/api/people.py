@@ -94,7 +94,7 @@ def change_role(request: Request, actor: ActorHere, body: schemas.RoleIn) -> sch
     state = request.app.state
     with state.database.write() as session:
         account = accounts.find(session, actor.course_pk, body.person)
-        accounts.set_role(
+        roster.set_role(
             session,
             state.clock(),
             actor,

@@ -18,6 +18,7 @@ from mugrade.server.services import (
     leaderboard,
     mydata,
     overview,
+    tokens,
 )
 
 router = make_router(tags=["student"])
@@ -44,7 +45,7 @@ def revoke_token(request: Request, actor: ActorHere) -> None:
     """Revoke the token that this request carries."""
     state = request.app.state
     with state.database.write() as session:
-        accounts.revoke_token(session, state.clock(), actor)
+        tokens.revoke(session, state.clock(), actor)
 
 
 @router.get("/me/data")

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from mugrade import words
 from mugrade.server.errors import Refusal
 from mugrade.server.pages import charts, web
-from mugrade.server.pages.web import make_router, page, refused, staff_page
+from mugrade.server.pages.web import make_router, page, staff_page
 from mugrade.server.services import grades, lms, sheet
 
 router = make_router()
@@ -105,7 +105,7 @@ def fill_lms(request: Request) -> Response:
     try:
         filled = lms.fill(text, names, people)
     except Refusal as error:
-        return refused(request, "gradebook_lms.html", error, text=text, filled=None)
+        return page(request, "gradebook_lms.html", refusal=error, text=text, filled=None)
     if form.get("action") == "download":
         name = f"{filled.system.lower()}.csv"
         return _csv(filled.text.encode("utf-8"), name)

@@ -57,7 +57,7 @@ def _strip(views: list[overview.AssignmentStatus]) -> Markup | None:
         return None
     row = [item.heat for _, item in shown]
     columns = [(name, item.problem.id) for name, item in shown]
-    return charts.matrix(columns, [row], "Your problems; each homework's page has the numbers")
+    return charts.strip(columns, row, "Your problems; each homework's page has the numbers")
 
 
 def _complete(view: overview.AssignmentStatus) -> bool:

@@ -19,17 +19,18 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
 from markupsafe import Markup
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 import mugrade
 from mugrade.server.errors import Refusal, not_found, problem_document
 from mugrade.server.routing import read_capped
-from mugrade.server.services import accounts, courses, policies
+from mugrade.server.services import accounts, courses, policies, sessions
 from mugrade.words import difference, distance, number
 
 F = TypeVar("F", bound=Callable[..., Any])
-COOKIE_DAYS = accounts.SESSION_DAYS
+COOKIE_DAYS = sessions.SESSION_DAYS
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -94,7 +95,7 @@ def _actor_of(request: Request) -> accounts.Actor | None:
     if not cookie:
         return None
     with request.app.state.database.read() as session:
-        return accounts.session_actor(session, request.app.state.clock(), cookie)
+        return sessions.actor(session, request.app.state.clock(), cookie)
 
 
 def check_origin(request: Request) -> None:
@@ -266,8 +267,17 @@ DONE = {
 }
 
 
-def page(request: Request, template: str, http_status: int = 200, **context: Any) -> Response:
-    """Render `template`; `now`, `zone`, `actor` and the sentence of `?done=` are always there."""
+def page(
+    request: Request,
+    template: str,
+    http_status: int = 200,
+    refusal: Refusal | None = None,
+    **context: Any,
+) -> Response:
+    """Render `template`; `now`, `when`, `actor` and the sentence of `?done=` are always there. What was
+    refused stands above it."""
+    if refusal is not None:
+        http_status, context["error"] = refusal.status_code, str(refusal.detail)
     text = TEMPLATES.get_template(template).render(
         request=request,
         actor=getattr(request.state, "actor", None),
@@ -305,9 +315,21 @@ def _when(request: Request) -> When:
     return When(zone)
 
 
-def refused(request: Request, template: str, error: Refusal, **context: Any) -> Response:
-    """The form again, with the reason above it."""
-    return page(request, template, error.status_code, error=str(error.detail), **context)
+def written(
+    request: Request,
+    write: Callable[[Session, dt.datetime, accounts.Actor], object],
+    then: str,
+    again: Callable[[Refusal], Response],
+) -> Response:
+    """Let `write` store what the form says, in one transaction, and go on to `then`; a refusal stands in
+    the page that `again` makes."""
+    state = request.app.state
+    try:
+        with state.database.write() as session:
+            write(session, state.clock(), request.state.actor)
+    except Refusal as refusal:
+        return again(refusal)
+    return redirect(then)
 
 
 ADVICE = {

@@ -1,4 +1,4 @@
-"""The course's people: listing, and import from CSV with a preview."""
+"""The course's people: listing, roles, and import from CSV with a preview."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from mugrade.server.errors import Refusal
+from mugrade.server.errors import Refusal, invalid
 from mugrade.server.models import Account, Course
-from mugrade.server.services import accounts, audit, email_addresses
+from mugrade.server.services import accounts, audit, email_addresses, sessions, tokens
 
 MAX_LINES = 20_000
 
@@ -35,6 +35,47 @@ def people(session: Session, course_pk: int) -> list[Account]:
     )
     order = {"instructor": 0, "grader": 1, "student": 2}
     return sorted(found, key=lambda account: order[account.role])
+
+
+def set_role(
+    session: Session,
+    now: dt.datetime,
+    actor: accounts.Actor,
+    account: Account,
+    *,
+    role: str | None = None,
+    active: bool | None = None,
+    reason: str = "",
+) -> None:
+    """Change an account's role, or whether it is active; what is None stays.
+
+    Who is deactivated is signed out everywhere and their keys are revoked; their attempts stay.
+    """
+    if account.pk == actor.pk:
+        raise invalid("You cannot change your own role or deactivate yourself.")
+    before = {"role": account.role, "active": account.active}
+    after = {
+        "role": account.role if role is None else role,
+        "active": account.active if active is None else active,
+    }
+    if after["role"] not in accounts.ROLE_SCOPES:
+        raise invalid(f"{role!r:.40} is no role; expected {', '.join(accounts.ROLE_SCOPES)}.")
+    account.role, account.active = str(after["role"]), bool(after["active"])
+    if not account.active:
+        sessions.end_all(session, now, account)
+        tokens.revoke_all(session, now, account)
+    if after != before:
+        audit.record(
+            session,
+            now,
+            actor=actor.email,
+            action="role",
+            object=account.email,
+            course_pk=account.course_pk,
+            before=before,
+            after=after,
+            reason=reason,
+        )
 
 
 def import_csv(
