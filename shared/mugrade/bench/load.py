@@ -31,7 +31,7 @@ from mugrade.server.app import utc_now
 from mugrade.server.db import Database
 from mugrade.server.models import Account, Attempt, Course
 from mugrade.server.schemas import RevisionIn, VariantIn
-from mugrade.server.services import accounts, courses, publishing, signing
+from mugrade.server.services import accounts, course_edit, publishing, signing
 from mugrade.server.settings import Settings
 from mugrade.server.testing import private_postgres
 from sqlalchemy import func, select
@@ -73,7 +73,7 @@ def prepare(settings: Settings, students: int, cases: list[object]) -> list[str]
     tokens = []
     with database.write() as session:
         signing.ensure(session, now)
-        course = courses.apply_file(session, now, coursefile.parse(COURSE), actor="load")
+        course = course_edit.apply_file(session, now, coursefile.parse(COURSE), actor="load")
         staff = accounts.find(session, course.pk, "staff@example.org")
         text, _ = tokens.issue(session, now, staff, name="load")
         actor = tokens.authenticate(session, text, now)

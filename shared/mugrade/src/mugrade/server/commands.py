@@ -35,7 +35,16 @@ from mugrade.server.operations import (
     restore,
     settings_of,
 )
-from mugrade.server.services import accounts, answer_file, courses, roster, sessions, tokens, upkeep
+from mugrade.server.services import (
+    accounts,
+    answer_file,
+    course_edit,
+    courses,
+    roster,
+    sessions,
+    tokens,
+    upkeep,
+)
 from mugrade.server.settings import Settings
 
 __all__ = ["backup", "db_check", "init", "link", "prune", "restore", "seal", "serve", "token"]
@@ -118,7 +127,7 @@ def init(
     """Make a course from its file, or bring an existing one up to it."""
     given = coursefile.read(file)
     with _open(settings_of(data)) as database, database.write() as session:
-        course = courses.apply_file(session, utc_now(), given, actor="mugrade init")
+        course = course_edit.apply_file(session, utc_now(), given, actor="mugrade init")
         out: dict[str, Any] = {"course": course.id, "title": course.title, "code": course.code}
         if key_for:
             account = accounts.find(session, course.pk, key_for)
@@ -295,7 +304,7 @@ def _first_course(
         given = coursefile.CourseFile(course=coursefile.CourseIn(id="course", title="My course"))
     if settings.solo:
         given = coursefile.for_one(given)
-    return courses.apply_file(session, utc_now(), given, actor="mugrade serve")
+    return course_edit.apply_file(session, utc_now(), given, actor="mugrade serve")
 
 
 def _first_account(session: Session, course: Course, *, solo: bool) -> Account:

@@ -330,12 +330,10 @@ def report_timing(
     problem: Problem,
     body: schemas.TimingIn,
 ) -> None:
-    """Report one's own running time for a speed problem that one has solved."""
+    """Report what one's own program for a speed problem takes: operations, bytes moved, seconds."""
     state = request.app.state
     with state.database.write() as session:
-        leaderboard.report(
-            session, state.clock(), actor, assignment, problem, body.seconds, body.device
-        )
+        leaderboard.report(session, state.clock(), actor, assignment, problem, body)
 
 
 @router.get("/assignments/{assignment}/problems/{problem}/leaderboard")
@@ -343,7 +341,7 @@ def report_timing(
 def get_leaderboard(
     request: Request, actor: ActorHere, assignment: Assignment, problem: Problem
 ) -> schemas.Leaderboard:
-    """Best self-reported times of those who chose a pseudonym."""
+    """The least work of those who chose a pseudonym; seconds are self-reported."""
     with request.app.state.database.read() as session:
         entries = leaderboard.entries(session, actor.course_pk, assignment, problem)
     return schemas.Leaderboard(

@@ -23,9 +23,25 @@ router = make_router()
 @router.get("/staff/projects")
 @staff_page
 def projects(request: Request) -> Response:
+    return _projects_page(request)
+
+
+def _projects_page(request: Request, refusal: Refusal | None = None, emails: str = "") -> Response:
     with request.app.state.database.read() as session:
         found = groups.all_of(session, request.state.actor.course_pk)
-    return page(request, "staff_projects.html", groups=found)
+    return page(request, "staff_projects.html", refusal=refusal, groups=found, emails=emails)
+
+
+@router.post("/staff/projects")
+@staff_page
+def put_together(request: Request) -> Response:
+    emails = request.state.form.get("emails")
+    return written(
+        request,
+        lambda session, now, me: groups.put_together(session, now, me, emails.split()),
+        "/staff/projects?done=members",
+        lambda refusal: _projects_page(request, refusal, emails),
+    )
 
 
 @router.get("/staff/projects/{group_id}")
@@ -39,7 +55,14 @@ def _project_page(request: Request, group_id: str, refusal: Refusal | None = Non
     with request.app.state.database.read() as session:
         group = groups.find(session, actor, group_id)
         rubric = courses.view(session, actor.course_pk, actor.course_version).rubric
-    return page(request, "staff_project.html", refusal=refusal, group=group, rubric=rubric)
+    return page(
+        request,
+        "staff_project.html",
+        refusal=refusal,
+        group=group,
+        rubric=rubric,
+        largest=groups.MAX_MEMBERS,
+    )
 
 
 def _change(request: Request, group_id: str, done: str, change: Callable[..., Any]) -> Response:
@@ -50,6 +73,20 @@ def _change(request: Request, group_id: str, done: str, change: Callable[..., An
         f"/staff/projects/{group_id}?done={done}",
         lambda refusal: _project_page(request, group_id, refusal),
     )
+
+
+@router.post("/staff/projects/{group_id}/add")
+@staff_page
+def add_member(request: Request, group_id: str) -> Response:
+    email = request.state.form.get("email")
+    return _change(request, group_id, "members", partial(groups.add_member, email=email))
+
+
+@router.post("/staff/projects/{group_id}/remove")
+@staff_page
+def remove_member(request: Request, group_id: str) -> Response:
+    email = request.state.form.get("email")
+    return _change(request, group_id, "members", partial(groups.remove_member, email=email))
 
 
 @router.post("/staff/projects/{group_id}/decide")

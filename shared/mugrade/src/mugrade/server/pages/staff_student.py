@@ -90,21 +90,39 @@ def _decide(
 @router.post("/staff/students/{account_id}/extend")
 @staff_page
 def extend(request: Request, account_id: str) -> Response:
+    """More time for one homework, or none asked for it."""
     form = request.state.form
 
     def decide(session: Session, now: dt.datetime, me: accounts.Actor, person: Account) -> None:
-        grades.extend(
+        homework, reason = form.get("homework"), form.needed("reason")
+        if form.get("action") == "excuse":
+            grades.excuse(session, now, me, [person], homework, reason=reason)
+            return
+        days = whole_number(form.get("days"), "days", 365)
+        grades.give_time(session, now, me, [person], homework, days=days, reason=reason)
+
+    return _decide(request, account_id, "extended", decide)
+
+
+@router.post("/staff/students/{account_id}/standing")
+@staff_page
+def arrange(request: Request, account_id: str) -> Response:
+    """Their section, and how much later every homework is due for them."""
+    form = request.state.form
+    accounts.require_scope(request.state.actor, "roster")
+
+    def decide(session: Session, now: dt.datetime, me: accounts.Actor, person: Account) -> None:
+        roster.arrange(
             session,
             now,
             me,
-            student=person.id,
-            assignment_id=form.get("homework"),
-            days=whole_number(form.get("days"), "days", 365),
-            until=None,
+            [person],
+            section=form.get("section"),
+            extra_days=whole_number(form.get("extra_days"), "extra days", roster.MAX_EXTRA_DAYS),
             reason=form.needed("reason"),
         )
 
-    return _decide(request, account_id, "extended", decide)
+    return _decide(request, account_id, "saved", decide)
 
 
 @router.post("/staff/students/{account_id}/override")

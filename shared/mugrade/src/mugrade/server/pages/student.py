@@ -44,6 +44,7 @@ def dashboard(request: Request) -> Response:
         next=coming,
         held=held,
         late=course.policy.late,
+        dropped=views[0].dropped if views else [],
         used=[(v.assignment.id, v.result.days_used) for v in views if v.result.days_used],
         started=any(item.attempts for view in views for item in view.problems),
         strip=_strip(views),

@@ -177,6 +177,13 @@ class Form:
             raise Refusal(400, "invalid", "A field holds a character that no text has.")
         return value
 
+    def __contains__(self, name: str) -> bool:
+        return name in self.fields
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a field that may stand there more than once, such as a tick a line."""
+        return self.fields.get(name, [])
+
     def needed(self, name: str) -> str:
         """A field that may not be left empty, whatever the browser let through."""
         value = self.get(name).strip()
@@ -256,6 +263,10 @@ DONE = {
     "regraded": "The tolerance counts; the stored attempts are compared again.",
     "rolled-back": "The earlier revision counts again; the stored attempts are compared with it.",
     "imported": "The people are imported.",
+    "arranged": "It is recorded for all of them.",
+    "members": "The group's members are changed.",
+    "course": "The course is changed; scores follow at once.",
+    "looked-at": "Your note is recorded.",
     "answered": "Your answer is recorded.",
     "invited": "The invitation is there when they open their project page.",
     "proposed": "The proposal is handed in; staff will answer here.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,9 +123,18 @@ def find(session: Session, course_pk: int, who: str) -> Account:
 def find_student(session: Session, course_pk: int, who: str) -> Account:
     """As `find`, of those who get scores: staff sets no score for staff."""
     account = find(session, course_pk, who)
+    students_only(account)
+    return account
+
+
+def students_only(account: Account) -> None:
     if account.role != "student":
         raise invalid(f"{account.email} is {account.role}; only a student has times and scores.")
-    return account
+
+
+def named(people: Sequence[Account]) -> str:
+    """One person's address, or how many they are; for the audit log."""
+    return people[0].email if len(people) == 1 else f"{len(people)} people"
 
 
 def set_pseudonym(session: Session, account: Account, pseudonym: str | None) -> None:

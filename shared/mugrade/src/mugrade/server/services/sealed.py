@@ -311,7 +311,7 @@ def _cells(data: dict[str, Any], salt: bytes, flat: np.ndarray) -> bytes:
     nothing but zeros is told from one of numbers next to zero."""
     cut = place(data, salt, flat) + hints(data, flat.size) / WAYS
     number = np.where(np.isfinite(flat), np.floor(cut), 0).astype("<i8").tobytes()
-    return number + (b"0" if data.get("zero_is_exact") and not flat.any() else b"")
+    return number + (b"0" if data.get("zero_is_exact") and (flat == 0).all() else b"")
 
 
 def position(data: dict[str, Any], flat: np.ndarray) -> np.ndarray:
