@@ -142,7 +142,16 @@ class Queries:
             self.seen.append(statement)
 
 
-PAGES = ["/staff", "/staff/grades", "/staff/grades?homework=hw2", "/staff/roster", "/staff/course", "/staff/homework/hw0", "/staff/projects", "/staff/coincidences"]
+PAGES = [
+    "/staff",
+    "/staff/grades",
+    "/staff/grades?homework=hw2",
+    "/staff/roster",
+    "/staff/course",
+    "/staff/homework/hw0",
+    "/staff/projects",
+    "/staff/coincidences",
+]
 
 
 @pytest.mark.parametrize("path", PAGES)

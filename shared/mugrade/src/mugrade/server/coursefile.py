@@ -207,7 +207,21 @@ def _place(data: Any, where: tuple[int | str, ...]) -> str:
 
 def written(file: CourseFile) -> str:
     """The file as TOML; what is as it would be without saying so is left out."""
-    return tomli_w.dumps(file.model_dump(exclude_defaults=True, exclude_none=True))
+    data = _plain(file.model_dump(exclude_defaults=True, exclude_none=True))
+    return tomli_w.dumps(data, indent=WIDEST)
+
+
+WIDEST = 101
+"""An indent with which no table fits into one line, so that each is written under a [[heading]]."""
+
+
+def _plain(value: Any) -> Any:
+    """Whole decimals as integers: `points = 20`."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return int(value) if isinstance(value, Decimal) and value == int(value) else value
 
 
 def read(path: Path) -> CourseFile:

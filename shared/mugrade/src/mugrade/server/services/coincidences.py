@@ -248,7 +248,7 @@ class _Look:
         """Many problems right at the first attempt within minutes that cost the class some attempts."""
         tried, right = Counter[int](), Counter[int]()
         for firsts in self.kept.firsts.values():
-            tried.update(firsts)
+            tried.update(firsts.keys())
             right.update(problem for problem, mark in firsts.items() if mark.right)
         shares = {problem: (right[problem] + 1) / (tried[problem] + 2) for problem in tried}
         for account, firsts in self.kept.firsts.items():
