@@ -172,7 +172,10 @@ def test_no_page_reads_every_attempt_and_its_queries_do_not_grow_with_the_class(
     assert len(many) == len(few) <= 30, "\n".join(many)
     for statement in many:
         if "FROM attempt" in statement:
-            assert "attempt.pk > ?" in statement, statement
+            one = (
+                "WHERE attempt.account_pk = account.pk" in statement
+            )  # by the index, of each account
+            assert "attempt.pk > ?" in statement or one, statement
 
 
 def test_the_gradebook_tells_why_there_are_no_points(server):

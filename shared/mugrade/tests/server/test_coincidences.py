@@ -30,13 +30,11 @@ def variant(server, name, problem):
 
 
 def of_other_variants(server, problem, count=2):
-    """Names of students who do not all have the same variant, the first two certainly not."""
-    names = [f"p{i}" for i in range(12)]
-    held = {name: variant(server, name, problem) for name in names}
-    first = names[0]
-    other = next(name for name in names if held[name] != held[first])
-    rest = [name for name in names if name not in (first, other)]
-    return [first, other, *rest][:count], held
+    """Names of students, and their variants: all others have another than the first."""
+    held = {f"p{i}": variant(server, f"p{i}", problem) for i in range(6 * count)}
+    first = next(iter(held))
+    others = [name for name in held if held[name] != held[first]]
+    return [first, *others][:count], held
 
 
 def later(server):

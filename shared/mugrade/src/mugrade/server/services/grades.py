@@ -95,7 +95,9 @@ def as_csv(book: Gradebook) -> str:
     for assignment in book.assignments:
         header += [assignment.id, *(f"{assignment.id}/{p.id}" for p in assignment.problems)]
     header += ["project_state", "project_grade", "project_points", "certificate_state"]
-    header += ["section", "excused"]
+    sections = any(row.section for row in book.rows)  # columns of what the course makes use of
+    excuses = any(r.excused for row in book.rows for r in row.results.values())
+    header += ["section"] * sections + ["excused"] * excuses
     writer.writerow([safe_cell(cell) for cell in header])
     for row in book.rows:
         cells = [row.id, row.name, row.email, f"{row.average:f}", str(row.late_days_left)]
@@ -104,8 +106,9 @@ def as_csv(book: Gradebook) -> str:
             result = row.results[assignment.id]
             cells.append(f"{result.score:f}")
             cells += [f"{result.problems[p.id].score:f}" for p in assignment.problems]
-        cells += [*_project_cells(row.project), row.certificate_state, row.section]
-        cells.append(" ".join(name for name, r in row.results.items() if r.excused))
+        cells += [*_project_cells(row.project), row.certificate_state]
+        excused = " ".join(name for name, result in row.results.items() if result.excused)
+        cells += [row.section] * sections + [excused] * excuses
         writer.writerow([safe_cell(cell) for cell in cells])
     return out.getvalue()
 
