@@ -26,6 +26,7 @@ MUGRADE = ROOT / "shared" / "mugrade"
 LOCK = ROOT / ".ci" / "requirements.lock"
 SUITES = (
     "shared/course_testing/tests",
+    "shared/cluster/tests",
     "shared/kernels/tests",
     "shared/cuda_emulator/tests",
     "shared/coursekit/tests",

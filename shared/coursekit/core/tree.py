@@ -20,7 +20,7 @@ OPTIONAL = f"{YOURS} or not"
 HANDOUTS = "shared/handouts"
 """Where a course's tree keeps the handouts as they were published, whoever edits hwN."""
 
-GIVEN = ("shared/kernels", "shared/cuda_emulator", "shared/course_testing")
+GIVEN = ("shared/kernels", "shared/cuda_emulator", "shared/course_testing", "shared/cluster")
 """What every homework is built and tested with: packages that lie beside the homeworks."""
 
 _NOT_WORK = {"data", "build", "tests", "figures"}

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from coursekit.core import build, run, terminal
+from coursekit.core import kept_builds, run, terminal
 from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
 from coursekit.core.syllabus import Course, Homework
@@ -79,6 +79,8 @@ def publish(
     The self-check: no case may match on the empty handout, and each mutant must differ, but for
     those that say why they are `unseen`.
     """
+    if extras := [problem.id for problem in problems if problem.is_extra]:
+        raise CourseError(f"{extras[0]} is an extra: it has no points, so nothing is published")
     hooks = [problem.hook for problem in problems]
     if checked:  # minutes of work, for which grader and key should be there
         words = ["publish", homework.id, *hooks, "--ready", *extra]
@@ -146,7 +148,7 @@ def _prepare(place: Path, files: Files, homework: Homework, target: Path) -> Non
     """Build the files in `place` and copy the outcome, without what only building needs."""
     place.mkdir(parents=True, exist_ok=True)
     sandbox.sync(files, place)
-    build.build_tree(place, homework)
+    kept_builds.build_tree(place, homework)
     shutil.copytree(place, target, ignore=shutil.ignore_patterns("build", "__pycache__"))
 
 

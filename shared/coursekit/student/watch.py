@@ -12,9 +12,11 @@ from pathlib import Path
 
 from coursekit.core import build, tree
 from coursekit.core.problems import Problem
+from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course, Homework
-from coursekit.student import progress, work
+from coursekit.student import checked, progress, work
 from coursekit.student.handouts import pristine
+from coursekit.student.session import Session
 from coursekit.student.warm import Warm
 from coursekit.student.written import regions
 
@@ -33,6 +35,12 @@ class Verdict:
     """"ok", "FAIL", "to write", "skipped", or "stopped" by a newer save."""
     counts: str
     seconds: float
+    report: Report = field(default_factory=Report)
+
+    @property
+    def is_open(self) -> bool:
+        """Can the checked build of cuda() say more of what failed?"""
+        return bool(checked.worth_a_look(self.report))
 
 
 @dataclass
@@ -76,16 +84,17 @@ class Watch:
         changed = [name for name in self.seen if self.seen[name] != before.get(name)]
         for name in changed:
             touched = _touched(before.get(name, b""), self.seen[name])
-            mine = [p for p in self.homework.problems if touched & {p.id, *p.reopens}]
+            mine = [p for p in self.homework.everything if touched & {p.id, *p.reopens}]
             if mine and self.at not in mine and not self.only:
                 self.at = mine[0]
         return changed
 
     def step(self) -> bool:
         """Take the next problem in hand that has not passed; False when there is none."""
-        rows = progress.standings(self.course, self.homework.id)
+        rows = progress.standings(self.course, self.homework.id, extras=True)
         here = next(n for n, row in enumerate(rows) if row.problem == self.at)
-        left = [row.problem for row in rows[here + 1 :] + rows[:here] if row.tests != "passed"]
+        others = [row for row in rows[here + 1 :] + rows[:here] if not row.problem.is_extra]
+        left = [row.problem for row in others if row.tests != "passed"]
         if left and not self.only:
             self.at = left[0]
         return bool(left) and not self.only
@@ -113,7 +122,16 @@ class Watch:
             return Verdict(problem, "stopped", "", time.monotonic() - began)
         word, counts = work.verdict(problem, report)
         told = ", ".join(f"{n} {what}" for what, n in counts.items() if n) or report.crashed
-        return Verdict(problem, word, told, time.monotonic() - began)
+        return Verdict(problem, word, told, time.monotonic() - began, report)
+
+    def look_again(self, turn: int, verdict: Verdict) -> Report:
+        """The verdict's report with what the checked build says of it, unless a newer test began."""
+        place = self.course.root / self.homework.id
+        if turn == self.turn:
+            session = Session(self.homework, [verdict.problem], place, [])
+            said = self.warm.apart(session.look_again, verdict.report)
+            verdict.report.said = said if said and turn == self.turn else []
+        return verdict.report
 
 
 def _touched(before: bytes, after: bytes) -> set[str]:

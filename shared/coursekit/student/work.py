@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from coursekit.core import build, run
+from coursekit.core import build, buildfiles, run
+from coursekit.core.compiling import Echo
 from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
@@ -138,7 +139,7 @@ def checked_sessions(
     extra: list[str],
     device: str | None,
     check: str,
-    say: build.Echo,
+    say: Echo,
 ) -> list[Session]:
     """C++ with the compiler's checks, in a copy of the homework; CUDA with the emulator's.
 
@@ -153,7 +154,7 @@ def checked_sessions(
     if device != "cuda" and any("cuda" not in p.select for p in problems):
         place = checked.build_tree(course.root, homework, check, say)
         env = checked.environment(place, check) | devices_env(device or ("cpu" if known else None))
-        env["NEEDLE_SHARED"] = str(build.shared_folder(course.root / homework.id))
+        env["NEEDLE_SHARED"] = str(buildfiles.shared_folder(course.root / homework.id))
         mine = [p for p in problems if p.select != "cuda"]
         sessions.append(Session(homework, mine, place, extra, env, watched=True))
     if known and device in (None, "cuda") and build.checked_cuda(course.root / homework.id):
@@ -217,6 +218,12 @@ def submit(
     course: Course, homework: Homework, problems: list[Problem], extra: list[str]
 ) -> tuple[int, list[dict[str, Any]]]:
     """Send the problems' values; returns the client's exit status, and its row on each problem."""
+    for problem in problems:
+        if problem.is_extra:
+            raise CourseError(
+                f"{problem.id} is an extra: it has tests and no points, so there is nothing to "
+                f"submit; hw test {problem.id} tells whether it is right"
+            )
     folder = folder_of(course, homework.id)
     hooks = [] if len(problems) == len(homework.problems) else [p.hook for p in problems]
     data.fill_homework(course.root, folder)

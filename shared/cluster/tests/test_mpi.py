@@ -1,0 +1,39 @@
+"""Ranks as processes under mpiexec: results and counts are those of the threads, to the last bit."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from cluster import processes
+
+PROGRAM = str(Path(__file__).with_name("mpi_program.py"))
+
+
+def start(ranks, *words, mpi=True):
+    number = ranks if mpi else None
+    command = processes.command(number, [PROGRAM, str(ranks), *words])
+    env = processes.environment(number)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_processes_compute_what_threads_compute(ranks):
+    real, virtual = start(ranks), start(ranks, mpi=False)
+    assert real.returncode == virtual.returncode == 0, real.stderr + virtual.stderr
+    found = json.loads(real.stdout)
+    assert found == json.loads(virtual.stdout)
+    assert [both for _, both in found["results"]] == [[1, 2]] * ranks
+    assert len({value for value, _ in found["results"]}) == ranks
+
+
+def test_a_rank_that_fails_ends_all_processes_and_says_why():
+    done = start(2, "fail")
+    assert done.returncode != 0
+    assert "rank 1 failed" in done.stderr and "ValueError: nothing here" in done.stderr
+
+
+def test_another_number_of_processes_is_told():
+    done = start(2, "size")
+    assert done.returncode != 0
+    assert "the program wants 3 ranks and runs as 2 processes" in done.stderr
