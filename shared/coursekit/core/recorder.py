@@ -22,7 +22,7 @@ from _pytest.mark.expression import Expression
 from coursekit.core.tree import YOURS
 
 VARIABLE = "COURSEKIT_RUN"
-_STUB = re.compile(rf"(\w+/\w+): .* {YOURS}")
+_STUB = re.compile(rf"([\w-]+/\w+): .* {YOURS}")
 
 
 @dataclass
@@ -75,9 +75,10 @@ class Recorder:
     Args:
         problems: (id, test file, -k expression) of each problem wanted.
         root: the homework's folder.
+        name: how that is told, from the course's root.
     """
 
-    def __init__(self, problems: list[tuple[str, str, str]], root: Path):
+    def __init__(self, problems: list[tuple[str, str, str]], root: Path, name: str = ""):
         self.wanted = [
             (name, Path(root, tests).resolve(), Expression.compile(select))
             for name, tests, select in problems
@@ -85,6 +86,7 @@ class Recorder:
         self.report = Report()
         self.by_node: dict[str, Outcome] = {}
         self.root = root.resolve()
+        self.name = name or self.root.name
         self.unwritten: Counter[str] = Counter()
         """Problem -> how many tests came upon its stub."""
         self.places: dict[str, str] = {}
@@ -180,7 +182,7 @@ class Recorder:
             and (path := entry.path.resolve()).is_relative_to(self.root)
         ]
         own = [found for found in inside if found[0].parts[0] != "tests"] or inside
-        return f"{self.root.name}/{own[-1][0].as_posix()}:{own[-1][1]}" if own else self.root.name
+        return f"{self.name}/{own[-1][0].as_posix()}:{own[-1][1]}" if own else self.name
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self.report.status = int(exitstatus)
@@ -206,7 +208,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not wish:
         return
     data = json.loads(wish)
-    recorder = Recorder([tuple(row) for row in data["problems"]], Path(data["root"]))
+    problems = [tuple(row) for row in data["problems"]]
+    recorder = Recorder(problems, Path(data["root"]), data["name"])
     config.pluginmanager.register(recorder, "coursekit-recorder-object")
 
     def write() -> None:

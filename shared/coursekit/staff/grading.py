@@ -40,7 +40,9 @@ def course_file(course: Course) -> str:
     """The course as the file that `mugrade init` reads. Staff add due times, a rubric and people."""
     parts = ["# Made by `hw course-file`; due times, rubric and people are yours to add.\n"]
     parts.append(_table("[course]", {"id": course.id, "title": course.title}))
-    parts.append(_table("[certificate]", course.certificate))
+    labs = [homework.id for homework in course.homeworks if homework.is_lab]
+    rule = course.certificate | ({"optional": labs} if labs else {})
+    parts.append(_table("[certificate]", rule))
     parts.append(_table("[late]", course.late))
     for homework in course.homeworks:
         parts.append(_table("[[assignment]]", {"id": homework.id, "title": homework.title}))
@@ -88,7 +90,8 @@ def publish(
         folder = Path(scratch)
         with terminal.status(homework.id) as say:
             say("preparing the solved tree")
-            tree = solved.write(course, folder, [homework.id]) / homework.id
+            tree = solved.write(course, folder, [homework.id]) / homework.folder
+            homework = solved.with_library(course, homework, folder)
             wrong = wrong_trees(course, homework, problems, folder, say) if checked else []
         if checked and homework.env.get("NEEDLE_BACKEND") == "nd":
             wrong += ["--vary", "NEEDLE_BACKEND=np"]  # the same values on another array library
@@ -127,7 +130,7 @@ def wrong_trees(
             _prepare(place, trees[name], homework, folder / name)
         finally:
             places.put(place)
-        data = folder / homework.id / "data"
+        data = folder / homework.folder / "data"
         (folder / name / "data").symlink_to(data, target_is_directory=True)
 
     copied = {names[mutant] for mutant in mine if mutant.file.endswith(".py")}

@@ -43,9 +43,11 @@ def prepare(course: Course) -> None:
 
 @contextlib.contextmanager
 def solved_tree(course: Course, homework: Homework) -> Iterator[Path]:
-    """The solved homework, not built, in a folder of its own for the time being."""
+    """The solved homework, not built, in a folder of its own for the time being; a lab's library
+    stands beside."""
     with tempfile.TemporaryDirectory(prefix="needle-solved-") as folder:
-        yield solved.write(course, Path(folder), [homework.id], built=False) / homework.id
+        stages = [homework.id, *filter(None, [homework.on])]
+        yield solved.write(course, Path(folder), stages, built=False) / homework.folder
 
 
 def _load() -> Course:
