@@ -130,7 +130,7 @@ def test_what_a_sentence_tells_to_type_exists(path):
     for verb, rest in INLINE.findall(path.read_text(encoding="utf-8")):
         assert not verb or verb in verbs, f"hw has no verb {verb}"
         for homework, problem in re.findall(r"\b(hw\d)(?:/(\w+))?", rest):
-            known = {p.id for p in course.homework(homework).problems}
+            known = {p.id for p in course.homework(homework).everything}
             place = (ROOT / homework / problem).exists()  # FILE:LINE does too
             assert not problem or place or f"{homework}/{problem}" in known, f"hw {verb}{rest}"
 
@@ -166,7 +166,7 @@ def dead_words(code, folder, released, problems):
 
 @pytest.mark.parametrize("path", texts(), ids=lambda p: str(p.relative_to(ROOT)))
 def test_what_a_sentence_names_is_in_a_release(path, released):
-    problems = {problem.id for problem in syllabus.load(ROOT).problems}
+    problems = {problem.id for problem in syllabus.load(ROOT).everything}
     front = path.name == "AGENTS.md"
     folder = released if front else released / path.parent.relative_to(ROOT)
     text = BLOCK.sub("", without_staff(path.read_text(encoding="utf-8")))

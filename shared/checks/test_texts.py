@@ -97,7 +97,7 @@ def names_in_code():
     return {name for p in files for name in re.findall(r"\w+", p.read_text(encoding="utf-8"))}
 
 
-@pytest.mark.parametrize("problem", syllabus.load(ROOT).problems, ids=lambda p: p.id)
+@pytest.mark.parametrize("problem", syllabus.load(ROOT).everything, ids=lambda p: p.id)
 def test_hints_name_what_the_code_has(problem, names_in_code):
     named = {name for hint in problem.hints for name in NAME.findall(hint)}
     assert not named - names_in_code, "the code was renamed; the hint was not"

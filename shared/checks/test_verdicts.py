@@ -7,7 +7,7 @@ from coursekit.core import syllabus
 from coursekit.staff import mutants
 
 COURSE = syllabus.load()
-MUTANTS = [mutant for problem in COURSE.problems for mutant in mutants.of(COURSE, problem)]
+MUTANTS = [mutant for problem in COURSE.everything for mutant in mutants.of(COURSE, problem)]
 
 
 def test_at_least_seven_of_ten_mutants_are_named_at_the_first_failing_test():

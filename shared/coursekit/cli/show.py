@@ -81,13 +81,14 @@ def dashboard(course: Course, everything: bool = False) -> None:
     out.print(made)
     for stage in detailed:
         made = table("!problem", "yours", "tests", ">pts", "sent")
-        for row in rows[stage]:
+        for row in progress.standings(course, stage, extras=True):
+            sent = Text(row.points or row.submitted, _WORDS.get(row.submitted, ""))
+            graded = (str(row.problem.points), sent)
             made.add_row(
                 row.problem.id,
                 row.stub,
                 Text(_tests(row), _WORDS.get(row.tests, "")),
-                str(row.problem.points),
-                Text(row.points or row.submitted, _WORDS.get(row.submitted, "")),
+                *(("extra", "-") if row.problem.is_extra else graded),
             )
         out.print()
         out.print(made)

@@ -1,5 +1,8 @@
 """One file a problem, shared/problems/hwN/PROBLEM.toml: all facts, the order, hints and mutants.
 
+A problem of 0 points is an extra: it has tests and mutants, but no hook; nobody waits for it, and
+no count of a homework holds it.
+
 A problem's tests are `pytest <tests> -k "<select>"`, run from inside its homework's folder; its
 submission hook is the function `submit_<hook>` in the same file. It may only need problems that
 stand before it: `after` names the one just before, and the homework's first has none.
@@ -40,7 +43,7 @@ _REQUIRED = ("title", "points", "tests", "select")
 
 @dataclass(frozen=True)
 class Problem:
-    """One graded problem; `id` is the full one, `hw1/backward`."""
+    """One problem, graded or extra; `id` is the full one, `hw1/backward`."""
 
     id: str
     title: str
@@ -61,6 +64,10 @@ class Problem:
     """A nudge, the idea, an outline; or none at all."""
     line: int = 0
     """Where its file names the tests."""
+
+    @property
+    def is_extra(self) -> bool:
+        return self.points == 0
 
     @property
     def homework(self) -> str:
@@ -106,6 +113,12 @@ def read(root: Path, stage: str, earlier: set[str]) -> tuple[Problem, ...]:
             if other.hook == problem.hook:
                 message = f"problem {problem.id}: hook {problem.hook!r} belongs to {other.id}"
                 files[name].fail(message, (), "hook")
+        if found and found[-1].is_extra and not problem.is_extra:
+            message = (
+                f"{problem.id} has points and stands after {found[-1].id}, which has none; extras "
+                "stand behind all others"
+            )
+            files[name].fail(message, (), "points")
         found.append(problem)
     return tuple(found)
 
@@ -153,8 +166,9 @@ def _circle(name: str, files: dict[str, TomlFile]) -> list[str]:
 def _problem(full: str, file: TomlFile, earlier: set[str]) -> Problem:
     table, label = file.data, f"problem {full}"
     hook, hints = table.get("hook", full.split("/")[1]), table.get("hints", [])
-    if table["points"] <= 0:
-        file.fail(f"{label}: points are {table['points']}, expected above 0", (), "points")
+    if table["points"] < 0:
+        said = f"{label}: points are {table['points']}, expected above 0, or 0 for an extra"
+        file.fail(said, (), "points")
     if not re.fullmatch(r"\w+", hook):
         file.fail(f"{label}: hook {hook!r} is no Python name", (), "hook")
     for key in ("reopens", "hints"):

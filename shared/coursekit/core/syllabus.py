@@ -53,6 +53,9 @@ class Homework:
     path: tuple[str, ...]
     files: tuple[str, ...]
     problems: tuple[Problem, ...]
+    """Those that are graded."""
+    extras: tuple[Problem, ...] = ()
+    """Those that are not; they stand behind all others."""
     modules: tuple[str, ...] = ()
     build: str | None = None
     env: dict[str, str] = field(default_factory=dict)
@@ -80,6 +83,10 @@ class Homework:
     @property
     def _plain(self) -> str:
         return self.id.replace("-", "_")
+
+    @property
+    def everything(self) -> tuple[Problem, ...]:
+        return (*self.problems, *self.extras)
 
     @property
     def points(self) -> int:
@@ -110,7 +117,13 @@ class Course:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
+        """The graded ones of all homeworks."""
         return tuple(p for h in self.homeworks for p in h.problems)
+
+    @property
+    def everything(self) -> tuple[Problem, ...]:
+        """All problems, extras too."""
+        return tuple(p for h in self.homeworks for p in h.everything)
 
     @property
     def reference(self) -> Path:
@@ -133,12 +146,13 @@ class Course:
         return self.reference / self.homework(stage).sources / name
 
     def problem(self, problem_id: str) -> Problem:
-        for problem in self.problems:
+        for problem in self.everything:
             if problem.id == problem_id:
                 return problem
         stage = problem_id.split("/")[0]
-        mine = [p.id for p in self.problems if p.homework == stage]
-        near = difflib.get_close_matches(problem_id, mine or [p.id for p in self.problems], n=1)
+        known = [p.id for p in self.everything]
+        mine = [other for other in known if other.startswith(f"{stage}/")]
+        near = difflib.get_close_matches(problem_id, mine or known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "`hw` lists them all"
         raise CourseError(f"there is no problem {problem_id!r}; {hint}")
 
@@ -155,7 +169,7 @@ class Course:
         return next((h for h in self.counted if self.previous(h.id) == self.homework(stage)), None)
 
     def select(self, target: str | None) -> list[Problem]:
-        """Problems of `None` (all), `hw1`, or `hw1/backward`."""
+        """Problems of `None` (all), `hw1`, or `hw1/backward`; an extra only by its own name."""
         if target is None:
             return list(self.problems)
         target = target.rstrip("/")
@@ -250,12 +264,14 @@ def _homework(
             file.fail(message, where, "needs", other)
     if kind == "lab" and table["on"] not in [h.id for h in before if not h.is_lab]:
         file.fail(f"{label}: on = {table['on']!r}, which is no homework", where, "on")
+    mine = problems.read(root, stage, {p.id for h in before for p in h.everything})
     return Homework(
         id=stage,
         title=table["title"],
         path=tuple(table["path"]),
         files=tuple(table["files"]),
-        problems=problems.read(root, stage, {p.id for h in before for p in h.problems}),
+        problems=tuple(p for p in mine if not p.is_extra),
+        extras=tuple(p for p in mine if p.is_extra),
         modules=tuple(table.get("modules", [])),
         build=table.get("build"),
         env=dict(table.get("env", {})),

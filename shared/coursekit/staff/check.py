@@ -43,7 +43,7 @@ def _stale_mutants(course: Course) -> Iterator[str]:
         solved = render.render_code(
             course, homework.id, render.everything, warn=lambda sentence: None
         )
-        for problem in homework.problems:
+        for problem in homework.everything:
             for mutant in mutants.of(course, problem):
                 try:
                     mutant.apply(solved)
@@ -70,14 +70,18 @@ def missing_facts(course: Course) -> list[CourseError]:
                 "change those of one of its problems"
             )
             faults.append(CourseError(sentence, f"{problems.FOLDER}/{homework.id}"))
-        for problem in homework.problems:
+        for problem in homework.everything:
             tests = course.folder(homework.id) / problem.tests
             hook = rf"^def submit_{problem.hook}\("
             if not tests.is_file():
                 sentence = f"its test file {homework.folder}/{problem.tests} does not exist"
                 faults.append(CourseError(sentence, problem.source, problem.line))
-            elif not re.search(hook, tests.read_text(encoding="utf-8"), re.M):
-                sentence = f"{homework.folder}/{problem.tests} has no submission hook submit_{problem.hook}()"
+            elif not problem.is_extra and not re.search(
+                hook, tests.read_text(encoding="utf-8"), re.M
+            ):
+                sentence = (
+                    f"{homework.folder}/{problem.tests} has no submission hook submit_{problem.hook}()"
+                )
                 faults.append(CourseError(sentence, problem.source, problem.line))
     known = {f"{homework.id}" for homework in course.homeworks}
     for folder in sorted((course.root / problems.FOLDER).iterdir()):

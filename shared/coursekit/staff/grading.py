@@ -81,6 +81,8 @@ def publish(
     The self-check: no case may match on the empty handout, and each mutant must differ, but for
     those that say why they are `unseen`.
     """
+    if extras := [problem.id for problem in problems if problem.is_extra]:
+        raise CourseError(f"{extras[0]} is an extra: it has no points, so nothing is published")
     hooks = [problem.hook for problem in problems]
     if checked:  # minutes of work, for which grader and key should be there
         words = ["publish", homework.id, *hooks, "--ready", *extra]

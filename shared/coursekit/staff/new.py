@@ -17,7 +17,7 @@ from coursekit.core.syllabus import Course, Homework
 
 _PROBLEM = """\
 title = "TITLE"
-points = 1              # all points of a homework add up to 100: take these from its other problems
+points = 1              # all points of a homework add up to 100: take these from others; 0: an extra
 after = "{after}"
 tests = "{tests}"
 select = "{name}"
@@ -91,7 +91,7 @@ def write(course: Course, problem: str) -> Places:
         )
     if not homework.problems:
         raise CourseError(f"{stage} has no problem yet; write its first one's file by hand")
-    last = homework.problems[-1]
+    last = homework.everything[-1]
     tests = (Path(last.tests).parent / f"test_{name}.py").as_posix()
     places = Places(
         problem=f"{problems.FOLDER}/{problem}.toml",
@@ -117,7 +117,7 @@ def write(course: Course, problem: str) -> Places:
 def with_heading(text: str, homework: Homework, problem: str) -> str:
     """The text with a heading for the problem behind the part of the homework's last one."""
     rows = text.rstrip("\n").split("\n")
-    name = re.escape(homework.problems[-1].id)
+    name = re.escape(homework.everything[-1].id)
     heads = [(n, re.match(r"#+", row)) for n, row in enumerate(rows)]
     begin, level = next(
         ((n, len(m[0])) for n, m in heads if m and re.search(rf"\({name}\)", rows[n])),

@@ -71,7 +71,7 @@ def prove(
     progress: Callable[[str], None] = lambda sentence: None,
 ) -> list[Verdict]:
     """Run the proof for all problems, a homework's, or one; see the module's text."""
-    wanted = course.select(target)
+    wanted = _wanted(course, target)
     sandbox.warm_up()
     verdicts = {p.id: Verdict(p.id) for p in wanted}
     with tempfile.TemporaryDirectory(prefix="needle-prove-") as folder:
@@ -83,6 +83,14 @@ def prove(
     return list(verdicts.values())
 
 
+def _wanted(course: Course, target: str | None) -> list[Problem]:
+    """As `course.select`, with the extras."""
+    if target is None:
+        return list(course.everything)
+    stage = target.rstrip("/")
+    return list(course.homework(stage).everything) if "/" not in stage else [course.problem(stage)]
+
+
 class _Prover:
     """The proof of one homework's problems."""
 
@@ -91,8 +99,8 @@ class _Prover:
         self.homework = solved.with_library(course, homework, folder)
         self.verdicts: dict[str, Verdict] = verdicts
         self.folder, self.jobs, self.progress = folder, jobs, progress
-        self.all = list(homework.problems)
-        self.known = [p.id for p in course.problems]
+        self.all = list(homework.everything)
+        self.known = [p.id for p in course.everything]
         self.tests = render.handwritten_tests(course, homework.id)
         self.seconds: dict[str, float] = {}
         self.right: dict[str, list] = {}
@@ -269,7 +277,8 @@ class _Prover:
                     f"mutants: {mutant.name} survives all {ran} tests ({mutant.why})"
                 )
 
-            self.judge_values(verdict, problem, mutant, report)
+            if not problem.is_extra:
+                self.judge_values(verdict, problem, mutant, report)
 
         return judge
 

@@ -112,7 +112,7 @@ def _assemble(course: Course, folder: Path) -> None:
         inside = path.relative_to(course.root / "shared" / "mugrade")
         if inside.parts[0] not in ("tests", "build") and "egg-info" not in str(inside):
             _copy(path, folder / "shared" / "mugrade" / inside)
-    for problem in course.problems:  # its wrong solutions tell too much of the right one
+    for problem in course.everything:  # its wrong solutions tell too much of the right one
         text = problems.head((course.root / problem.source).read_text(encoding="utf-8"))
         tree.write({problem.source: text.encode("utf-8")}, folder)
 

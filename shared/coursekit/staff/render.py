@@ -24,7 +24,7 @@ def nothing(_: str) -> bool:
 
 
 def scope(course: Course, stage: str, solved: Callable[[str], bool] = nothing) -> regions.Scope:
-    ids = frozenset(p.id for p in course.problems)
+    ids = frozenset(p.id for p in course.everything)
     return regions.Scope(course.stages, ids, course.homework(stage).id, solved)
 
 

@@ -63,6 +63,7 @@ def problem_table(course: Course, stage: str) -> str:
     rows = ["| problem | title | points | test it |", "|---|---|---:|---|"]
     rows += [f"| `{p.id}` | {p.title} | {p.points} | `hw test {p.id}` |" for p in homework.problems]
     rows.append(f"| | together | {homework.points} | `hw test {stage}` |")
+    rows += [f"| `{p.id}` | {p.title} | extra | `hw test {p.id}` |" for p in homework.extras]
     return "\n".join(rows)
 
 

@@ -78,7 +78,7 @@ def at_line(course: Course, path: Path, line: int) -> Problem:
         content = path.read_bytes()
     except (ValueError, OSError, StopIteration):
         raise CourseError(f"{path} is no file of a homework; give one, or hwN/problem") from None
-    mine = {problem.id: problem for problem in homework.problems}
+    mine = {problem.id: problem for problem in homework.everything}
     mine |= {other: problem for problem in homework.problems for other in problem.reopens}
     found = [(start, mine[owner]) for owner, start, _ in _lines(content) if owner in mine]
     if not found:

@@ -223,12 +223,13 @@ def stub_state(problem: Problem, files: tree.Files, handout: tree.Files) -> str:
     return "stub" if len(left) >= len(given) else "begun"
 
 
-def standings(course: Course, stage: str) -> list[Standing]:
-    """Where the student stands with each of the homework's problems."""
+def standings(course: Course, stage: str, extras: bool = False) -> list[Standing]:
+    """Where the student stands with each of the homework's problems, on demand with its extras."""
     data = state(course)
     handout = pristine(course, stage)
     files = own_files(course, stage, handout)
-    problems = course.homework(stage).problems
+    homework = course.homework(stage)
+    problems = homework.everything if extras else homework.problems
     code = digests(problems, files)
     rows, folder = [], course.homework(stage).folder
     for problem in problems:

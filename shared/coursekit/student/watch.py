@@ -76,16 +76,17 @@ class Watch:
         changed = [name for name in self.seen if self.seen[name] != before.get(name)]
         for name in changed:
             touched = _touched(before.get(name, b""), self.seen[name])
-            mine = [p for p in self.homework.problems if touched & {p.id, *p.reopens}]
+            mine = [p for p in self.homework.everything if touched & {p.id, *p.reopens}]
             if mine and self.at not in mine and not self.only:
                 self.at = mine[0]
         return changed
 
     def step(self) -> bool:
         """Take the next problem in hand that has not passed; False when there is none."""
-        rows = progress.standings(self.course, self.homework.id)
+        rows = progress.standings(self.course, self.homework.id, extras=True)
         here = next(n for n, row in enumerate(rows) if row.problem == self.at)
-        left = [row.problem for row in rows[here + 1 :] + rows[:here] if row.tests != "passed"]
+        others = [row for row in rows[here + 1 :] + rows[:here] if not row.problem.is_extra]
+        left = [row.problem for row in others if row.tests != "passed"]
         if left and not self.only:
             self.at = left[0]
         return bool(left) and not self.only

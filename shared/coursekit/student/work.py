@@ -218,6 +218,12 @@ def submit(
     course: Course, homework: Homework, problems: list[Problem], extra: list[str]
 ) -> tuple[int, list[dict[str, Any]]]:
     """Send the problems' values; returns the client's exit status, and its row on each problem."""
+    for problem in problems:
+        if problem.is_extra:
+            raise CourseError(
+                f"{problem.id} is an extra: it has tests and no points, so there is nothing to "
+                f"submit; hw test {problem.id} tells whether it is right"
+            )
     folder = folder_of(course, homework.id)
     hooks = [] if len(problems) == len(homework.problems) else [p.hook for p in problems]
     data.fill_homework(course.root, folder)

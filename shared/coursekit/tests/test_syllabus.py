@@ -84,7 +84,7 @@ def test_a_fault_of_the_course_names_its_line(world, old, new, at, says):
 @pytest.mark.parametrize(
     ("name", "old", "new", "at", "says"),
     [
-        ("negate", "points = 100", "points = 0", "points = 0", "expected above 0"),
+        ("negate", "points = 100", "points = -1", "points = -1", "expected above 0, or 0"),
         ("negate", "points = 100", 'points = "ten"', "ten", "must be a whole number"),
         ("negate", "points = 100", "points = true", "true", "must be a whole number"),
         ("negate", 'title = "Negating"', 'titel = "N"', "titel", "did you mean 'title'"),
