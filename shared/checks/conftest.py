@@ -1,6 +1,8 @@
 """What the staff's checks share: solved, built homeworks, and tests in a process of their own."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import inside
@@ -43,3 +45,12 @@ def equal_random_numbers():
 def solved():
     """Folder with the solved, built trees hw0 ... hw4."""
     return inside.solved_trees()
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """A students' tree, as `hw release` writes it."""
+    place = tmp_path_factory.mktemp("release") / "course"
+    command = [sys.executable, "-m", "coursekit", "release", str(place)]
+    subprocess.run(command, cwd=Path(__file__).resolve().parents[2], check=True)
+    return place

@@ -58,12 +58,12 @@ def test_every_test_starts_from_one_seed_unless_its_file_seeds(hw0, tmp_path):
 
 
 def test_an_unwritten_cpp_function_raises_not_implemented_in_python(tmp_path):
-    from coursekit.core import build, syllabus
+    from coursekit.core import kept_builds, syllabus
     from coursekit.staff import render
 
     course = syllabus.load()
     render.render_out(course, tmp_path, ["hw0"])
-    build.build_tree(tmp_path / "hw0", course.homework("hw0"))
+    kept_builds.build_tree(tmp_path / "hw0", course.homework("hw0"))
     _, output = run(
         [sys.executable, "-m", "pytest", "-q", "-k", "epoch_cpp_agrees"], tmp_path / "hw0"
     )

@@ -1,5 +1,6 @@
-"""Every Python snippet of the companion notes runs: one process a note, with NumPy alone."""
+"""Every Python snippet of the companion notes runs inside a release: one process a note."""
 
+import os
 import re
 import subprocess
 import sys
@@ -50,13 +51,14 @@ def test_the_lectures_are_numbered_without_a_gap_and_listed():
 
 
 @pytest.mark.parametrize("note", [n for n in NOTES if n.stem in TOPICS], ids=lambda note: note.stem)
-def test_the_snippets_of_a_note_run(note, tmp_path):
-    text = note.read_text(encoding="utf-8")
-    snippets = SNIPPET.findall(text)
+def test_the_snippets_of_a_note_run(note, released, tmp_path):
+    place = released / note.relative_to(ROOT)
+    snippets = SNIPPET.findall(place.read_text(encoding="utf-8"))
     assert snippets, f"{note.name} has no runnable snippet"
     program = tmp_path / f"{note.stem.replace('-', '_')}.py"
     program.write_text("\n".join(snippets), encoding="utf-8")
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, str(program)], cwd=place.parent, env=env, capture_output=True, text=True
     )
     assert done.returncode == 0, f"{note.name}:\n{done.stderr}"

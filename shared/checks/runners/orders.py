@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from coursekit.core import build, recorder, syllabus
+from coursekit.core import kept_builds, recorder, syllabus
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course
@@ -95,7 +95,7 @@ def main(arguments: list[str]) -> int:
             place = Path(folder, problem.homework)
             sandbox.sync(mutant.apply(solved), place)
             if problem.build:
-                build.build_tree(place, course.homework(problem.homework))
+                kept_builds.build_tree(place, course.homework(problem.homework))
             found = verdicts(place, course, problem)
             faulty = list(differences(found))
             count = len(found["in order"])

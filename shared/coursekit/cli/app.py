@@ -14,7 +14,7 @@ import typer
 from coursekit.cli import desk, lab, show
 from coursekit.cli.words import STAFF, ProblemId, Stage, Target, load, staff_of
 from coursekit.core import build as building
-from coursekit.core import terminal
+from coursekit.core import compiling, kept_builds, terminal
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data as datasets
@@ -143,7 +143,7 @@ def test(
     if work.needs_build(course, problems, parts):
         try:
             _build(course, homework, parts)
-        except building.BuildError:
+        except compiling.BuildError:
             raise
         except CourseError as error:  # no compiler: the Python problems can still be tested
             if all(problem.build for problem in problems):
@@ -206,7 +206,7 @@ def _build(
         built = building.build(place, homework, heard, parts, nvcc)
     for path in built:
         typer.echo(f"built {path.relative_to(course.root).as_posix()}")
-    for warning in building.warnings(place, rows):
+    for warning in compiling.warnings(place, rows):
         typer.echo(f"{homework.folder}/{warning}")
 
 
@@ -333,7 +333,7 @@ def bench(stage: Stage, extra: ForBenchmark = None) -> None:
     scripts, words = work.benchmarks(course, homework, extra or [])
     with tree_to_measure(course, homework, work.is_in_parts(scripts)) as place:
         with terminal.status(f"building {homework.id}") as say:
-            building.build_tree(place, homework, say)
+            kept_builds.build_tree(place, homework, say)
         status = work.bench(course, homework, scripts, place, words)
     raise typer.Exit(status)
 
@@ -359,7 +359,7 @@ def profile(
         place = work.folder_of(course, stage)
         if staff := staff_of(course):
             place = stack.enter_context(staff.solved_tree(course, homework))
-            building.build_tree(place, homework)
+            kept_builds.build_tree(place, homework)
         elif building.is_stale(place, homework, building.CPU):
             _build(course, homework, building.CPU)
         measured = profiling.measure(course, homework, place, command or [])

@@ -79,9 +79,7 @@ def missing_facts(course: Course) -> list[CourseError]:
             elif not problem.is_extra and not re.search(
                 hook, tests.read_text(encoding="utf-8"), re.M
             ):
-                sentence = (
-                    f"{homework.folder}/{problem.tests} has no submission hook submit_{problem.hook}()"
-                )
+                sentence = f"{homework.folder}/{problem.tests} has no submission hook submit_{problem.hook}()"
                 faults.append(CourseError(sentence, problem.source, problem.line))
     known = {f"{homework.id}" for homework in course.homeworks}
     for folder in sorted((course.root / problems.FOLDER).iterdir()):

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from coursekit.core import build, run, terminal
+from coursekit.core import kept_builds, run, terminal
 from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
 from coursekit.core.syllabus import Course, Homework
@@ -151,7 +151,7 @@ def _prepare(place: Path, files: Files, homework: Homework, target: Path) -> Non
     """Build the files in `place` and copy the outcome, without what only building needs."""
     place.mkdir(parents=True, exist_ok=True)
     sandbox.sync(files, place)
-    build.build_tree(place, homework)
+    kept_builds.build_tree(place, homework)
     shutil.copytree(place, target, ignore=shutil.ignore_patterns("build", "__pycache__"))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from coursekit.core import build
+from coursekit.core import kept_builds
 from coursekit.core.syllabus import Course, Homework
 from coursekit.staff import render
 
@@ -51,6 +51,6 @@ def write(
     for homework in homeworks:
         if built and homework.build is not None:
             nvcc = shutil.which("nvcc") is not None  # its tests look at what it makes, GPU or not
-            cached = build.build_tree(out / homework.folder, homework, nvcc=nvcc)
+            cached = kept_builds.build_tree(out / homework.folder, homework, nvcc=nvcc)
             say(f"{homework.id}: {'built before' if cached else 'built'}")
     return out

@@ -51,7 +51,7 @@ class Session:
         folder: the homework; the student's own, or a copy that was compiled with checks.
         extra: further words for pytest.
         env: variables beside those of the homework.
-        runner: what runs pytest; one that is in a hurry is not asked to look twice.
+        runner: what runs pytest; after one that is in a hurry nobody looks twice by himself.
         watched: the folder's C++ was compiled with checks, or its cuda() is the checked build.
     """
 
@@ -71,7 +71,7 @@ class Session:
             if report is None or status < 0:  # a report, and then Python's own end failed
                 status, report = self.after_a_death(place, status)
             if not self.watched and self.runner is in_a_process:
-                report.said = self.look_again(place, report)
+                report.said = self.look_again(report)
             return status, report
 
     def once(self, place: Path, quiet: bool = False, **wish: Any) -> tuple[int, Report | None]:
@@ -123,9 +123,11 @@ class Session:
         kept = {test: row for test, row in done.items() if row["outcome"] == "passed"}
         if not hasattr(os, "fork"):
             return 1, Report(status=1, tests=[*(Outcome(**row) for row in done.values()), lost])
-        print("What is left runs now, each test in a process of its own:", flush=True)
+        sooner = " and with less time" if late else ""
+        print(f"What is left runs now, each test in a process of its own{sooner}:", flush=True)
         gone = {begun} if late else set()  # to wait for it once was enough
-        again, report = self.once(place, apart=True, done=sorted(kept.keys() | gone))
+        done_with = sorted(kept.keys() | gone)
+        again, report = self.once(place, apart=True, done=done_with, late=sorted(gone))
         if report is None:
             return again, Report(crashed=f"the test session ended with status {again}")
         found = {test.test: test for test in report.tests}
@@ -146,8 +148,12 @@ class Session:
         print(f"\n{said or fault}", flush=True)
         return Report(status=1, tests=tests)
 
-    def look_again(self, place: Path, report: Report) -> list[str]:
+    def look_again(self, report: Report) -> list[str]:
         """What the checked build of cuda() says of those tests that failed there."""
+        with tempfile.TemporaryDirectory(prefix="needle-test-") as scratch:
+            return self._look_again(Path(scratch), report)
+
+    def _look_again(self, place: Path, report: Report) -> list[str]:
         failed = checked.worth_a_look(report)
         if not failed or os.environ.get("NEEDLE_CUDA", "") not in ("", "emulated", "hardware"):
             return []

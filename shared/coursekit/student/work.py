@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from coursekit.core import build, run
+from coursekit.core import build, buildfiles, run
+from coursekit.core.compiling import Echo
 from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
@@ -139,7 +140,7 @@ def checked_sessions(
     extra: list[str],
     device: str | None,
     check: str,
-    say: build.Echo,
+    say: Echo,
 ) -> list[Session]:
     """C++ with the compiler's checks, in a copy of the homework; CUDA with the emulator's.
 
@@ -154,7 +155,7 @@ def checked_sessions(
     if device != "cuda" and any("cuda" not in p.select for p in problems):
         place = checked.build_tree(course.root, homework, check, say)
         env = checked.environment(place, check) | devices_env(device or ("cpu" if known else None))
-        env["NEEDLE_SHARED"] = str(build.shared_folder(course.folder(homework.id)))
+        env["NEEDLE_SHARED"] = str(buildfiles.shared_folder(course.folder(homework.id)))
         mine = [p for p in problems if p.select != "cuda"]
         sessions.append(Session(homework, mine, place, extra, env, watched=True))
     if known and device in (None, "cuda") and build.checked_cuda(course.folder(homework.id)):

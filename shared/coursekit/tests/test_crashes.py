@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,15 @@ def test_a_test_that_does_not_end_costs_one_test(world):
     done = world.process("test", "hw0", HW_TEST_SECONDS="1")
     assert row(done, "hw0/add") == [1, 2, 0] and row(done, "hw0/scale") == [1, 0, 0]
     assert "test_add did not end within 1 s (HW_TEST_SECONDS), called by `while" in done.stdout
+
+
+def test_one_endless_loop_makes_the_next_ones_short(world):
+    add_is(world, "while True: time.sleep(0.01)")
+    done = world.process("test", "hw0", HW_TEST_SECONDS="5")
+    assert row(done, "hw0/add") == [0, 3, 0] and row(done, "hw0/scale") == [1, 0, 0]
+    assert "each test in a process of its own and with less time" in done.stdout
+    said = re.findall(r"did not end within (\S+) s", done.stdout)
+    assert said[:3] == ["5", "2", "2"]
 
 
 def test_python_that_dies_after_the_last_test_is_a_failure(world):

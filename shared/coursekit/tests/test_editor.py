@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import typer
 from coursekit.cli.app import app
-from coursekit.core import build
+from coursekit.core import build, compiling
 from coursekit.student import editor
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -78,7 +78,7 @@ def test_what_is_no_python_and_what_is_in_conflict_is_found(world):
 def test_a_compilers_error_is_found(world):
     world.edit("course.toml", 'title = "Numbers"', 'title = "Numbers"\nbuild = "make"')
     world.write("hw0/src/tiny_ext.cpp", "int one() {\n  return two;\n}\n")
-    with pytest.raises(build.BuildError) as error:
+    with pytest.raises(compiling.BuildError) as error:
         build.build(world.root / "hw0", world.course().homework("hw0"))
     ((file, line, message),) = matched("hw", f"hw: {error.value}")
     assert (file, line) == ("hw0/src/tiny_ext.cpp", 2) and "'two' was not declared" in message
@@ -87,7 +87,7 @@ def test_a_compilers_error_is_found(world):
 def test_paths_of_cmake_are_told_from_the_root(tmp_path):
     tree = tmp_path / "hw3"
     for row in (f"{tree}/src/a.cc:3:4: error: no", "../src/a.cc:3:4: error: no"):
-        assert build._from_root(row, tree) == "hw3/src/a.cc:3:4: error: no"
+        assert compiling.from_root(row, tree) == "hw3/src/a.cc:3:4: error: no"
     said = "  hw3/src/a.cc:3:4: warning: unused"
     assert matched("hw-warnings", said) == [("hw3/src/a.cc", 3, "unused")] and not matched(
         "hw", said
