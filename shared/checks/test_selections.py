@@ -23,7 +23,7 @@ def collected(tree, stage):
     command = [sys.executable, "-m", "pytest", "--collect-only", "-qqq", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, "-p", "no:randomly", "-p", "public_selections", "tests"],
-        cwd=tree / stage,
+        cwd=tree / COURSE.homework(stage).folder,
         env={**os.environ, **COURSE.homework(stage).env, "PYTHONPATH": str(HERE)},
         capture_output=True,
         text=True,

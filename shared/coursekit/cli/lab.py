@@ -51,7 +51,7 @@ def lab(
             work.check_files(course, stage)
         chosen, *more = words or [homework.program]
         if not (folder / chosen).is_file():
-            known = ", ".join(sorted(path.name for path in folder.glob("*.py")))
+            known = ", ".join(f"apps/{path.name}" for path in sorted(folder.glob("apps/*.py")))
             raise CourseError(f"there is no {chosen} in {homework.folder}; there are: {known}")
         try:
             command = processes.command(mpi, [chosen, str(mpi or ranks), *more])

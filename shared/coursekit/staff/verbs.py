@@ -255,12 +255,17 @@ def course_file() -> None:
     typer.echo(grading.course_file(syllabus.load()), nl=False)
 
 
-def answers() -> None:
-    """Seal every answer anew into answers.json.gz, for those who learn alone."""
+def answers(
+    stages: Annotated[
+        list[str] | None, typer.Argument(metavar="[hwN]...", help="these homeworks only")
+    ] = None,
+) -> None:
+    """Seal answers anew into answers.json.gz, for those who learn alone."""
     from coursekit.staff import grading
 
     course = _load()
-    grading.seal(course, course.root / grading.ANSWERS)
+    chosen = [course.homework(stage).id for stage in stages or course.stages]
+    grading.seal(course, course.root / grading.ANSWERS, chosen)
 
 
 def count() -> None:

@@ -93,6 +93,7 @@ class CertificateIn(_Part):
     average: Annotated[Decimal, Field(ge=0, le=100)] = Decimal(80)
     project: bool = True
     min_grade: Annotated[Decimal, Field(ge=0, le=100)] = Decimal(50)
+    optional: list[Slug] = []
 
 
 class CourseIn(_Part):
@@ -140,6 +141,8 @@ class CourseFile(_Part):
         names = [assignment.id for assignment in self.assignment]
         if len(set(names)) < len(names):
             raise ValueError("an assignment is named twice")
+        if unknown := sorted(set(self.certificate.optional) - set(names)):
+            raise ValueError(f"certificate.optional names {unknown[0]}, which is no assignment")
         return self
 
     def policy(self) -> dict[str, Any]:

@@ -41,11 +41,13 @@ class CertificateRule:
     average: per cent over the assignments that are needed.
     project: whether a final project is needed too.
     min_grade: per cent of the rubric's points that it needs.
+    optional: assignments that averages leave out.
     """
 
     average: Decimal = Decimal(80)
     project: bool = True
     min_grade: Decimal = Decimal(50)
+    optional: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -157,12 +159,14 @@ class Try:
 
 @dataclass(frozen=True)
 class Task:
-    """One assignment of one account: its problems' points, its window, staff's overrides."""
+    """One assignment of one account: its problems' points, its window, staff's overrides, and
+    whether averages count it."""
 
     id: str
     points: Mapping[str, Decimal]
     window: Window = Window()
     overrides: Mapping[str, Decimal] = field(default_factory=dict)
+    counts: bool = True
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,7 @@ class Result:
     Attributes:
         pool_before: free late days that it could have: those that no other assignment took.
         days_used: how many of them it took.
+        counts: whether averages count it.
     """
 
     id: str
@@ -189,6 +194,7 @@ class Result:
     problems: Mapping[str, ProblemResult]
     pool_before: int
     days_used: int
+    counts: bool = True
 
     @property
     def percent(self) -> Fraction:
@@ -228,7 +234,7 @@ def assignment_result(task: Task, tries: Iterable[Try], late: LatePolicy, pool: 
             best = (total, covered, problems)
     assert best is not None
     points = sum(task.points.values(), Decimal(0))
-    return Result(task.id, best[0], points, best[2], pool_before=pool, days_used=best[1])
+    return Result(task.id, best[0], points, best[2], pool, best[1], task.counts)
 
 
 def _problem_results(
@@ -297,7 +303,8 @@ def _extended(
     longer: dict[int, tuple[Fraction, list[Result]]] = {}
     for days, (total, chosen) in best.items():
         for option in options:
-            spent, value = days + option.days_used, total + option.percent
+            spent = days + option.days_used
+            value = total + (option.percent if option.counts else 0)
             if spent <= pool and (spent not in longer or value > longer[spent][0]):
                 longer[spent] = (value, [*chosen, option])
     return longer
@@ -309,8 +316,12 @@ def days_left(results: Mapping[str, Result], late: LatePolicy) -> int:
 
 def average(results: Mapping[str, Result]) -> Decimal:
     """The mean of the assignments' percentages, each counting the same; 0.01, half up."""
-    counted = [result.percent for result in results.values() if result.points]
-    return round_points(sum(counted, Fraction(0)) / len(counted)) if counted else Decimal("0.00")
+    return round_points(_mean(results))
+
+
+def _mean(results: Mapping[str, Result]) -> Fraction:
+    counted = [result.percent for result in results.values() if result.points and result.counts]
+    return sum(counted, Fraction(0)) / len(counted) if counted else Fraction(0)
 
 
 # --------------------------------------------------------------------------------- certificate
@@ -373,9 +384,7 @@ def certificate_standing(
     """The rule: an average of at least so many per cent, and a final project that was accepted and
     graded at least so high."""
     reached, missing = average(results), []
-    exact = [r.percent for r in results.values() if r.points]
-    mean = sum(exact, Fraction(0)) / len(exact) if exact else Fraction(0)
-    if mean < Fraction(rule.average):
+    if _mean(results) < Fraction(rule.average):
         missing.append(f"The average over the homeworks is {reached}%; {rule.average}% are needed.")
     lacking = (project or Project("forming")).lacks(rule)
     if rule.project and lacking is not None:

@@ -136,11 +136,12 @@ def sheet(
 
 def due_so_far(course: CourseView, now: dt.datetime) -> tuple[str, ...]:
     """The assignments that averages count: those past their due time, and of those without one the
-    published."""
+    published; none that is optional."""
     return tuple(
         a.id
         for a in course.assignments
         if a.points
+        and a.id not in course.policy.certificate.optional
         and _published(a.problems)
         and (a.due_at <= now if a.due_at else a.opens_at is None or a.opens_at <= now)
     )

@@ -184,7 +184,8 @@ def task(
     )
     points = {p.id: p.points for p in assignment.problems}
     mine = {p.id: overrides[p.pk] for p in assignment.problems if p.pk in overrides}
-    return policies.Task(assignment.id, points, window, mine)
+    counts = assignment.id not in course.policy.certificate.optional
+    return policies.Task(assignment.id, points, window, mine, counts)
 
 
 def _extensions(session: Session, account_pks: list[int]) -> dict[int, dict[int, dt.datetime]]:

@@ -1,4 +1,4 @@
-"""What an all-reduce costs: `hw lab train-big measure.py`, or with `--mpi 4` on real processes.
+"""What an all-reduce costs: `hw lab train-big`, or with `--mpi 4` on real processes.
 
 Bytes that a rank sends, and time, of the plain ring and of the ring in parts. On the virtual cluster
 time is virtual; under MPI it is this machine's.
