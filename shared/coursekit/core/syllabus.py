@@ -247,7 +247,7 @@ def _homework(
     if not re.fullmatch(r"[a-z][a-z0-9_-]*", stage):
         file.fail(f"{kind} id {stage!r} must be lower-case letters and digits", where, "id")
     if any(h.id == stage for h in before):
-        file.fail(f"homework {stage!r} stands twice", where, "id")
+        file.fail(f"{kind} {stage!r} stands twice", where, "id")
     for key in ("path", "files", "modules", "needs"):
         file.check_strings(table, key, where, label)
     entered = {} if kind == "lab" else {n: h.id for h in before for n in h.files}

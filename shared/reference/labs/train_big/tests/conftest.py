@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 _SHARED = os.environ.get("NEEDLE_SHARED") or Path(__file__).resolve().parents[4] / "shared"
-for package in ("course_testing/src", "cluster/src"):  # for a Python without the course
+for package in ("course_testing/src", "."):  # for a Python without the course
     sys.path.append(str(Path(_SHARED, package)))
 try:
     from course_testing.session import *
