@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+FIGURES, SOLVED = Path(__file__).resolve().parent, Path(sys.argv[1]).resolve()
 os.environ["NEEDLE_BACKEND"] = "np"
-sys.path.append(f"{sys.argv[1]}/python")
-sys.path.append(str(Path(sys.argv[1]).parent / "project/labs/train_big/python"))
-sys.path.append(str(Path(__file__).resolve().parents[2]))
+sys.path.append(str(SOLVED / "python"))
+sys.path.append(str(SOLVED.parent / "project/labs/train_big/python"))
+sys.path.append(str(FIGURES.parents[1]))
 from cluster import Network, run
 from needle.autograd import Tensor
 from train_big.data_parallel import DataParallel
@@ -46,10 +47,11 @@ def pipeline(comm, micro_batches=8):
         request.wait()
 
 
+os.chdir(SOLVED.parent)  # traces name places of the program from the current folder
 for program, ranks, network, title in (
     (buckets, 3, Network(alpha=2, beta=0.02), "Six buckets of gradients, sent when they are full"),
     (pipeline, 4, Network(alpha=0.1, beta=0), "Four stages, eight micro-batches"),
 ):
     outcome = run(program, ranks, network=network, flops_per_second=1)
-    path = Path(__file__).with_name(f"train_big_{program.__name__}.svg")
+    path = FIGURES / f"train_big_{program.__name__}.svg"
     path.write_text(outcome.svg(title), encoding="utf-8")
