@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-FIGURES, SOLVED = Path(__file__).resolve().parent, Path(sys.argv[1]).resolve()
 os.environ["NEEDLE_BACKEND"] = "np"
-sys.path.append(str(SOLVED / "python"))
-sys.path.append(str(SOLVED.parent / "project/labs/train_big/python"))
-sys.path.append(str(FIGURES.parents[1]))
+sys.path.append(f"{sys.argv[1]}/python")
+sys.path.append(str(Path(sys.argv[1]).parent / "project/labs/train_big/python"))
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 from cluster import Network, run
 from needle.autograd import Tensor
 from train_big.data_parallel import DataParallel
 from train_big.pipeline import FORWARD, one_forward_one_backward
+
+FIGURES, SOLVED = Path(__file__).resolve().parent, Path(sys.argv[1]).resolve()
 
 
 def buckets(comm, layers=6):
