@@ -16,10 +16,8 @@ from train_big.accounting import (
     training_operations,
 )
 
-LLAMA_2_7B = Decoder(
-    layers=32, width=4096, heads=32, head_width=128, key_heads=32, hidden=11008, words=32000,
-    gated=True, norm_vectors=1,
-)  # fmt: skip
+SIZES = {"layers": 32, "width": 4096, "heads": 32, "head_width": 128, "key_heads": 32}
+LLAMA_2_7B = Decoder(**SIZES, hidden=11008, words=32000, gated=True, norm_vectors=1)
 TIME, TOKENS = 4096, 2.0e12
 HOURS, OPERATIONS_PER_SECOND, MEMORY = 184_320, 312e12, 80e9
 PUBLISHED = 6_738_415_616

@@ -32,10 +32,8 @@ GB = 10**9
 
 def gpt(layers, width, heads, words=50257, positions=1024):
     """The form of GPT-2 and GPT-3."""
-    return Decoder(
-        layers, width, heads, width // heads, heads, 4 * width, words, positions,
-        attention_bias=True, network_bias=True, tied=True,
-    )  # fmt: skip
+    sizes = (layers, width, heads, width // heads, heads, 4 * width, words, positions)
+    return Decoder(*sizes, attention_bias=True, network_bias=True, tied=True)
 
 
 def llama(layers, width, heads, key_heads, hidden, words=32000):
@@ -58,15 +56,18 @@ PUBLISHED = {
 }
 
 
+FLAGS = ("gated", "attention_bias", "network_bias", "logits_bias", "last_norm", "tied")
+
+
 def draw(rng):
     """A model that nobody has built."""
-    flags = [bool(flag) for flag in rng.randint(0, 2, 6)]
     heads = int(rng.randint(1, 5))
-    return Decoder(
-        int(rng.randint(2, 9)), int(rng.randint(3, 40)), 2 * heads, int(rng.randint(2, 9)), heads,
-        int(rng.randint(5, 99)), int(rng.randint(10, 200)), int(rng.randint(0, 50)),
-        *flags[:4], int(rng.randint(1, 5)), int(rng.randint(1, 3)), *flags[4:],
-    )  # fmt: skip
+    sizes = {"width": 40, "head_width": 9, "hidden": 99, "words": 200, "positions": 50}
+    sizes = {name: int(rng.randint(2, most)) for name, most in sizes.items()}
+    flags = {name: bool(rng.randint(0, 2)) for name in FLAGS}
+    counts = {"layers": int(rng.randint(2, 9)), "block_norms": int(rng.randint(1, 5))}
+    counts["norm_vectors"] = int(rng.randint(1, 3))
+    return Decoder(heads=2 * heads, key_heads=heads, **sizes, **flags, **counts)
 
 
 def assert_number(actual, desired, op):
@@ -94,10 +95,9 @@ def needle_model(layers, width, heads, head_width, hidden, words, positions):
         nn.Transformer(width, hidden, layers, **sizes),
         nn.Linear(width, words),
     ]
-    model = Decoder(
-        layers, width, heads, head_width, heads, hidden, words, positions,
-        network_bias=True, logits_bias=True, block_norms=4, last_norm=False,
-    )  # fmt: skip
+    described = (layers, width, heads, head_width, heads, hidden, words, positions)
+    form = {"network_bias": True, "logits_bias": True, "block_norms": 4, "last_norm": False}
+    model = Decoder(*described, **form)
     return parts, model
 
 
@@ -264,9 +264,10 @@ def test_accounting_traffic_of_tensor_parallel_blocks():
     assert_number(tensor_traffic(model, 2, 6, 4), desired, "bytes that a rank sends")
 
 
-@pytest.mark.parametrize("stages, micro_batches, share", [
-    (1, 5, Fraction(0)), (4, 1, Fraction(3, 4)), (4, 8, Fraction(3, 11)), (8, 8, Fraction(7, 15)),
-])  # fmt: skip
+BUBBLES = [(1, 5, Fraction(0)), (4, 1, Fraction(3, 4)), (4, 8, Fraction(3, 11))]
+
+
+@pytest.mark.parametrize("stages, micro_batches, share", BUBBLES)
 def test_accounting_bubble_of_a_pipeline(stages, micro_batches, share):
     got = pipeline_bubble(stages, micro_batches)
     assert got == share, f"{PROBLEM}: the bubble of {stages}, {micro_batches} is {got}, not {share}"
@@ -279,9 +280,8 @@ def submit_accounting():
     import mugrade
 
     rng = mugrade.rng()
-    flags = ("gated", "attention_bias", "network_bias", "logits_bias", "last_norm", "tied")
     for number in range(4):
-        chosen = {name: (number + place) % 2 == 0 for place, name in enumerate(flags)}
+        chosen = {name: (number + place) % 2 == 0 for place, name in enumerate(FLAGS)}
         model = replace(draw(rng), **chosen)
         batch, time, ranks = (int(rng.randint(2, 9)) for _ in range(3))
         total = parameters(model)

@@ -187,12 +187,10 @@ def test_checkpoint_costs_exactly_one_more_forward_pass(segments):
     )
 
 
-@pytest.mark.parametrize("number, segments, again", [
-    (5, 2, [3, 4, 0, 1, 2]),
-    (4, 4, [3, 2, 1, 0]),
-    (5, 3, [4, 2, 3, 0, 1]),
-    (3, 1, [0, 1, 2]),
-])  # fmt: skip
+RUNS = [(5, 2, [3, 4, 0, 1, 2]), (4, 4, [3, 2, 1, 0]), (5, 3, [4, 2, 3, 0, 1]), (3, 1, [0, 1, 2])]
+
+
+@pytest.mark.parametrize("number, segments, again", RUNS)
 def test_checkpoint_sequential_cuts_equal_runs_the_longer_ones_first(number, segments, again):
     modules, runs = noted(number)
     checkpoint_sequential(modules, tensor(normal(3, 4)), segments).backward()
