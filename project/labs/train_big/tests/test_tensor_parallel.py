@@ -136,7 +136,7 @@ class WholeBlock(nn.Module):
         self.network = nn.Sequential(norm, first, nn.ReLU(), second)
 
     def forward(self, x):
-        x = x + self.attention(x)
+        x = self.attention(x) + x
         return x + self.network(x.reshape((B * T, F))).reshape(x.shape)
 
 

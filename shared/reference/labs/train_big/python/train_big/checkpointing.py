@@ -40,7 +40,7 @@ class Checkpoint(TensorOp):
         np.random.set_state(self.random_state)
         y = self.fn(start)
         np.random.set_state(later)
-        y.backward(out_grad)
+        y.backward(out_grad.detach())
 
         # Without their graphs, which hold everything that was computed again.
         grads = [init.zeros_like(p) if p.grad is None else p.grad.detach() for p in parameters]
