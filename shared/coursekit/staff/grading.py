@@ -41,12 +41,11 @@ def course_file(course: Course) -> str:
     """The course as the file that `mugrade init` reads. Staff add due times, a rubric and people."""
     parts = ["# Made by `hw course-file`; due times, rubric and people are yours to add.\n"]
     parts.append(_table("[course]", {"id": course.id, "title": course.title}))
-    labs = [homework.id for homework in course.homeworks if homework.is_lab]
-    rule = course.certificate | ({"optional": labs} if labs else {})
-    parts.append(_table("[certificate]", rule))
+    parts.append(_table("[certificate]", course.certificate))
     parts.append(_table("[late]", course.late))
     for homework in course.homeworks:
-        parts.append(_table("[[assignment]]", {"id": homework.id, "title": homework.title}))
+        whole = {"id": homework.id, "title": homework.title}
+        parts.append(_table("[[assignment]]", whole | ({"weight": 0} if homework.is_lab else {})))
         for problem in homework.problems:
             facts = {
                 "id": problem.hook,
