@@ -75,6 +75,17 @@ def test_one_endless_loop_makes_the_next_ones_short(world):
     assert said[:3] == ["5", "2", "2"]
 
 
+def test_a_session_that_never_begins_says_what_to_do(world):
+    world.hw("start", "hw0")
+    test = world.read("hw0/tests/test_numbers.py")
+    world.write("hw0/tests/test_numbers.py", f"import os\nos._exit(1)\n{test}")
+    done = world.process("test", "hw0/add")
+    said = "hw: the test session ended with status 1 before its first test; the lines above say why\n"
+    assert done.returncode == 2 and done.stderr == said
+    world.edit("course.toml", 'title = "Numbers"', 'title = "Numbers"\nbuild = "make"')
+    assert "hw build hw0 makes it anew" in world.process("test", "hw0/add").stderr
+
+
 def test_python_that_dies_after_the_last_test_is_a_failure(world):
     add_is(world, "import atexit; atexit.register(os.abort)")
     done = world.process("test", "hw0/scale")
