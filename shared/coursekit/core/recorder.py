@@ -173,9 +173,11 @@ class Recorder:
 
     def _place(self, info: pytest.ExceptionInfo[BaseException]) -> str:
         """Where it went wrong: the deepest line of the student's own code, else of the test."""
+        cause = info.value.__cause__  # where a test says in its own words what was raised
+        causes = list(pytest.ExceptionInfo.from_exception(cause).traceback) if cause else []
         inside = [
             (path.relative_to(self.root), entry.lineno + 1)
-            for entry in info.traceback
+            for entry in [*info.traceback, *causes]
             if isinstance(entry.path, Path)
             and (path := entry.path.resolve()).is_relative_to(self.root)
         ]
@@ -187,11 +189,15 @@ class Recorder:
 
 
 def _sentence(fault: BaseException, problem: str) -> str:
-    """The first line of what a test says, without the problem's name, or the exception's own."""
-    first = next((row for row in str(fault).splitlines() if row.strip()), "").strip()
-    told = first.removeprefix(f"{problem}: ")
+    """The first line of what a test says, without the problem's name, and the mistake that it names;
+    or the exception's own words."""
+    rows = [row.strip() for row in str(fault).splitlines() if row.strip()] or [""]
+    told = rows[0].removeprefix(f"{problem}: ")
     own_words = isinstance(fault, (AssertionError, pytest.fail.Exception)) and told
-    return told if own_words else f"{type(fault).__name__}: {first}".rstrip(": ")
+    if not own_words:
+        return f"{type(fault).__name__}: {rows[0]}".rstrip(": ")
+    hint = next((row.removeprefix("hint: ") for row in rows if row.startswith("hint: ")), "")
+    return f"{told}; {hint}" if hint else told
 
 
 def _last_line(text: str) -> str:

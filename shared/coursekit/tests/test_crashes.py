@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,7 +82,9 @@ def test_a_session_that_never_begins_says_what_to_do(world):
     test = world.read("hw0/tests/test_numbers.py")
     world.write("hw0/tests/test_numbers.py", f"import os\nos._exit(1)\n{test}")
     done = world.process("test", "hw0/add")
-    said = "hw: the test session ended with status 1 before its first test; the lines above say why\n"
+    said = (
+        "hw: the test session ended with status 1 before its first test; the lines above say why\n"
+    )
     assert done.returncode == 2 and done.stderr == said
     world.edit("course.toml", 'title = "Numbers"', 'title = "Numbers"\nbuild = "make"')
     assert "hw build hw0 makes it anew" in world.process("test", "hw0/add").stderr
@@ -93,6 +97,35 @@ def test_python_that_dies_after_the_last_test_is_a_failure(world):
     done = world.process("test", "hw0/add")
     assert done.returncode == 1 and "Python crashed after the last test: SIGABRT" in done.stdout
     assert row(done, "hw0/add")[1] >= 1
+
+
+DIVIDES = """\
+#include <pybind11/pybind11.h>
+PYBIND11_MODULE(tiny_ext, m) {
+  m.def("part", [](int all, int parts) { return all / parts; });
+}
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="others divide by zero")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="GCC's sanitizers, preloaded")
+def test_an_integer_that_is_divided_by_zero_in_cpp_is_one_sentence(world):
+    world.edit("course.toml", 'title = "Numbers"', 'title = "Numbers"\nbuild = "make"')
+    world.write("hw0/src/tiny_ext.cpp", DIVIDES)
+    world.hw("start", "hw0")
+    body = "import sys; sys.path.append('src'); import tiny_ext"
+    world.solve(BOX0, "hw0/add", f"{body}\nreturn Box(tiny_ext.part(5, 3 - other.value))")
+    for name in ("add", "scale"):
+        problem = f"shared/problems/hw0/{name}.toml"
+        world.write(problem, world.read(problem).replace("select", "build = true\nselect", 1))
+    done = world.process("test", "hw0/add", CXXFLAGS="-O1")
+    said = "the code under test crashed in test_add, called by `return Box(tiny_ext.part(5, 3 - other.value))`"
+    assert said in done.stdout and row(done, "hw0/add") == [0, 1, 0]
+    end = "SIGFPE: it divided an integer by zero; hw test --checked hw0/add names the line"
+    assert end in done.stdout and "Fatal Python" not in done.stdout + done.stderr
+    done = world.process("test", "--checked", "hw0/add")
+    assert "src/tiny_ext.cpp:3: division by zero" in done.stdout, done.stdout + done.stderr
+    assert row(done, "hw0/add") == [0, 1, 0]
 
 
 def test_patience_is_a_number(monkeypatch):
