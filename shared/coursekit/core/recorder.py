@@ -22,6 +22,7 @@ from _pytest.mark.expression import Expression
 from coursekit.core.tree import YOURS
 
 VARIABLE = "COURSEKIT_RUN"
+_COMPILED = re.compile(r"([\w.-]+\.(?:cu|cc|cpp)):(\d+)")
 _STUB = re.compile(rf"(\w+/\w+): .* {YOURS}")
 
 
@@ -172,7 +173,12 @@ class Recorder:
             terminalreporter.write_line(f"{place}: {problem} fails: {sentence} {counted}")
 
     def _place(self, info: pytest.ExceptionInfo[BaseException]) -> str:
-        """Where it went wrong: the deepest line of the student's own code, else of the test."""
+        """Where it went wrong: the line of C++ or CUDA that the words name, else the deepest of the
+        student's own Python, else of the test."""
+        if named := _COMPILED.search(str(info.value)):
+            source = self.root / "src" / named[1]
+            if source.is_file():
+                return f"{self.root.name}/src/{named[1]}:{named[2]}"
         cause = info.value.__cause__  # where a test says in its own words what was raised
         causes = list(pytest.ExceptionInfo.from_exception(cause).traceback) if cause else []
         inside = [

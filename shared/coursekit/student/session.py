@@ -133,7 +133,10 @@ class Session:
             return again, Report(crashed=f"the test session ended with status {again}")
         found = {test.test: test for test in report.tests}
         found |= {test: Outcome(**row) for test, row in kept.items()}
-        if begun not in found or found[begun].outcome in ("passed", "not run"):
+        # Damage may show in a later test than did it; which one, the order says. If the culprit fails
+        # by itself, the other is none.
+        fails = any(test.outcome == "failed" for test in found.values())
+        if late or begun not in found or (found[begun].outcome != "failed" and not fails):
             found[begun] = lost
         report.tests = list(found.values())
         return again or 1, report

@@ -61,6 +61,17 @@ def test_a_crash_that_only_the_session_sees_still_fails_its_test(world):
     assert row(done, "hw0/add") == [2, 1, 0]
 
 
+def test_a_crash_of_damage_done_before_costs_the_test_that_did_it(world):
+    add_is(
+        world,
+        "import sys\nif hasattr(sys, 'damaged'): os.abort()\n"
+        "if other.value == 3: sys.damaged = True; raise ValueError('damage')",
+    )
+    done = world.process("test", "hw0/add")
+    assert "crashed in test_add_of_nothing" in done.stdout
+    assert row(done, "hw0/add") == [1, 2, 0], "test_add_of_nothing is right; test_add_of_one is not"
+
+
 def test_a_test_that_does_not_end_costs_one_test(world):
     add_is(world, "while other.value == 3: time.sleep(0.01)")
     done = world.process("test", "hw0", HW_TEST_SECONDS="1")
