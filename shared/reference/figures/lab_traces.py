@@ -3,6 +3,7 @@
 `python lab_traces.py SOLVED`, where SOLVED is a solved homework beside the solved lab.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -23,8 +24,10 @@ def program(comm, function):
     comm.compute(2e8, "own work")
 
 
+FIGURES = Path(__file__).resolve().parent
+os.chdir(Path(sys.argv[1]).parent)  # traces name places of the program from the current folder
 for function in (ring_sum, all_reduce):
     outcome = run(program, 4, function, network=NETWORK, flops_per_second=1e12)
     title = f"{function.__name__} of 1 MB on 4 ranks"
-    path = Path(__file__).with_name(f"train_big_{function.__name__}.svg")
+    path = FIGURES / f"train_big_{function.__name__}.svg"
     path.write_text(outcome.svg(title), encoding="utf-8")
