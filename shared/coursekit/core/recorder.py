@@ -22,6 +22,7 @@ from _pytest.mark.expression import Expression
 from coursekit.core.tree import YOURS
 
 VARIABLE = "COURSEKIT_RUN"
+_COMPILED = re.compile(r"([\w.-]+\.(?:cu|cc|cpp)):(\d+)")
 _STUB = re.compile(rf"(\w+/\w+): .* {YOURS}")
 
 
@@ -172,10 +173,17 @@ class Recorder:
             terminalreporter.write_line(f"{place}: {problem} fails: {sentence} {counted}")
 
     def _place(self, info: pytest.ExceptionInfo[BaseException]) -> str:
-        """Where it went wrong: the deepest line of the student's own code, else of the test."""
+        """Where it went wrong: the line of C++ or CUDA that the words name, else the deepest of the
+        student's own Python, else of the test."""
+        if named := _COMPILED.search(str(info.value)):
+            source = self.root / "src" / named[1]
+            if source.is_file():
+                return f"{self.root.name}/src/{named[1]}:{named[2]}"
+        cause = info.value.__cause__  # where a test says in its own words what was raised
+        causes = list(pytest.ExceptionInfo.from_exception(cause).traceback) if cause else []
         inside = [
             (path.relative_to(self.root), entry.lineno + 1)
-            for entry in info.traceback
+            for entry in [*info.traceback, *causes]
             if isinstance(entry.path, Path)
             and (path := entry.path.resolve()).is_relative_to(self.root)
         ]
@@ -187,11 +195,15 @@ class Recorder:
 
 
 def _sentence(fault: BaseException, problem: str) -> str:
-    """The first line of what a test says, without the problem's name, or the exception's own."""
-    first = next((row for row in str(fault).splitlines() if row.strip()), "").strip()
-    told = first.removeprefix(f"{problem}: ")
+    """The first line of what a test says, without the problem's name, and the mistake that it names;
+    or the exception's own words."""
+    rows = [row.strip() for row in str(fault).splitlines() if row.strip()] or [""]
+    told = rows[0].removeprefix(f"{problem}: ")
     own_words = isinstance(fault, (AssertionError, pytest.fail.Exception)) and told
-    return told if own_words else f"{type(fault).__name__}: {first}".rstrip(": ")
+    if not own_words:
+        return f"{type(fault).__name__}: {rows[0]}".rstrip(": ")
+    hint = next((row.removeprefix("hint: ") for row in rows if row.startswith("hint: ")), "")
+    return f"{told}; {hint}" if hint else told
 
 
 def _last_line(text: str) -> str:

@@ -18,11 +18,11 @@ class Sigmoid(Module):
         ### END YOUR SOLUTION
 
 
-def _parameters_of_cell(cell, input_size, width, hidden_size, bias, device, dtype):
-    """Give `cell` its four parameters, all uniform on [-1/sqrt(hidden_size), 1/sqrt(hidden_size)].
+def _parameters_of_cell(cell, input_size, width, bias, device, dtype):
+    """Give `cell` its four parameters, all uniform on [-1/sqrt(H), 1/sqrt(H)] with H its hidden_size.
 
-    Drawn in the order W_ih (input_size, width), W_hh (hidden_size, width), bias_ih (width,),
-    bias_hh (width,); without `bias` the last two are None and not drawn.
+    Drawn in the order W_ih (input_size, width), W_hh (H, width), bias_ih (width,), bias_hh (width,);
+    without `bias` the last two are None and not drawn.
     (Yours to use or not: both cells need it.)
     """
     ### BEGIN YOUR SOLUTION hw4/rnn

@@ -96,8 +96,9 @@ class SGD(Optimizer):
 
     def step(self):
         ### BEGIN SOLUTION hw2/optim_sgd
-        settings = {"lr": self.lr, "momentum": self.momentum, "weight_decay": self.weight_decay}
-        self.update(sgd_step, self.u, **settings)
+        self.update(
+            sgd_step, self.u, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay
+        )
         ### END SOLUTION
 
 
@@ -133,7 +134,15 @@ class Adam(Optimizer):
     def step(self):
         ### BEGIN SOLUTION hw2/optim_adam
         self.t += 1
-        betas = {"beta1": self.beta1, "beta2": self.beta2, "t": self.t}
-        settings = {"lr": self.lr, "eps": self.eps, "weight_decay": self.weight_decay}
-        self.update(adam_step, self.m, self.v, **betas, **settings)
+        self.update(
+            adam_step,
+            self.m,
+            self.v,
+            lr=self.lr,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+            t=self.t,
+        )
         ### END SOLUTION
