@@ -180,7 +180,7 @@ class Recorder:
         if named := _COMPILED.search(str(info.value)):
             source = self.root / "src" / named[1]
             if source.is_file():
-                return f"{self.root.name}/src/{named[1]}:{named[2]}"
+                return f"{self.name}/src/{named[1]}:{named[2]}"
         cause = info.value.__cause__  # where a test says in its own words what was raised
         causes = list(pytest.ExceptionInfo.from_exception(cause).traceback) if cause else []
         inside = [

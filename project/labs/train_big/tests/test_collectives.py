@@ -51,9 +51,12 @@ def test_all_gather_gives_everybody_everybodys_arrays(ranks, shape):
     outcome = call(all_gather, arrays)
     op = f"all_gather on {ranks} ranks"
     assert_close(
-        np.stack(outcome.results), gathered(arrays), dtype="float32", op=op,
+        np.stack(outcome.results),
+        gathered(arrays),
+        dtype="float32",
+        op=op,
         problem="train-big/all_gather",
-    )  # fmt: skip
+    )
     assert not outcome.changed(), f"train-big/all_gather: {op} changes the array that it was given"
 
 
@@ -92,9 +95,12 @@ def test_reduce_scatter_gives_each_rank_its_part_of_the_sum(ranks, shape):
     outcome = call(reduce_scatter, parts)
     op = f"reduce_scatter on {ranks} ranks"
     assert_close(
-        np.stack(outcome.results), scattered(parts), dtype="float32", op=op,
+        np.stack(outcome.results),
+        scattered(parts),
+        dtype="float32",
+        op=op,
         problem="train-big/reduce_scatter",
-    )  # fmt: skip
+    )
     name = f"train-big/reduce_scatter: {op}"
     assert not outcome.changed(), f"{name} changes the array that it was given"
     assert not outcome.shares_memory(), f"{name} gives a part of its input back, not a copy"
@@ -142,9 +148,12 @@ def test_all_reduce_is_the_sum_or_mean_on_every_rank(ranks, shape, mean):
     outcome = call(all_reduce, arrays, mean=mean)
     op = f"all_reduce{' with mean' * mean} on {ranks} ranks"
     assert_close(
-        np.stack(outcome.results), reduced(arrays, mean), dtype="float32", op=op,
+        np.stack(outcome.results),
+        reduced(arrays, mean),
+        dtype="float32",
+        op=op,
         problem="train-big/all_reduce",
-    )  # fmt: skip
+    )
     assert not outcome.changed(), f"train-big/all_reduce: {op} changes the array that it was given"
 
 
