@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import linecache
+import os
 import re
 import shutil
 import subprocess
@@ -109,12 +111,27 @@ def take_report(tree: Path) -> str:
     return text
 
 
+_UBSAN_LIBRARY = "HW_UBSAN_LIBRARY"
+
+
+def keep_reports(tree: Path) -> None:
+    """Have UndefinedBehaviorSanitizer write its reports to files, in a process that it watches.
+
+    Its library gives the order to do so to AddressSanitizer's, which stands before it and has a
+    function of the same name; asked by its own name it obeys.
+    """
+    if library := os.environ.get(_UBSAN_LIBRARY):
+        ctypes.CDLL(library).__sanitizer_set_report_path(os.fsencode(tree / _REPORT))
+
+
 def environment(tree: Path, kind: str) -> dict[str, str]:
     """What a session on a checked tree needs: the checker stands before Python in the process."""
     library = "libtsan.so" if kind == "thread" else "libasan.so"
     preload = f"{compiler_library(library)} {compiler_library('libstdc++.so')}"
+    second = {} if kind == "thread" else {_UBSAN_LIBRARY: compiler_library("libubsan.so")}
     shared = f"halt_on_error=1:exitcode=77:log_path={tree / _REPORT}"
     return {
+        **second,
         "LD_PRELOAD": preload,
         # An array larger than memory is a MemoryError of Python's, as without the checker.
         "ASAN_OPTIONS": f"detect_leaks=0:allocator_may_return_null=1:{shared}",
@@ -131,7 +148,7 @@ def build_tree(
     root: Path, homework: Homework, kind: str, say: Callable[[str], None] | None = None
 ) -> Path:
     """A copy of the homework beside the student's, compiled with the compiler's checks."""
-    tree = root / homework.id
+    tree = root / homework.folder
     place = root / ".hw" / f"checked-{kind}" / homework.id
     copy(tree, place)
     flags = "thread" if kind == "thread" else "address,undefined"

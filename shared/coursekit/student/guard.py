@@ -80,6 +80,7 @@ class Guard:
         self.patience = patience()
         self.late = {name_of(test) for test in wish.get("late", ())}
         self.journal = Path(wish["journal"])
+        checked.keep_reports(self.tree)
         # Open as long as the process lives: faulthandler writes to it when that ends.
         self.stack: TextIO = open(wish["stack"], "w", encoding="utf-8")  # noqa: SIM115
         faulthandler.enable(self.stack)

@@ -82,6 +82,7 @@ class Session:
         wishes = {
             "problems": [(p.id, p.tests, p.select) for p in self.problems],
             "root": str(self.folder),
+            "name": self.homework.folder,
             "out": str(out),
             "journal": str(place / "journal"),
             "stack": str(place / "stack"),
@@ -107,8 +108,10 @@ class Session:
         """Go on after a session that died, each test in a process of its own."""
         begun, mine, done = read_journal(place / "journal")
         stopped = status == -signal.SIGTERM  # somebody wanted it to end
-        if stopped or (not begun and not done):  # pytest itself has said why, or nobody can
+        if stopped:
             return status, Report(crashed=f"the test session ended with status {status}")
+        if not begun and not done:
+            return status, Report(crashed=self.never_began(status))
         if not begun:
             return 1, self.died_at_the_end(status, done)
         stack = (place / "stack").read_text(errors="replace")
@@ -131,10 +134,21 @@ class Session:
             return again, Report(crashed=f"the test session ended with status {again}")
         found = {test.test: test for test in report.tests}
         found |= {test: Outcome(**row) for test, row in kept.items()}
-        if begun not in found or found[begun].outcome in ("passed", "not run"):
+        # Damage may show in a later test than did it; which one, the order says. If the culprit fails
+        # by itself, the other is none.
+        fails = any(test.outcome == "failed" for test in found.values())
+        if late or begun not in found or (found[begun].outcome != "failed" and not fails):
             found[begun] = lost
         report.tests = list(found.values())
         return again or 1, report
+
+    def never_began(self, status: int) -> str:
+        """The sentence for a session that ended before its first test."""
+        said = f"the test session ended with status {status} before its first test"
+        if self.homework.build is None or status != 1:
+            return f"{said}; the lines above say why"
+        anew = f"hw build {self.homework.id} makes it anew"
+        return f"{said}; if a module was compiled in another way (with a sanitizer, say), {anew}"
 
     def died_at_the_end(self, status: int, done: dict[str, dict[str, Any]]) -> Report:
         """What a test has damaged may show only when Python gives everything back."""

@@ -275,16 +275,15 @@ static double processor_seconds() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
-// How many loops of a kernel were endless so far. The next one is most often the same, so it is
-// given a tenth of the time, and from the fourth on a fiftieth: many failing tests shall not take
-// minutes.
+// How long a block of this kernel may compute, after the loops that were endless so far. The next
+// one is most often the same, and many failing tests shall not take minutes.
 static double patience_with(const std::string& kernel, bool one_more) {
   static std::mutex mutex;
   static std::map<std::string, int> known;
   std::lock_guard<std::mutex> lock(mutex);
-  int before = known[kernel];
-  known[kernel] += one_more;
-  return patience() / (before == 0 ? 1 : before < 3 ? 10 : 50);
+  int share = known.count(kernel) == 0 ? (known.empty() ? 1 : 5) : known[kernel] < 3 ? 10 : 50;
+  if (one_more) known[kernel]++;
+  return patience() / share;
 }
 
 static void look_at_the_clock(Runner& r, const void* caller) {
