@@ -1,6 +1,11 @@
-"""What the staff's checks share: solved, built homeworks, and tests in a process of their own."""
+"""What the staff's checks share: solved, built homeworks, tests in a process of their own, and the
+site with a browser."""
 
+import fcntl
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import inside
@@ -43,3 +48,47 @@ def equal_random_numbers():
 def solved():
     """Folder with the solved, built trees hw0 ... hw4."""
     return inside.solved_trees()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """Folder with the site; parallel workers build it once between them."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, done = shared / "site", shared / "site.done"
+    with open(shared / "site.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            script = inside.ROOT / "shared" / "site" / "build.py"
+            run = subprocess.run([sys.executable, script, folder], capture_output=True, text=True)
+            assert run.returncode == 0, run.stdout + run.stderr
+            done.touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The system's Chromium, without a window."""
+    from playwright.sync_api import sync_playwright
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    if not found:
+        missing = "no Chromium on this machine; install it with: sudo apt-get install chromium"
+        assert not os.environ.get("CI"), missing
+        pytest.skip(missing)
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=found, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """A students' tree, as `hw release` writes it."""
+    place = tmp_path_factory.mktemp("release") / "course"
+    command = [sys.executable, "-m", "coursekit", "release", str(place)]
+    subprocess.run(command, cwd=Path(__file__).resolve().parents[2], check=True)
+    return place

@@ -72,14 +72,6 @@ def commands():
                     folder /= line.removeprefix("cd ")
 
 
-@pytest.fixture(scope="module")
-def released(tmp_path_factory):
-    """A students' tree, as `hw release` writes it."""
-    place = tmp_path_factory.mktemp("release") / "course"
-    subprocess.run([sys.executable, "-m", "coursekit", "release", str(place)], cwd=ROOT, check=True)
-    return place
-
-
 @pytest.mark.parametrize("text, folder, line", sorted(set(commands())), ids=str)
 def test_command(text, folder, line, released):
     if any(line == c or line.startswith(c + " ") for c in ELSEWHERE):

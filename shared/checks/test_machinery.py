@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from coursekit.core import build, syllabus, tree
+from coursekit.core import syllabus, toolchain, tree
 from coursekit.staff import render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +40,7 @@ def test_it_lies_beside_rendered_trees(tmp_path):
 
 def configure(homework, **variables):
     """CMake's first step, with a Python that knows nothing of the course."""
-    command = [build.tool("cmake"), "-S", homework, "-B", homework / "build"]
+    command = [toolchain.tool("cmake"), "-S", homework, "-B", homework / "build"]
     bare = [f"-DPython_EXECUTABLE={sys.executable}", "-DNEEDLE_CUDA_BUILDS=emulated"]
     return subprocess.run(
         [*map(str, command), *bare],

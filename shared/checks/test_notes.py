@@ -1,5 +1,6 @@
-"""Every Python snippet of the companion notes runs: one process a note, with NumPy alone."""
+"""Every Python snippet of the companion notes runs inside a release: one process a note."""
 
+import os
 import re
 import subprocess
 import sys
@@ -34,13 +35,10 @@ def test_every_topic_has_its_note():
 
 
 def test_every_problem_belongs_to_a_lecture():
-    problems = {
-        problem.id for homework in syllabus.load(ROOT).homeworks for problem in homework.problems
-    }
-    named = {
-        found for page in LECTURES for found in re.findall(r"`(hw\d/\w+)`", page.read_text("utf-8"))
-    }
-    assert named == problems
+    course = syllabus.load(ROOT)
+    an_id = re.compile(rf"`((?:{'|'.join(course.stages)})/\w+)`")
+    named = {found for page in LECTURES for found in an_id.findall(page.read_text("utf-8"))}
+    assert named == {problem.id for problem in course.problems}
 
 
 def test_the_lectures_are_numbered_without_a_gap_and_listed():
@@ -50,13 +48,14 @@ def test_the_lectures_are_numbered_without_a_gap_and_listed():
 
 
 @pytest.mark.parametrize("note", [n for n in NOTES if n.stem in TOPICS], ids=lambda note: note.stem)
-def test_the_snippets_of_a_note_run(note, tmp_path):
-    text = note.read_text(encoding="utf-8")
-    snippets = SNIPPET.findall(text)
+def test_the_snippets_of_a_note_run(note, released, tmp_path):
+    place = released / note.relative_to(ROOT)
+    snippets = SNIPPET.findall(place.read_text(encoding="utf-8"))
     assert snippets, f"{note.name} has no runnable snippet"
     program = tmp_path / f"{note.stem.replace('-', '_')}.py"
     program.write_text("\n".join(snippets), encoding="utf-8")
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, str(program)], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, str(program)], cwd=place.parent, env=env, capture_output=True, text=True
     )
     assert done.returncode == 0, f"{note.name}:\n{done.stderr}"

@@ -27,7 +27,8 @@ function(add_emulated_kernels name kind source)
   if(NEEDLE_SANITIZE)
     list(APPEND definitions NEEDLE_SANITIZE)
   else()
-    list(APPEND flags -fsanitize=bounds,alignment,null)  # cheap checks, reported by sanitizer.cc
+    # Cheap checks, reported by sanitizer.cc.
+    list(APPEND flags -fsanitize=bounds,alignment,null,integer-divide-by-zero)
   endif()
   list(APPEND flags -fsanitize-coverage=trace-pc)  # scheduler.cc ends loops that never do
   list(TRANSFORM emulator PREPEND "${CUDA_EMULATOR}/")

@@ -2,7 +2,8 @@
 
 The pages are the texts of a release, so that the site shows what students get and no solution:
 README.md of the course and of each homework, notes, project, the autograder's pages, and a
-reference of needle made from its docstrings. It opens from its folder, without a server or network.
+reference of needle made from its docstrings. The numbers in moving figures come from the solved
+library. It opens from its folder, without a server or network.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from coursekit.core import syllabus, tree
-from coursekit.staff import release
+from coursekit.staff import release, solved
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -85,16 +86,29 @@ def reference(package: Path, docs: Path) -> None:
     (docs / "README.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
+def figures(scratch: Path, target: Path) -> None:
+    """The scripts of moving figures, and their numbers, which the solved needle computes."""
+    shutil.copytree(
+        HERE / "figures", target, ignore=shutil.ignore_patterns("*.py", "*.json", "__*")
+    )
+    hw4 = solved.write(syllabus.load(ROOT), scratch, ["hw4"], built=False) / "hw4"
+    command = [sys.executable, str(HERE / "figures" / "values.py"), str(target / "values")]
+    settings = {"PYTHONPATH": str(hw4 / "python"), "NEEDLE_BACKEND": "np"}
+    subprocess.run(command, env={**os.environ, **settings}, check=True)
+
+
 def build(site: Path) -> int:
     """Write the site to a folder; what stood there goes."""
-    with tempfile.TemporaryDirectory(prefix="needle-site-") as scratch:
-        students, docs = Path(scratch).resolve() / "tree", Path(scratch).resolve() / "docs"
+    with tempfile.TemporaryDirectory(prefix="needle-site-") as folder:
+        scratch = Path(folder).resolve()
+        students, docs = scratch / "tree", scratch / "docs"
         if faults := release.release(syllabus.load(ROOT), students):
             raise SystemExit("\n".join(map(str, faults)))
         pages(students, docs)
         listing(docs / "project" / "examples", "Examples of projects")
         reference(students / "hw4" / "python" / "needle", docs / "needle")
         shutil.copytree(HERE / "assets", docs / "assets")
+        figures(scratch / "solved", docs / "assets" / "figures")
         settings = {
             "NEEDLE_SITE": str(site.resolve()),
             "NEEDLE_SITE_PAGES": str(docs),

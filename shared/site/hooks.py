@@ -1,13 +1,19 @@
-"""What MkDocs asks while it builds: the order of pages, and formulas as MathML."""
+"""What MkDocs asks while it builds: the order of pages, formulas as MathML, figures that move.
+
+A text shows a still picture, `![words](figures/NAME.svg)`; where figures/NAME.js stands beside this
+file, the page shows the moving figure, which keeps the picture and its words for who wants them.
+"""
 
 import html
 import re
 from pathlib import Path
 
 from latex2mathml.converter import convert
+from mkdocs.utils import get_relative_url
 from mkdocs.utils.meta import get_data
 
 HOMEWORKS = [f"hw{stage}/README.md" for stage in range(5)]
+PICTURE = re.compile(r"<p>(<img [^>]*src=\"[^\"]*figures/([\w-]+)\.svg\"[^>]*>)</p>")
 FORMULA = re.compile(
     r"<(span|div) class=\"arithmatex\">(?:\\\((.*?)\\\)|\\\[(.*?)\\\])</\1>", re.DOTALL
 )
@@ -48,15 +54,33 @@ def on_page_markdown(markdown, page, **_):
     return markdown
 
 
-def on_page_content(content, **_):
-    """Formulas as MathML, which browsers draw and read out without a script."""
+def moved(content, page, config):
+    """The page with moving figures, and the scripts that these need, in place of still pictures."""
+    scripts = []
+
+    def place(found):
+        picture, name = found.groups()
+        if not (Path(config.docs_dir) / "assets" / "figures" / f"{name}.js").is_file():
+            return found[0]
+        scripts.extend([f"values/{name}.js", f"{name}.js"])
+        return f'<figure class="moving" data-figure="{name}">{picture}</figure>'
+
+    content = PICTURE.sub(place, content)
+    for name in dict.fromkeys(["figure.js", *scripts] if scripts else []):
+        source = get_relative_url(f"assets/figures/{name}", page.url)
+        content += f'\n<script defer src="{source}"></script>'
+    return content
+
+
+def on_page_content(content, page, config, **_):
+    """Formulas as MathML, which browsers draw and read out without a script; figures that move."""
 
     def drawn(found):
         _, inline, block = found.groups()
         formula = html.unescape(inline if block is None else block)
         return convert(formula, display="inline" if block is None else "block")
 
-    content = FORMULA.sub(drawn, content)
+    content = moved(FORMULA.sub(drawn, content), page, config)
     return re.sub(r"<th([^>]*)></th>", r"<td\1></td>", content)  # a corner heads nothing
 
 

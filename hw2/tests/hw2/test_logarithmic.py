@@ -7,7 +7,7 @@ sys.path.append("./python")
 import needle as ndl
 import numpy as np
 import pytest
-from course_testing import assert_close, assert_gradients_close, assert_like, slip, twice
+from course_testing import any_axes, assert_close, assert_gradients_close, assert_like, slip, twice
 from hw2_modules import (
     Function,
     check_module,
@@ -27,13 +27,14 @@ def test_op_logsumexp_forward_and_backward(axes):
         return [np.reshape(out_grad, kept) * np.ones_like(a)]
 
     op = Function(lambda a: ndl.logsumexp(a, axes=axes))
-    check_module(
-        "hw2/op_logsumexp",
-        op,
-        normal(3, 4, 2),
-        lambda a: numpy_logsumexp(a, axes),
-        slips={"every entry gets the whole adjoint: its share is the softmax": copies},
-    )
+    with any_axes("hw2/op_logsumexp", f"axes={axes}"):
+        check_module(
+            "hw2/op_logsumexp",
+            op,
+            normal(3, 4, 2),
+            lambda a: numpy_logsumexp(a, axes),
+            slips={"every entry gets the whole adjoint: its share is the softmax": copies},
+        )
 
 
 @pytest.mark.parametrize("offset", [1e4, -1e4, 1e10], ids=str)
@@ -73,7 +74,7 @@ def submit_op_logsumexp():
     import mugrade
 
     rng = mugrade.rng()
-    for axes, scale in ((None, 1.0), ((1,), 1.0), ((0, 2), 5.0), ((2,), 100.0)):
+    for axes, scale in ((None, 1.0), ((1,), 1.0), ((0, 2), 5.0), ((2,), 100.0), (1, 1.0)):
         x = ndl.Tensor(scale * rng.rand(3, 4, 2), dtype="float32")
         y = ndl.logsumexp(x, axes=axes)
         y.backward(ndl.Tensor(rng.rand(*y.shape) + 0.5, dtype="float32"))

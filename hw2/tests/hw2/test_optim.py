@@ -309,3 +309,8 @@ def submit_optim_adam():
     for label, settings in zip(("plain", "decay", "betas", "eps"), ADAM_SETTINGS):
         mugrade.submit(learn_a_line(rng, lambda p, s=settings: optim.Adam(p, **s)), label=label)
     submit_growth(rng, lambda p: optim.Adam(p, weight_decay=0.1))
+    optimizer = optim.Adam(random_parameters(rng), weight_decay=0.2)
+    mugrade.submit(
+        [p.grad.numpy() for p in random_parameters(rng, optimizer)],
+        label="the gradients, after a step",
+    )

@@ -42,9 +42,9 @@ class CPUDevice(Device):
         Raises:
             IndexError: an id is not in [-n, n).
         """
-        rows = numpy.zeros((numpy.size(i), n), dtype=dtype)
-        rows[numpy.arange(numpy.size(i)), numpy.ravel(i)] = 1
-        return rows.reshape((*numpy.shape(i), n))
+        rows = numpy.zeros((*numpy.shape(i), n), dtype=dtype)
+        numpy.put_along_axis(rows, numpy.expand_dims(i, -1), 1, axis=-1)
+        return rows
 
     def empty(self, shape, dtype="float32"):
         return numpy.empty(shape, dtype=dtype)
@@ -74,7 +74,7 @@ def all_devices():
 BOOL = "bool"  # the dtype of what is true or false
 
 
-def new_array(a, device, dtype):
+def new_array(a, dtype, device):
     """A new array with the values of `a`; dtype None keeps theirs."""
     return numpy.array(a, dtype=dtype)
 

@@ -130,13 +130,17 @@ def layout_hint(got, wanted):
     return f"\n  hint: {hint}" if hint else ""
 
 
-def refuses(function, *errors):
-    """Does the function raise one of these errors?"""
+def refusal(function, error=ValueError):
+    """What is wrong with the way in which the function refuses its arguments; "" for this error."""
     try:
         function()
-    except errors:
-        return True
-    return False
+    except error:
+        return ""
+    except NotImplementedError:
+        raise
+    except Exception as other:
+        return f"raises {type(other).__name__}: {error.__name__} is asked"
+    return f"is taken: {error.__name__} is asked"
 
 
 @st.composite

@@ -12,9 +12,10 @@ In homework 1 read on to "How a value remembers". All that the backward pass nee
     node.grad        where `backward` leaves the adjoint
 """
 
+import gc
 import weakref
 from functools import reduce
-from operator import add
+from operator import add, attrgetter
 
 import numpy
 
@@ -59,30 +60,29 @@ class Op:
         if out_grad is None:
             return (None,) * len(inputs)
         grads = self.gradient(out_grad, node)
-        grads = tuple(grads) if isinstance(grads, (tuple, list)) else (grads,)
+        if type(grads) is not tuple:
+            grads = tuple(grads) if isinstance(grads, list) else (grads,)
         if len(grads) != len(inputs):
-            raise ValueError(
-                f"{self}.gradient gave {len(grads)} gradients for {len(inputs)} inputs"
-            )
-        for grad, value in zip(grads, inputs):
-            self._check_gradient(grad, value)
+            raise ValueError(f"{self}.gradient gave {len(grads)} for {len(inputs)} inputs")
+        for grad, record in zip(grads, inputs):
+            try:
+                if grad._record.data.shape != record.data.shape:
+                    self._refuse(grad.shape, record.data.shape)
+            except AttributeError:  # a tuple has no shape, nor what is not computed yet; nor None
+                if not isinstance(grad, Value) and (grad is not None or record.requires_grad):
+                    kind = type(grad).__name__
+                    raise TypeError(f"{self}.gradient must return Tensors, got {kind}") from None
         return grads
 
-    def _check_gradient(self, grad, value):
-        """A gradient has as many elements as its input; if not, a broadcast was not summed back."""
-        if grad is None and not value.requires_grad:
-            return
-        if not isinstance(grad, Value):
-            raise TypeError(f"{self}.gradient must return Tensors, got {type(grad).__name__}")
-        given, wanted = (getattr(data, "shape", None) for data in (grad._record.data, value.data))
-        if None in (given, wanted) or given == wanted:  # None: a tuple, or not computed yet
-            return
-        shapes = f"shape {given} for an input of shape {wanted}"
-        # Can broadcasting be the cause? Only if it can make the given shape of the wanted one.
+    def _refuse(self, given, wanted):
+        """An error for a gradient that has not the shape of its input."""
+        # Can a broadcast be the cause? Only if it can make the given shape of the wanted one.
         pairs = zip(reversed(wanted), reversed(given))
         stretched = len(wanted) <= len(given) and all(n in (1, m) for n, m in pairs)
         hint = ": sum back what was broadcast" if stretched else ""
-        raise ValueError(f"{self}.gradient returned {shapes}{hint}")
+        raise ValueError(
+            f"{self}.gradient returned shape {given} for an input of shape {wanted}{hint}"
+        )
 
 
 class TensorOp(Op):
@@ -90,6 +90,11 @@ class TensorOp(Op):
 
     def __call__(self, *args):
         return Tensor.make_from_op(self, args)
+
+    @classmethod
+    def apply(cls, *args):
+        """A new operator of this class, which has no settings, on the Tensors `args`."""
+        return Tensor.make_from_op(cls(), args)
 
 
 class TensorTupleOp(Op):
@@ -150,7 +155,11 @@ def sum_node_list(node_list):
 
     None stands for a gradient that nobody needs; the sum of nothing else is None.
     """
+    if len(node_list) == 1:
+        return node_list[0]
     known = [node for node in node_list if node is not None]
+    if len(known) > 2 and isinstance(known[0], Tensor):
+        return ops.AddAll()(*known)
     return reduce(add, known) if known else None
 
 
@@ -169,15 +178,16 @@ class Value:
     __slots__ = ("__weakref__", "_path", "_record", "grad")
     num_outputs = 1
 
-    @property
-    def op(self):
-        """The operator that made this value; None for a leaf."""
-        return self._record.op
+    op = property(attrgetter("_record.op"), doc="The operator that made it; None for a leaf.")
 
     @property
     def inputs(self):
         """The Values that the operator was applied to, as a tuple; empty for a leaf."""
-        return tuple(map(_value_of, self._record.inputs))
+        values = []
+        for record in self._record.inputs:
+            held = record.value()
+            values.append(record.new_value() if held is None else held)
+        return tuple(values)
 
     @property
     def requires_grad(self):
@@ -206,23 +216,14 @@ class Value:
         """True if no operator made this value."""
         return self._record.op is None
 
-    def _init(self, op, inputs, *, num_outputs=1, cached_data=None, requires_grad=None):
-        """Give this value a record of its own. `requires_grad=None`: if any input requires it."""
-        if requires_grad is None:
-            requires_grad = any(value.requires_grad for value in inputs)
-        self._attach(Record(op, [value._record for value in inputs], cached_data, requires_grad))
-
-    def _attach(self, record):
-        self._record, self.grad = record, None
-        record.value = weakref.ref(self)
-        return self
-
     @classmethod
     def make_const(cls, data, requires_grad=False):
         """A leaf that shares `data`: an array, or the data of another Value."""
         if isinstance(data, Value):
             data = data.realize_cached_data()
-        return _new(cls)._attach(Record(None, (), data, requires_grad))
+        value = _new(cls)
+        Record(value, None, (), data, requires_grad)
+        return value
 
     @classmethod
     def make_from_op(cls, op, inputs):
@@ -237,13 +238,15 @@ class Value:
                 raise TypeError(f"{op} takes Tensors, got {kind}: wrap arrays in Tensor(...)")
             record = value._record
             records.append(record)
-            waits = record.data is None and not LAZY_MODE
-            arrays.append(record.realize() if waits else record.data)
             requires_grad = requires_grad or record.requires_grad
+            if not LAZY_MODE:
+                arrays.append(record.realize() if record.data is None else record.data)
         data = None if LAZY_MODE else _compute(op, arrays)
         if not requires_grad and not LAZY_MODE:
             op, records = None, ()
-        return _new(cls)._attach(Record(op, records, data, requires_grad))
+        value = _new(cls)
+        Record(value, op, records, data, requires_grad)
+        return value
 
     def detach(self):
         """A constant with the same data, without the graph."""
@@ -254,9 +257,9 @@ class Value:
         return type(self).make_const, (self.realize_cached_data(), self.requires_grad)
 
 
-# The method that computes `number <operator> tensor`, by NumPy's name of the operator.
-_REFLECTED = {"add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__"}
-_REFLECTED |= {"divide": "__rtruediv__", "power": "__rpow__"}
+# The method that computes `number <operator> tensor`, by NumPy's function for the operator.
+_REFLECTED = {numpy.add: "__radd__", numpy.subtract: "__rsub__", numpy.multiply: "__rmul__"}
+_REFLECTED |= {numpy.divide: "__rtruediv__", numpy.power: "__rpow__"}
 
 
 class Tensor(Value):
@@ -278,12 +281,12 @@ class Tensor(Value):
             shares = (device, dtype) == (array.device, array.dtype)
             array = array.realize_cached_data() if shares else array.numpy()
         data = array if shares else Tensor._array_from_numpy(array, device, dtype)
-        self._init(None, (), cached_data=data, requires_grad=requires_grad)
+        Record(self, None, (), data, requires_grad)
 
     @staticmethod
     def _array_from_numpy(numpy_array, device, dtype):
         """A new array on `device`: always a copy, so that nobody else can change it."""
-        return library.new_array(numpy_array, device, dtype)
+        return library.new_array(numpy_array, dtype, device)
 
     @property
     def data(self):
@@ -312,16 +315,14 @@ class Tensor(Value):
 
     def __array__(self, dtype=None, copy=None):
         """For numpy.asarray and plotting programs: a copy of the data, without the graph."""
-        return self.numpy() if dtype is None else self.numpy().astype(dtype)
+        return numpy.asarray(self.numpy(), dtype)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         """`number * tensor` with a number of NumPy's is needle's to compute, and nothing else is."""
-        reflected = _REFLECTED.get(ufunc.__name__)
-        if method != "__call__" or kwargs or inputs[0] is self or reflected is None:
-            name = ufunc.__name__
-            ways = f"use needle's operators, which remember the graph, or numpy.{name} on x.numpy()"
-            raise TypeError(f"numpy.{name} does not take a Tensor: {ways}")
-        return getattr(self, reflected)(inputs[0])
+        if inputs[0] is self or ufunc not in _REFLECTED:
+            ways = "use needle's operators, which remember the graph, or x.numpy()"
+            raise TypeError(f"numpy.{ufunc.__name__} does not take a Tensor: {ways}")
+        return getattr(self, _REFLECTED[ufunc])(inputs[0])
 
     def item(self):
         """The one element as a Python number; a ValueError if there are more."""
@@ -382,32 +383,12 @@ class Tensor(Value):
         """A constant of this tensor's shape, dtype and device, filled with `number`."""
         return init.constant(*self.shape, c=number, device=self.device, dtype=self.dtype)
 
-    def __matmul__(self, other):
-        return ops.matmul(self, other)
-
-    def __neg__(self):
-        return ops.negate(self)
-
-    matmul = __matmul__
-
     def to(self, device):
         """This tensor on another device; itself if it is there already. Gradients flow back."""
         return self if device == self.device else ops.to_device(self, device)
 
-    def sum(self, axes=None):
-        return ops.summation(self, axes)
-
-    def broadcast_to(self, shape):
-        return ops.broadcast_to(self, shape)
-
-    def reshape(self, shape):
-        return ops.reshape(self, shape)
-
-    def transpose(self, axes=None):
-        return ops.transpose(self, axes)
-
-    __radd__ = __add__
-    __rmul__ = __mul__
+    __radd__, __rmul__ = __add__, __mul__
+    # -x, x @ w, x.sum(axes), ... : operators that are methods as they stand, see ops/__init__.py.
 
 
 class TensorTuple(Value):
@@ -456,19 +437,26 @@ class Record:
     """How a value came to be: an operator, the records it was applied to, and the result.
 
     A leaf has `op` None and no inputs. `data` is None until it is computed (lazy mode).
-    `value` is a weak reference to the Value that a program holds.
+    `value` is a weak reference to the Value that a program holds, `kind` the class of that.
     """
 
-    __slots__ = ("data", "inputs", "op", "requires_grad", "value")
+    __slots__ = ("data", "inputs", "kind", "op", "requires_grad", "value")
 
-    def __init__(self, op, inputs, data, requires_grad):
-        global TENSOR_COUNTER
-        TENSOR_COUNTER += 1
-        self.op, self.inputs, self.data, self.requires_grad = op, inputs, data, requires_grad
+    def __init__(self, value, op, inputs, data, requires_grad):
+        self.op = op
+        self.inputs = inputs
+        self.data = data
+        self.requires_grad = requires_grad
+        self.kind = type(value)
+        self.value = weakref.ref(value)
+        value._record = self
+        value.grad = None
 
-    def __del__(self):
-        global TENSOR_COUNTER
-        TENSOR_COUNTER -= 1
+    def new_value(self):
+        """A Value on this record, when a program holds none."""
+        value = _new(self.kind)
+        value._record, value.grad, self.value = self, None, weakref.ref(value)
+        return value
 
     def realize(self):
         """The data, computed now if it was not; the inputs come first.
@@ -487,15 +475,6 @@ class Record:
         return self.data
 
 
-def _value_of(record):
-    """The Value that a program holds on `record`, or a fresh one if there is none."""
-    value = record.value()
-    if value is None:
-        is_tuple = isinstance(record.data, tuple) or isinstance(record.op, TensorTupleOp)
-        value = _new(TensorTuple if is_tuple else Tensor)._attach(record)
-    return value
-
-
 _new = object.__new__  # calling a class costs twice as much, and every operator makes a Value
 
 
@@ -509,17 +488,17 @@ def _compute(op, arrays):
         kind = ValueError if isinstance(error, ValueError) else AssertionError
         shapes = ", ".join(str(getattr(array, "shape", "a tuple")) for array in arrays)
         raise kind(f"{op} does not fit inputs of shape {shapes}: {error}") from error
-    return data if type(data) is NDArray else _as_data(data, arrays)
+    return data if type(data) is NDArray else as_data(data, arrays)
 
 
-def _as_data(data, arrays):
+def as_data(data, arrays):
     """Arrays for what NumPy returns of zero-dimensional operands: scalars, at times of float64."""
-    if isinstance(data, NDArray):
+    if isinstance(data, list):
+        return tuple(data)
+    if not isinstance(data, numpy.generic):
         return data
-    if isinstance(data, (tuple, list)):
-        parts = [_as_data(part, arrays) for part in data]
-        return tuple(parts) if type(data) in (tuple, list) else data
-    dtype = numpy.result_type(*[array.dtype for array in arrays if hasattr(array, "dtype")])
+    dtypes = [array.dtype for array in arrays if hasattr(array, "dtype")]
+    dtype = numpy.result_type(*dtypes or [data])
     return numpy.asarray(data, dtype=dtype if data.dtype.kind == dtype.kind == "f" else None)
 
 
@@ -528,6 +507,13 @@ def _as_data(data, arrays):
 from .backend_selection import all_devices, array_api, cpu  # noqa: E402
 
 LAZY_MODE = False  # True: compute a value when its data is first asked for
-TENSOR_COUNTER = 0  # values alive in all graphs
+
+
+def __getattr__(name):
+    """TENSOR_COUNTER, the number of values alive in all graphs: counted when somebody asks."""
+    if name != "TENSOR_COUNTER":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return sum(type(thing) is Record for thing in gc.get_objects())
+
 
 from . import ops  # noqa: E402  (the operators are made of the classes above)

@@ -76,6 +76,13 @@ def test_numbers_of_numpy_are_numbers_on_both_sides(two):
         np.testing.assert_allclose(result.numpy(), expected, rtol=1e-6)
 
 
+def test_an_array_of_one_is_a_number_to_an_operator_that_takes_one():
+    x = ndl.Tensor([1.0, 4.0], dtype="float32")
+    half = ndl.ops.divide_scalar(x, scalar=np.full(1, 2.0))
+    assert half.dtype == "float32" and half.op.scalar == 2.0
+    np.testing.assert_array_equal(half.numpy(), [0.5, 2])
+
+
 @pytest.mark.parametrize(
     "mistake",
     [

@@ -1,6 +1,6 @@
 """A wrong program fails the same tests in order, alone, and in random orders.
 
-Usage: python shared/checks/runners/orders.py [--every N] [hw3[/problem] ...]
+Usage: python shared/checks/runners/orders.py [--every N] [--mutant NAME] [hw3[/problem] ...]
 
 Takes every Nth mutant (1) of the problems, all of homework 3's unless told otherwise, and runs the
 problem's own tests on it: in order, each in a process of its own, and in three random orders. Ends with
@@ -17,13 +17,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from coursekit.core import build, recorder, syllabus
+from coursekit.core import kept_builds, recorder, syllabus
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course
 from coursekit.core.tree import Files
 from coursekit.staff import mutants, render, sandbox
-from coursekit.student import guard
+from coursekit.student import guard, session
 
 ROOT = Path(__file__).resolve().parents[3]
 SEEDS = (1, 2, 3)
@@ -36,8 +36,19 @@ def pytest_collection_modifyitems(items: list) -> None:
         random.Random(int(seed)).shuffle(items)
 
 
-def failing(place: Path, course: Course, problem: Problem, seed: int = 0, apart: bool = False):
-    """The names of the tests that fail."""
+def failing(
+    place: Path,
+    course: Course,
+    problem: Problem,
+    seed: int = 0,
+    apart: bool = False,
+    done: tuple[str, ...] = (),
+) -> set[str]:
+    """The names of the tests that fail, those that are done left out.
+
+    After a session that dies those that have not passed run each in a process of its own, as `hw test`
+    has them.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch, "report.json")
         wish = {
@@ -47,6 +58,7 @@ def failing(place: Path, course: Course, problem: Problem, seed: int = 0, apart:
             "journal": str(Path(scratch, "journal")),
             "stack": str(Path(scratch, "stack")),
             "apart": apart,
+            "done": list(done),
         }
         env = {**os.environ, **course.homework(problem.homework).env}
         env[recorder.VARIABLE] = json.dumps(wish)
@@ -57,9 +69,13 @@ def failing(place: Path, course: Course, problem: Problem, seed: int = 0, apart:
         words = [word for name in plugins for word in ("-p", name)]
         command = [sys.executable, "-m", "pytest", *words, "-p", "no:faulthandler", "-q", "--tb=no"]
         command += ["-p", "no:cacheprovider", "--rootdir", str(place), problem.tests]
-        done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True)
+        ended = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True)
+        if not out.is_file() and not apart:
+            _, _, rows = session.read_journal(Path(scratch, "journal"))
+            kept = tuple(test for test, row in rows.items() if row["outcome"] == "passed")
+            return failing(place, course, problem, seed, apart=True, done=kept)
         if not out.is_file():
-            return {f"(the session died with status {done.returncode})"}
+            return {f"(the session died with status {ended.returncode})"}
         report = Report.from_dict(json.loads(out.read_text(encoding="utf-8")))
     return {test.test for test in report.tests if test.outcome == "failed"}
 
@@ -82,12 +98,14 @@ def differences(found: dict[str, set[str]]) -> Iterator[str]:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--every", type=int, default=1, metavar="N")
+    parser.add_argument("--mutant", metavar="NAME", help="this one only")
     parser.add_argument("targets", nargs="*", default=["hw3"])
     chosen = parser.parse_args(arguments)
     sandbox.warm_up()
     course = syllabus.load(ROOT)
     problems = [problem for target in chosen.targets for problem in course.select(target)]
     faults = [(p, m) for p in problems for m in mutants.of(course, p)][:: chosen.every]
+    faults = [(p, m) for p, m in faults if chosen.mutant in (None, m.name)]
     status = 0
     with tempfile.TemporaryDirectory() as folder:
         for problem, mutant in faults:
@@ -95,7 +113,7 @@ def main(arguments: list[str]) -> int:
             place = Path(folder, problem.homework)
             sandbox.sync(mutant.apply(solved), place)
             if problem.build:
-                build.build_tree(place, course.homework(problem.homework))
+                kept_builds.build_tree(place, course.homework(problem.homework))
             found = verdicts(place, course, problem)
             faulty = list(differences(found))
             count = len(found["in order"])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from course_testing import (
+    any_axes,
     assert_close,
     assert_directional_gradient,
     assert_gradients_close,
@@ -262,3 +263,11 @@ def test_device_ids_are_names():
             return "cuda()"
 
     assert [device_id(Device()), device_id(Bare())] == ["cpu_numpy", "cuda"]
+
+
+def test_an_int_that_was_taken_for_a_tuple_of_axes_is_told_so():
+    told = "^hw1/forward: sum: 'int' object is not iterable: axes are an int, a tuple or None$"
+    with pytest.raises(AssertionError, match=told), any_axes("hw1/forward", "sum"):
+        tuple(1)
+    with pytest.raises(TypeError, match="unsupported"), any_axes("hw1/forward", "sum"):
+        sum(["number"])

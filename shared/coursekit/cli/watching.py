@@ -11,6 +11,7 @@ from coursekit.cli import show
 from coursekit.core import terminal
 from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
+from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data
 from coursekit.student import differences, progress, reset, work
@@ -23,13 +24,13 @@ SETTLE_MS, POLL_MS = 30, 60
 
 def run(course: Course, homework: Homework, only: Problem | None) -> None:
     """Until q or Ctrl-C."""
-    data.fill_homework(course.root, course.root / homework.id)
+    data.fill_homework(course.root, course.folder(homework.id))
     seat = Seat(Watch(course, homework, only))
     with terminal.keys() as pressed, ThreadPoolExecutor(1) as pool:
         print(f"watching {homework.id}; save a file to test what you changed\n{HELP}", flush=True)
         seat.test(pool)
         events = watchfiles.watch(
-            course.root / homework.id,
+            course.folder(homework.id),
             watch_filter=lambda _, path: seat.watch.concerns(path),
             debounce=10 * SETTLE_MS,
             step=SETTLE_MS,
@@ -40,7 +41,7 @@ def run(course: Course, homework: Homework, only: Problem | None) -> None:
             for changes in events:
                 if changes:
                     seat.saved(pool)
-                seat.answer()
+                seat.answer(pool)
                 key = pressed()
                 if key == "q":
                     break
@@ -59,6 +60,7 @@ class Seat:
     def __init__(self, watch: Watch):
         self.watch = watch
         self.job: Future[Verdict] | None = None
+        self.look: Future[Report] | None = None  # the checked build's, after a verdict
         self.asked = False  # whether a reset waits for its y
 
     @property
@@ -67,18 +69,23 @@ class Seat:
 
     def test(self, pool: ThreadPoolExecutor) -> None:
         """Start testing the problem in hand; what still runs is stopped."""
+        self.look = None
         self.job = pool.submit(self.watch.test, self.watch.newer())
 
     def saved(self, pool: ThreadPoolExecutor) -> None:
-        names = ", ".join(f"{self.watch.homework.id}/{name}" for name in self.watch.saved())
+        names = ", ".join(f"{self.watch.homework.folder}/{name}" for name in self.watch.saved())
         print(
             f"\n{time.strftime('%H:%M:%S')} {names or 'a save'}: testing {self.watch.at.id}",
             flush=True,
         )
         self.test(pool)
 
-    def answer(self) -> None:
-        """Say what came of the test that has ended."""
+    def answer(self, pool: ThreadPoolExecutor) -> None:
+        """Say what came of the test that has ended, and then what the checked build says of it."""
+        if self.look is not None and self.look.done():
+            look, self.look = self.look, None
+            show.said(look.result())
+            print(end="", flush=True)
         if self.job is None or not self.job.done():
             return
         job, self.job = self.job, None
@@ -93,6 +100,8 @@ class Seat:
         if verdict.word in ("ok", "skipped"):
             print(f"next: {progress.next_step(self.watch.course)}")
         print(HELP, flush=True)
+        if verdict.is_open:
+            self.look = pool.submit(self.watch.look_again, self.watch.turn, verdict)
 
     def key(self, key: str, pool: ThreadPoolExecutor) -> None:
         """Do what the key stands for; any other key says which there are."""

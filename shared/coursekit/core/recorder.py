@@ -22,7 +22,8 @@ from _pytest.mark.expression import Expression
 from coursekit.core.tree import YOURS
 
 VARIABLE = "COURSEKIT_RUN"
-_STUB = re.compile(rf"(\w+/\w+): .* {YOURS}")
+_COMPILED = re.compile(r"([\w.-]+\.(?:cu|cc|cpp)):(\d+)")
+_STUB = re.compile(rf"([\w-]+/\w+): .* {YOURS}")
 
 
 @dataclass
@@ -75,9 +76,10 @@ class Recorder:
     Args:
         problems: (id, test file, -k expression) of each problem wanted.
         root: the homework's folder.
+        name: how that is told, from the course's root.
     """
 
-    def __init__(self, problems: list[tuple[str, str, str]], root: Path):
+    def __init__(self, problems: list[tuple[str, str, str]], root: Path, name: str = ""):
         self.wanted = [
             (name, Path(root, tests).resolve(), Expression.compile(select))
             for name, tests, select in problems
@@ -85,6 +87,7 @@ class Recorder:
         self.report = Report()
         self.by_node: dict[str, Outcome] = {}
         self.root = root.resolve()
+        self.name = name or self.root.name
         self.unwritten: Counter[str] = Counter()
         """Problem -> how many tests came upon its stub."""
         self.places: dict[str, str] = {}
@@ -172,26 +175,37 @@ class Recorder:
             terminalreporter.write_line(f"{place}: {problem} fails: {sentence} {counted}")
 
     def _place(self, info: pytest.ExceptionInfo[BaseException]) -> str:
-        """Where it went wrong: the deepest line of the student's own code, else of the test."""
+        """Where it went wrong: the line of C++ or CUDA that the words name, else the deepest of the
+        student's own Python, else of the test."""
+        if named := _COMPILED.search(str(info.value)):
+            source = self.root / "src" / named[1]
+            if source.is_file():
+                return f"{self.name}/src/{named[1]}:{named[2]}"
+        cause = info.value.__cause__  # where a test says in its own words what was raised
+        causes = list(pytest.ExceptionInfo.from_exception(cause).traceback) if cause else []
         inside = [
             (path.relative_to(self.root), entry.lineno + 1)
-            for entry in info.traceback
+            for entry in [*info.traceback, *causes]
             if isinstance(entry.path, Path)
             and (path := entry.path.resolve()).is_relative_to(self.root)
         ]
         own = [found for found in inside if found[0].parts[0] != "tests"] or inside
-        return f"{self.root.name}/{own[-1][0].as_posix()}:{own[-1][1]}" if own else self.root.name
+        return f"{self.name}/{own[-1][0].as_posix()}:{own[-1][1]}" if own else self.name
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self.report.status = int(exitstatus)
 
 
 def _sentence(fault: BaseException, problem: str) -> str:
-    """The first line of what a test says, without the problem's name, or the exception's own."""
-    first = next((row for row in str(fault).splitlines() if row.strip()), "").strip()
-    told = first.removeprefix(f"{problem}: ")
+    """The first line of what a test says, without the problem's name, and the mistake that it names;
+    or the exception's own words."""
+    rows = [row.strip() for row in str(fault).splitlines() if row.strip()] or [""]
+    told = rows[0].removeprefix(f"{problem}: ")
     own_words = isinstance(fault, (AssertionError, pytest.fail.Exception)) and told
-    return told if own_words else f"{type(fault).__name__}: {first}".rstrip(": ")
+    if not own_words:
+        return f"{type(fault).__name__}: {rows[0]}".rstrip(": ")
+    hint = next((row.removeprefix("hint: ") for row in rows if row.startswith("hint: ")), "")
+    return f"{told}; {hint}" if hint else told
 
 
 def _last_line(text: str) -> str:
@@ -206,7 +220,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not wish:
         return
     data = json.loads(wish)
-    recorder = Recorder([tuple(row) for row in data["problems"]], Path(data["root"]))
+    problems = [tuple(row) for row in data["problems"]]
+    recorder = Recorder(problems, Path(data["root"]), data["name"])
     config.pluginmanager.register(recorder, "coursekit-recorder-object")
 
     def write() -> None:

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from coursekit.core import build, terminal
+from coursekit.core import kept_builds, terminal
 from coursekit.core.errors import CourseError
 from coursekit.core.run import environment
 from coursekit.core.syllabus import Course
@@ -45,7 +45,7 @@ def _tests(course: Course, out: Path, rows: list[dict]) -> int:
     place = out / homework.id
     began = time.monotonic()
     print(f"\n{homework.id}: building, then its local tests", flush=True)
-    build.build_tree(place, homework)
+    kept_builds.build_tree(place, homework)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
         cwd=place,
@@ -71,7 +71,7 @@ def _step(course: Course, out: Path, script: Path, short: bool, rows: list[dict]
     answer = out / f"{script.stem}.json"
     answer.unlink(missing_ok=True)
     try:
-        build.build_tree(place, homework)
+        kept_builds.build_tree(place, homework)
     except CourseError as error:
         rows.append({"what": script.stem, "data": "", "result": f"not built: {error.message}"})
         return 1

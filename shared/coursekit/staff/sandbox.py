@@ -20,7 +20,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from coursekit.core import build
+from coursekit.core import kept_builds
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Recorder, Report
 from coursekit.core.syllabus import Homework
@@ -133,7 +133,7 @@ def _child(run: Run, place: Path, sender) -> None:
         try:
             sync(run.tree, place)
             if any(problem.build for problem in run.problems):
-                build.build_tree(place, run.homework)
+                kept_builds.build_tree(place, run.homework)
             report = asdict(run_tests(run, place))
         except Exception as error:
             report = asdict(Report(crashed=f"{type(error).__name__}: {error}"))

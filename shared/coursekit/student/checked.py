@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import linecache
 import os
@@ -11,10 +12,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from coursekit.core import build
+from coursekit.core import build, buildfiles
+from coursekit.core.compiling import BuildError
 from coursekit.core.errors import CourseError
 from coursekit.core.recorder import Outcome, Report
 from coursekit.core.syllabus import Homework
+from coursekit.core.toolchain import compiler
 
 _OF_THE_EMULATOR = re.compile(r"RuntimeError: (.*(?:, block \(|, launched at |host code, | was not launched).*)", re.S)  # fmt: skip
 _SAID_ALREADY = re.compile("still in this loop|was not launched|divergent barrier")
@@ -85,7 +88,7 @@ def compiler_library(name: str) -> str:
 
     Raises: CourseError: it has none.
     """
-    command = build.compiler().split()
+    command = compiler().split()
     done = subprocess.run([*command, f"-print-file-name={name}"], capture_output=True, text=True)
     path = done.stdout.strip()
     if not Path(path).is_absolute():
@@ -108,12 +111,27 @@ def take_report(tree: Path) -> str:
     return text
 
 
+_UBSAN_LIBRARY = "HW_UBSAN_LIBRARY"
+
+
+def keep_reports(tree: Path) -> None:
+    """Have UndefinedBehaviorSanitizer write its reports to files, in a process that it watches.
+
+    Its library gives the order to do so to AddressSanitizer's, which stands before it and has a
+    function of the same name; asked by its own name it obeys.
+    """
+    if library := os.environ.get(_UBSAN_LIBRARY):
+        ctypes.CDLL(library).__sanitizer_set_report_path(os.fsencode(tree / _REPORT))
+
+
 def environment(tree: Path, kind: str) -> dict[str, str]:
     """What a session on a checked tree needs: the checker stands before Python in the process."""
     library = "libtsan.so" if kind == "thread" else "libasan.so"
     preload = f"{compiler_library(library)} {compiler_library('libstdc++.so')}"
+    second = {} if kind == "thread" else {_UBSAN_LIBRARY: compiler_library("libubsan.so")}
     shared = f"halt_on_error=1:exitcode=77:log_path={tree / _REPORT}"
     return {
+        **second,
         "LD_PRELOAD": preload,
         # An array larger than memory is a MemoryError of Python's, as without the checker.
         "ASAN_OPTIONS": f"detect_leaks=0:allocator_may_return_null=1:{shared}",
@@ -130,34 +148,26 @@ def build_tree(
     root: Path, homework: Homework, kind: str, say: Callable[[str], None] | None = None
 ) -> Path:
     """A copy of the homework beside the student's, compiled with the compiler's checks."""
-    tree = root / homework.id
+    tree = root / homework.folder
     place = root / ".hw" / f"checked-{kind}" / homework.id
     copy(tree, place)
     flags = "thread" if kind == "thread" else "address,undefined"
     settings = {
-        "NEEDLE_SHARED": str(build.shared_folder(tree)),
+        "NEEDLE_SHARED": str(buildfiles.shared_folder(tree)),
         "NEEDLE_CMAKE_ARGS": f"-DNEEDLE_SANITIZE={flags} -DNEEDLE_CUDA_BUILDS=",
         "CXXFLAGS": f"-O1 -g -Wall -fsanitize={flags} -fno-sanitize-recover=all",
     }
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
     try:
-        build.build(place, homework, say)
-    except build.BuildError as error:
-        raise build.BuildError(str(error).replace(str(place), homework.id), error.log) from None
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        build.build(place, homework, say, settings=settings)
+    except BuildError as error:
+        raise BuildError(str(error).replace(str(place), homework.id), error.log) from None
     return place
 
 
 def copy(tree: Path, place: Path) -> None:
     """Make `place` hold the tree's files, but for what was compiled; what is equal stays as it is."""
     left_out = {"build", "__pycache__", ".pytest_cache", ".hypothesis"}
-    compiled = set(build.outputs(tree))
+    compiled = set(buildfiles.outputs(tree))
     wanted = set()
     for path in sorted(tree.rglob("*")):
         inside = path.relative_to(tree)
@@ -169,7 +179,7 @@ def copy(tree: Path, place: Path) -> None:
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    made = set(build.outputs(place))
+    made = set(buildfiles.outputs(place))
     for path in place.rglob("*"):
         inside = path.relative_to(place)
         kept = inside in wanted or left_out & set(inside.parts) or path in made

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from coursekit.core import build
+from coursekit.core import toolchain
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course
 from coursekit.student import progress
@@ -89,7 +89,7 @@ def _extras(course: Course) -> Iterator[Finding]:
 
 def _compiler(course: Course) -> Iterator[Finding]:
     try:
-        command = build.compiler()
+        command = toolchain.compiler()
     except CourseError as error:
         yield Finding(
             "C++ compiler",
@@ -122,11 +122,11 @@ def _headers(course: Course) -> Iterator[Finding]:
 
 
 def _cmake(course: Course) -> Iterator[Finding]:
-    if fault := build.path_fault(course.root):
+    if fault := toolchain.path_fault(course.root):
         yield Finding("folder", "MISSING", "a name that CMake cannot read", fault)
     for name in ("cmake", "ninja"):
         try:
-            yield Finding(name, "ok", build.tool(name))
+            yield Finding(name, "ok", toolchain.tool(name))
         except CourseError:
             yield Finding(name, "MISSING", "hw3 and hw4 are built with it", _pip(name))
 
@@ -177,8 +177,8 @@ def _data(course: Course) -> Iterator[Finding]:
         return
     from coursekit.datasets import data
 
-    for stage in course.stages:
-        folder = course.root / stage / "data"
+    for stage in (homework.id for homework in course.counted):
+        folder = course.folder(stage) / "data"
         if folder.is_dir():
             for source in data.describe(folder):
                 yield Finding(f"data {stage}", "ok", f"{source.use}: {source.name}, {source.size}")

@@ -77,8 +77,10 @@ class Guard:
         self.done, self.only = set(wish.get("done", ())), wish.get("only")
         self.advise = bool(wish.get("advise"))
         self.apart = bool(wish.get("apart")) and hasattr(os, "fork")
-        self.limit = patience()
+        self.patience = patience()
+        self.late = {name_of(test) for test in wish.get("late", ())}
         self.journal = Path(wish["journal"])
+        checked.keep_reports(self.tree)
         # Open as long as the process lives: faulthandler writes to it when that ends.
         self.stack: TextIO = open(wish["stack"], "w", encoding="utf-8")  # noqa: SIM115
         faulthandler.enable(self.stack)
@@ -94,8 +96,8 @@ class Guard:
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         mine = self.recorder.by_node.get(nodeid)
         self.note({"begun": nodeid, "problems": mine.problems if mine else []})
-        if self.limit and not self.apart:
-            faulthandler.dump_traceback_later(self.limit, exit=True, file=self.stack)
+        if self.patience and not self.apart:
+            faulthandler.dump_traceback_later(self.patience, exit=True, file=self.stack)
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         faulthandler.cancel_dump_traceback_later()
@@ -116,20 +118,29 @@ class Guard:
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
+    def limit_of(self, item: pytest.Item) -> float:
+        """Seconds that this test may take: the next endless loop is most often the same one."""
+        if not self.late:
+            return self.patience
+        share = 60 if name_of(item.nodeid) in self.late else 10
+        return max(min(self.patience, 2.0), self.patience / share)
+
     def in_a_child(self, item: pytest.Item) -> list[pytest.TestReport]:
+        limit = self.limit_of(item)
         context = multiprocessing.get_context("fork")
         receiver, sender = context.Pipe(duplex=False)
         child = context.Process(target=self.child, args=(item, sender))
         child.start()
         sender.close()
-        in_time, answer = receiver.poll(self.limit or None), None
+        in_time, answer = receiver.poll(limit or None), None
         with contextlib.suppress(EOFError):
             answer = receiver.recv() if in_time else None
         if not in_time:
             child.kill()
+            self.late.add(name_of(item.nodeid))
         child.join()
         if answer is None:
-            return [self.failure(item, self.fault(item, child.exitcode, in_time))]
+            return [self.failure(item, self.fault(item, child.exitcode, in_time, limit))]
         mine = self.recorder.by_node.get(item.nodeid)
         if mine is not None:
             vars(mine).update(answer["outcome"])
@@ -155,7 +166,7 @@ class Guard:
         sys.stdout.flush()
         os._exit(0)
 
-    def fault(self, item: pytest.Item, status: int | None, in_time: bool) -> str:
+    def fault(self, item: pytest.Item, status: int | None, in_time: bool, limit: float) -> str:
         """One sentence: what became of the test's process."""
         if sentence := checked.sentence(checked.take_report(self.tree), self.tree):
             return f"{item.name}: {sentence}"
@@ -165,7 +176,7 @@ class Guard:
         where = caller(stack, self.tree)
         mine = self.recorder.by_node.get(item.nodeid)
         advice = advised(mine.problems) if mine and self.advise else ""
-        return sentence_of(item.name, status, in_time, self.limit, where, advice)
+        return sentence_of(item.name, status, in_time, limit, where, advice)
 
     def failure(self, item: pytest.Item, fault: str) -> pytest.TestReport:
         if mine := self.recorder.by_node.get(item.nodeid):
@@ -180,6 +191,11 @@ class Guard:
             longrepr=fault,
             when="call",
         )
+
+
+def name_of(test: str) -> str:
+    """The test's function: what its cases share."""
+    return test.split("[")[0]
 
 
 def advised(problems: list[str]) -> str:

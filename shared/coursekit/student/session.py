@@ -51,7 +51,7 @@ class Session:
         folder: the homework; the student's own, or a copy that was compiled with checks.
         extra: further words for pytest.
         env: variables beside those of the homework.
-        runner: what runs pytest; one that is in a hurry is not asked to look twice.
+        runner: what runs pytest; after one that is in a hurry nobody looks twice by himself.
         watched: the folder's C++ was compiled with checks, or its cuda() is the checked build.
     """
 
@@ -71,7 +71,7 @@ class Session:
             if report is None or status < 0:  # a report, and then Python's own end failed
                 status, report = self.after_a_death(place, status)
             if not self.watched and self.runner is in_a_process:
-                report.said = self.look_again(place, report)
+                report.said = self.look_again(report)
             return status, report
 
     def once(self, place: Path, quiet: bool = False, **wish: Any) -> tuple[int, Report | None]:
@@ -82,6 +82,7 @@ class Session:
         wishes = {
             "problems": [(p.id, p.tests, p.select) for p in self.problems],
             "root": str(self.folder),
+            "name": self.homework.folder,
             "out": str(out),
             "journal": str(place / "journal"),
             "stack": str(place / "stack"),
@@ -107,8 +108,10 @@ class Session:
         """Go on after a session that died, each test in a process of its own."""
         begun, mine, done = read_journal(place / "journal")
         stopped = status == -signal.SIGTERM  # somebody wanted it to end
-        if stopped or (not begun and not done):  # pytest itself has said why, or nobody can
+        if stopped:
             return status, Report(crashed=f"the test session ended with status {status}")
+        if not begun and not done:
+            return status, Report(crashed=self.never_began(status))
         if not begun:
             return 1, self.died_at_the_end(status, done)
         stack = (place / "stack").read_text(errors="replace")
@@ -122,17 +125,30 @@ class Session:
         kept = {test: row for test, row in done.items() if row["outcome"] == "passed"}
         if not hasattr(os, "fork"):
             return 1, Report(status=1, tests=[*(Outcome(**row) for row in done.values()), lost])
-        print("What is left runs now, each test in a process of its own:", flush=True)
+        sooner = " and with less time" if late else ""
+        print(f"What is left runs now, each test in a process of its own{sooner}:", flush=True)
         gone = {begun} if late else set()  # to wait for it once was enough
-        again, report = self.once(place, apart=True, done=sorted(kept.keys() | gone))
+        done_with = sorted(kept.keys() | gone)
+        again, report = self.once(place, apart=True, done=done_with, late=sorted(gone))
         if report is None:
             return again, Report(crashed=f"the test session ended with status {again}")
         found = {test.test: test for test in report.tests}
         found |= {test: Outcome(**row) for test, row in kept.items()}
-        if begun not in found or found[begun].outcome in ("passed", "not run"):
+        # Damage may show in a later test than did it; which one, the order says. If the culprit fails
+        # by itself, the other is none.
+        fails = any(test.outcome == "failed" for test in found.values())
+        if late or begun not in found or (found[begun].outcome != "failed" and not fails):
             found[begun] = lost
         report.tests = list(found.values())
         return again or 1, report
+
+    def never_began(self, status: int) -> str:
+        """The sentence for a session that ended before its first test."""
+        said = f"the test session ended with status {status} before its first test"
+        if self.homework.build is None or status != 1:
+            return f"{said}; the lines above say why"
+        anew = f"hw build {self.homework.id} makes it anew"
+        return f"{said}; if a module was compiled in another way (with a sanitizer, say), {anew}"
 
     def died_at_the_end(self, status: int, done: dict[str, dict[str, Any]]) -> Report:
         """What a test has damaged may show only when Python gives everything back."""
@@ -145,8 +161,12 @@ class Session:
         print(f"\n{said or fault}", flush=True)
         return Report(status=1, tests=tests)
 
-    def look_again(self, place: Path, report: Report) -> list[str]:
+    def look_again(self, report: Report) -> list[str]:
         """What the checked build of cuda() says of those tests that failed there."""
+        with tempfile.TemporaryDirectory(prefix="needle-test-") as scratch:
+            return self._look_again(Path(scratch), report)
+
+    def _look_again(self, place: Path, report: Report) -> list[str]:
         failed = checked.worth_a_look(report)
         if not failed or os.environ.get("NEEDLE_CUDA", "") not in ("", "emulated", "hardware"):
             return []

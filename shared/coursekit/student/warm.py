@@ -9,9 +9,13 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 PRELOADED = (
     "pytest",
@@ -48,11 +52,40 @@ class Warm:
         process.join()
         return process.exitcode or 0
 
+    def apart(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What the function returns; it runs in a process that `stop` ends, with all that it starts.
+
+        None when it was stopped, or where there is no fork.
+        """
+        if self.context is None:
+            return None
+        receiver, sender = self.context.Pipe(duplex=False)
+        process = self.context.Process(target=_apart, args=(sender, function, *arguments))
+        self._running = process
+        process.start()
+        sender.close()
+        try:
+            return receiver.recv()
+        except EOFError:
+            return None
+        finally:
+            process.join()
+
     def stop(self) -> None:
         """End what runs, if anything does."""
+        running = self._running
+        if running is None or running.pid is None:
+            return
         with contextlib.suppress(AttributeError, AssertionError, ProcessLookupError):
-            if self._running is not None:
-                self._running.terminate()
+            running.terminate()
+        with contextlib.suppress(AttributeError, ProcessLookupError, PermissionError):
+            os.killpg(running.pid, signal.SIGTERM)  # of those that have a group of their own
+
+
+def _apart(sender: Connection, function: Callable[..., Any], *arguments: Any) -> None:
+    os.setsid()  # a group of its own: compilers end with it
+    sender.send(function(*arguments))
+    sender.close()
 
 
 def session(folder: Path, arguments: list[str], env: dict[str, str]) -> None:

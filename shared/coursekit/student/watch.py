@@ -12,9 +12,11 @@ from pathlib import Path
 
 from coursekit.core import build, tree
 from coursekit.core.problems import Problem
+from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course, Homework
-from coursekit.student import progress, work
+from coursekit.student import checked, progress, work
 from coursekit.student.handouts import pristine
+from coursekit.student.session import Session
 from coursekit.student.warm import Warm
 from coursekit.student.written import regions
 
@@ -33,6 +35,12 @@ class Verdict:
     """"ok", "FAIL", "to write", "skipped", or "stopped" by a newer save."""
     counts: str
     seconds: float
+    report: Report = field(default_factory=Report)
+
+    @property
+    def is_open(self) -> bool:
+        """Can the checked build of cuda() say more of what failed?"""
+        return bool(checked.worth_a_look(self.report))
 
 
 @dataclass
@@ -63,7 +71,7 @@ class Watch:
 
     def concerns(self, path: str) -> bool:
         """Is it code of the student's, scratch modules included?"""
-        folder = (self.course.root / self.homework.id).resolve()
+        folder = self.course.folder(self.homework.id).resolve()
         try:
             name = Path(path).resolve().relative_to(folder).as_posix()
         except ValueError:
@@ -107,14 +115,23 @@ class Watch:
         work.check_files(self.course, self.homework.id)
         parts = work.parts_for(self.homework, [problem], None)
         if work.needs_build(self.course, [problem], parts):
-            build.build(self.course.root / self.homework.id, self.homework, parts=parts)
+            build.build(self.course.folder(self.homework.id), self.homework, parts=parts)
         if turn == self.turn:
             _, report = work.run_tests(self.course, [problem], QUICK, runner=self.warm)
         if turn != self.turn:
             return Verdict(problem, "stopped", "", time.monotonic() - began)
         word, counts = work.verdict(problem, report)
         told = ", ".join(f"{n} {what}" for what, n in counts.items() if n) or report.crashed
-        return Verdict(problem, word, told, time.monotonic() - began)
+        return Verdict(problem, word, told, time.monotonic() - began, report)
+
+    def look_again(self, turn: int, verdict: Verdict) -> Report:
+        """The verdict's report with what the checked build says of it, unless a newer test began."""
+        place = self.course.root / self.homework.id
+        if turn == self.turn:
+            session = Session(self.homework, [verdict.problem], place, [])
+            said = self.warm.apart(session.look_again, verdict.report)
+            verdict.report.said = said if said and turn == self.turn else []
+        return verdict.report
 
 
 def _touched(before: bytes, after: bytes) -> set[str]:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from coursekit.core import build
+from coursekit.core import build, buildfiles, compiling, kept_builds, toolchain
 from coursekit.core.errors import CourseError
 from coursekit.student import work
 
@@ -53,15 +53,15 @@ def test_building_and_the_cache(extension, monkeypatch, tmp_path):
     homework = extension.course().homework("hw0")
     folder = extension.root / "hw0"
     assert build.is_stale(folder, homework)
-    assert build.build_tree(folder, homework) is False
+    assert kept_builds.build_tree(folder, homework) is False
     assert not build.is_stale(folder, homework)
     content = (folder / "src/tiny_ext.so").read_bytes()
     (folder / "src/tiny_ext.so").unlink()
-    monkeypatch.setattr(build, "build", None)  # the cache must do
-    assert build.build_tree(folder, homework) is True
+    monkeypatch.setattr(kept_builds, "build", None)  # the cache must do
+    assert kept_builds.build_tree(folder, homework) is True
     assert (folder / "src/tiny_ext.so").read_bytes() == content
     extension.edit("hw0/src/tiny_ext.cpp", "2 * x", "3 * x")
-    assert build.build_key(folder, homework) not in {
+    assert kept_builds.build_key(folder, homework) not in {
         p.name for p in (tmp_path / "cache/builds").iterdir()
     }
 
@@ -72,7 +72,7 @@ def test_the_summary_of_a_long_log_is_its_errors():
         *[f"a.cc:{n}:1: error: wrong {n}" for n in range(9)],
         "note: y",
     ]
-    text = build.summary(rows)
+    text = compiling.summary(rows)
     assert text.count("error:") == 5 and "and 4 more" in text and "note" not in text
 
 
@@ -87,12 +87,12 @@ def only(*programs: str):
 def test_the_compiler_is_the_one_of_cxx_or_the_first_at_hand(monkeypatch):
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr(shutil, "which", only("g++", "clang++", "my-c++"))
-    assert build.compiler() == "g++"
+    assert toolchain.compiler() == "g++"
     monkeypatch.setenv("CXX", "my-c++ -m64")
-    assert build.compiler() == "my-c++ -m64"
+    assert toolchain.compiler() == "my-c++ -m64"
     monkeypatch.setenv("CXX", "no-such-c++")
     with pytest.raises(CourseError, match="names no program; unset CXX"):
-        build.compiler()
+        toolchain.compiler()
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_the_compiler_is_the_one_of_cxx_or_the_first_at_hand(monkeypatch):
 def test_the_hint_names_this_systems_command(monkeypatch, platform, program, says):
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(shutil, "which", only(program))
-    assert says in build.compiler_hint()
+    assert says in toolchain.compiler_hint()
 
 
 def test_a_missing_tool_or_header_is_told_with_its_command(monkeypatch):
@@ -116,18 +116,18 @@ def test_a_missing_tool_or_header_is_told_with_its_command(monkeypatch):
     with pytest.raises(
         CourseError, match=r"no-such-tool is missing; install it with: .* no-such-tool"
     ):
-        build.tool("no-such-tool")
+        toolchain.tool("no-such-tool")
     monkeypatch.setitem(sys.modules, "pybind11", None)
     with pytest.raises(CourseError, match="pybind11 is missing; install it with"):
-        build._includes()
+        toolchain.includes()
 
 
 def test_a_homework_without_cpp_needs_no_build(world):
     homework, folder = world.course().homework("hw1"), world.root / "hw1"
     assert build.build(folder, homework) == []
-    assert build.build_tree(folder, homework) is True
+    assert kept_builds.build_tree(folder, homework) is True
     assert not build.is_stale(folder, homework)
-    assert build.given_inputs(folder, homework) == []
+    assert buildfiles.given_inputs(folder, homework) == []
 
 
 def test_flags_of_the_makefile_are_used_and_lists_of_several_lines_read(extension, monkeypatch):
@@ -178,21 +178,21 @@ def test_cmake_builds_and_a_moved_tree_is_configured_anew(cmake, tmp_path):
 def test_what_is_given_belongs_to_the_build(cmake, monkeypatch, tmp_path):
     homework, folder = cmake
     given = folder.parent / "shared/kernels/kernels.cmake"
-    assert build.given_inputs(folder, homework) == [given]
-    key = build.build_key(folder, homework)
+    assert buildfiles.given_inputs(folder, homework) == [given]
+    key = kept_builds.build_key(folder, homework)
     given.write_text("# corrected\n")
-    assert build.build_key(folder, homework) != key
+    assert kept_builds.build_key(folder, homework) != key
     monkeypatch.setenv("NEEDLE_SHARED", str(folder.parent / "shared"))
-    assert build.shared_folder(tmp_path) == folder.parent / "shared"
+    assert buildfiles.shared_folder(tmp_path) == folder.parent / "shared"
     monkeypatch.delenv("NEEDLE_SHARED")
-    own = Path(build.__file__).parents[2]
-    assert own.name == "shared" and build.shared_folder(tmp_path) == own
+    own = Path(buildfiles.__file__).parents[2]
+    assert own.name == "shared" and buildfiles.shared_folder(tmp_path) == own
 
 
 def test_a_cmake_error_and_a_missing_list_are_readable(cmake):
     homework, folder = cmake
     (folder / "CMakeLists.txt").write_text(CMAKE + 'message(FATAL_ERROR "wrong here")\n')
-    with pytest.raises(build.BuildError, match="hw0 does not compile") as caught:
+    with pytest.raises(compiling.BuildError, match="hw0 does not compile") as caught:
         build.build(folder, homework)
     assert "wrong here" in caught.value.log
     (folder / "CMakeLists.txt").unlink()
@@ -203,9 +203,9 @@ def test_a_cmake_error_and_a_missing_list_are_readable(cmake):
 def test_the_cache_folder_is_the_users_unless_named(monkeypatch, tmp_path):
     monkeypatch.delenv("NEEDLE_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert build.cache_folder() == tmp_path / "needle-course"
+    assert kept_builds.cache_folder() == tmp_path / "needle-course"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert build.cache_folder() == Path.home() / ".cache" / "needle-course"
+    assert kept_builds.cache_folder() == Path.home() / ".cache" / "needle-course"
 
 
 # ------------------------------------------------------------------------------------------- parts
@@ -249,7 +249,7 @@ def test_the_cpus_part_is_enough_to_begin_and_the_rest_comes_when_asked(parts):
 
 def younger(path, than):
     """Give a file a time after that of the modules."""
-    newest = max(module.stat().st_mtime for module in build.outputs(than))
+    newest = max(module.stat().st_mtime for module in buildfiles.outputs(than))
     os.utime(path, (newest + 5, newest + 5))
 
 
@@ -285,7 +285,7 @@ def test_warnings_of_the_students_own_sources_are_shown_and_no_others(tmp_path):
         "/usr/include/a.h:1:2: warning: old",
         "src/b.cu:9: warning: c",
     ]
-    assert build.warnings(tmp_path, rows) == [
+    assert compiling.warnings(tmp_path, rows) == [
         own[len(str(tmp_path)) + 1 :],
         "src/b.cu:9: warning: c",
     ]
@@ -310,15 +310,15 @@ def test_a_path_that_cmake_cannot_read_is_one_sentence(cmake, tmp_path):
     shutil.copytree(folder, odd / "hw0")
     with pytest.raises(CourseError, match="CMake ends a name at ';': move the course out of"):
         build.build(odd / "hw0", homework)
-    assert build.path_fault(tmp_path / "with blank, ünd #") == ""
+    assert toolchain.path_fault(tmp_path / "with blank, ünd #") == ""
 
 
 def test_an_error_shows_the_line_that_it_is_about(tmp_path):
     (tmp_path / "hw3").mkdir()
     (tmp_path / "hw3" / "k.cu").write_text("int a;\n  out[i] = y;\n")
-    text = build.summary(["hw3/k.cu:2:168: error: 'y' was not declared"], tmp_path)
+    text = compiling.summary(["hw3/k.cu:2:168: error: 'y' was not declared"], tmp_path)
     assert text == "  hw3/k.cu:2: error: 'y' was not declared\n      2 | out[i] = y;"
     assert (
-        build.summary(["a.cc:9:1: error: no such line"], tmp_path)
+        compiling.summary(["a.cc:9:1: error: no such line"], tmp_path)
         == "  a.cc:9:1: error: no such line"
     )

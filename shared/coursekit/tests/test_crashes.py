@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,11 +61,44 @@ def test_a_crash_that_only_the_session_sees_still_fails_its_test(world):
     assert row(done, "hw0/add") == [2, 1, 0]
 
 
+def test_a_crash_of_damage_done_before_costs_the_test_that_did_it(world):
+    add_is(
+        world,
+        "import sys\nif hasattr(sys, 'damaged'): os.abort()\n"
+        "if other.value == 3: sys.damaged = True; raise ValueError('damage')",
+    )
+    done = world.process("test", "hw0/add")
+    assert "crashed in test_add_of_nothing" in done.stdout
+    assert row(done, "hw0/add") == [1, 2, 0], "test_add_of_nothing is right; test_add_of_one is not"
+
+
 def test_a_test_that_does_not_end_costs_one_test(world):
     add_is(world, "while other.value == 3: time.sleep(0.01)")
     done = world.process("test", "hw0", HW_TEST_SECONDS="1")
     assert row(done, "hw0/add") == [1, 2, 0] and row(done, "hw0/scale") == [1, 0, 0]
     assert "test_add did not end within 1 s (HW_TEST_SECONDS), called by `while" in done.stdout
+
+
+def test_one_endless_loop_makes_the_next_ones_short(world):
+    add_is(world, "while True: time.sleep(0.01)")
+    done = world.process("test", "hw0", HW_TEST_SECONDS="5")
+    assert row(done, "hw0/add") == [0, 3, 0] and row(done, "hw0/scale") == [1, 0, 0]
+    assert "each test in a process of its own and with less time" in done.stdout
+    said = re.findall(r"did not end within (\S+) s", done.stdout)
+    assert said[:3] == ["5", "2", "2"]
+
+
+def test_a_session_that_never_begins_says_what_to_do(world):
+    world.hw("start", "hw0")
+    test = world.read("hw0/tests/test_numbers.py")
+    world.write("hw0/tests/test_numbers.py", f"import os\nos._exit(1)\n{test}")
+    done = world.process("test", "hw0/add")
+    said = (
+        "hw: the test session ended with status 1 before its first test; the lines above say why\n"
+    )
+    assert done.returncode == 2 and done.stderr == said
+    world.edit("course.toml", 'title = "Numbers"', 'title = "Numbers"\nbuild = "make"')
+    assert "hw build hw0 makes it anew" in world.process("test", "hw0/add").stderr
 
 
 def test_python_that_dies_after_the_last_test_is_a_failure(world):
@@ -72,6 +108,35 @@ def test_python_that_dies_after_the_last_test_is_a_failure(world):
     done = world.process("test", "hw0/add")
     assert done.returncode == 1 and "Python crashed after the last test: SIGABRT" in done.stdout
     assert row(done, "hw0/add")[1] >= 1
+
+
+DIVIDES = """\
+#include <pybind11/pybind11.h>
+PYBIND11_MODULE(tiny_ext, m) {
+  m.def("part", [](int all, int parts) { return all / parts; });
+}
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="others divide by zero")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="GCC's sanitizers, preloaded")
+def test_an_integer_that_is_divided_by_zero_in_cpp_is_one_sentence(world):
+    world.edit("course.toml", 'title = "Numbers"', 'title = "Numbers"\nbuild = "make"')
+    world.write("hw0/src/tiny_ext.cpp", DIVIDES)
+    world.hw("start", "hw0")
+    body = "import sys; sys.path.append('src'); import tiny_ext"
+    world.solve(BOX0, "hw0/add", f"{body}\nreturn Box(tiny_ext.part(5, 3 - other.value))")
+    for name in ("add", "scale"):
+        problem = f"shared/problems/hw0/{name}.toml"
+        world.write(problem, world.read(problem).replace("select", "build = true\nselect", 1))
+    done = world.process("test", "hw0/add", CXXFLAGS="-O1")
+    said = "the code under test crashed in test_add, called by `return Box(tiny_ext.part(5, 3 - other.value))`"
+    assert said in done.stdout and row(done, "hw0/add") == [0, 1, 0]
+    end = "SIGFPE: it divided an integer by zero; hw test --checked hw0/add names the line"
+    assert end in done.stdout and "Fatal Python" not in done.stdout + done.stderr
+    done = world.process("test", "--checked", "hw0/add")
+    assert "src/tiny_ext.cpp:3: division by zero" in done.stdout, done.stdout + done.stderr
+    assert row(done, "hw0/add") == [0, 1, 0]
 
 
 def test_patience_is_a_number(monkeypatch):

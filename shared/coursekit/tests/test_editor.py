@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import typer
 from coursekit.cli.app import app
-from coursekit.core import build
+from coursekit.core import build, compiling
 from coursekit.student import editor
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -66,6 +66,30 @@ def test_a_wrong_value_is_found_in_the_test(world):
     ] and not matched("hw-stubs", said)
 
 
+def test_what_a_test_says_in_its_own_words_is_found_where_it_was_raised(world):
+    world.solve(BOX0, "hw0/add", "return Box(self.values)")
+    name = "hw0/tests/test_numbers.py"
+    world.edit(
+        name,
+        "    assert Box(2).add(Box(3)).value == 5",
+        "    try:\n        Box(2).add(Box(3))\n    except AttributeError as error:\n"
+        "        raise AssertionError('look at the value\\n  hint: or at its name') from error",
+    )
+    said = world.process("test", "hw0/add").stdout
+    at = line_of(world, BOX0, "        return Box(self.values)")
+    told = "hw0/add fails: look at the value; or at its name (1 of 1 tests fail)"
+    assert matched("hw", said) == [(BOX0, at, told)]
+
+
+def test_a_line_of_cuda_that_the_words_name_is_the_place(world):
+    world.write("hw0/src/kernels.cu", "one\ntwo\n")
+    world.solve(
+        BOX0, "hw0/add", 'raise RuntimeError("AddKernel, kernels.cu:2: reads, x.cu:9: too")'
+    )
+    said = world.process("test", "hw0/add").stdout
+    assert [place[:2] for place in matched("hw", said)] == [("hw0/src/kernels.cu", 2)]
+
+
 def test_what_is_no_python_and_what_is_in_conflict_is_found(world):
     world.solve(BOX0, "hw0/add", "return Box(")
     for spoilt, told in (("", "SyntaxError"), ("<<<<<<< yours\n", "two versions stand here")):
@@ -78,7 +102,7 @@ def test_what_is_no_python_and_what_is_in_conflict_is_found(world):
 def test_a_compilers_error_is_found(world):
     world.edit("course.toml", 'title = "Numbers"', 'title = "Numbers"\nbuild = "make"')
     world.write("hw0/src/tiny_ext.cpp", "int one() {\n  return two;\n}\n")
-    with pytest.raises(build.BuildError) as error:
+    with pytest.raises(compiling.BuildError) as error:
         build.build(world.root / "hw0", world.course().homework("hw0"))
     ((file, line, message),) = matched("hw", f"hw: {error.value}")
     assert (file, line) == ("hw0/src/tiny_ext.cpp", 2) and "'two' was not declared" in message
@@ -87,7 +111,7 @@ def test_a_compilers_error_is_found(world):
 def test_paths_of_cmake_are_told_from_the_root(tmp_path):
     tree = tmp_path / "hw3"
     for row in (f"{tree}/src/a.cc:3:4: error: no", "../src/a.cc:3:4: error: no"):
-        assert build._from_root(row, tree) == "hw3/src/a.cc:3:4: error: no"
+        assert compiling.from_root(row, tree) == "hw3/src/a.cc:3:4: error: no"
     said = "  hw3/src/a.cc:3:4: warning: unused"
     assert matched("hw-warnings", said) == [("hw3/src/a.cc", 3, "unused")] and not matched(
         "hw", said

@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import sys
+import threading
+import time
 from functools import partial
 from pathlib import Path
 
 import pytest
-from coursekit.student.watch import Watch
+from coursekit.core.recorder import Outcome, Report
+from coursekit.student.warm import Warm
+from coursekit.student.watch import Verdict, Watch
 
 pexpect = pytest.importorskip("pexpect", reason="Windows has no pseudo-terminals")
 
@@ -135,3 +140,58 @@ def test_only_code_concerns_it(world):
     for name in ("README.md", "tests/test_numbers.py", ".box.py.swp", "python/x.so", "data/a.py"):
         assert not there(name), name
     assert not watch.concerns(str(world.root / "hw1" / "python" / "minilib" / "box.py"))
+
+
+# ------------------------------------------------------------------------ what the checked build says
+
+
+def test_a_failure_of_cuda_is_looked_at_again_unless_a_newer_test_began(world, monkeypatch):
+    course = world.course()
+    watch = Watch(course, course.homework("hw0"))
+    test = Outcome(
+        "tests/t.py::test[cuda-3]", ["hw0/add"], "failed", "AssertionError: wrong values"
+    )
+    verdict = Verdict(course.problem("hw0/add"), "FAIL", "1 failed", 0.1, Report(tests=[test]))
+    assert verdict.is_open and not Verdict(verdict.problem, "ok", "1 passed", 0.1).is_open
+    look = lambda _, report: [f"about {report.tests[0].test}"]
+    monkeypatch.setattr(watch.warm, "apart", look)
+    assert watch.look_again(watch.turn, verdict).said == ["about tests/t.py::test[cuda-3]"]
+    turn = watch.turn
+    watch.newer()
+    verdict.report.said = []
+    assert watch.look_again(turn, verdict).said == []
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_what_runs_apart_ends_with_what_it_has_started():
+    warm = Warm()
+    assert warm.apart(len, "four") == 4
+    began, found = time.monotonic(), []
+    look = threading.Thread(
+        target=lambda: found.append(warm.apart(subprocess.run, ["sleep", "3600"]))
+    )
+    look.start()
+    while not children(warm):
+        assert time.monotonic() < began + PATIENCE
+        time.sleep(0.05)
+    (child,) = children(warm)
+    warm.stop()
+    look.join()
+    assert found == [None]
+    while (
+        Path(f"/proc/{child}").exists()
+        and "(sleep) Z" not in Path(f"/proc/{child}/stat").read_text()
+    ):
+        assert time.monotonic() < began + PATIENCE
+        time.sleep(0.05)
+
+
+def children(warm):
+    """The processes that the process apart has started."""
+    running = warm._running
+    if running is None or not running.pid:
+        return []
+    try:
+        return Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+    except OSError:
+        return []

@@ -1,8 +1,9 @@
 // Reports of the compiler's cheap checks, told in a kernel's terms.
 //
-// Kernels are compiled with -fsanitize=bounds,alignment,null. The calls that this option puts into
-// the code would go to the compiler's own library, which prints to the terminal; here they end the
-// launch with a KernelFault instead. Layout of the data: GCC's and Clang's ubsan_handlers.h.
+// Kernels are compiled with -fsanitize=bounds,alignment,null,integer-divide-by-zero. The calls that
+// this option puts into the code would go to the compiler's own library, which prints to the
+// terminal; here they end the launch with a KernelFault instead. Layout of the data: GCC's and
+// Clang's ubsan_handlers.h.
 #include <cstdint>
 #include <string>
 
@@ -32,6 +33,11 @@ struct TypeDescriptor {
 struct OutOfBounds {
   SourceLocation where;
   const TypeDescriptor *array, *index;
+};
+
+struct Division {
+  SourceLocation where;
+  const TypeDescriptor* type;
 };
 
 struct TypeMismatch {
@@ -69,6 +75,15 @@ void __ubsan_handle_type_mismatch_v1(const TypeMismatch* data, uintptr_t pointer
            std::to_string(alignment) + " bytes, this address is " +
            std::to_string(pointer % alignment) + " bytes off";
   });
+}
+
+// A GPU goes on with some number; a processor may end the program.
+void __ubsan_handle_divrem_overflow(const Division* data, uintptr_t, uintptr_t) {
+  report(data->where, [] { return "an integer is divided by zero, by / or %: is a length 0?"; });
+}
+
+void __ubsan_handle_divrem_overflow_abort(const Division* data, uintptr_t left, uintptr_t right) {
+  __ubsan_handle_divrem_overflow(data, left, right);
 }
 
 void __ubsan_handle_out_of_bounds_abort(const OutOfBounds* data, uintptr_t index) {

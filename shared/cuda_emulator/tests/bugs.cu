@@ -521,6 +521,28 @@ CASE(loop_over_a_local_never_ends) {
   finish();
 }
 
+CASE(a_loop_that_never_ends_again_and_again) {  // each sooner than the one before
+  Device<int> out(1);
+  for (int i = 0; i < 40; i++) {
+    try {
+      misses_its_end<<<1, 1>>>(out.ptr);
+    } catch (const std::exception& error) {
+      if (i == 39) throw;
+    }
+  }
+}
+
+// ---------------------------------------------------------------------------------- arithmetic
+
+__global__ void counts_back(const int* shape, int* out) {
+  out[threadIdx.x] = threadIdx.x % shape[0];  // here: an_axis_without_length
+}
+CASE(an_axis_without_length) {
+  Device<int> shape(std::vector<int>{0}), out(4);
+  counts_back<<<1, 4>>>(shape.ptr, out.ptr);
+  finish();
+}
+
 // --------------------------------------------------------------------- launches nobody asks about
 
 CASE(launch_without_a_check) {

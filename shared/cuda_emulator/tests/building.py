@@ -8,7 +8,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 EMULATION = HERE.parent / "src"
-CHECKS = "-fsanitize=bounds,alignment,null"
+CHECKS = "-fsanitize=bounds,alignment,null,integer-divide-by-zero"
 COVERAGE = "-fsanitize-coverage=trace-pc"
 KERNEL_FLAGS = {  # as in cuda_emulator.cmake
     "emulated": ["-O2", "-g1", CHECKS, COVERAGE],

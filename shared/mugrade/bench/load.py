@@ -31,7 +31,7 @@ from mugrade.server.app import utc_now
 from mugrade.server.db import Database
 from mugrade.server.models import Account, Attempt, Course
 from mugrade.server.schemas import RevisionIn, VariantIn
-from mugrade.server.services import accounts, courses, publishing, signing
+from mugrade.server.services import accounts, course_edit, publishing, signing
 from mugrade.server.settings import Settings
 from mugrade.server.testing import private_postgres
 from sqlalchemy import func, select
@@ -73,10 +73,10 @@ def prepare(settings: Settings, students: int, cases: list[object]) -> list[str]
     tokens = []
     with database.write() as session:
         signing.ensure(session, now)
-        course = courses.apply_file(session, now, coursefile.parse(COURSE), actor="load")
+        course = course_edit.apply_file(session, now, coursefile.parse(COURSE), actor="load")
         staff = accounts.find(session, course.pk, "staff@example.org")
-        text, _ = accounts.issue_token(session, now, staff, name="load")
-        actor = accounts.authenticate(session, text, now)
+        text, _ = tokens.issue(session, now, staff, name="load")
+        actor = tokens.authenticate(session, text, now)
         variant = VariantIn(variant=0, seed=0, values=[encode(v) for v in cases])
         given = RevisionIn(variants=[variant])
         publishing.commit(session, now, actor, publishing.prepare(session, actor, "hw", "p", given))
@@ -87,7 +87,7 @@ def prepare(settings: Settings, students: int, cases: list[object]) -> list[str]
             )
             session.add(account)
             session.flush()
-            tokens.append(accounts.issue_token(session, now, account, name="load")[0])
+            tokens.append(tokens.issue(session, now, account, name="load")[0])
     database.close()
     return tokens
 

@@ -29,7 +29,7 @@ from mugrade.encoding import encode
 from mugrade.server.app import utc_now
 from mugrade.server.db import Database
 from mugrade.server.models import Account, Attempt, Claim, Revision, new_id
-from mugrade.server.services import accounts, answers
+from mugrade.server.services import accounts, answers, tokens
 from mugrade.server.settings import Settings
 from mugrade.server.testing import private_postgres
 from sqlalchemy import func, insert, select
@@ -62,7 +62,7 @@ def fill(settings: Settings, many: int, cases: list[object]) -> str:
         revision = session.scalars(select(Revision)).one()
         course_pk = session.scalar(select(Account.course_pk))
         staff = accounts.find(session, course_pk, "staff@example.org")
-        key, _ = accounts.issue_token(session, now, staff, name="bench")
+        key, _ = tokens.issue(session, now, staff, name="bench")
         owners = [
             Account(
                 course_pk=course_pk,

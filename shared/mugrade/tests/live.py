@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import uvicorn
 from mugrade.server import coursefile
 from mugrade.server.app import create_app, utc_now
-from mugrade.server.services import accounts, courses
+from mugrade.server.services import accounts, course_edit, sessions, tokens
 from mugrade.server.settings import Settings
 from mugrade.server.testing import free_port
 
@@ -76,14 +76,14 @@ def live_grader(folder: Path, course: str = COURSE, **given) -> Iterator[SimpleN
     app = create_app(Settings(data_dir=folder, web=url, **options))
     database = app.state.database
     with database.write() as session:
-        made = courses.apply_file(session, utc_now(), coursefile.parse(course), actor="tests")
+        made = course_edit.apply_file(session, utc_now(), coursefile.parse(course), actor="tests")
         staff = accounts.find(session, made.pk, "staff@example.org")
-        key, _ = accounts.issue_token(session, utc_now(), staff, name="tests")
+        key, _ = tokens.issue(session, utc_now(), staff, name="tests")
 
     def link(email: str) -> str:
         with database.write() as session:
             account = accounts.find(session, made.pk, email)
-            return f"{url}link?code={accounts.one_time_link(session, utc_now(), account)}"
+            return f"{url}link?code={sessions.one_time_link(session, utc_now(), account)}"
 
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", access_log=False))
     thread = threading.Thread(target=server.run, daemon=True)

@@ -27,6 +27,7 @@ for folder in (os.path.join(HOME, "python"), HOME):
 import numpy as np
 
 import needle as ndl
+from apps.batches import BLANK, Images, Text, find_data, keep_state, state_of
 from apps.checkpoints import (
     History,
     Trouble,
@@ -36,199 +37,10 @@ from apps.checkpoints import (
     save_checkpoint,
     tensor,
 )
+from apps.live import Line
 from apps.models import LanguageModel, ResNet9
+from apps.settings import DEFAULTS, configuration
 from needle import nn
-
-DEFAULTS = {  # ours, for a minute on two cores; then the original course's
-    "resnet9": {"epochs": 20, "batch_size": 128, "lr": 0.002, "weight_decay": 0.001},
-    "lstm": {
-        "epochs": 1,
-        "batch_size": 16,
-        "lr": 0.003,
-        "weight_decay": 0.0,
-        "seq_len": 40,
-        "embedding": 64,
-        "hidden": 128,
-        "layers": 1,
-    },
-    "transformer": {
-        "epochs": 1,
-        "batch_size": 16,
-        "lr": 0.002,
-        "weight_decay": 0.0,
-        "seq_len": 40,
-        "embedding": 64,
-        "hidden": 64,
-        "layers": 2,
-    },
-}
-CHARS = {  # the first text within a minute or two, with operators of one's own
-    "lstm": {
-        "epochs": 4,
-        "batch_size": 32,
-        "lr": 0.005,
-        "weight_decay": 0.0,
-        "seq_len": 64,
-        "embedding": 32,
-        "hidden": 128,
-        "layers": 1,
-    },
-    "transformer": {
-        "epochs": 4,
-        "batch_size": 32,
-        "lr": 0.003,
-        "weight_decay": 0.0,
-        "seq_len": 64,
-        "embedding": 64,
-        "hidden": 128,
-        "layers": 2,
-    },
-}
-BLANK = "_"  # in a text of characters; a blank separates them
-COURSE = {
-    "resnet9": {"epochs": 10, "batch_size": 128, "lr": 0.001, "weight_decay": 0.001},
-    "lstm": {
-        "epochs": 10,
-        "batch_size": 16,
-        "lr": 4.0,
-        "weight_decay": 0.0,
-        "seq_len": 40,
-        "embedding": 30,
-        "hidden": 10,
-        "layers": 2,
-        "optimizer": "SGD",
-        "clip": 0.25,
-    },
-    "transformer": {
-        "epochs": 10,
-        "batch_size": 16,
-        "lr": 0.003,
-        "weight_decay": 0.0,
-        "seq_len": 20,
-        "embedding": 20,
-        "hidden": 32,
-        "layers": 1,
-    },
-}
-
-
-# ------------------------------------------------------------------------------------------ data
-
-
-def find_data(kind, wanted, course, chars):
-    """(folder, what it is) of the data set: the one wanted, else the full set, else the sample."""
-    if chars:
-        known = [("austen-chars", "AUSTEN-CHARS sample")]
-        file = "train.txt"
-    elif kind == "resnet9":
-        known = [("cifar-10-batches-py", "CIFAR-10"), ("emoji-10-batches-py", "EMOJI-10 sample")]
-        file = "data_batch_1"
-    else:
-        known = [("ptb", "Penn Treebank"), ("austen", "AUSTEN sample")]
-        file = "train.txt"
-    names = dict(known)
-    if wanted:
-        if not os.path.isfile(os.path.join(wanted, file)):
-            raise Trouble(f"{wanted} holds no {file}: name a folder of {known[0][1]}'s files")
-        return wanted, names.get(os.path.basename(os.path.normpath(wanted)), wanted)
-    for name, title in known[:1] if course else known:
-        path = os.path.join(HOME, "data", name)
-        if os.path.isfile(os.path.join(path, file)):
-            return path, title
-    places = " or ".join(f"data/{name}" for name, _ in (known[:1] if course else known))
-    raise Trouble(f"there is no {file} in {places}: get the data with `hw data`")
-
-
-class Images:
-    """Batches of images in a new random order each epoch."""
-
-    unit = "images"
-
-    def __init__(self, folder, config):
-        transforms = [ndl.data.RandomFlipHorizontal(), ndl.data.RandomCrop(4)]
-        self.train = ndl.data.CIFAR10Dataset(folder, train=True, transforms=transforms)
-        self.test = ndl.data.CIFAR10Dataset(folder, train=False)
-        self.size = config["batch_size"]
-        if self.size > len(self.train):
-            raise Trouble(
-                f"a batch of {self.size} is larger than the training set of {len(self.train)} "
-                f"images: choose --batch-size {len(self.train)} or less"
-            )
-        self.steps = len(self.train) // self.size
-        self.summary = f"{len(self.train)} training and {len(self.test)} test images"
-
-    def start_epoch(self):
-        """What an epoch has to remember: the order of the images."""
-        return {"order": np.random.permutation(len(self.train)).astype("int64")}
-
-    def batch(self, step, memory, device):
-        """(images, labels, how many) of a training step."""
-        chosen = memory["order"][step * self.size : (step + 1) * self.size]
-        X, y = self.train[chosen]
-        return tensor(X, device), tensor(y, device), len(chosen)
-
-    def forward(self, model, X, memory):
-        return model(X)
-
-    def test_batches(self, model, device):
-        for k in range(0, len(self.test), 250):
-            X, y = self.test[k : k + 250]
-            yield model(tensor(X, device)), tensor(y, device)
-
-
-class Text:
-    """Stretches of text in order; the model's state goes from each to the next."""
-
-    unit = "tokens"
-
-    def __init__(self, folder, config):
-        self.corpus = ndl.data.Corpus(folder, config["max_lines"])
-        self.length = config["seq_len"]
-        try:
-            self.train, self.test = (
-                ndl.data.batchify(ids, config["batch_size"])
-                for ids in (self.corpus.train, self.corpus.test)
-            )
-        except ValueError as error:
-            raise Trouble(str(error)) from error
-        self.steps = -(-(len(self.train) - 1) // self.length)
-        if self.steps < 1:
-            raise Trouble("the text is too short for one step: choose a smaller --batch-size")
-        self.summary = (
-            f"{len(self.corpus.train)} training and {len(self.corpus.test)} test tokens, "
-            f"{len(self.corpus.dictionary)} {'characters' if config['chars'] else 'words'}"
-        )
-
-    def start_epoch(self):
-        return {}
-
-    def batch(self, step, memory, device):
-        X, y = ndl.data.get_batch(self.train, step * self.length, self.length, device)
-        return X, y, y.shape[0]
-
-    def forward(self, model, X, memory):
-        logits, h = model(X, state_of(memory, X.device))
-        keep_state(memory, h)
-        return logits
-
-    def test_batches(self, model, device):
-        memory = {}
-        for k in range(0, len(self.test) - 1, self.length):
-            X, y = ndl.data.get_batch(self.test, k, self.length, device)
-            yield self.forward(model, X, memory), y
-
-
-def keep_state(memory, h):
-    """Remember a sequence model's state as arrays, without its graph."""
-    parts = h if isinstance(h, tuple) else (h,)
-    memory.update({f"h{k}": part.numpy() for k, part in enumerate(parts)})
-
-
-def state_of(memory, device):
-    """The state that `keep_state` remembered; None at the start of a text."""
-    parts = tuple(tensor(memory[key], device) for key in ("h0", "h1") if key in memory)
-    return None if not parts else parts if len(parts) == 2 else parts[0]
-
 
 # ----------------------------------------------------------------------------------- training
 
@@ -236,23 +48,17 @@ def state_of(memory, device):
 class Display:
     """One line that is written over: where we are, how well, how fast, how long still."""
 
-    def __init__(self, unit, quiet=False):
-        self.unit, self.quiet = unit, quiet
-        self.began, self.seen, self.shown = time.monotonic(), 0, 0.0
+    def __init__(self, unit, line):
+        self.unit, self.line = unit, line
+        self.began, self.seen = time.monotonic(), 0
 
     def show(self, epoch, epochs, share, loss, accuracy, count, left):
         self.seen += count
-        now = time.monotonic()
-        if self.quiet or now - self.shown < 0.2:
-            return
-        self.shown = now
-        rate = self.seen / max(1e-9, now - self.began)
+        rate = self.seen / max(1e-9, time.monotonic() - self.began)
         minutes, seconds = divmod(int(left / max(rate, 1e-9)), 60)
-        print(
-            f"\repoch {epoch}/{epochs} {share:4.0%}  loss {loss:6.4f}  accuracy {accuracy:6.2%}  "
-            f"{rate:6.0f} {self.unit}/s  {minutes}:{seconds:02d} left ",
-            end="",
-            flush=True,
+        self.line.show(
+            f"epoch {epoch}/{epochs} {share:4.0%}  loss {loss:6.4f}  accuracy {accuracy:6.2%}  "
+            f"{rate:6.0f} {self.unit}/s  {minutes}:{seconds:02d} left"
         )
 
 
@@ -294,6 +100,7 @@ class Run:
             self.memory = restore(args.checkpoint, self.config, self.model, self.opt, self.progress)
             self.history.resume(int(self.progress["done"]))
         self.stopped, self.sampled = False, time.monotonic()
+        self.line = Line(quiet=args.quiet)
 
     def save(self):
         save_checkpoint(
@@ -334,7 +141,7 @@ class Run:
 
     def _train(self, deadline):
         epochs, progress, data = self.config["epochs"], self.progress, self.data
-        display = Display(data.unit, self.args.quiet)
+        display = Display(data.unit, self.line)
         while progress["epoch"] < epochs:
             if self.memory is None:
                 self.memory = data.start_epoch()
@@ -366,9 +173,7 @@ class Run:
     def show_sample(self):
         """What the model writes by now."""
         text = write(self, self.args.write or "She ", SAMPLE_LENGTH)
-        clear = "" if self.args.quiet else f"\r{'':<100}\r"
-        done = int(self.progress["done"])
-        print(f"{clear}after {done} steps it writes:\n{text}\n", flush=True)
+        self.line.say(f"after {int(self.progress['done'])} steps it writes:\n{text}\n")
         self.sampled = time.monotonic()
 
     def report(self):
@@ -381,32 +186,10 @@ class Run:
         )
         if self.data.unit == "tokens":
             text += f", perplexity {np.exp(loss):.1f}"
-        print(f"\r{text:<100}", flush=True)
+        self.line.say(text)
         row = {"epoch": int(p["epoch"]) + 1, "step": int(p["done"])}
         self.history.rows["epochs"].append({**row, "test_loss": loss, "test_accuracy": accuracy})
         return loss, accuracy
-
-
-def configuration(args):
-    """What a checkpoint must agree with: the defaults, the course's settings, the wishes."""
-    config = {"kind": args.kind, "optimizer": "Adam", "clip": None, "seed": args.seed}
-    config |= (CHARS if args.chars else COURSE if args.course else DEFAULTS)[args.kind]
-    for key in (
-        "epochs",
-        "batch_size",
-        "lr",
-        "seq_len",
-        "embedding",
-        "hidden",
-        "layers",
-        "clip",
-        "optimizer",
-    ):
-        if getattr(args, key) is not None:
-            config[key] = getattr(args, key)
-    if args.kind != "resnet9":
-        config["max_lines"], config["chars"] = args.max_lines, args.chars
-    return config
 
 
 def make_model(config, device):

@@ -6,3 +6,7 @@ from .ops_logarithmic import *
 from .ops_tuple import *
 from .ops_layers import *
 
+# What a Tensor can do by one operator.
+Tensor.__neg__, Tensor.__matmul__, Tensor.matmul = negate, matmul, matmul
+Tensor.sum, Tensor.broadcast_to = summation, broadcast_to
+Tensor.reshape, Tensor.transpose = reshape, transpose

@@ -5,6 +5,9 @@ returns Tensors, so that a gradient can be differentiated again. The same text s
 NDArray: it uses only what both have.
 """
 
+import operator
+from functools import reduce
+
 # Names that programs written for this library take from it, beside those that are used here.
 from numbers import Number
 from typing import List, Optional, Tuple, Union  # noqa: UP035
@@ -16,15 +19,17 @@ from ..backend_selection import BACKEND, array_api
 
 
 class ScalarOp(TensorOp):
-    """An operator with a number beside its input. NumPy's numbers become Python's, which do not
-    turn float32 arrays into float64."""
+    """An operator with a number beside its input. NumPy's numbers and arrays of one become
+    Python's, which do not turn float32 arrays into float64."""
 
     def __init__(self, scalar):
-        if getattr(scalar, "ndim", None) == 0:
+        if getattr(scalar, "size", None) == 1:
             scalar = scalar.item()
         if type(scalar) not in (float, int) and not isinstance(scalar, Number):
-            pair = f"a Tensor and a number, got {type(scalar).__name__}"
-            raise TypeError(f"{type(self).__name__} takes {pair}: wrap arrays in Tensor(...)")
+            raise TypeError(
+                f"{type(self).__name__} takes a Tensor and a number, got {type(scalar).__name__}: "
+                "wrap arrays in Tensor(...)"
+            )
         self.scalar = scalar
 
     def __repr__(self):
@@ -48,8 +53,17 @@ class EWiseAdd(TensorOp):
         return out_grad, out_grad
 
 
-def add(a, b):
-    return EWiseAdd()(a, b)
+add = EWiseAdd.apply
+
+
+class AddAll(TensorOp):
+    """The sum of any number of arrays of one shape, from left to right."""
+
+    def compute(self, *arrays):
+        return reduce(operator.add, arrays)
+
+    def gradient(self, out_grad, node):
+        return (out_grad,) * len(node.inputs)
 
 
 class AddScalar(ScalarOp):
@@ -77,8 +91,7 @@ class EWiseMul(TensorOp):
         return out_grad * b, out_grad * a
 
 
-def multiply(a, b):
-    return EWiseMul()(a, b)
+multiply = EWiseMul.apply
 
 
 class MulScalar(ScalarOp):
@@ -109,8 +122,7 @@ class EWisePow(TensorOp):
         ### END YOUR SOLUTION
 
 
-def power(a, b):
-    return EWisePow()(a, b)
+power = EWisePow.apply
 
 
 class PowerScalar(ScalarOp):
@@ -145,8 +157,7 @@ class EWiseDiv(TensorOp):
         ### END YOUR SOLUTION
 
 
-def divide(a, b):
-    return EWiseDiv()(a, b)
+divide = EWiseDiv.apply
 
 
 class DivScalar(ScalarOp):
@@ -311,8 +322,7 @@ class Log(TensorOp):
         ### END YOUR SOLUTION
 
 
-def log(a):
-    return Log()(a)
+log = Log.apply
 
 
 class Exp(TensorOp):
@@ -329,8 +339,7 @@ class Exp(TensorOp):
         ### END YOUR SOLUTION
 
 
-def exp(a):
-    return Exp()(a)
+exp = Exp.apply
 
 
 class ToDevice(TensorOp):

@@ -34,11 +34,10 @@ class BackendDevice:
         # What runs the kernels: "cpu", or for cuda() "hardware", "emulated", "checked"; else "off".
         self.device_kind = getattr(mod, "device_kind", "cpu" if mod is not None else "off")
         # Copied once, so that device.ewise_add in every operation is one dictionary look-up.
-        names = [key for key in dir(mod) if not key.startswith("_")] if mod is not None else []
-        self._table = {key: getattr(mod, key) for key in names}
-        for key in (*names, "__device_name__", "__tile_size__"):
-            if hasattr(mod, key):
-                self.__dict__.setdefault(key, getattr(mod, key))
+        found = {} if mod is None else vars(mod)
+        told = ("__device_name__", "__tile_size__")
+        self._table = {key: found[key] for key in found if key in told or not key.startswith("_")}
+        self.__dict__ = {**self._table, **self.__dict__}
 
     def kernel(self, name, views=False):
         """The kernel of this name, or None: the one way to ask what a device can.

@@ -7,7 +7,7 @@ from .ndarray import NDArray
 
 
 def array(a, dtype="float32", device=None):
-    """A new NDArray with the values of `a`."""
+    """A new NDArray with the values of `a`; device None keeps the one where `a` is, if any."""
     check_dtype(dtype)
     return NDArray(a, device=device)
 
@@ -31,26 +31,14 @@ def maximum(a, b):
     return a.maximum(b) if isinstance(a, NDArray) else b.maximum(a)
 
 
-def _method(name):
-    """The function that calls the method of this name of its first argument."""
-
-    def function(a, *args, **kwargs):
-        return getattr(a, name)(*args, **kwargs)
-
-    return function
-
-
-broadcast_to, transpose, swapaxes = map(_method, ["broadcast_to", "transpose", "swapaxes"])
-log, exp, tanh, sum, max = map(_method, ["log", "exp", "tanh", "sum", "max"])
+broadcast_to, transpose, swapaxes = NDArray.broadcast_to, NDArray.transpose, NDArray.swapaxes
+log, exp, tanh = NDArray.log, NDArray.exp, NDArray.tanh
+sum, max = NDArray.sum, NDArray.max
 
 # What needle asks of any array library (see backend_selection); backend_numpy.py has the same.
 
 BOOL = "float32"  # the dtype of what is true or false
 
 
-def new_array(a, device, dtype):
-    """A new NDArray with the values of `a`; device None keeps the one where `a` is, if any."""
-    return array(a, dtype, device)
-
-
+new_array = array
 device_of, to_numpy = attrgetter("device"), methodcaller("numpy")

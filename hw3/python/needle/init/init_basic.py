@@ -1,67 +1,63 @@
 """Tensors filled with a constant or with random numbers.
 
-Random numbers come from NumPy's global generator (`numpy.random.seed` repeats them): one call for
-each tensor, with its final shape.
+All take the keywords device (default: the CPU), dtype (default: "float32") and requires_grad
+(default: False). Random numbers come from NumPy's global generator (`numpy.random.seed` repeats
+them): one call for each tensor, with its final shape.
 """
 
 import needle as ndl
 
 
-def _tensor_of(array, device, dtype, requires_grad):
-    """A Tensor on an array that was just made: shared, unless it still has to change its dtype."""
+def _tensor(make, device=None, dtype="float32", requires_grad=False):
+    """A Tensor on the array `make(device)`: shared, unless it still has to change its dtype."""
+    array = make(device or ndl.cpu())
     if array.dtype == dtype:
         return ndl.Tensor.make_const(array, requires_grad=requires_grad)
     return ndl.Tensor(array, device=device, dtype=dtype, requires_grad=requires_grad)
 
 
-def rand(*shape, low=0.0, high=1.0, device=None, dtype="float32", requires_grad=False):
+def rand(*shape, low=0.0, high=1.0, **keywords):
     """Random numbers, uniform between `low` and `high`."""
-    array = (device or ndl.cpu()).rand(*shape) * (high - low) + low
-    return _tensor_of(array, device, dtype, requires_grad)
+    return _tensor(lambda device: device.rand(*shape) * (high - low) + low, **keywords)
 
 
-def randn(*shape, mean=0.0, std=1.0, device=None, dtype="float32", requires_grad=False):
+def randn(*shape, mean=0.0, std=1.0, **keywords):
     """Random numbers, normal with the given mean and standard deviation."""
-    array = (device or ndl.cpu()).randn(*shape) * std + mean
-    return _tensor_of(array, device, dtype, requires_grad)
+    return _tensor(lambda device: device.randn(*shape) * std + mean, **keywords)
 
 
-def randb(*shape, p=0.5, device=None, dtype="bool", requires_grad=False):
+def randb(*shape, p=0.5, dtype="bool", **keywords):
     """Random ones (with probability `p`) and zeros. An NDArray has no bools: there, float32."""
     dtype = ndl.library.BOOL if dtype == "bool" else dtype
-    array = (device or ndl.cpu()).rand(*shape) <= p
-    return _tensor_of(array, device, dtype, requires_grad)
+    return _tensor(lambda device: device.rand(*shape) <= p, dtype=dtype, **keywords)
 
 
-def constant(*shape, c=1.0, device=None, dtype="float32", requires_grad=False):
+def constant(*shape, c=1.0, dtype="float32", **keywords):
     """Every element is `c`."""
-    array = (device or ndl.cpu()).full(shape, c, dtype=dtype)
-    return _tensor_of(array, device, dtype, requires_grad)
+    return _tensor(lambda device: device.full(shape, c, dtype=dtype), dtype=dtype, **keywords)
 
 
-def ones(*shape, device=None, dtype="float32", requires_grad=False):
+def ones(*shape, **keywords):
     """Every element is 1."""
-    return constant(*shape, c=1.0, device=device, dtype=dtype, requires_grad=requires_grad)
+    return constant(*shape, c=1.0, **keywords)
 
 
-def zeros(*shape, device=None, dtype="float32", requires_grad=False):
+def zeros(*shape, **keywords):
     """Every element is 0."""
-    return constant(*shape, c=0.0, device=device, dtype=dtype, requires_grad=requires_grad)
+    return constant(*shape, c=0.0, **keywords)
 
 
 def one_hot(n, i, device=None, dtype="float32", requires_grad=False):
     """Rows that are 1 at one place and else 0: class ids, a Tensor of any shape -> (*i.shape, n)."""
-    array = (device or ndl.cpu()).one_hot(n, i.numpy().astype("int32"), dtype=dtype)
-    return _tensor_of(array, device, dtype, requires_grad)
+    ids = i.numpy().astype("int32")
+    return _tensor(lambda device: device.one_hot(n, ids, dtype=dtype), device, dtype, requires_grad)
 
 
-def zeros_like(array, *, device=None, requires_grad=False):
+def zeros_like(array, *, device=None, **keywords):
     """Zeros of the shape, dtype and (unless given) device of `array`."""
-    device = device or array.device
-    return zeros(*array.shape, device=device, dtype=array.dtype, requires_grad=requires_grad)
+    return zeros(*array.shape, device=device or array.device, dtype=array.dtype, **keywords)
 
 
-def ones_like(array, *, device=None, requires_grad=False):
+def ones_like(array, *, device=None, **keywords):
     """Ones of the shape, dtype and (unless given) device of `array`."""
-    device = device or array.device
-    return ones(*array.shape, device=device, dtype=array.dtype, requires_grad=requires_grad)
+    return ones(*array.shape, device=device or array.device, dtype=array.dtype, **keywords)

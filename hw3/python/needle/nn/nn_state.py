@@ -49,7 +49,7 @@ def load_state_dict(module, state):
         if given != expected:
             raise ValueError(f"{name} of {kind} has shape {expected}, the state holds {given}")
     for name, target in targets.items():
-        value = state[name].numpy() if isinstance(state[name], Tensor) else state[name]
+        value = numpy.asarray(state[name])
         target.data = Tensor(value, device=target.device, dtype=target.dtype)
 
 
@@ -58,9 +58,8 @@ def save(state, path):
     from safetensors.numpy import save_file  # here, so that only who saves needs the package
 
     state = state.state_dict() if hasattr(state, "state_dict") else state
-    values = {name: v.numpy() if isinstance(v, Tensor) else v for name, v in state.items()}
     unfinished = f"{path}.part"
-    save_file({name: numpy.array(value, order="C") for name, value in values.items()}, unfinished)
+    save_file({name: numpy.array(value, order="C") for name, value in state.items()}, unfinished)
     os.replace(unfinished, path)  # an interrupted save leaves the old file as it was
 
 

@@ -133,7 +133,7 @@ class NDArray:
     # ------------------------------------------------------------------------ copies and devices
 
     def __array__(self, dtype=None, copy=None):
-        return self.numpy() if dtype is None else self.numpy().astype(dtype)
+        return np.asarray(self.numpy(), dtype)
 
     def numpy(self):
         """A copy as a NumPy array."""
@@ -151,8 +151,7 @@ class NDArray:
         if self.is_compact():
             self._device.fill(self._handle, value)
         else:
-            view = (self._handle, self._shape, self._strides, self._offset)
-            self._device.scalar_setitem(self.size, value, *view)
+            self[(slice(None),) * self.ndim] = value
 
     def is_compact(self):
         """Whether the elements lie in row-major order and fill the whole buffer."""
@@ -249,7 +248,7 @@ class NDArray:
         """
         idxs = idxs if isinstance(idxs, tuple) else (idxs,)
         assert len(idxs) == self.ndim, f"{len(idxs)} indices for an array of shape {self._shape}"
-        idxs = tuple(self.process_slice(sl, dim) for dim, sl in enumerate(idxs))
+        idxs = [self.process_slice(sl, dim) for dim, sl in enumerate(idxs)]
         ### BEGIN YOUR SOLUTION hw3/ndarray_python_ops
         raise NotImplementedError("hw3/ndarray_python_ops: NDArray.__getitem__ is yours to write")
         ### END YOUR SOLUTION
@@ -274,8 +273,9 @@ class NDArray:
 
     def _check_device(self, other):
         if other._device is not self._device and other._device != self._device:
-            devices = f"{self._device} and {other._device}"
-            raise ValueError(f"operands are on {devices}; move one with .to(device)")
+            raise ValueError(
+                f"operands are on {self._device} and {other._device}; move one with .to(device)"
+            )
 
     def ewise_or_scalar(self, other, ewise_func, scalar_func, name=""):
         """ewise_func for an NDArray of the same shape, scalar_func for a number.
@@ -286,13 +286,13 @@ class NDArray:
             out = NDArray.make(self._shape, None, self._device)
             scalar_func(self.compact()._handle, _number(other), out._handle)
             return out
-        a, b = self, other
-        if not (a.is_compact() and b.is_compact()):
-            if kernel := self._device.kernel(name, views=True):
-                return self._of_views(kernel, other)
-            a, b = a.compact(), b.compact()
         out = self._out_beside(other)
-        ewise_func(a._handle, b._handle, out._handle)
+        if self.is_compact() and other.is_compact():
+            ewise_func(self._handle, other._handle, out._handle)
+        elif kernel := self._device.kernel(name, views=True):
+            kernel(*self._placed(), *other._placed(), out._handle, out._shape)
+        else:
+            ewise_func(self.compact()._handle, other.compact()._handle, out._handle)
         return out
 
     def _out_beside(self, other):
@@ -307,12 +307,6 @@ class NDArray:
         """Buffer, strides and offset: how kernels for views take an operand."""
         return self._handle, self._strides, self._offset
 
-    def _of_views(self, function, other):
-        """function(self, other), for a kernel that takes views as they are."""
-        out = self._out_beside(other)
-        function(*self._placed(), *other._placed(), out._handle, out._shape)
-        return out
-
     __add__ = __radd__ = _operator("add")
     __mul__ = __rmul__ = _operator("mul")
 
@@ -322,7 +316,9 @@ class NDArray:
     def __sub__(self, other):
         kernel = self._device.kernel("ewise_sub", views=True)
         if kernel and isinstance(other, NDArray):
-            return self._of_views(kernel, other)
+            out = self._out_beside(other)
+            kernel(*self._placed(), *other._placed(), out._handle, out._shape)
+            return out
         return self + (-other)
 
     def __rsub__(self, other):
@@ -373,70 +369,49 @@ class NDArray:
         assert len(left) >= 2 and len(right) >= 2 and left[-1] == right[-2], (
             f"@ needs shapes (..., m, n) and (..., n, p), got {left} and {right}"
         )
-        if len(right) > 2 or not (self.is_compact() and other.is_compact()):
-            return self._batched_matmul(other)
-        # A batch times one matrix is one product: all rows of the batch below one another.
-        out = NDArray.make((*left[:-1], right[1]), None, self._device)
-        self._device.matmul(self._handle, other._handle, out._handle, prod(left[:-1]), *right)
-        return out
-
-    def _batched_matmul(self, other):
-        batch = np.broadcast_shapes(self._shape[:-2], other._shape[:-2])
-        (m, n), p = self._shape[-2:], other._shape[-1]
-        a, b = self.broadcast_to((*batch, m, n)), other.broadcast_to((*batch, n, p))
+        kernel = self._device.kernel("matmul", views=True)
+        a, b = (self, other) if kernel else (self.compact(), other.compact())
+        if len(right) == 2 and a.is_compact() and b.is_compact():
+            # A batch times one matrix is one product: all rows of the batch below one another.
+            out = NDArray.make((*left[:-1], right[1]), None, self._device)
+            self._device.matmul(a._handle, b._handle, out._handle, prod(left[:-1]), *right)
+            return out
+        batch = np.broadcast_shapes(left[:-2], right[:-2])
+        (m, n), p = left[-2:], right[-1]
+        a, b = a.broadcast_to((*batch, m, n)), b.broadcast_to((*batch, n, p))
         out = NDArray.make((*batch, m, p), None, self._device)
-        if kernel := self._device.kernel("matmul", views=True):
+        if kernel:
             kernel(*a._placed(), *b._placed(), out._handle, (*batch, m, n, p))
             return out
-        if not batch:
-            return a.compact() @ b.compact()
-        count = prod(batch)
-        a, b = a.compact().reshape((count, m, n)), b.compact().reshape((count, n, p))
-        products = out.reshape((count, m, p))
-        for k in range(count):
-            row = a[k, :, :].compact().reshape((m, n))
-            products[k, :, :] = row @ b[k, :, :].compact().reshape((n, p))
+        for place in np.ndindex(batch):
+            matrix = (*place, slice(None), slice(None))
+            row = a[matrix].compact().reshape((m, n))
+            out[matrix] = row @ b[matrix].compact().reshape((n, p))
         return out
 
     # ---------------------------------------------------------------------------------- reductions
 
-    def reduce_view_out(self, axis, keepdims=False):
-        """(view, out) of a reduction: the view has the reduced axes as its last, `out` is empty."""
-        if axis is None:
-            kept = (1,) * self.ndim if keepdims else ()
-            view = NDArray.make((self.size,), None, self._device, self.compact()._handle)
-            return view, NDArray.make(kept, None, self._device)
-        axes = _axes_of(axis, self.ndim)
-        if not axes:
-            raise ValueError("a reduction needs at least one axis, got an empty tuple")
-        others = tuple([i for i in range(self.ndim) if i not in axes])
-        view = self if others + axes == tuple(range(self.ndim)) else self.permute(others + axes)
-        if len(axes) > 1:
-            reduced = prod(self._shape[i] for i in axes)
-            view = view.compact().reshape((*view._shape[: len(others)], reduced))
-        kept = [1 if i in axes else n for i, n in enumerate(self._shape) if keepdims or i in others]
-        return view, NDArray.make(tuple(kept), None, self._device)
+    def reduce_view_out(self, axis, keepdims=False, stay=False):
+        """(view, out) of a reduction: a compact view with the elements to reduce as its last axis,
+        or, with `stay`, where its kernel takes them, as the middle one of three; `out` is empty."""
+        axis = tuple(axis) if isinstance(axis, list) else axis
+        order, sizes, result = _reduction(self._shape, axis, keepdims, stay)
+        ordered = self.permute(order) if order else self
+        view = NDArray.make(sizes, None, self._device, ordered.compact()._handle)
+        return view, NDArray.make(result, None, self._device)
 
     def _reduce(self, name, axis, keepdims):
-        # Axes before the last one need not move, if they are neighbours and the device can spare it.
-        # To its kernel the array has three axes: those before, the reduced ones, those after.
-        axes = sorted(_axes_of(axis, self.ndim)) if axis is not None else []
-        if axes and axes[-1] < self.ndim - 1 and self.is_compact() and self.size > 0:
-            first, end, n = axes[0], axes[-1] + 1, self._shape
-            kernel = self._device.kernel(name, views=True)
-            if kernel and end - first == len(axes):
-                kept = (1,) * len(axes) if keepdims else ()
-                out = NDArray.make((*n[:first], *kept, *n[end:]), None, self._device)
-                sizes = map(prod, (n[:first], n[first:end], n[end:]))
-                kernel(self._handle, out._handle, *sizes)
-                return out
-        view, out = self.reduce_view_out(axis, keepdims)
-        if view._shape[-1] > 0:
-            getattr(self._device, name)(view.compact()._handle, out._handle, view._shape[-1])
-        elif name == "reduce_sum":
+        kernel = None
+        kernel = self._device.kernel(name, views=True) if self.is_compact() else None
+        view, out = self.reduce_view_out(axis, keepdims, stay=kernel is not None)
+        if view._shape[1] == 0:
+            if name == "reduce_max":
+                raise ValueError(f"an array of shape {self._shape} has no maximum over axis {axis}")
             out.fill(0.0)
+        elif len(view._shape) == 3:
+            kernel(view._handle, out._handle, *view._shape)
         else:
-            raise ValueError(f"an array of shape {self._shape} has no maximum over axis {axis}")
+            getattr(self._device, name)(view._handle, out._handle, view._shape[1])
         return out
 
     def sum(self, axis=None, keepdims=False):
@@ -446,6 +421,30 @@ class NDArray:
     def max(self, axis=None, keepdims=False):
         """Largest element over axes as in sum; NaN where there is one."""
         return self._reduce("reduce_max", axis, keepdims)
+
+
+@functools.lru_cache(maxsize=4096)
+def _reduction(shape, axis, keepdims, stay):
+    """How an array of this shape is reduced; `axis` is an int, a tuple, or None for all axes.
+
+    Returns:
+        order: of the axes, those to reduce as the last; None if they need not move.
+        sizes: how many are kept, and how many reduced to each. With `stay` the first axes need not
+            be the last: one, how many are reduced, and how many are kept.
+        result: the shape of what is left.
+    """
+    if axis == ():
+        raise ValueError("a reduction needs at least one axis, got an empty tuple")
+    everything = tuple(range(len(shape)))
+    axes = _axes_of(axis, len(shape))
+    others = tuple(k for k in everything if k not in axes)
+    result = tuple(1 if k in axes else n for k, n in enumerate(shape) if keepdims or k in others)
+    kept, reduced = prod(shape[k] for k in others), prod(shape[k] for k in axes)
+    if others + axes == everything:
+        return None, (kept, reduced), result
+    if stay and axes + others == everything:
+        return None, (1, reduced, kept), result
+    return others + axes, (kept, reduced), result
 
 
 def _number(value):
@@ -458,13 +457,16 @@ def _number(value):
 
 
 def _axes_of(axes, ndim):
-    """An axis or several as a tuple of ints from 0 up; negative ones count from the end."""
-    axes = (axes,) if isinstance(axes, int) else tuple(axes) if np.iterable(axes) else (axes,)
+    """An axis, several or all (None) as a tuple of ints from 0 up; negative ones count from the
+    end."""
+    if axes is None:
+        return tuple(range(ndim))
+    axes = tuple(axes) if np.iterable(axes) else (axes,)
     for axis in axes:
         if not -ndim <= operator.index(axis) < ndim:
             raise ValueError(f"axis {axis} is out of bounds for an array with {ndim} axes")
     axes = tuple([axis % ndim for axis in axes])
-    if len(set(axes)) != len(axes):
+    if len(set(axes)) < len(axes):
         raise ValueError(f"an axis stands twice in {axes}")
     return axes
 

@@ -18,11 +18,11 @@ class Sigmoid(Module):
         ### END YOUR SOLUTION
 
 
-def _parameters_of_cell(cell, input_size, width, hidden_size, bias, device, dtype):
-    """Give `cell` its four parameters, all uniform on [-1/sqrt(hidden_size), 1/sqrt(hidden_size)].
+def _parameters_of_cell(cell, input_size, width, bias, device, dtype):
+    """Give `cell` its four parameters, all uniform on [-1/sqrt(H), 1/sqrt(H)] with H its hidden_size.
 
-    Drawn in the order W_ih (input_size, width), W_hh (hidden_size, width), bias_ih (width,),
-    bias_hh (width,); without `bias` the last two are None and not drawn.
+    Drawn in the order W_ih (input_size, width), W_hh (H, width), bias_ih (width,), bias_hh (width,);
+    without `bias` the last two are None and not drawn.
     (Yours to use or not: both cells need it.)
     """
     ### BEGIN YOUR SOLUTION hw4/rnn
@@ -164,9 +164,10 @@ class Embedding(Module):
         """Word ids (T, B), whole numbers of any dtype -> their vectors (T, B, embedding_dim)."""
         ids = x.numpy()
         if ids.size and not 0 <= ids.min() <= ids.max() < self.num_embeddings:
-            seen = f"word ids from {ids.min():.0f} to {ids.max():.0f}"
-            known = f"this vocabulary of {self.num_embeddings} words"
-            raise ValueError(f"{seen} are outside {known}: was the model made for another?")
+            raise ValueError(
+                f"word ids from {ids.min():.0f} to {ids.max():.0f} are outside this vocabulary of "
+                f"{self.num_embeddings} words: was the model made for another?"
+            )
         ### BEGIN YOUR SOLUTION hw4/language_model
         raise NotImplementedError("hw4/language_model: Embedding.forward is yours to write")
         ### END YOUR SOLUTION

@@ -32,7 +32,6 @@ from operator import is_not
 from ..autograd import Tensor, TensorOp, TensorTuple, TensorTupleOp, find_topo_sort, sum_node_list
 from ..backend_selection import library
 from ..init import zeros_like
-from .ops_tuple import TupleGetItem
 
 
 class kernels:
@@ -65,8 +64,8 @@ def composite(function):
 
     @functools.wraps(function)
     def run(*tensors, **settings):
-        join = getattr(tensors[0], "joined", None) if tensors and not settings else None
-        if join and (chain := join(name, *tensors[1:])):  # see ops_chain.py
+        join = getattr(tensors[0], "joined", None)  # a Chain: see ops_chain.py
+        if join and (chain := join(name, *tensors[1:])):
             return chain
         given = list(map(is_not, tensors, repeat(None)))
         inputs = list(compress(tensors, given))
@@ -83,9 +82,9 @@ def composite(function):
                 results = function(*[next(values) if g else None for g in given], **settings)
             return results[: call.results] if isinstance(results, tuple) else (results,)
 
-        op = (_Kernel if call.results == 1 else _KernelOfTuple)(name, call, own)
         if call.results > 1:
-            return tuple(TensorTuple.make_from_op(op, inputs))
+            return tuple(_KernelOfTuple(name, call, own)(*inputs))
+        op = _Kernel(name, call, own)
         result = Tensor.make_from_op(op, inputs)
         if not call.rest:
             return result
@@ -103,7 +102,7 @@ def kernel_for(name, values):
             return None
         data = value._record.data
         here = library.device_of(value.realize_cached_data() if data is None else data)
-        if device is not None and here is not device:
+        if here is not (device or here):
             return None
         device = here
     return device and device.kernel(name)
@@ -132,8 +131,7 @@ class _Kernel(TensorOp):
     def gradient(self, out_grad, node):
         adjoints = (out_grad,) if self.call.results == 1 else out_grad
         needed = [value.requires_grad for value in node.inputs]
-        grads = _Gradient(self, needed)(*adjoints, *node.inputs)
-        parts = (Tensor.make_from_op(TupleGetItem(k), (grads,)) for k in range(sum(needed)))
+        parts = iter(_Gradient(self, needed)(*adjoints, *node.inputs))
         return tuple(next(parts) if need else None for need in needed)
 
 

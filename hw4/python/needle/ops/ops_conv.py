@@ -32,8 +32,7 @@ class Tanh(TensorOp):
         ### END YOUR SOLUTION
 
 
-def tanh(a):
-    return Tanh()(a)
+tanh = Tanh.apply
 
 
 class Stack(TensorOp):
@@ -197,6 +196,16 @@ def conv(a, b, stride=1, padding=1):
     return Conv(stride, padding)(a, b)
 
 
+def channels_last(x):
+    """(N, C, H, W), as layers have images, -> (N, H, W, C)."""
+    return transpose(transpose(x, (1, 2)), (2, 3))
+
+
+def channels_first(x):
+    """(N, H, W, C) -> (N, C, H, W)."""
+    return transpose(transpose(x, (2, 3)), (1, 2))
+
+
 @composite
 def conv2d(x, weight, bias=None, *, stride, padding):
     """`conv` of images as layers have them, and a number added for each channel of the result.
@@ -211,8 +220,8 @@ def conv2d(x, weight, bias=None, *, stride, padding):
 @composite
 def batch_norm2d(x, *tensors, **settings):
     """`batch_norm` of each channel, over the batch and all pixels: (N, C, H, W)."""
-    n, c, h, w = x.shape
-    pixels = transpose(transpose(x, (1, 2)), (2, 3)).reshape((n * h * w, c))
+    images = channels_last(x)
+    n, h, w, c = images.shape
+    pixels = images.reshape((n * h * w, c))
     normal, *running = batch_norm(pixels, *tensors, **settings)
-    images = normal.reshape((n, h, w, c))
-    return transpose(transpose(images, (2, 3)), (1, 2)), *running
+    return channels_first(normal.reshape((n, h, w, c))), *running

@@ -12,7 +12,8 @@ from .. import init
 from ..autograd import Tensor
 from .ops_composite import composite
 from .ops_conv import split, stack, tanh
-from .ops_logarithmic import logsumexp, softmax_of
+from .ops_layers import linear
+from .ops_logarithmic import LARGEST, logsumexp, softmax_of
 
 
 def sigmoid(x):
@@ -69,7 +70,7 @@ def causal_mask(queries, keys, device):
 
     The last of the queries sees all keys, the one before it all but the last, and so on.
     """
-    hidden = np.full((1, 1, queries, keys), -np.finfo(np.float32).max, np.float32)
+    hidden = np.full((1, 1, queries, keys), -LARGEST, np.float32)
     return Tensor(np.triu(hidden, keys - queries + 1), device=device, requires_grad=False)
 
 

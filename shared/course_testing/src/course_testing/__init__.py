@@ -6,6 +6,8 @@ that people make, the name of that mistake. What an oracle knows of mistakes it 
 course_testing.slips. Needs NumPy only, knows nothing of needle.
 """
 
+import contextlib
+
 import numpy as np
 
 from course_testing.diagnoses import close, dtype_hint, nothing_hints, shape_hints, value_hints
@@ -93,6 +95,21 @@ def assert_constant(alive, problem, cause):
     if len(set(alive)) > 1:
         shown = ", ".join(map(str, alive[:3])) + (f" ... {alive[-1]}" if len(alive) > 3 else "")
         raise AssertionError(f"{problem}: {cause}: Values alive after each step: {shown}")
+
+
+@contextlib.contextmanager
+def any_axes(problem, op):
+    """What takes its axes for a tuple fails on an int or None in Python's words; these are ours."""
+    try:
+        yield
+    except TypeError as error:
+        if not any(
+            word in str(error) for word in ("not iterable", "no len()", "not subscriptable")
+        ):
+            raise
+        raise AssertionError(
+            f"{problem}: {op}: {error}: axes are an int, a tuple or None"
+        ) from error
 
 
 def twice(second):

@@ -9,7 +9,7 @@ import pytest
 from live import live_grader
 from mugrade.draws import WatchedStream, describe
 from mugrade.recorder import Recording
-from mugrade.server.services import accounts
+from mugrade.server.services import accounts, tokens
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def student(real, monkeypatch, mugrade):
         account = accounts.add_account(
             session, utc_now(), course, email="ada@example.org", name="Ada", role="student"
         )
-        key, _ = accounts.issue_token(session, utc_now(), account, name="test")
+        key, _ = tokens.issue(session, utc_now(), account, name="test")
 
     def run(*words):
         monkeypatch.setenv("MUGRADE_KEY", key)

@@ -18,7 +18,7 @@ from mugrade.server import coursefile
 from mugrade.server.app import create_app
 from mugrade.server.db import Database
 from mugrade.server.models import Account
-from mugrade.server.services import accounts, courses
+from mugrade.server.services import accounts, course_edit, courses, tokens
 from mugrade.server.settings import Settings
 from mugrade.server.testing import PostgresMissing, private_postgres, programs
 
@@ -210,7 +210,7 @@ class Server:
 
     def load(self, text: str = COURSE) -> Server:
         with self.database.write() as session:
-            courses.apply_file(session, self.clock(), coursefile.parse(text), actor="test")
+            course_edit.apply_file(session, self.clock(), coursefile.parse(text), actor="test")
         return self
 
     def person(self, name: str, role: str = "student", course: str = "demo") -> Person:
@@ -226,7 +226,7 @@ class Server:
                     name=name.title(),
                     role=role,
                 )
-                token, _ = accounts.issue_token(session, self.clock(), account, name="test")
+                token, _ = tokens.issue(session, self.clock(), account, name="test")
             self.people[name] = Person(self, account, token)
         return self.people[name]
 

@@ -53,7 +53,7 @@ def test_a_token_in_the_query_is_no_token(lite):
 
 
 def test_device_login(server):
-    from mugrade.server.services import accounts, devices
+    from mugrade.server.services import devices, tokens
 
     started = server.client.post("/api/v1/device/code", json={"client": "laptop"}).json()
     assert started["interval"] == 5 and started["expires_in"] == 900
@@ -66,7 +66,7 @@ def test_device_login(server):
     server.clock.forward(seconds=6)
     token = server.student.token
     with server.database.write() as session:
-        actor = accounts.authenticate(session, token, server.clock())
+        actor = tokens.authenticate(session, token, server.clock())
         devices.decide(session, server.clock(), actor, started["user_code"].lower(), approve=True)
     answer = poll().json()
     assert answer["account"]["email"] == "student@example.org"
@@ -76,12 +76,12 @@ def test_device_login(server):
 
 
 def test_device_login_refused_and_expired(lite):
-    from mugrade.server.services import accounts, devices
+    from mugrade.server.services import devices, tokens
 
     first, second = (lite.client.post("/api/v1/device/code", json={}).json() for _ in "ab")
     token = lite.student.token
     with lite.database.write() as session:
-        actor = accounts.authenticate(session, token, lite.clock())
+        actor = tokens.authenticate(session, token, lite.clock())
         devices.decide(session, lite.clock(), actor, first["user_code"], approve=False)
     answer = lite.client.post("/api/v1/device/token", json={"device_code": first["device_code"]})
     problem_document(answer, 400, "access_denied")

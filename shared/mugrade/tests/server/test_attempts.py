@@ -10,7 +10,14 @@ from mugrade.server import coursefile
 from mugrade.server.errors import Refusal
 from mugrade.server.models import Attempt, SourceBundle
 from mugrade.server.schemas import AttemptIn
-from mugrade.server.services import accounts, answers, attempts, courses, signing
+from mugrade.server.services import (
+    answers,
+    attempts,
+    course_edit,
+    courses,
+    signing,
+    tokens,
+)
 from sqlalchemy import select
 
 from .conftest import COURSE, NOON
@@ -66,7 +73,7 @@ def test_the_database_itself_refuses_a_key_twice(server):
 
 def graded(server, given):
     with server.database.read() as session:
-        actor = accounts.authenticate(session, server.student.token, NOON)
+        actor = tokens.authenticate(session, server.student.token, NOON)
         place = attempts.find_place(session, actor, "hw0", "add")
         return actor, attempts.grade(session, actor, place, given)
 
@@ -89,7 +96,7 @@ def test_points_that_changed_between_comparing_and_storing_are_those_that_count(
     actor, compared = graded(server, given)
     changed = coursefile.parse(COURSE.replace("points = 5", "points = 8"))
     with server.database.write() as session:
-        courses.apply_file(session, NOON, changed, actor="test")
+        course_edit.apply_file(session, NOON, changed, actor="test")
     with server.database.write() as session:
         assert attempts.store(session, NOON, actor, compared, given, None).score == 8
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mugrade.server import coursefile
 from mugrade.server.models import Account, Attempt
 from mugrade.server.pages import charts
-from mugrade.server.services import courses, ledger, policies, sheet, standing
+from mugrade.server.services import course_edit, courses, follow, ledger, policies, sheet, standing
 from mugrade.server.settings import Settings
 from sqlalchemy import event, select
 
@@ -52,7 +52,7 @@ def crowded(request, tmp_path):
     made = Server(Settings(**make_settings(request, "sqlite", tmp_path)))
     with made.database.write() as session:
         file = coursefile.parse(crowd.course(NOON))
-        row = courses.apply_file(session, NOON, file, actor="test")
+        row = course_edit.apply_file(session, NOON, file, actor="test")
     made.course_pk = row.pk
     crowd.publish(made.database, row.pk, NOON - dt.timedelta(days=60))
     made.pks = crowd.enrol(made.database, row.pk, NOON, students=30)
@@ -76,14 +76,14 @@ def compare(server):
 def test_the_ledger_says_what_standing_says_and_reads_only_what_is_new(crowded, monkeypatch):
     compare(crowded)
     read = []
-    rows = ledger._rows
+    rows = follow._rows
 
     def counted(*arguments):
         for row in rows(*arguments):
             read.append(row)
             yield row
 
-    monkeypatch.setattr(ledger, "_rows", counted)
+    monkeypatch.setattr(follow, "_rows", counted)
     before = compare(crowded)
     assert read == [], "all of them are settled"
     with crowded.database.write() as session:
@@ -142,7 +142,16 @@ class Queries:
             self.seen.append(statement)
 
 
-PAGES = ["/staff", "/staff/grades", "/staff/grades?homework=hw2"]
+PAGES = [
+    "/staff",
+    "/staff/grades",
+    "/staff/grades?homework=hw2",
+    "/staff/roster",
+    "/staff/course",
+    "/staff/homework/hw0",
+    "/staff/projects",
+    "/staff/coincidences",
+]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -163,7 +172,10 @@ def test_no_page_reads_every_attempt_and_its_queries_do_not_grow_with_the_class(
     assert len(many) == len(few) <= 30, "\n".join(many)
     for statement in many:
         if "FROM attempt" in statement:
-            assert "attempt.pk > ?" in statement, statement
+            one = (
+                "WHERE attempt.account_pk = account.pk" in statement
+            )  # by the index, of each account
+            assert "attempt.pk > ?" in statement or one, statement
 
 
 def test_the_gradebook_tells_why_there_are_no_points(server):

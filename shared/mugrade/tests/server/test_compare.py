@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mugrade.compare import MISSING, OK, Tolerance, Verdict, compare
 from mugrade.encoding import ARRAY_DTYPES, Array, TypeName, decode, encode
+from mugrade.server.services import inspection
+from mugrade.server.services.sealed import seal, unseal_tree
 
 arrays = hnp.arrays(
     dtype=st.sampled_from(sorted(ARRAY_DTYPES)),
@@ -141,6 +143,17 @@ def test_small_elements_are_judged_by_the_largest():
 )
 def test_kinds(expected, claim, kind):
     assert verdict(expected, claim) == kind
+
+
+def test_a_signalling_nan_is_a_nan_and_warns_nobody():
+    """As memory that a program never wrote may hold; this suite makes errors of warnings."""
+    bits = np.array([0x7FA00000, 0x3F800000], dtype=np.uint32)
+    claim = decode(encode(bits.view(np.float32)))
+    right = decode(encode(np.array([np.nan, 1.0], dtype=np.float32)))
+    assert compare(right, claim) is OK and compare(claim, claim) is OK
+    leaf = inspection.beside(right, claim, Tolerance())[0]
+    assert not leaf.note
+    assert unseal_tree(seal(claim, Tolerance(), None, 1)).judge(right) is OK
 
 
 def test_dtype_counts_only_when_asked_and_declared():

@@ -14,7 +14,7 @@ import pytest
 from live import live_grader
 from mugrade.encoding import INT_MAX
 from mugrade.server import pages
-from mugrade.server.services import accounts
+from mugrade.server.services import accounts, sessions
 from mugrade.server.settings import Settings
 
 from .browser import Browser
@@ -191,7 +191,7 @@ def browser_of(server, who):
             account = accounts.find(
                 session, server.staff.account.course_pk, getattr(server, who).account.email
             )
-            code = accounts.one_time_link(session, server.clock(), account)
+            code = sessions.one_time_link(session, server.clock(), account)
         assert browser.post("/link", code=code).status_code == 303
     return browser
 

@@ -16,6 +16,8 @@ from mugrade.server.services import (
     identity,
     passwords,
     policies,
+    sessions,
+    tokens,
     tries,
 )
 from mugrade.server.settings import Settings
@@ -106,9 +108,9 @@ def test_an_account_with_a_past_cannot_be_claimed(lite, trace):
     with lite.database.write() as session:
         account = accounts.find(session, lite.staff.account.course_pk, "ada@example.org")
         if trace in ("attempts", "keys"):
-            token, _ = accounts.issue_token(session, lite.clock(), account, name="from staff")
+            token, _ = tokens.issue(session, lite.clock(), account, name="from staff")
         if trace == "browser":
-            accounts.open_session(session, lite.clock(), account)
+            sessions.open_session(session, lite.clock(), account)
         if trace == "password":
             account.password_hash = passwords.hashed("what staff set")
         account.active = trace != "deactivated"

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 
 from mugrade.server.models import Account, Token
-from mugrade.server.services import accounts
+from mugrade.server.services import accounts, sessions, tokens
 from sqlalchemy import select
 
 from .browser import Browser, make_key, me, text
@@ -61,7 +61,7 @@ def test_staffs_keys_may_what_was_ticked(lite):
     boss, course = Browser(lite), lite.staff.account.course_pk
     with lite.database.write() as session:
         account = accounts.find(session, course, "teacher@example.org")
-        code = accounts.one_time_link(session, lite.clock(), account)
+        code = sessions.one_time_link(session, lite.clock(), account)
     boss.post("/link", code=code)
     assert me(lite, make_key(boss, name="a")).json()["scopes"] == ["read", "submit"]
     ticked = me(lite, make_key(boss, **{"name": "b", "scope-publish": "yes"})).json()
@@ -82,7 +82,7 @@ def test_a_terminal_gets_what_was_allowed_not_what_it_asked_for(lite):
     boss, course = Browser(lite), lite.staff.account.course_pk
     with lite.database.write() as session:
         account = accounts.find(session, course, "teacher@example.org")
-        code = accounts.one_time_link(session, lite.clock(), account)
+        code = sessions.one_time_link(session, lite.clock(), account)
     boss.post("/link", code=code)
     for ticked, expected in (
         ({}, ["read", "submit"]),
@@ -108,7 +108,7 @@ def test_a_missing_scope_names_the_command(lite):
     staff = lite.staff
     with lite.database.write() as session:
         account = session.get_one(Account, staff.account.pk)
-        token, _ = accounts.issue_token(
+        token, _ = tokens.issue(
             session, lite.clock(), account, name="n", scopes=accounts.EVERYDAY_SCOPES
         )
     answer = Person(lite, account, token).publish("hw0/add", [1])

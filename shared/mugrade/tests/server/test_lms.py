@@ -75,6 +75,63 @@ def test_other_files_are_refused_with_what_was_expected(given, words):
         lms.fill(given, NAMES, PEOPLE)
 
 
+def test_who_is_excused_here_is_so_in_canvas_and_moodle_keeps_the_cell():
+    people = [*PEOPLE[1:], lms.Graded("ada@example.org", {}, frozenset({"hw0"}))]
+    filled = lms.fill(CANVAS, NAMES, people)
+    assert changed(CANVAS, filled.text, ",") == {(2, 5): ("", "EX"), (3, 5): ("1", "60.00")}
+    assert filled.excused == 2
+    assert (1, 4) not in changed(MOODLE, lms.fill(MOODLE, NAMES, people).text, ";")
+
+
+PARTICIPANTS = (
+    '"First name",Surname,"Email address",Groups\n'
+    "Ada,Lovelace,Ada@Example.org,Tuesday\n"
+    'Emmy,"Noether, Prof.",emmy@example.org,\n'
+)
+
+
+@pytest.mark.parametrize(
+    "text, domain, found",
+    [
+        (CANVAS, "example.org", [("ada@example.org", "Ada Lovelace", "Sec, A"),
+            ("alan@example.org", "Alan Turing", "B"), ("nobody@example.org", '"N" Nobody', "B")]),
+        (MOODLE, "", [("Ada@Example.org", "Ada Lovelace", ""), ("alan@example.org", "Alan Turing", "")]),
+        (PARTICIPANTS, "", [("Ada@Example.org", "Ada Lovelace", "Tuesday"),
+            ("emmy@example.org", "Emmy Noether, Prof.", "")]),
+    ],
+)  # fmt: skip
+def test_the_people_of_an_export(text, domain, found):
+    assert [(one.email, one.name, one.section) for one in lms.people(text, domain)] == found
+
+
+def test_the_roster_takes_an_export_and_keeps_the_roles_of_those_it_knows(server):
+    server.person("alan", "grader")
+    staff = boss(server)
+    logins = staff.post("/staff/roster", csv=CANVAS, action="preview")
+    assert logins.status_code == 400 and "Line 3 names 'ada', which is a login" in text(logins)
+    given = {"csv": CANVAS, "domain": "@example.org"}
+    assert "2 would be added, 1 changed" in text(
+        staff.post("/staff/roster", action="preview", **given)
+    )
+    assert staff.post("/staff/roster", action="import", **given).status_code == 303
+    rows = {p["email"]: p for p in server.staff.get("/roster").json()["people"]}
+    ada, alan = rows["ada@example.org"], rows["alan@example.org"]
+    assert (ada["name"], ada["role"], ada["section"]) == ("Ada Lovelace", "student", "Sec, A")
+    assert (alan["name"], alan["role"], alan["section"]) == ("Alan Turing", "grader", "B")
+
+
+def test_a_roster_file_may_give_sections_and_extra_days(lite):
+    lines = "email,name,role,section,extra_days\nann@example.org,Ann,,A,3\n"
+    answer = lite.staff.post("/roster", {"csv": lines, "dry_run": False}).json()
+    assert answer["added"] == 1 and answer["errors"] == []
+    again = "email,name,section\nann@example.org,Ann,B\n"
+    assert lite.staff.post("/roster", {"csv": again, "dry_run": False}).json()["changed"] == 1
+    ann = next(p for p in lite.staff.get("/roster").json()["people"] if p["name"] == "Ann")
+    assert (ann["section"], ann["extra_days"]) == ("B", 3)
+    wrong = lite.staff.post("/roster", {"csv": lines.replace(",3", ",soon")}).json()["errors"]
+    assert wrong[0]["line"] == 2 and "whole number" in wrong[0]["detail"]
+
+
 def test_a_login_that_two_have_is_nobodys():
     twins = [*PEOPLE, lms.Graded("ada@other.org", {"hw0": Decimal(1)})]
     assert "ada" in lms.fill(CANVAS, NAMES, twins).unknown

@@ -19,7 +19,7 @@ from mugrade import cli
 from mugrade.server import opening
 from mugrade.server.app import create_app, utc_now
 from mugrade.server.models import Attempt, Audit, Claim, DeviceLogin, FailedTry, WebSession
-from mugrade.server.services import accounts, audit, upkeep
+from mugrade.server.services import accounts, audit, sessions, upkeep
 from mugrade.server.settings import Settings
 from sqlalchemy import func, select, update
 
@@ -137,7 +137,7 @@ def test_prune_deletes_what_has_expired_and_nothing_else(filled, run, tmp_path):
         account = accounts.find(session, filled.student.account.course_pk, "student@example.org")
         session.add(FailedTry(subject="x", at=old))
         for age in (old, utc_now()):
-            accounts.one_time_link(session, age, account)
+            sessions.one_time_link(session, age, account)
             code = f"{age:%f}-{age:%Y}"
             session.add(
                 DeviceLogin(

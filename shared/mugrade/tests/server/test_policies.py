@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import zoneinfo
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -24,6 +26,7 @@ from mugrade.server.services.policies import (
     course_results,
     days_left,
     policy_from,
+    round_points,
     score_of,
     window,
 )
@@ -191,6 +194,55 @@ def test_another_attempt_never_lowers_the_average(given_tries):
         for i in range(len(tries[name])):
             fewer = {**tries, name: tries[name][:i] + tries[name][i + 1 :]}
             assert average(course_results(tasks, fewer, LATE)) <= full
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=5),
+    st.integers(0, 3),
+)
+def test_the_lowest_dropped_are_those_without_which_the_average_is_highest(given_tasks, drop):
+    tasks = [
+        Task(f"hw{i}", {"p": D(4)}, overrides={"p": D(points)}, weight=D(weight))
+        for i, (points, weight) in enumerate(given_tasks)
+    ]
+    results = course_results(tasks, {}, LATE, drop)
+    counted = [(25 * points, weight) for points, weight in given_tasks if weight]
+    left = max(1, len(counted) - drop)
+    means = [
+        Fraction(sum(p * w for p, w in some), sum(w for _, w in some))
+        for some in itertools.combinations(counted, left)
+    ]
+    assert average(results, drop) == round_points(max(means, default=Fraction(0)))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(1, 2)), min_size=3, max_size=4),
+    st.integers(0, 2),
+)  # fmt: skip
+def test_free_days_go_where_they_help_most_whichever_are_dropped(made, drop):
+    """Against every way to spend two days by hand."""
+    late = LatePolicy(D(10), pooled_days=2)
+    tasks = [
+        Task(f"hw{i}", {"p": D(4)}, Window(due_at=DUE), weight=D(weight))
+        for i, (_, _, weight) in enumerate(made)
+    ]
+    tries = {f"hw{i}": [attempt("p", right, 4, days)] for i, (right, days, _) in enumerate(made)}
+    reached = average(course_results(tasks, tries, late, drop), drop)
+    ways = itertools.product(*(range(min(days, 2) + 1) for _, days, _ in made))
+    best = max(
+        average({f"hw{i}": assignment_result(t, tries[t.id], late, spent[i]) for i, t in enumerate(tasks)}, drop)
+        for spent in ways
+        if sum(spent) <= 2
+    )  # fmt: skip
+    assert reached == best
+
+
+def test_an_excused_assignment_counts_nowhere():
+    tasks = [Task("a", {"p": D(4)}, overrides={"p": D(4)}), Task("b", {"p": D(4)}, excused=True)]
+    results = course_results(tasks, {}, LATE)
+    assert average(results) == 100 and results["b"].excused
+    assert certificate_standing(results, graded(100), CertificateRule()).earned
+    assert average(course_results(tasks[1:], {}, LATE, 1), 1) == 0
 
 
 def test_an_override_stands_above_attempts():

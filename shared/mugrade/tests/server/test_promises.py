@@ -11,7 +11,7 @@ import pytest
 from mugrade.client import receipts
 from mugrade.client.settings import Folders
 from mugrade.server.models import Account
-from mugrade.server.services import accounts
+from mugrade.server.services import accounts, sessions
 from sqlalchemy import select
 
 from .browser import Browser, text
@@ -53,7 +53,7 @@ def boss(server, email="teacher@example.org"):
     """A browser signed in as the course's first instructor."""
     with server.database.write() as session:
         account = session.scalars(select(Account).where(Account.email == email)).one()
-        code = accounts.one_time_link(session, server.clock(), account)
+        code = sessions.one_time_link(session, server.clock(), account)
     made = Browser(server)
     assert made.post("/link", code=code).status_code == 303
     return made
@@ -397,7 +397,7 @@ def test_the_students_page_gives_a_link_and_shuts_an_account(lite):
 def test_graders_see_no_buttons_that_they_may_not_press(lite):
     helper = lite.person("helper", "grader")
     with lite.database.write() as session:
-        code = accounts.one_time_link(
+        code = sessions.one_time_link(
             session, lite.clock(), session.get_one(Account, helper.account.pk)
         )
     page, target = Browser(lite), f"/staff/students/{lite.student.account.id}"

@@ -420,7 +420,7 @@ def test_an_attempt_is_stamped_when_it_arrives_not_when_its_turn_comes(lite):
 def test_who_waited_behind_others_is_judged_by_the_time_after_the_wait(server):
     """An attempt that arrived first and comes last must count those that were stored meanwhile."""
     from mugrade.server.schemas import AttemptIn
-    from mugrade.server.services import accounts, attempts
+    from mugrade.server.services import attempts, tokens
 
     server.staff.publish("hw0/add", [1.0])
     student, arrived = server.student, server.clock.now
@@ -429,7 +429,7 @@ def test_who_waited_behind_others_is_judged_by_the_time_after_the_wait(server):
         assert student.attempt("hw0/add", 1.0).status_code == 201
     given = AttemptIn(cases=[{"value": 1.0}])
     with server.database.read() as session:
-        actor = accounts.authenticate(session, student.token, arrived)
+        actor = tokens.authenticate(session, student.token, arrived)
         place = attempts.find_place(session, actor, "hw0", "add")
         graded = attempts.grade(session, actor, place, given)
     with pytest.raises(Refusal) as refused, server.database.write() as session:

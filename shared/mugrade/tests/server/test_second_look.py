@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from mugrade.compare import MISSING, Tolerance, compare
 from mugrade.encoding import Array, decode, encode
 from mugrade.server.models import Account
-from mugrade.server.services import accounts, inspection
+from mugrade.server.services import inspection, sessions
 from sqlalchemy import select
 
 from .browser import Browser, text
@@ -97,7 +97,7 @@ def signed_in(server, name):
         account = session.scalars(
             select(Account).where(Account.email == f"{name}@example.org")
         ).one()
-        code = accounts.one_time_link(session, server.clock(), account)
+        code = sessions.one_time_link(session, server.clock(), account)
     made = Browser(server)
     assert made.post("/link", code=code).status_code == 303
     return made

@@ -175,14 +175,12 @@ def test_staff_routes_are_closed_to_students_and_to_lesser_tokens(objects, metho
 
 
 def test_a_token_is_never_more_than_its_scopes_nor_its_role(lite):
-    from mugrade.server.services import accounts
+    from mugrade.server.services import tokens
 
     boss = lite.staff
     with lite.database.write() as session:
         account = session.get_one(type(boss.account), boss.account.pk)
-        token, _ = accounts.issue_token(
-            session, lite.clock(), account, name="narrow", scopes=["publish"]
-        )
+        token, _ = tokens.issue(session, lite.clock(), account, name="narrow", scopes=["publish"])
     narrow = Person(lite, boss.account, token)
     assert narrow.publish("hw0/add", [1]).status_code == 200
     assert narrow.get("/grades").status_code == 403 and narrow.get("/me").status_code == 403
@@ -320,21 +318,21 @@ def test_sign_up_never_makes_staff_and_needs_the_code(lite):
 
 def test_links_and_sessions_end(lite):
     from mugrade.server.errors import Refusal
-    from mugrade.server.services import accounts
+    from mugrade.server.services import accounts, sessions
 
     course_pk = lite.student.account.course_pk
     with lite.database.write() as session:
         account = accounts.find(session, course_pk, "teacher@example.org")
-        secret = accounts.one_time_link(session, lite.clock(), account)
-        cookie = accounts.use_link(session, lite.clock(), secret)
+        secret = sessions.one_time_link(session, lite.clock(), account)
+        cookie = sessions.use_link(session, lite.clock(), secret)
         with pytest.raises(Refusal, match="used"):
-            accounts.use_link(session, lite.clock(), secret)
-        actor = accounts.session_actor(session, lite.clock(), cookie)
+            sessions.use_link(session, lite.clock(), secret)
+        actor = sessions.actor(session, lite.clock(), cookie)
         assert actor is not None and actor.role == "instructor"
-        assert accounts.session_actor(session, lite.clock(), secret) is None, "a link is no cookie"
-        accounts.sign_out(session, lite.clock(), actor)
+        assert sessions.actor(session, lite.clock(), secret) is None, "a link is no cookie"
+        sessions.sign_out(session, lite.clock(), actor)
         session.flush()
-        assert accounts.session_actor(session, lite.clock(), cookie) is None
-        second = accounts.open_session(session, lite.clock(), account)
+        assert sessions.actor(session, lite.clock(), cookie) is None
+        second = sessions.open_session(session, lite.clock(), account)
         lite.clock.forward(days=31)
-        assert accounts.session_actor(session, lite.clock(), second) is None
+        assert sessions.actor(session, lite.clock(), second) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mugrade.server.pages import charts
+
 from .browser import Browser, text
 from .test_second_look import signed_in
 
@@ -66,3 +68,10 @@ def test_every_problem_stands_in_one_picture(server):
     server.student.attempt("hw0/add", 1.0)
     page = signed_in(server, "student").get("/dashboard").text
     assert 'aria-label="Your problems' in page and 'class="f4"' in page
+
+
+def test_equal_neighbours_in_the_strip_stay_apart():
+    """One piece over all solved problems would tell nobody which they are."""
+    drawn = charts.strip([("hw0", "a"), ("hw0", "b"), ("hw1", "c")], [4, 4, None], "Yours")
+    assert drawn.count('<rect class="f4"') == 2 and 'class="none"' in drawn
+    assert "<title>hw0/b: all</title>" in drawn and "hw1/c: nothing handed in" in drawn

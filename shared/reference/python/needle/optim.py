@@ -1,7 +1,7 @@
 """Optimizers: they change parameters by what `backward` left in `.grad`.
 
-A step works on constants (`p.data`, `p.grad.data`), so that no graph grows from step to step. It
-replaces the data of the parameters and leaves the gradients as they are.
+A step works on the arrays behind parameters and gradients, so that no graph grows from step to step.
+It replaces the data of the parameters and leaves the gradients as they are.
 """
 
 import math
@@ -9,6 +9,7 @@ import math
 import numpy
 
 from . import init
+from .autograd import Tensor, as_data
 
 ### FROM hw4
 from . import ops
@@ -34,7 +35,7 @@ class Optimizer:
         """Change every parameter that has a gradient, and its averages, by what `step` returns.
 
         Args:
-            step: a function of constants, (p, grad, *averages, **settings) -> (p, *averages).
+            step: a function of arrays, (p, grad, *averages, **settings) -> (p, *averages).
             averages: dicts from Parameter to Tensor; zeros where a Parameter is missing.
         """
         params = self.with_grad()
@@ -45,10 +46,10 @@ class Optimizer:
         if ops.step_by_kernel(step.__name__, columns, settings):
             return
         ### END
-        for p, *others in zip(*columns):
-            p.data, *others = step(p.data, *[value.data for value in others], **settings)
-            for average, value in zip(averages, others):
-                average[p] = value
+        for p, grad, *state in zip(*columns):
+            arrays = [value.realize_cached_data() for value in (p, grad, *state)]
+            for value, array in zip((p, *state), step(*arrays, **settings)):
+                value.data = Tensor.make_const(as_data(array, arrays))
 
     def reset_grad(self):
         """Forget all gradients."""
@@ -96,8 +97,9 @@ class SGD(Optimizer):
 
     def step(self):
         ### BEGIN SOLUTION hw2/optim_sgd
-        settings = {"lr": self.lr, "momentum": self.momentum, "weight_decay": self.weight_decay}
-        self.update(sgd_step, self.u, **settings)
+        self.update(
+            sgd_step, self.u, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay
+        )
         ### END SOLUTION
 
 
@@ -133,7 +135,15 @@ class Adam(Optimizer):
     def step(self):
         ### BEGIN SOLUTION hw2/optim_adam
         self.t += 1
-        betas = {"beta1": self.beta1, "beta2": self.beta2, "t": self.t}
-        settings = {"lr": self.lr, "eps": self.eps, "weight_decay": self.weight_decay}
-        self.update(adam_step, self.m, self.v, **betas, **settings)
+        self.update(
+            adam_step,
+            self.m,
+            self.v,
+            lr=self.lr,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+            t=self.t,
+        )
         ### END SOLUTION

@@ -272,8 +272,14 @@ def check(
 def roster(
     file: Annotated[
         Path | None,
-        typer.Argument(help="CSV with the columns email, name, role; lists people when left out."),
+        typer.Argument(
+            help="CSV with the columns email, name, role, or an export of Canvas or Moodle; lists "
+            "people when left out."
+        ),
     ] = None,
+    domain: Annotated[
+        str, typer.Option(help="What follows the @, where an export has only logins.")
+    ] = "",
     dry_run: DryRun = False,
     server: Server = None,
     as_json: Json = False,
@@ -298,7 +304,11 @@ def roster(
         raise UsageFault(
             f"{file} cannot be read ({error}); expected a CSV file in UTF-8."
         ) from None
-    answer = grader.command("POST", "roster", json={"csv": text, "dry_run": dry_run})
+    answer = grader.command(
+        "POST",
+        "roster",
+        json={"csv": text, "dry_run": dry_run, **({"domain": domain} if domain else {})},
+    )
     if as_json:
         show.json(answer)
     else:

@@ -322,13 +322,22 @@ def timing(
     problem: Annotated[str, typer.Argument(help="A speed problem that you have solved.")],
     seconds: Annotated[float, typer.Argument(min=1e-9, help="How long your program takes.")],
     device: Annotated[str, typer.Option(help="What it ran on, in a few words.")] = "",
+    operations: Annotated[
+        int | None, typer.Option(min=1, help="Arithmetic operations that it makes.")
+    ] = None,
+    moved: Annotated[
+        int | None, typer.Option("--bytes", min=1, help="Bytes that it moves to and from memory.")
+    ] = None,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
-    """Report your running time for the leaderboard of a speed problem."""
+    """Report what your program takes, for the leaderboard of a speed problem; counts rank first."""
     session = open_session(server)
     path = f"assignments/{homework}/problems/{problem}"
-    session.v1().call("POST", f"{path}/timing", json={"seconds": seconds, "device": device})
+    counts = {"operations": operations, "bytes": moved}
+    body = {"seconds": seconds, "device": device}
+    body |= {name: count for name, count in counts.items() if count is not None}
+    session.v1().call("POST", f"{path}/timing", json=body)
     entries = session.v1().call("GET", f"{path}/leaderboard")["entries"]
     show = screen(as_json)
     if as_json:
@@ -338,7 +347,9 @@ def timing(
         f"Reported: {seconds:g} seconds. You are listed once you choose a name at {session.server}data."
     )
     if entries:
+        names = ("operations", "bytes", "size")
         rows = [
-            [n, e["name"], f"{e['seconds']:.4g}", e["device"]] for n, e in enumerate(entries, 1)
+            [n, e["name"], *(e.get(c) or "-" for c in names), f"{e['seconds']:.4g}", e["device"]]
+            for n, e in enumerate(entries, 1)
         ]
-        show.table(["place", "name", "seconds", "device"], rows, right=[0, 2])
+        show.table(["place", "name", *names, "seconds", "device"], rows, right=[0, 2, 3, 4, 5])

@@ -35,7 +35,16 @@ from mugrade.server.operations import (
     restore,
     settings_of,
 )
-from mugrade.server.services import accounts, answer_file, courses, roster, upkeep
+from mugrade.server.services import (
+    accounts,
+    answer_file,
+    course_edit,
+    courses,
+    roster,
+    sessions,
+    tokens,
+    upkeep,
+)
 from mugrade.server.settings import Settings
 
 __all__ = ["backup", "db_check", "init", "link", "prune", "restore", "seal", "serve", "token"]
@@ -118,11 +127,11 @@ def init(
     """Make a course from its file, or bring an existing one up to it."""
     given = coursefile.read(file)
     with _open(settings_of(data)) as database, database.write() as session:
-        course = courses.apply_file(session, utc_now(), given, actor="mugrade init")
+        course = course_edit.apply_file(session, utc_now(), given, actor="mugrade init")
         out: dict[str, Any] = {"course": course.id, "title": course.title, "code": course.code}
         if key_for:
             account = accounts.find(session, course.pk, key_for)
-            out["key"], _ = accounts.issue_token(session, utc_now(), account, name="mugrade init")
+            out["key"], _ = tokens.issue(session, utc_now(), account, name="mugrade init")
     if as_json:
         typer.echo(json.dumps(out))
         return
@@ -145,7 +154,7 @@ def link(
     settings = settings_of(data)
     with _open(settings) as database, database.write() as session:
         found = _course(session, course)
-        secret = accounts.one_time_link(session, utc_now(), accounts.find(session, found.pk, email))
+        secret = sessions.one_time_link(session, utc_now(), accounts.find(session, found.pk, email))
         served = None if "web" in settings.model_fields_set else upkeep.address(session)
     typer.echo((served or settings.web_address()) + LINK_PATH + secret)
 
@@ -167,7 +176,7 @@ def token(
     """Make an API key for somebody and print it, once; for scripts on the server's machine."""
     with _open(settings_of(data)) as database, database.write() as session:
         account = accounts.find(session, _course(session, course).pk, email)
-        text, _ = accounts.issue_token(
+        text, _ = tokens.issue(
             session, utc_now(), account, name="mugrade token", scopes=scope, days=days
         )
     typer.echo(text)
@@ -269,7 +278,7 @@ def _prepare(
         upkeep.note_address(session, utc_now(), settings.web_address())
         address = None
         if with_link:
-            secret = accounts.one_time_link(session, utc_now(), account)
+            secret = sessions.one_time_link(session, utc_now(), account)
             address = settings.web_address() + LINK_PATH + secret
         told = Bootstrap(course.id, course.code, account.email, address)
     return told
@@ -295,7 +304,7 @@ def _first_course(
         given = coursefile.CourseFile(course=coursefile.CourseIn(id="course", title="My course"))
     if settings.solo:
         given = coursefile.for_one(given)
-    return courses.apply_file(session, utc_now(), given, actor="mugrade serve")
+    return course_edit.apply_file(session, utc_now(), given, actor="mugrade serve")
 
 
 def _first_account(session: Session, course: Course, *, solo: bool) -> Account:

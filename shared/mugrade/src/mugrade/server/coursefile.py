@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
+import tomli_w
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -68,6 +69,7 @@ class AssignmentIn(_Part):
     opens_at: Moment | None = None
     due_at: Moment | None = None
     cutoff_at: Moment | None = None
+    weight: Annotated[Decimal, Field(ge=0, le=100, max_digits=6, decimal_places=2)] = Decimal(1)
     problem: list[ProblemIn] = []
 
     @model_validator(mode="after")
@@ -87,6 +89,10 @@ class LateIn(_Part):
     pooled_days: int = Field(0, ge=0, le=365)
     cutoff_days: int | None = Field(None, ge=0, le=365)
     grace_minutes: int = Field(0, ge=0, le=24 * 60)
+
+
+class AverageIn(_Part):
+    drop_lowest: int = Field(0, ge=0, le=10)
 
 
 class CertificateIn(_Part):
@@ -131,6 +137,7 @@ class CourseFile(_Part):
     course: CourseIn
     certificate: CertificateIn = CertificateIn()
     late: LateIn = LateIn()
+    average: AverageIn = AverageIn()
     assignment: list[AssignmentIn] = []
     rubric: list[CriterionIn] = []
     person: list[PersonIn] = []
@@ -146,6 +153,7 @@ class CourseFile(_Part):
         return {
             "late": self.late.model_dump(mode="json"),
             "certificate": self.certificate.model_dump(mode="json"),
+            "average": self.average.model_dump(mode="json"),
         }
 
     def moment(self, value: dt.datetime | None) -> dt.datetime | None:
@@ -170,16 +178,50 @@ def for_one(given: CourseFile) -> CourseFile:
 def parse(text: str, name: str = "COURSE.toml") -> CourseFile:
     """Read a course file; every fault is told with its place in the file."""
     try:
-        return CourseFile.model_validate(tomllib.loads(text))
+        return checked(tomllib.loads(text), f"{name} is no course file")
     except tomllib.TOMLDecodeError as error:
         raise invalid(f"{name} is no TOML: {error}.") from None
+
+
+def checked(data: dict[str, Any], fault: str) -> CourseFile:
+    """A course file out of plain data; `fault` begins the sentence that tells what is wrong with it."""
+    try:
+        return CourseFile.model_validate(data)
     except ValidationError as error:
-        reasons = [
-            f"{'.'.join(str(p) for p in item['loc'])}: {item['msg']}" for item in error.errors()
-        ]
-        raise invalid(
-            f"{name} is no course file: {'; '.join(reasons[:5])}.", errors=reasons
-        ) from None
+        reasons = [f"{_place(data, item['loc'])}: {item['msg']}" for item in error.errors()]
+        raise invalid(f"{fault}: {'; '.join(reasons[:5])}.", errors=reasons) from None
+
+
+def _place(data: Any, where: tuple[int | str, ...]) -> str:
+    """`assignment.hw0.due_at`: what has an id by it instead of by its number."""
+    names = []
+    for part in where:
+        try:
+            data = data[part]
+        except (LookupError, TypeError):
+            data = None
+        named = isinstance(part, int) and isinstance(data, dict)
+        names.append(str(data.get("id", part) if named else part))
+    return ".".join(names)
+
+
+def written(file: CourseFile) -> str:
+    """The file as TOML; what is as it would be without saying so is left out."""
+    data = _plain(file.model_dump(exclude_defaults=True, exclude_none=True))
+    return tomli_w.dumps(data, indent=WIDEST)
+
+
+WIDEST = 101
+"""An indent with which no table fits into one line, so that each is written under a [[heading]]."""
+
+
+def _plain(value: Any) -> Any:
+    """Whole decimals as integers: `points = 20`."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return int(value) if isinstance(value, Decimal) and value == int(value) else value
 
 
 def read(path: Path) -> CourseFile:

@@ -15,7 +15,7 @@ from mugrade.encoding import check_limits
 from mugrade.server import lane, routing
 from mugrade.server.errors import Refusal, gone, invalid, not_found
 from mugrade.server.schemas import RevisionIn, VariantIn
-from mugrade.server.services import accounts, public, publishing
+from mugrade.server.services import accounts, public, publishing, tokens
 
 router = APIRouter(include_in_schema=False)
 _PICKLE_FIELDS = ("output", "outputs", "target_values", "values", "answer", "answers")
@@ -106,7 +106,7 @@ async def _actor(request: Request, scope: str) -> accounts.Actor:
         if not key:
             raise Refusal(401, "bad_token", "No user_key was given; the course's page shows yours.")
         with state.database.read() as session:
-            actor = accounts.authenticate(session, key, state.clock())
+            actor = tokens.authenticate(session, key, state.clock())
         accounts.require_scope(actor, scope)
         if not actor.use_noted:
             routing.note_use(state, actor)

@@ -108,6 +108,8 @@ class Account(Base):
     role: Mapped[str] = mapped_column(String(16))  # student, grader, instructor
     password_hash: Mapped[str | None] = mapped_column(String(200))
     active: Mapped[bool] = mapped_column(Boolean, default=True)
+    section: Mapped[str] = mapped_column(String(80), default="")
+    extra_days: Mapped[int] = mapped_column(default=0)  # standing: later due times everywhere
     pseudonym: Mapped[str | None] = mapped_column(String(40))  # set: listed on the leaderboard
     created_at: Mapped[dt.datetime]
 
@@ -213,6 +215,7 @@ class Assignment(Base):
     opens_at: Mapped[dt.datetime | None]
     due_at: Mapped[dt.datetime | None]
     cutoff_at: Mapped[dt.datetime | None]  # None: the policy's cut-off days after the due time
+    weight: Mapped[Decimal] = mapped_column(default=Decimal(1))  # in the average
 
 
 class Problem(Base):
@@ -319,6 +322,8 @@ class SourceBundle(Base):
 
     attempt_pk: Mapped[int] = mapped_column(BigId, ForeignKey("attempt.pk"), primary_key=True)
     body: Mapped[bytes]
+    # SHA-256 of its text without spaces; None where it came before such digests were kept.
+    digest: Mapped[str | None] = mapped_column(String(64))
 
 
 class Remark(Base):
@@ -335,7 +340,7 @@ class Remark(Base):
 
 
 class Timing(Base):
-    """A self-reported running time for a speed problem."""
+    """What somebody says of their program for a speed problem; `size` is measured here."""
 
     __tablename__ = "timing"
 
@@ -344,7 +349,24 @@ class Timing(Base):
     problem_pk: Mapped[int] = mapped_column(ForeignKey("problem.pk"), index=True)
     seconds: Mapped[float]
     device: Mapped[str] = mapped_column(String(80))
+    operations: Mapped[int | None] = mapped_column(BigInteger)
+    bytes: Mapped[int | None] = mapped_column(BigInteger)  # moved between memory and processor
+    size: Mapped[int | None]  # characters of the source that came with the solution
     at: Mapped[dt.datetime]
+
+
+class LookedAt(Base):
+    """A coincidence that staff has looked at (services/coincidences.py), and what they found."""
+
+    __tablename__ = "looked_at"
+    __table_args__ = (UniqueConstraint("course_pk", "key"),)
+
+    pk: Mapped[int] = mapped_column(primary_key=True)
+    course_pk: Mapped[int] = mapped_column(ForeignKey("course.pk"))
+    key: Mapped[str] = mapped_column(String(64))
+    note: Mapped[str] = mapped_column(Text)
+    author_pk: Mapped[int] = mapped_column(ForeignKey("account.pk"))
+    created_at: Mapped[dt.datetime]
 
 
 # ------------------------------------------------------------------------------------------ jobs
@@ -403,14 +425,15 @@ class JobChange(Base):
 
 
 class Extension(Base):
-    """More time for one account; the newest row for an assignment counts."""
+    """More time for one account, or none asked of it; the newest row for an assignment counts."""
 
     __tablename__ = "extension"
 
     pk: Mapped[int] = mapped_column(primary_key=True)
     account_pk: Mapped[int] = mapped_column(ForeignKey("account.pk"), index=True)
     assignment_pk: Mapped[int] = mapped_column(ForeignKey("assignment.pk"))
-    due_at: Mapped[dt.datetime | None]  # None lifts it
+    due_at: Mapped[dt.datetime | None]  # None and not excused: lifted
+    excused: Mapped[bool] = mapped_column(Boolean, default=False)  # left out of the average
     reason: Mapped[str] = mapped_column(Text)
     author_pk: Mapped[int] = mapped_column(ForeignKey("account.pk"))
     created_at: Mapped[dt.datetime]

@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mugrade.encoding import MAX_DEPTH, MAX_NODES, EncodingError, check_limits
 from mugrade.server.errors import Refusal, invalid, respond
-from mugrade.server.services import accounts
+from mugrade.server.services import accounts, tokens
 
 F = TypeVar("F", bound=Callable[..., Any])
 _DECODER = msgspec.json.Decoder()
@@ -146,7 +146,7 @@ def _authenticate(request: Request, scope: str) -> accounts.Actor:
     if kind.lower() != "bearer" or not token:
         raise Refusal(401, "bad_token", "No token was sent; sign in with `mugrade login`.")
     with request.app.state.database.read() as session:
-        actor = accounts.authenticate(session, token.strip(), request.app.state.clock())
+        actor = tokens.authenticate(session, token.strip(), request.app.state.clock())
     accounts.require_scope(actor, scope)
     return actor
 
@@ -156,7 +156,7 @@ def note_use(state: State, actor: accounts.Actor) -> None:
     if actor.token_pk is None:
         return
     with contextlib.suppress(SQLAlchemyError), state.database.write() as session:
-        accounts.note_use(session, actor.token_pk, state.clock())
+        tokens.note_use(session, actor.token_pk, state.clock())
 
 
 async def read_capped(request: Request, limit: int) -> bytes:

@@ -163,9 +163,16 @@ class BatchNorm1d(Module):
 
     def forward(self, x):
         ### BEGIN SOLUTION hw2/nn_batchnorm
-        tensors = self.weight, self.bias, self.running_mean, self.running_var
-        settings = {"eps": self.eps, "momentum": self.momentum, "training": self.training}
-        y, self.running_mean, self.running_var = ops.batch_norm(x, *tensors, **settings)
+        y, self.running_mean, self.running_var = ops.batch_norm(
+            x,
+            self.weight,
+            self.bias,
+            self.running_mean,
+            self.running_var,
+            eps=self.eps,
+            momentum=self.momentum,
+            training=self.training,
+        )
         return y
         ### END SOLUTION
 

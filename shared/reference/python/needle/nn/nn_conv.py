@@ -10,10 +10,16 @@ class BatchNorm2d(BatchNorm1d):
     """Batch normalization of each channel, over the batch and all pixels: (N, C, H, W)."""
 
     def forward(self, x):
-        settings = {"eps": self.eps, "momentum": self.momentum, "training": self.training}
-        running = self.running_mean, self.running_var
-        y, *running = ops.batch_norm2d(x, self.weight, self.bias, *running, **settings)
-        self.running_mean, self.running_var = running
+        y, self.running_mean, self.running_var = ops.batch_norm2d(
+            x,
+            self.weight,
+            self.bias,
+            self.running_mean,
+            self.running_var,
+            eps=self.eps,
+            momentum=self.momentum,
+            training=self.training,
+        )
         return y
 
 
@@ -56,6 +62,5 @@ class Conv(Module):
 
     def forward(self, x):
         ### BEGIN SOLUTION hw4/conv_forward
-        geometry = {"stride": self.stride, "padding": self.padding}
-        return ops.conv2d(x, self.weight, self.bias, **geometry)
+        return ops.conv2d(x, self.weight, self.bias, stride=self.stride, padding=self.padding)
         ### END SOLUTION

@@ -18,20 +18,20 @@ class Sigmoid(Module):
         ### END SOLUTION
 
 
-def _parameters_of_cell(cell, input_size, width, hidden_size, bias, device, dtype):
-    """Give `cell` its four parameters, all uniform on [-1/sqrt(hidden_size), 1/sqrt(hidden_size)].
+def _parameters_of_cell(cell, input_size, width, bias, device, dtype):
+    """Give `cell` its four parameters, all uniform on [-1/sqrt(H), 1/sqrt(H)] with H its hidden_size.
 
-    Drawn in the order W_ih (input_size, width), W_hh (hidden_size, width), bias_ih (width,),
-    bias_hh (width,); without `bias` the last two are None and not drawn.
+    Drawn in the order W_ih (input_size, width), W_hh (H, width), bias_ih (width,), bias_hh (width,);
+    without `bias` the last two are None and not drawn.
     (Yours to use or not: both cells need it.)
     """
     ### BEGIN SOLUTION hw4/rnn optional
-    bound = 1 / math.sqrt(hidden_size)
+    bound = 1 / math.sqrt(cell.hidden_size)
 
     def draw(*shape):
         return Parameter(init.rand(*shape, low=-bound, high=bound, device=device, dtype=dtype))
 
-    cell.W_ih, cell.W_hh = draw(input_size, width), draw(hidden_size, width)
+    cell.W_ih, cell.W_hh = draw(input_size, width), draw(cell.hidden_size, width)
     cell.bias_ih, cell.bias_hh = (draw(width), draw(width)) if bias else (None, None)
     ### END SOLUTION
 
@@ -61,7 +61,7 @@ class RNNCell(Module):
             raise ValueError(f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}")
         self.hidden_size, self.nonlinearity = hidden_size, nonlinearity
         ### BEGIN SOLUTION hw4/rnn
-        _parameters_of_cell(self, input_size, hidden_size, hidden_size, bias, device, dtype)
+        _parameters_of_cell(self, input_size, hidden_size, bias, device, dtype)
         ### END SOLUTION
 
     def forward(self, X, h=None):
@@ -70,7 +70,7 @@ class RNNCell(Module):
         if h is None:
             h = init.zeros(X.shape[0], self.hidden_size, device=X.device, dtype=X.dtype)
         gates = ops.gates(X, h, *_parameters_of(self))
-        return ops.tanh(gates) if self.nonlinearity == "tanh" else ops.relu(gates)
+        return getattr(ops, self.nonlinearity)(gates)
         ### END SOLUTION
 
 
@@ -99,8 +99,8 @@ class RNN(Module):
             the last step, (layers, B, H).
         """
         ### BEGIN SOLUTION hw4/rnn
-        steps = tuple(ops.split(X, 0))
-        states = [None] * self.num_layers if h0 is None else tuple(ops.split(h0, 0))
+        steps = ops.split(X, 0).tuple()
+        states = [None] * self.num_layers if h0 is None else ops.split(h0, 0)
         last = []
         for cell, h in zip(self.rnn_cells, states):
             outputs = []
@@ -129,7 +129,7 @@ class LSTMCell(Module):
         super().__init__()
         self.hidden_size = hidden_size
         ### BEGIN SOLUTION hw4/lstm
-        _parameters_of_cell(self, input_size, 4 * hidden_size, hidden_size, bias, device, dtype)
+        _parameters_of_cell(self, input_size, 4 * hidden_size, bias, device, dtype)
         ### END SOLUTION
 
     def forward(self, X, h=None):
@@ -172,12 +172,12 @@ class LSTM(Module):
             states = [(zeros, zeros)] * self.num_layers
         else:
             states = zip(*(ops.split(part, 0) for part in h))
-        last_h, last_c = [], []
+        last = []
         for cell, state in zip(self.lstm_cells, states):
-            X, h_n, c_n = ops.lstm(X, *state, *_parameters_of(cell))
-            last_h.append(h_n)
-            last_c.append(c_n)
-        return X, (ops.stack(last_h, 0), ops.stack(last_c, 0))
+            X, *state = ops.lstm(X, *state, *_parameters_of(cell))
+            last.append(state)
+        h_n, c_n = (ops.stack(layers, 0) for layers in zip(*last))
+        return X, (h_n, c_n)
         ### END SOLUTION
 
 
@@ -200,9 +200,10 @@ class Embedding(Module):
         """Word ids (T, B), whole numbers of any dtype -> their vectors (T, B, embedding_dim)."""
         ids = x.numpy()
         if ids.size and not 0 <= ids.min() <= ids.max() < self.num_embeddings:
-            seen = f"word ids from {ids.min():.0f} to {ids.max():.0f}"
-            known = f"this vocabulary of {self.num_embeddings} words"
-            raise ValueError(f"{seen} are outside {known}: was the model made for another?")
+            raise ValueError(
+                f"word ids from {ids.min():.0f} to {ids.max():.0f} are outside this vocabulary of "
+                f"{self.num_embeddings} words: was the model made for another?"
+            )
         ### BEGIN SOLUTION hw4/language_model
         return ops.embedding(self.weight, x)
         ### END SOLUTION

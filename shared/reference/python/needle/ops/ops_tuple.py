@@ -1,5 +1,7 @@
 """Operators that make and take apart TensorTuples."""
 
+import functools
+
 from ..autograd import TensorOp, TensorTuple, TensorTupleOp
 from ..backend_selection import array_api
 from ..init import zeros
@@ -9,7 +11,7 @@ class MakeTensorTuple(TensorTupleOp):
     """Tensors to one TensorTuple."""
 
     def compute(self, *args):
-        return tuple(args)
+        return args
 
     def gradient(self, out_grad, node):
         return tuple(out_grad)
@@ -52,7 +54,8 @@ class AddTuples(TensorTupleOp):
     """a + b, part by part."""
 
     def compute(self, a, b):
-        in_a, in_b = (getattr(arrays, "places", set(range(len(arrays)))) for arrays in (a, b))
+        everywhere = frozenset(range(len(a)))
+        in_a, in_b = getattr(a, "places", everywhere), getattr(b, "places", everywhere)
         parts = list(a)
         for k in in_b:
             parts[k] = parts[k] + b[k] if k in in_a else b[k]
@@ -80,11 +83,10 @@ class TupleGetItem(TensorOp):
         return a[self.index]
 
     def gradient(self, out_grad, node):
-        (parts,) = node.inputs
-        shapes = [part.shape for part in parts.realize_cached_data()]
+        parts = node.inputs[0].realize_cached_data()
         zero = zeros(device=out_grad.device, dtype=out_grad.dtype).realize_cached_data()
-        views = {shape: array_api.broadcast_to(zero, shape) for shape in set(shapes)}
-        return OnePart(self.index, [views[shape] for shape in shapes])(out_grad)
+        view = functools.cache(lambda shape: array_api.broadcast_to(zero, shape))
+        return OnePart(self.index, [view(part.shape) for part in parts])(out_grad)
 
 
 def tuple_get_item(value, index):

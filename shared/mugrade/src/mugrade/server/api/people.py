@@ -26,10 +26,13 @@ def get_roster(request: Request, actor: ActorHere) -> schemas.Roster:
 def import_roster(
     request: Request, actor: ActorHere, body: schemas.RosterIn
 ) -> schemas.RosterChange:
-    """Add and change people from CSV; a dry run says what would happen."""
+    """Add and change people from CSV, or from an export of Canvas or Moodle; a dry run says what would
+    happen."""
     state = request.app.state
     with state.database.write() as session:
-        change = roster.import_csv(session, state.clock(), actor, body.csv, dry_run=body.dry_run)
+        change = roster.import_csv(
+            session, state.clock(), actor, body.csv, dry_run=body.dry_run, domain=body.domain
+        )
     return schemas.RosterChange(
         added=change.added,
         changed=change.changed,
@@ -94,7 +97,7 @@ def change_role(request: Request, actor: ActorHere, body: schemas.RoleIn) -> sch
     state = request.app.state
     with state.database.write() as session:
         account = accounts.find(session, actor.course_pk, body.person)
-        accounts.set_role(
+        roster.set_role(
             session,
             state.clock(),
             actor,

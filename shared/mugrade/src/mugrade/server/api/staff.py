@@ -14,6 +14,7 @@ from mugrade.server.services import (
     amending,
     answer_file,
     audit,
+    course_edit,
     courses,
     grades,
     jobs,
@@ -294,7 +295,7 @@ def change_times(request: Request, actor: ActorHere, body: schemas.TimesIn) -> s
     """Move an assignment's times for everybody."""
     state = request.app.state
     with state.database.write() as session:
-        row = courses.set_times(session, state.clock(), actor, body.assignment, body.changes())
+        row = course_edit.set_times(session, state.clock(), actor, body.assignment, body.changes())
         return schemas.TimesOut.model_validate(row, from_attributes=True)
 
 

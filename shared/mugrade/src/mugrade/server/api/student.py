@@ -18,6 +18,7 @@ from mugrade.server.services import (
     leaderboard,
     mydata,
     overview,
+    tokens,
 )
 
 router = make_router(tags=["student"])
@@ -44,7 +45,7 @@ def revoke_token(request: Request, actor: ActorHere) -> None:
     """Revoke the token that this request carries."""
     state = request.app.state
     with state.database.write() as session:
-        accounts.revoke_token(session, state.clock(), actor)
+        tokens.revoke(session, state.clock(), actor)
 
 
 @router.get("/me/data")
@@ -329,12 +330,10 @@ def report_timing(
     problem: Problem,
     body: schemas.TimingIn,
 ) -> None:
-    """Report one's own running time for a speed problem that one has solved."""
+    """Report what one's own program for a speed problem takes: operations, bytes moved, seconds."""
     state = request.app.state
     with state.database.write() as session:
-        leaderboard.report(
-            session, state.clock(), actor, assignment, problem, body.seconds, body.device
-        )
+        leaderboard.report(session, state.clock(), actor, assignment, problem, body)
 
 
 @router.get("/assignments/{assignment}/problems/{problem}/leaderboard")
@@ -342,7 +341,7 @@ def report_timing(
 def get_leaderboard(
     request: Request, actor: ActorHere, assignment: Assignment, problem: Problem
 ) -> schemas.Leaderboard:
-    """Best self-reported times of those who chose a pseudonym."""
+    """The least work of those who chose a pseudonym; seconds are self-reported."""
     with request.app.state.database.read() as session:
         entries = leaderboard.entries(session, actor.course_pk, assignment, problem)
     return schemas.Leaderboard(

@@ -16,8 +16,9 @@ from mugrade.server.pages import (
     project,
     public,
     staff,
+    staff_coincidences,
+    staff_course,
     staff_grades,
-    staff_homework,
     staff_problem,
     staff_projects,
     staff_roster,
@@ -28,9 +29,10 @@ from mugrade.server.pages import (
 
 STAFF = (
     staff,
+    staff_coincidences,
+    staff_course,
     staff_grades,
     staff_student,
-    staff_homework,
     staff_problem,
     staff_projects,
     staff_roster,

@@ -12,8 +12,17 @@ from starlette.background import BackgroundTask
 from mugrade.server import callers
 from mugrade.server.errors import Refusal
 from mugrade.server.pages import web
-from mugrade.server.pages.web import make_router, open_page, page, redirect, refused, student_page
-from mugrade.server.services import accounts, devices, identity, mail, mydata, tries
+from mugrade.server.pages.web import make_router, open_page, page, redirect, student_page
+from mugrade.server.services import (
+    accounts,
+    devices,
+    identity,
+    mail,
+    mydata,
+    sessions,
+    tokens,
+    tries,
+)
 
 router = make_router()
 
@@ -43,7 +52,7 @@ def sign_up(request: Request) -> Response:
             state.database, state.clock, _caller(request), password=form.get("password"), **given
         )
     except Refusal as error:
-        return refused(request, "signup.html", error, form=given)
+        return page(request, "signup.html", refusal=error, form=given)
     return web.signed_in(request, cookie, "/welcome")
 
 
@@ -67,7 +76,7 @@ def sign_in(request: Request) -> Response:
         )
     except Refusal as error:
         given = {"email": form.get("email"), "next": form.get("next")}
-        return refused(request, "login.html", error, form=given)
+        return page(request, "login.html", refusal=error, form=given)
     return web.signed_in(request, cookie, web.safe_next(form.get("next")))
 
 
@@ -157,7 +166,7 @@ def forgot(request: Request) -> Response:
 def sign_out(request: Request) -> Response:
     state = request.app.state
     with state.database.write() as session:
-        accounts.sign_out(session, state.clock(), request.state.actor)
+        sessions.sign_out(session, state.clock(), request.state.actor)
     response = redirect("/?done=signed-out")
     response.delete_cookie(web.cookie_name(request), path="/", secure=web.is_https(request))
     return response
@@ -172,20 +181,19 @@ def keys(request: Request) -> Response:
     return _keys_page(request)
 
 
-def _keys_page(request: Request, status: int = 200, **context: Any) -> Response:
+def _keys_page(request: Request, **context: Any) -> Response:
     state, actor = request.app.state, request.state.actor
     with state.database.read() as session:
-        tokens = accounts.tokens(session, actor.pk)
-        sessions = accounts.sessions(session, state.clock(), actor.pk)
+        keys = tokens.of_account(session, actor.pk)
+        browsers = sessions.of_account(session, state.clock(), actor.pk)
         account = accounts.account_of(session, actor)
     return page(
         request,
         "keys.html",
-        status,
         offered=_staff_scopes(actor),
         days=state.settings.key_days,
-        tokens=tokens,
-        sessions=sessions,
+        tokens=keys,
+        sessions=browsers,
         account=account,
         new_key=context.pop("new_key", None),
         **context,
@@ -201,7 +209,7 @@ def make_key(request: Request) -> Response:
         account = accounts.account_of(session, actor)
         name = request.state.form.get("name") or "key"
         scopes = accounts.EVERYDAY_SCOPES | _ticked(request)
-        text, _ = accounts.issue_token(session, state.clock(), account, name=name, scopes=scopes)
+        text, _ = tokens.issue(session, state.clock(), account, name=name, scopes=scopes)
     return _keys_page(request, new_key=text)
 
 
@@ -210,7 +218,7 @@ def make_key(request: Request) -> Response:
 def revoke_key(request: Request, token_id: str) -> Response:
     state = request.app.state
     with state.database.write() as session:
-        accounts.revoke_token(session, state.clock(), request.state.actor, token_id)
+        tokens.revoke(session, state.clock(), request.state.actor, token_id)
     return redirect("/keys?done=revoked")
 
 
@@ -219,7 +227,7 @@ def revoke_key(request: Request, token_id: str) -> Response:
 def end_session(request: Request, session_id: str) -> Response:
     state = request.app.state
     with state.database.write() as session:
-        accounts.sign_out(session, state.clock(), request.state.actor, session_id)
+        sessions.sign_out(session, state.clock(), request.state.actor, session_id)
     return redirect("/keys?done=ended")
 
 
@@ -238,7 +246,7 @@ def change_password(request: Request) -> Response:
             revoke_keys=bool(form.get("revoke")),
         )
     except Refusal as error:
-        return _keys_page(request, error.status_code, error=str(error.detail))
+        return _keys_page(request, refusal=error)
     return web.signed_in(request, cookie, "/keys?done=password")
 
 
@@ -261,7 +269,7 @@ def _device_page(request: Request, code: str) -> Response:
         with _guessing(request), state.database.read() as session:
             waiting = devices.waiting(session, state.clock(), code)
     except Refusal as error:
-        return refused(request, "device.html", error, code=code, waiting=None, offered=offered)
+        return page(request, "device.html", refusal=error, code=code, waiting=None, offered=offered)
     return page(request, "device.html", code=waiting.user_code, waiting=waiting, offered=offered)
 
 
@@ -284,8 +292,13 @@ def device_decide(request: Request) -> Response:
             )
     except Refusal as error:
         offered = _staff_scopes(request.state.actor)
-        return refused(
-            request, "device.html", error, code=form.get("code"), waiting=None, offered=offered
+        return page(
+            request,
+            "device.html",
+            refusal=error,
+            code=form.get("code"),
+            waiting=None,
+            offered=offered,
         )
     return page(request, "device_done.html", approve=approve, client=row.client)
 

@@ -9,8 +9,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from mugrade.server.errors import Refusal
-from mugrade.server.pages.web import make_router, page, redirect, staff_page, student_page
-from mugrade.server.pages.web import refused as refused_page
+from mugrade.server.pages.web import make_router, page, staff_page, student_page, written
 from mugrade.server.services import history, remarks
 
 router = make_router()
@@ -31,7 +30,7 @@ def own(request: Request, attempt: str) -> Response:
 def _page(
     request: Request,
     attempt: str,
-    error: Refusal | None = None,
+    refusal: Refusal | None = None,
     *,
     for_staff: bool,
     text: str = "",
@@ -40,24 +39,22 @@ def _page(
     with request.app.state.database.read() as session:
         found = history.inspect(session, actor, attempt, other, published=for_staff)
     template = "staff_attempt.html" if for_staff else "attempt.html"
-    if error is not None:
-        return refused_page(request, template, error, found=found, text=text)
-    return page(request, template, found=found, text=text)
+    return page(request, template, refusal=refusal, found=found, text=text)
 
 
-def _written(
+def _write(
     request: Request, attempt: str, write: Callable[..., object], *, for_staff: bool, then: str
 ) -> Response:
-    """Let `write` store what the form says, and go on to `then`; a refusal stands in the page."""
-    state, form = request.app.state, request.state.form
-    try:
-        with state.database.write() as session:
-            write(session, state.clock(), request.state.actor, attempt, form.needed("text"))
-    except Refusal as refused:
-        if refused.status_code == 404:
-            raise
-        return _page(request, attempt, refused, for_staff=for_staff, text=form.get("text"))
-    return redirect(then)
+    """Store the form's text with `write`."""
+    form = request.state.form
+    return written(
+        request,
+        lambda session, now, me: write(session, now, me, attempt, form.needed("text")),
+        then,
+        lambda refusal: _page(
+            request, attempt, refusal, for_staff=for_staff, text=form.get("text")
+        ),
+    )
 
 
 @router.post("/staff/attempts/{attempt}/remarks")
@@ -65,7 +62,7 @@ def _written(
 def remark(request: Request, attempt: str) -> Response:
     """A comment, which answers the request that waits."""
     then = f"/staff/attempts/{attempt}?done=saved"
-    return _written(request, attempt, remarks.write, for_staff=True, then=then)
+    return _write(request, attempt, remarks.write, for_staff=True, then=then)
 
 
 @router.post("/attempts/{attempt}/request")
@@ -73,4 +70,4 @@ def remark(request: Request, attempt: str) -> Response:
 def ask(request: Request, attempt: str) -> Response:
     """Ask staff for a second look."""
     then = f"/attempts/{attempt}?done=asked"
-    return _written(request, attempt, remarks.ask, for_staff=False, then=then)
+    return _write(request, attempt, remarks.ask, for_staff=False, then=then)

@@ -75,38 +75,67 @@ def matrix(
     Args:
         columns: group and name of each.
     """
-    wide, gap, top = 16, 8, 14
     tall = max(1.2, min(16.0, 360 / max(1, len(rows))))
-    starts, x = [], 0
-    groups: list[tuple[str, int]] = []
-    for index, (group, _) in enumerate(columns):
-        if index == 0 or group != columns[index - 1][0]:
-            x += gap if index else 0
-            groups.append((group, x))
-        starts.append(x)
-        x += wide
+    starts, groups, width = _columns(columns)
     pieces: dict[int, list[str]] = {}
     for number, row in enumerate(rows):
         index = 0
         while index < len(row):
             end = index + 1
             while (
-                end < len(row) and row[end] == row[index] and starts[end] == starts[end - 1] + wide
+                end < len(row) and row[end] == row[index] and starts[end] == starts[end - 1] + WIDE
             ):
                 end += 1
             if (value := row[index]) is not None:
-                length = (end - index) * wide - 1
-                y, high = top + number * tall, 0.85 * tall
+                length = (end - index) * WIDE - 1
+                y, high = TOP + number * tall, 0.85 * tall
                 place = f"M{starts[index]} {y:.1f}h{length}v{high:.1f}h-{length}z"
                 pieces.setdefault(value, []).append(place)
             index = end
-    height = top + tall * max(1, len(rows))
-    names = "".join(f'<text x="{at}" y="10">{escape(name)}</text>' for name, at in groups)
+    height = TOP + tall * max(1, len(rows))
     paths = "".join(f'<path class="f{v}" d="{"".join(p)}"/>' for v, p in sorted(pieces.items()))
     return Markup(
-        f'<svg class="chart matrix" viewBox="0 0 {max(x, 60)} {height:.0f}" role="img" '
-        f'aria-label="{escape(title)}">{names}{paths}</svg>'
+        f'<svg class="chart matrix" viewBox="0 0 {width} {height:.0f}" role="img" '
+        f'aria-label="{escape(title)}">{groups}{paths}</svg>'
     )
+
+
+HEATS = ("nothing right", "below 50%", "50% and more", "80% and more", "all")
+
+
+def strip(columns: Sequence[tuple[str, str]], row: Sequence[int | None], title: str) -> Markup:
+    """One row of heats, a piece for each problem with its name to point at, also where neighbours are
+    equal."""
+    starts, groups, width = _columns(columns)
+    pieces = []
+    for x, (group, name), value in zip(starts, columns, row):
+        word = "nothing handed in" if value is None else HEATS[value]
+        kind = "none" if value is None else f"f{value}"
+        pieces.append(
+            f'<rect class="{kind}" x="{x + 0.5}" y="{TOP + 0.5}" width="{WIDE - 2}" height="{WIDE - 2}">'
+            f"<title>{escape(group)}/{escape(name)}: {word}</title></rect>"
+        )
+    return Markup(
+        f'<svg class="chart matrix strip" viewBox="0 0 {width} {TOP + WIDE}" role="img" '
+        f'aria-label="{escape(title)}">{groups}{"".join(pieces)}</svg>'
+    )
+
+
+WIDE, GAP, TOP = 16, 8, 14
+"""Pixels of a column, between two homeworks, and of the line with the homeworks' names."""
+
+
+def _columns(columns: Sequence[tuple[str, str]]) -> tuple[list[int], str, int]:
+    """Where each column begins, the homeworks' names above, and the whole width."""
+    starts: list[int] = []
+    names, x = [], 0
+    for index, (group, _) in enumerate(columns):
+        if index == 0 or group != columns[index - 1][0]:
+            x += GAP if index else 0
+            names.append(f'<text x="{x}" y="10">{escape(group)}</text>')
+        starts.append(x)
+        x += WIDE
+    return starts, "".join(names), max(x, 60)
 
 
 def small_bars(values: Sequence[tuple[str, int]], title: str) -> Markup:

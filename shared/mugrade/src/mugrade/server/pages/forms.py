@@ -8,20 +8,9 @@ from decimal import Decimal, InvalidOperation
 from mugrade.server.errors import invalid
 
 
-def local(moment: dt.datetime | None, zone: dt.tzinfo) -> str:
+def local(moment: dt.datetime | None) -> str:
     """As `<input type="datetime-local">` takes it."""
-    return moment.astimezone(zone).strftime("%Y-%m-%dT%H:%M") if moment else ""
-
-
-def moment(text: str, name: str, zone: dt.tzinfo) -> dt.datetime | None:
-    if not text.strip():
-        return None
-    try:
-        return dt.datetime.fromisoformat(text.strip()).replace(tzinfo=zone)
-    except ValueError:
-        raise invalid(
-            f"{name} is {text!r:.40}; expected a time such as 2026-10-08T12:00."
-        ) from None
+    return moment.strftime("%Y-%m-%dT%H:%M") if moment else ""
 
 
 def whole_number(text: str, name: str, largest: int) -> int:

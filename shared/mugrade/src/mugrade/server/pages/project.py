@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from mugrade.server.errors import Refusal
-from mugrade.server.pages.web import make_router, page, redirect, student_page
+from mugrade.server.pages.web import make_router, page, student_page, written
 from mugrade.server.services import courses, groups
 
 router = make_router()
@@ -21,7 +21,7 @@ def project(request: Request) -> Response:
     return _project_page(request)
 
 
-def _project_page(request: Request, status: int = 200, error: str | None = None) -> Response:
+def _project_page(request: Request, refusal: Refusal | None = None) -> Response:
     actor = request.state.actor
     with request.app.state.database.read() as session:
         group = groups.own(session, actor.pk)
@@ -30,11 +30,10 @@ def _project_page(request: Request, status: int = 200, error: str | None = None)
     return page(
         request,
         "project.html",
-        status,
+        refusal=refusal,
         group=group,
         invitations=invitations,
         rubric=rubric,
-        error=error,
         smallest=groups.MIN_MEMBERS,
         largest=groups.MAX_MEMBERS,
     )
@@ -42,13 +41,9 @@ def _project_page(request: Request, status: int = 200, error: str | None = None)
 
 def _change(request: Request, done: str, change: Callable[..., Any]) -> Response:
     """Run one change of the group; a refusal comes back on the same page."""
-    state = request.app.state
-    try:
-        with state.database.write() as session:
-            change(session, state.clock(), request.state.actor)
-    except Refusal as error:
-        return _project_page(request, error.status_code, str(error.detail))
-    return redirect(f"/project?done={done}")
+    return written(
+        request, change, f"/project?done={done}", lambda refusal: _project_page(request, refusal)
+    )
 
 
 @router.post("/project/form")

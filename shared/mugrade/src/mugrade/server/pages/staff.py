@@ -12,6 +12,7 @@ from mugrade.server.pages.web import make_router, page, redirect, staff_page
 from mugrade.server.services import (
     accounts,
     audit,
+    course_edit,
     course_home,
     courses,
     groups,
@@ -92,7 +93,9 @@ def change_code(request: Request) -> Response:
     accounts.require_scope(actor, "roster")
     closing = request.state.form.get("action") == "close"
     with state.database.write() as session:
-        courses.set_code(session, state.clock(), actor, None if closing else courses.new_code())
+        course_edit.set_code(
+            session, state.clock(), actor, None if closing else course_edit.new_code()
+        )
     return redirect("/staff?done=saved")
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from mugrade import words
 from mugrade.server.errors import Refusal
 from mugrade.server.pages import charts, web
-from mugrade.server.pages.web import make_router, page, refused, staff_page
+from mugrade.server.pages.web import make_router, page, staff_page
 from mugrade.server.services import grades, lms, sheet
 
 router = make_router()
@@ -32,8 +32,12 @@ def gradebook(request: Request) -> Response:
     chosen = query.get("homework") or None
     with state.database.read() as session:
         found = sheet.sheet(session, request.state.actor.course_pk, state.clock(), chosen)
-    wanted = {"q": query.get("q", ""), "show": query.get("show", ""), "homework": chosen or ""}
-    rows = [row for row in found.rows if _matches(row, wanted["q"], wanted["show"])]
+    wanted = {name: query.get(name, "") for name in ("q", "section", "show", "homework")}
+    rows = [
+        row
+        for row in found.rows
+        if _matches(row, wanted["q"], wanted["show"]) and wanted["section"] in ("", row.section)
+    ]
     sort = query.get("sort", "name")
     rows.sort(key=lambda row: _sort_key(row, sort.removeprefix("-")), reverse=sort.startswith("-"))
     return page(
@@ -41,9 +45,11 @@ def gradebook(request: Request) -> Response:
         "gradebook.html",
         sheet=found,
         rows=rows,
+        weighted=len({a.weight for a in found.course.assignments}) > 1,
         sort=sort,
         wanted=wanted,
         filters=FILTERS,
+        sections=sorted({row.section for row in found.rows} - {""}),
         project_points=grades.project_points(found.course),
         chart=lambda d: charts.small_bars(d.bins, f"Points of {d.assignment} in tenths"),
     )
@@ -96,7 +102,11 @@ def fill_lms(request: Request) -> Response:
     with state.database.read() as session:
         found = sheet.sheet(session, request.state.actor.course_pk, state.clock())
     people = [
-        lms.Graded(row.email, {k: c.score for k, c in row.cells.items() if c.state == "points"})
+        lms.Graded(
+            row.email,
+            {k: c.score for k, c in row.cells.items() if c.state == "points"},
+            frozenset(k for k, c in row.cells.items() if c.state == "excused"),
+        )
         for row in found.rows
         if row.active
     ]
@@ -105,7 +115,7 @@ def fill_lms(request: Request) -> Response:
     try:
         filled = lms.fill(text, names, people)
     except Refusal as error:
-        return refused(request, "gradebook_lms.html", error, text=text, filled=None)
+        return page(request, "gradebook_lms.html", refusal=error, text=text, filled=None)
     if form.get("action") == "download":
         name = f"{filled.system.lower()}.csv"
         return _csv(filled.text.encode("utf-8"), name)

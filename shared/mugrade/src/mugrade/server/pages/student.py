@@ -44,6 +44,7 @@ def dashboard(request: Request) -> Response:
         next=coming,
         held=held,
         late=course.policy.late,
+        dropped=views[0].dropped if views else [],
         used=[(v.assignment.id, v.result.days_used) for v in views if v.result.days_used],
         started=any(item.attempts for view in views for item in view.problems),
         strip=_strip(views),
@@ -57,7 +58,7 @@ def _strip(views: list[overview.AssignmentStatus]) -> Markup | None:
         return None
     row = [item.heat for _, item in shown]
     columns = [(name, item.problem.id) for name, item in shown]
-    return charts.matrix(columns, [row], "Your problems; each homework's page has the numbers")
+    return charts.strip(columns, row, "Your problems; each homework's page has the numbers")
 
 
 def _complete(view: overview.AssignmentStatus) -> bool:

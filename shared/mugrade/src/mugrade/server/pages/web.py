@@ -19,17 +19,18 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
 from markupsafe import Markup
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 import mugrade
 from mugrade.server.errors import Refusal, not_found, problem_document
 from mugrade.server.routing import read_capped
-from mugrade.server.services import accounts, courses, policies
+from mugrade.server.services import accounts, courses, policies, sessions
 from mugrade.words import difference, distance, number
 
 F = TypeVar("F", bound=Callable[..., Any])
-COOKIE_DAYS = accounts.SESSION_DAYS
+COOKIE_DAYS = sessions.SESSION_DAYS
 CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -94,7 +95,7 @@ def _actor_of(request: Request) -> accounts.Actor | None:
     if not cookie:
         return None
     with request.app.state.database.read() as session:
-        return accounts.session_actor(session, request.app.state.clock(), cookie)
+        return sessions.actor(session, request.app.state.clock(), cookie)
 
 
 def check_origin(request: Request) -> None:
@@ -176,6 +177,13 @@ class Form:
             raise Refusal(400, "invalid", "A field holds a character that no text has.")
         return value
 
+    def __contains__(self, name: str) -> bool:
+        return name in self.fields
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a field that may stand there more than once, such as a tick a line."""
+        return self.fields.get(name, [])
+
     def needed(self, name: str) -> str:
         """A field that may not be left empty, whatever the browser let through."""
         value = self.get(name).strip()
@@ -255,6 +263,10 @@ DONE = {
     "regraded": "The tolerance counts; the stored attempts are compared again.",
     "rolled-back": "The earlier revision counts again; the stored attempts are compared with it.",
     "imported": "The people are imported.",
+    "arranged": "It is recorded for all of them.",
+    "members": "The group's members are changed.",
+    "course": "The course is changed; scores follow at once.",
+    "looked-at": "Your note is recorded.",
     "answered": "Your answer is recorded.",
     "invited": "The invitation is there when they open their project page.",
     "proposed": "The proposal is handed in; staff will answer here.",
@@ -266,8 +278,17 @@ DONE = {
 }
 
 
-def page(request: Request, template: str, http_status: int = 200, **context: Any) -> Response:
-    """Render `template`; `now`, `zone`, `actor` and the sentence of `?done=` are always there."""
+def page(
+    request: Request,
+    template: str,
+    http_status: int = 200,
+    refusal: Refusal | None = None,
+    **context: Any,
+) -> Response:
+    """Render `template`; `now`, `when`, `actor` and the sentence of `?done=` are always there. What was
+    refused stands above it."""
+    if refusal is not None:
+        http_status, context["error"] = refusal.status_code, str(refusal.detail)
     text = TEMPLATES.get_template(template).render(
         request=request,
         actor=getattr(request.state, "actor", None),
@@ -305,9 +326,21 @@ def _when(request: Request) -> When:
     return When(zone)
 
 
-def refused(request: Request, template: str, error: Refusal, **context: Any) -> Response:
-    """The form again, with the reason above it."""
-    return page(request, template, error.status_code, error=str(error.detail), **context)
+def written(
+    request: Request,
+    write: Callable[[Session, dt.datetime, accounts.Actor], object],
+    then: str,
+    again: Callable[[Refusal], Response],
+) -> Response:
+    """Let `write` store what the form says, in one transaction, and go on to `then`; a refusal stands in
+    the page that `again` makes."""
+    state = request.app.state
+    try:
+        with state.database.write() as session:
+            write(session, state.clock(), request.state.actor)
+    except Refusal as refusal:
+        return again(refusal)
+    return redirect(then)
 
 
 ADVICE = {

@@ -49,6 +49,8 @@ class Person(Out):
     email: str
     role: str
     active: bool
+    section: str
+    extra_days: int
 
 
 class Roster(Out):
@@ -136,8 +138,11 @@ class RoleIn(In):
 
 
 class RosterIn(In):
+    """`domain` is what follows the @ where an export has only logins."""
+
     csv: Annotated[Text, Field(max_length=1_000_000)]
     dry_run: bool = True
+    domain: Annotated[Text, Field(max_length=253)] = ""
 
 
 class LineError(Out):

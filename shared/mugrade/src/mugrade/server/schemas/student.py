@@ -226,17 +226,24 @@ class Attempts(Out):
 class TimingIn(In):
     seconds: Annotated[float, Field(gt=0, lt=1e7)]
     device: Annotated[Text, Field(max_length=80)] = ""
+    operations: Annotated[int, Field(ge=1, lt=2**53)] | None = None
+    bytes: Annotated[int, Field(ge=1, lt=2**53)] | None = None
 
 
 class LeaderboardEntry(Out):
+    """Counts come first; `size` is that of the source that was sent, the rest as it was reported."""
+
     name: str
+    operations: int | None
+    bytes: int | None
+    size: int | None
     seconds: float
     device: str
     at: UtcText
 
 
 class Leaderboard(Out):
-    """Self-reported; only people who chose a pseudonym are listed."""
+    """The least work first; only people who chose a pseudonym are listed."""
 
     self_reported: Literal[True] = True
     entries: list[LeaderboardEntry]

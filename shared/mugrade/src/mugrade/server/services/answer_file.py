@@ -14,7 +14,7 @@ from mugrade.recorder import variant_seed
 from mugrade.server.errors import Refusal
 from mugrade.server.models import Problem, Revision
 from mugrade.server.schemas import VariantIn
-from mugrade.server.services import courses, revisions, sealed
+from mugrade.server.services import course_edit, courses, revisions, sealed
 
 FORMAT = "mugrade-sealed-answers/2"
 
@@ -62,7 +62,7 @@ def export(session: Session, course_pk: int, *, class_is_over: bool = False) -> 
         problems = list(pool.map(lambda facts: seal_problem(*facts), found))
     return {
         "format": FORMAT,
-        "course": courses.outline(course).model_dump(mode="json", exclude_defaults=True),
+        "course": course_edit.outline(course).model_dump(mode="json", exclude_defaults=True),
         "problems": problems,
     }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, cast
@@ -142,3 +143,9 @@ def from_json(stored: list[Any]) -> list[Verdict]:
         else Verdict(entry[0], tuple(entry[1]), tuple(entry[2]))
         for entry in stored
     ]
+
+
+def source_digest(files: Iterable[dict[str, str]]) -> str:
+    """Equal for sources that differ in nothing but spaces and line ends."""
+    texts = sorted((file["path"], "".join(file["text"].split())) for file in files)
+    return hashlib.sha256(repr(texts).encode()).hexdigest()

@@ -66,6 +66,7 @@ class Graded:
     inputs: list[str | None] | None
     claims: bytes
     source: bytes | None
+    source_digest: str | None
     digest: str
     request_digest: str
 
@@ -162,6 +163,7 @@ def grade(session: Session, actor: Actor, place: Place, given: AttemptIn) -> Gra
         inputs=inputs if any(inputs) else None,
         claims=zlib.compress(body, 1),
         source=answers.pack(source) if source else None,
+        source_digest=answers.source_digest(source) if source else None,
         digest=digest,
         request_digest=_request_digest(place.problem.pk, given, digest),
     )
@@ -206,9 +208,9 @@ def store(
     replay = _repeated(rows, key, graded.request_digest)
     if replay is not None:
         return report(session, now, actor, replay.id, rows=rows, replayed=True)
-    decisions = standing.decisions(session, actor.pk) if decided else ({}, {})
+    decisions = standing.decisions(session, actor.pk) if decided else standing.Decisions()
     tries = standing.tries(place.course, rows)
-    before = standing.derive(place.course, tries, *decisions)
+    before = standing.derive(place.course, tries, decisions)
     admission.check_window(before, place.assignment.id, now, accept_late=given.accept_late)
     allowed = admission.check_limits(
         session, rows, place.problem, max(now, clock() if clock else now)
@@ -224,9 +226,10 @@ def store(
     claim = {"attempt_pk": pk, "first": 0, "body": graded.claims}
     session.connection().execute(_NEW_CLAIM, claim)
     if graded.source is not None:
-        session.execute(insert(SourceBundle).values(attempt_pk=pk, body=graded.source))
+        bundle = {"attempt_pk": pk, "body": graded.source, "digest": graded.source_digest}
+        session.execute(insert(SourceBundle).values(**bundle))
     tries.setdefault(place.assignment.id, []).append(new)
-    after = standing.derive(place.course, tries, *decisions)
+    after = standing.derive(place.course, tries, decisions)
     return AttemptReport(
         new.id,
         place,
@@ -302,6 +305,7 @@ def _key_conflict() -> Refusal:
 _TURN = (
     select(
         courses.Course.version,
+        Account.extra_days,
         exists(select(1).where(Extension.account_pk == Account.pk)).label("extended"),
         exists(select(1).where(Override.account_pk == Account.pk)).label("overridden"),
     )
@@ -318,7 +322,7 @@ def _lock(session: Session, actor: Actor, place: Place) -> tuple[Place, bool]:
         The place as it is now, and whether staff has decided anything about the account.
     """
     row = session.connection().execute(_TURN, {"account": actor.pk}).one()
-    decided = row.extended or row.overridden
+    decided = bool(row.extra_days or row.extended or row.overridden)
     if row.version == place.course.version:
         return place, decided
     course = courses.view(session, actor.course_pk)

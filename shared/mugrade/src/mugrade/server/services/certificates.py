@@ -61,7 +61,7 @@ def standing_of(session: Session, course_pk: int, account_pk: int) -> Held:
     course = courses.view(session, course_pk)
     state = standing.of_account(session, course, account_pk)
     project = standing.projects(session, course, [account_pk]).get(account_pk)
-    rule = policies.certificate_standing(state.results, project, course.policy.certificate)
+    rule = state.certificate(project)
     row = of_accounts(session, [account_pk]).get(account_pk)
     if row is not None and row.revoked_at is not None:
         return Held(rule, None, row)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from mugrade.server.errors import Refusal
 from mugrade.server.models import Account, DeviceLogin, Token
-from mugrade.server.services import accounts
+from mugrade.server.services import accounts, tokens
 
 LIFETIME = dt.timedelta(minutes=15)
 INTERVAL_SECONDS = 5
@@ -133,5 +133,5 @@ def poll(session: Session, now: dt.datetime, device_code: str) -> tuple[str, Tok
     if not account.active:
         return "access_denied"
     allowed = accounts.ROLE_SCOPES[account.role] & set(row.scopes or accounts.EVERYDAY_SCOPES)
-    text, token = accounts.issue_token(session, now, account, name=row.client, scopes=allowed)
+    text, token = tokens.issue(session, now, account, name=row.client, scopes=allowed)
     return text, token, account

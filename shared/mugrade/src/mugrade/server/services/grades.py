@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -24,6 +25,7 @@ class Line:
     id: str
     name: str
     email: str
+    section: str
     active: bool
     results: dict[str, policies.Result]
     scores: dict[str, Decimal]
@@ -64,12 +66,13 @@ def gradebook(session: Session, course_pk: int, assignment_id: str | None = None
     for person in people:
         state = states[person.pk]
         project = projects.get(person.pk)
-        rule = policies.certificate_standing(state.results, project, course.policy.certificate)
+        rule = state.certificate(project)
         rows.append(
             Line(
                 person.id,
                 person.name,
                 person.email,
+                person.section,
                 person.active,
                 state.results,
                 {a.id: state.results[a.id].score for a in shown},
@@ -92,6 +95,9 @@ def as_csv(book: Gradebook) -> str:
     for assignment in book.assignments:
         header += [assignment.id, *(f"{assignment.id}/{p.id}" for p in assignment.problems)]
     header += ["project_state", "project_grade", "project_points", "certificate_state"]
+    sections = any(row.section for row in book.rows)  # columns of what the course makes use of
+    excuses = any(r.excused for row in book.rows for r in row.results.values())
+    header += ["section"] * sections + ["excused"] * excuses
     writer.writerow([safe_cell(cell) for cell in header])
     for row in book.rows:
         cells = [row.id, row.name, row.email, f"{row.average:f}", str(row.late_days_left)]
@@ -101,6 +107,8 @@ def as_csv(book: Gradebook) -> str:
             cells.append(f"{result.score:f}")
             cells += [f"{result.problems[p.id].score:f}" for p in assignment.problems]
         cells += [*_project_cells(row.project), row.certificate_state]
+        excused = " ".join(name for name, result in row.results.items() if result.excused)
+        cells += [row.section] * sections + [excused] * excuses
         writer.writerow([safe_cell(cell) for cell in cells])
     return out.getvalue()
 
@@ -128,48 +136,94 @@ def extend(
     until: dt.datetime | None,
     reason: str,
 ) -> dt.datetime | None:
-    """Give one student more time; `days` count from the assignment's own due time, 0 lifts it.
-
-    Returns:
-        The student's due time now.
-    """
+    """As `give_time`, to one student; their due time now."""
     account = accounts.find_student(session, actor.course_pk, student)
+    give_time(session, now, actor, [account], assignment_id, days=days, until=until, reason=reason)
+    course = courses.view(session, actor.course_pk)
+    return standing.of_account(session, course, account.pk).tasks[assignment_id].window.due_at
+
+
+def give_time(
+    session: Session,
+    now: dt.datetime,
+    actor: accounts.Actor,
+    people: Sequence[Account],
+    assignment_id: str,
+    *,
+    days: int | None = None,
+    until: dt.datetime | None = None,
+    reason: str,
+) -> None:
+    """Give students more time; `days` count from the assignment's own due time, 0 lifts what was decided
+    before."""
     course = courses.view(session, actor.course_pk)
     assignment = course.assignment(assignment_id)
     if (days is None) == (until is None):
         raise invalid("Give either days or until, not both.")
-    if assignment.due_at is None:
+    if assignment.due_at is None and days != 0:
         raise invalid(
             f"{assignment_id} has no due time; there is nothing to extend. `mugrade times` sets one."
         )
     if until is not None and until.tzinfo is None:
         raise invalid("The time `until` needs a zone, such as 2026-10-08T12:00:00Z.")
     due = until
-    if due is None:
+    if due is None and assignment.due_at is not None:
         due = policies.days_after(assignment.due_at, days or 0, course.zone)
-    lifted = due <= assignment.due_at
-    session.add(
-        Extension(
-            account_pk=account.pk,
-            assignment_pk=assignment.pk,
-            due_at=None if lifted else due,
-            reason=reason,
-            author_pk=actor.pk,
-            created_at=now,
+    if due is not None and assignment.due_at is not None and due <= assignment.due_at:
+        due = None
+    _decide(session, now, actor, people, assignment, due=due, reason=reason)
+
+
+def excuse(
+    session: Session,
+    now: dt.datetime,
+    actor: accounts.Actor,
+    people: Sequence[Account],
+    assignment_id: str,
+    *,
+    reason: str,
+) -> None:
+    """The assignment does not count for these students; more time of 0 days lifts it."""
+    assignment = courses.view(session, actor.course_pk).assignment(assignment_id)
+    _decide(session, now, actor, people, assignment, excused=True, reason=reason)
+
+
+def _decide(
+    session: Session,
+    now: dt.datetime,
+    actor: accounts.Actor,
+    people: Sequence[Account],
+    assignment: courses.AssignmentView,
+    *,
+    due: dt.datetime | None = None,
+    excused: bool = False,
+    reason: str,
+) -> None:
+    for account in people:
+        accounts.students_only(account)
+        session.add(
+            Extension(
+                account_pk=account.pk,
+                assignment_pk=assignment.pk,
+                due_at=due,
+                excused=excused,
+                reason=reason,
+                author_pk=actor.pk,
+                created_at=now,
+            )
         )
-    )
     session.flush()
     audit.record(
         session,
         now,
         actor=actor.email,
-        action="extension",
-        object=f"{account.email} {assignment_id}",
+        action="excuse" if excused else "extension",
+        object=f"{accounts.named(people)} {assignment.id}",
         course_pk=actor.course_pk,
-        due_at=None if lifted else due.isoformat(),
+        **({} if excused else {"due_at": None if due is None else due.isoformat()}),
+        **({"students": [account.email for account in people]} if len(people) > 1 else {}),
         reason=reason,
     )
-    return standing.of_account(session, course, account.pk).tasks[assignment_id].window.due_at
 
 
 def override(

@@ -7,6 +7,7 @@ forming -> proposed -> accepted -> submitted -> graded
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -48,13 +49,21 @@ class Group:
 
 
 def _with_members(session: Session, row: ProjectGroup) -> Group:
+    return Group(row, _members(session, [row.pk]).get(row.pk, []))
+
+
+def _members(session: Session, group_pks: list[int]) -> dict[int, list[Member]]:
+    """Of each group its members, those who have said yes first."""
     query = (
-        select(Account.id, Account.name, Account.email, GroupMember.confirmed)
+        select(GroupMember.group_pk, Account.id, Account.name, Account.email, GroupMember.confirmed)
         .join(GroupMember, GroupMember.account_pk == Account.pk)
-        .where(GroupMember.group_pk == row.pk)
+        .where(GroupMember.group_pk.in_(group_pks))
         .order_by(GroupMember.confirmed.desc(), Account.name)
     )
-    return Group(row, [Member(*member) for member in session.execute(query)])
+    found: dict[int, list[Member]] = {}
+    for row in session.execute(query):
+        found.setdefault(row[0], []).append(Member(*row[1:]))
+    return found
 
 
 def own(session: Session, account_pk: int) -> Group | None:
@@ -81,7 +90,8 @@ def all_of(session: Session, course_pk: int) -> list[Group]:
     rows = session.scalars(select(ProjectGroup).where(ProjectGroup.course_pk == course_pk))
     order = ("proposed", "submitted", "accepted", "returned", "forming", "graded")
     ranked = sorted(rows, key=lambda row: (order.index(row.state), row.pk))
-    return [_with_members(session, row) for row in ranked]
+    members = _members(session, [row.pk for row in ranked])
+    return [Group(row, members.get(row.pk, [])) for row in ranked]
 
 
 def find(session: Session, actor: Actor, group_id: str) -> Group:
@@ -91,7 +101,8 @@ def find(session: Session, actor: Actor, group_id: str) -> Group:
         .where(ProjectGroup.id == group_id, ProjectGroup.course_pk == actor.course_pk)
         .with_for_update()
     )
-    if row is None or not actor.is_staff:
+    _staff_only(actor)
+    if row is None:
         raise not_found("project group")
     return _with_members(session, row)
 
@@ -136,8 +147,15 @@ def invite(session: Session, now: dt.datetime, actor: Actor, email: str) -> Grou
         raise Refusal(
             409, "conflict", f"A group has at most {MAX_MEMBERS} members, invited ones counted."
         )
+    other = _student(session, actor, email)
+    if session.get(GroupMember, (other.pk, group.row.pk)) is None:
+        _put(session, other.pk, group.row.pk, confirmed=False)
+    return _with_members(session, group.row)
+
+
+def _student(session: Session, actor: Actor, email: str) -> Account:
     email = email_addresses.normal(email)
-    other = session.scalar(
+    found = session.scalar(
         select(Account).where(
             Account.course_pk == actor.course_pk,
             Account.email == email,
@@ -145,11 +163,9 @@ def invite(session: Session, now: dt.datetime, actor: Actor, email: str) -> Grou
             Account.active,
         )
     )
-    if other is None:
+    if found is None:
         raise not_found(f"student {email}")
-    if session.get(GroupMember, (other.pk, group.row.pk)) is None:
-        _put(session, other.pk, group.row.pk, confirmed=False)
-    return _with_members(session, group.row)
+    return found
 
 
 def answer(
@@ -179,16 +195,21 @@ def answer(
 def leave(session: Session, now: dt.datetime, actor: Actor) -> None:
     """Leave the own group before its proposal stands; an empty group disappears."""
     _take_turn(session, actor)
-    group = _mine(session, actor, ("forming", "returned"))
+    _take_out(session, _mine(session, actor, ("forming", "returned")), actor.pk)
+
+
+def _take_out(session: Session, group: Group, account_pk: int) -> None:
+    """Who was invited into a group that nobody is left in is invited no longer."""
     session.execute(
         delete(GroupMember).where(
-            GroupMember.account_pk == actor.pk, GroupMember.group_pk == group.row.pk
+            GroupMember.account_pk == account_pk, GroupMember.group_pk == group.row.pk
         )
     )
-    if group.confirmed == 1:
+    session.flush()
+    if not _with_members(session, group.row).confirmed:
         session.execute(delete(GroupMember).where(GroupMember.group_pk == group.row.pk))
         session.delete(group.row)
-    session.flush()
+        session.flush()
 
 
 def propose(session: Session, now: dt.datetime, actor: Actor, *, title: str, text: str) -> Group:
@@ -245,6 +266,80 @@ def _move(session: Session, now: dt.datetime, group: Group, state: ProjectState)
 
 
 # ----------------------------------------------------------------------------------------- staff
+
+
+def put_together(session: Session, now: dt.datetime, actor: Actor, emails: Sequence[str]) -> Group:
+    """A new group of these students, made by staff."""
+    _staff_only(actor)
+    _take_turn(session, actor)
+    row = ProjectGroup(course_pk=actor.course_pk, state="forming", created_at=now, changed_at=now)
+    session.add(row)
+    session.flush()
+    if not emails:
+        raise invalid("Name the members by their e-mail addresses.")
+    for email in emails:
+        _join(session, actor, row, email)
+    return _members_changed(session, now, actor, row)
+
+
+def add_member(
+    session: Session, now: dt.datetime, actor: Actor, group_id: str, *, email: str
+) -> Group:
+    """Staff puts a student into a group, whatever state its project is in."""
+    _take_turn(session, actor)
+    group = find(session, actor, group_id)
+    _join(session, actor, group.row, email)
+    return _members_changed(session, now, actor, group.row)
+
+
+def remove_member(
+    session: Session, now: dt.datetime, actor: Actor, group_id: str, *, email: str
+) -> Group:
+    """Staff takes somebody out; the last one stays, because the project is theirs."""
+    _take_turn(session, actor)
+    group = find(session, actor, group_id)
+    member = next((m for m in group.members if m.email == email), None)
+    if member is None:
+        raise not_found(f"member {email:.80}")
+    if member.confirmed and group.confirmed == 1:
+        raise Refusal(409, "conflict", f"{member.name} is the last; a project needs somebody.")
+    _take_out(session, group, accounts.find(session, actor.course_pk, member.id).pk)
+    return _members_changed(session, now, actor, group.row)
+
+
+def _join(session: Session, actor: Actor, row: ProjectGroup, email: str) -> None:
+    student = _student(session, actor, email)
+    held = own(session, student.pk)
+    if held is not None:
+        where = "this group" if held.row.pk == row.pk else "another group"
+        raise Refusal(409, "conflict", f"{student.email} is in {where} already.")
+    if _with_members(session, row).confirmed >= MAX_MEMBERS:
+        raise Refusal(409, "conflict", f"A group has at most {MAX_MEMBERS} members.")
+    invited = session.get(GroupMember, (student.pk, row.pk))
+    if invited is None:
+        _put(session, student.pk, row.pk, confirmed=True)
+    else:
+        invited.confirmed = True
+        session.flush()
+
+
+def _members_changed(session: Session, now: dt.datetime, actor: Actor, row: ProjectGroup) -> Group:
+    group = _with_members(session, row)
+    audit.record(
+        session,
+        now,
+        actor=actor.email,
+        action="project-members",
+        object=row.id,
+        course_pk=actor.course_pk,
+        members=[member.email for member in group.members],
+    )
+    return group
+
+
+def _staff_only(actor: Actor) -> None:
+    if not actor.is_staff:
+        raise not_found("project group")
 
 
 def decide(

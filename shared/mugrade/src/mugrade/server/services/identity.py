@@ -19,7 +19,16 @@ from sqlalchemy.orm import Session
 from mugrade.server.db import Database
 from mugrade.server.errors import Refusal
 from mugrade.server.models import Account, Attempt, Course, Token, WebSession
-from mugrade.server.services import accounts, audit, email_addresses, mail, passwords, tries
+from mugrade.server.services import (
+    accounts,
+    audit,
+    email_addresses,
+    mail,
+    passwords,
+    sessions,
+    tokens,
+    tries,
+)
 
 log = logging.getLogger("mugrade")
 Clock = Callable[[], dt.datetime]
@@ -63,7 +72,7 @@ def sign_up(
             )
             account.password_hash = password_hash
             _note(session, now, account, "sign-up")
-            return accounts.open_session(session, now, account, agent=caller.agent)
+            return sessions.open_session(session, now, account, agent=caller.agent)
 
 
 def _course_to_join(session: Session, code: str, email: str) -> Course:
@@ -110,7 +119,7 @@ def sign_in(database: Database, clock: Clock, caller: Caller, *, email: str, pas
                 or account.password_hash != fitting.password_hash
             ):
                 raise Refusal(401, "bad_password", "Address and password do not fit; check both.")
-            return accounts.open_session(session, clock(), account, agent=caller.agent)
+            return sessions.open_session(session, clock(), account, agent=caller.agent)
 
 
 def _with_address(session: Session, forms: set[str]) -> list[Account]:
@@ -126,7 +135,7 @@ def use_link(database: Database, clock: Clock, caller: Caller, code: str) -> str
         tries.counted(database, clock, tries.of_address(database, caller.block)),
         database.write() as session,
     ):
-        return accounts.use_link(session, clock(), code, agent=caller.agent)
+        return sessions.use_link(session, clock(), code, agent=caller.agent)
 
 
 # --------------------------------------------------------------------------------- invitations
@@ -147,7 +156,7 @@ def invited(database: Database, clock: Clock, caller: Caller, code: str) -> Invi
         tries.counted(database, clock, tries.of_address(database, caller.block)),
         database.read() as session,
     ):
-        row = accounts.open_invitation(session, clock(), code)
+        row = sessions.open_invitation(session, clock(), code)
         account = session.get_one(Account, row.account_pk)
         course = session.get_one(Course, account.course_pk)
         _refuse_claimed(session, account)
@@ -164,12 +173,12 @@ def accept(database: Database, clock: Clock, caller: Caller, *, code: str, passw
     password_hash = passwords.hashed(password)
     with database.write() as session:
         now = clock()
-        row = accounts.open_invitation(session, now, code)
+        row = sessions.open_invitation(session, now, code)
         account = session.get_one(Account, row.account_pk, with_for_update=True)
         _refuse_claimed(session, account)
         account.password_hash, row.ended_at = password_hash, now
         _note(session, now, account, "invitation-accepted")
-        return accounts.open_session(session, now, account, agent=caller.agent)
+        return sessions.open_session(session, now, account, agent=caller.agent)
 
 
 def _refuse_claimed(session: Session, account: Account) -> None:
@@ -237,11 +246,11 @@ def set_password(
         if account.password_hash != stored:
             raise Refusal(409, "conflict", "The password was changed meanwhile; try again.")
         account.password_hash = password_hash
-        accounts.end_sessions(session, now, account)
+        sessions.end_all(session, now, account)
         if revoke_keys:
-            accounts.revoke_all_tokens(session, now, account)
+            tokens.revoke_all(session, now, account)
         _note(session, now, account, "password", by_link=actor.resets, keys_revoked=revoke_keys)
-        return accounts.open_session(session, now, account, agent=caller.agent)
+        return sessions.open_session(session, now, account, agent=caller.agent)
 
 
 MAILS_PER_WINDOW = 3
@@ -267,7 +276,7 @@ def _mail_links(database: Database, clock: Clock, forms: set[str]) -> None:
     letters = []
     with database.write() as session:
         for account in _with_address(session, forms):
-            code = accounts.one_time_link(session, clock(), account)
+            code = sessions.one_time_link(session, clock(), account)
             course = session.get_one(Course, account.course_pk)
             letters.append(_reset_letter(database.settings.web_address(), account, course, code))
     try:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mugrade.compare import MISSING, Tolerance, as_array, compare
+from mugrade.compare import MISSING, Tolerance, as_array, compare, float64
 from mugrade.encoding import Array, TypeName
 from mugrade.server.services.sealed import SealedCase
 
@@ -105,7 +105,7 @@ def differing(left: np.ndarray, right: np.ndarray, tolerance: Tolerance) -> np.n
     """Which elements of two arrays of one shape are further apart than is allowed, as bools."""
     if left.dtype.kind != "f":
         return np.asarray(left != right)
-    a, b = left.astype(np.float64), right.astype(np.float64)
+    a, b = float64(left), float64(right)
     finite = np.isfinite(a)
     largest = float(np.abs(a[finite]).max(initial=0.0))
     with np.errstate(invalid="ignore", over="ignore"):

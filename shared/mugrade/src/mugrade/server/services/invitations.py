@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from mugrade.server.errors import Refusal, invalid
 from mugrade.server.models import Account, Course
-from mugrade.server.services import accounts, audit, identity, mail
+from mugrade.server.services import accounts, audit, identity, mail, sessions
 
 MOST = 100
 """People invited by one request; mail to each takes a moment."""
@@ -58,7 +58,7 @@ def invite(
         if (reason := identity.why_not_claimable(session, account)) is not None:
             result.skipped.append((account.email, reason))
             continue
-        code = accounts.invitation(session, now, account)
+        code = sessions.invitation(session, now, account)
         result.made.append(Invitation(account.email, account.name, code))
     if result.made:
         audit.record(
@@ -94,7 +94,7 @@ def link_for(
         course_pk=account.course_pk,
         reason=reason,
     )
-    return accounts.one_time_link(session, now, account)
+    return sessions.one_time_link(session, now, account)
 
 
 def letter(web: str, course: str, one: Invitation) -> mail.Letter:

@@ -1,16 +1,13 @@
 """Where everybody stands, for pages that show all students: read once, then only what is new.
 
 Each process keeps, for each student and problem, the attempts that could still decide a score (those
-better than all before them), and the results derived from them. A view reads the attempts since the
-last one; a change of the course's version (a publication, the end of a regrade, a moved due time)
-begins anew. What must be exact while a regrade is under way asks `standing` instead.
+better than all before them), and the results derived from them, and reads on from there (follow.py).
+What must be exact while a regrade is under way asks `standing` instead.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -19,11 +16,9 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from mugrade.server.models import Account, Attempt
-from mugrade.server.services import policies, standing
+from mugrade.server.services import follow, policies, standing
 from mugrade.server.services.courses import CourseView
-from mugrade.server.services.statistics import SETTLED
 
-AT_ONCE = 2000
 _COLUMNS = (
     Attempt.pk,
     Attempt.id,
@@ -40,15 +35,10 @@ Front = list[policies.Try]
 
 
 @dataclass
-class _Kept:
-    """The settled attempts of a course up to the primary key `last`."""
-
-    version: int
-    last: int = 0
+class _Kept(follow.Kept):
     fronts: dict[int, dict[int, Front]] = field(default_factory=dict)
     counts: dict[int, int] = field(default_factory=dict)
     derived: dict[int, tuple[Any, standing.AccountStanding]] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, row: Row[Any], problem: str) -> None:
         front = self.fronts.setdefault(row.account_pk, {}).setdefault(row.problem_pk, [])
@@ -75,27 +65,28 @@ def everybody(
 ) -> dict[int, standing.AccountStanding]:
     """The same as `standing.of_everybody`, but for attempts that a running regrade has just changed."""
     names = {p.pk: (a.id, p.id) for a in course.assignments for p in a.problems}
-    kept = _kept(session, course)
+    kept = follow.kept(session, course, "ledger", lambda: _Kept(course.version))
     with kept.lock:
+        query = (
+            select(*_COLUMNS)
+            .join(Account, Account.pk == Attempt.account_pk)
+            .where(Account.course_pk == course.pk)
+        )
         recent: dict[int, list[Row[Any]]] = {}
-        for row in _rows(session, course.pk, kept.last):
-            if row.problem_pk not in names:
-                continue
-            if recent or row.created_at > now - SETTLED[row.origin]:
-                recent.setdefault(row.account_pk, []).append(row)
-            else:
-                kept.add(row, names[row.problem_pk][1])
-                kept.last = row.pk
-        extended, overrides = standing.decisions_of(session, account_pks)
+        for row in follow.read_on(
+            session, query, kept, now, lambda row: kept.add(row, names[row.problem_pk][1])
+        ):
+            recent.setdefault(row.account_pk, []).append(row)
+        decisions = standing.decisions_of(session, account_pks)
         found = {}
         for pk in account_pks:
-            decided = (extended.get(pk, {}), overrides.get(pk, {}))
+            decided = decisions[pk]
             fresh = recent.get(pk, ())
             key = (kept.counts.get(pk, 0), tuple((r.pk, r.correct) for r in fresh), decided)
             known = kept.derived.get(pk)
             if known is None or known[0] != key:
                 tries = _tries(kept.fronts.get(pk, {}), fresh, names)
-                known = kept.derived[pk] = key, standing.derive(course, tries, *decided)
+                known = kept.derived[pk] = key, standing.derive(course, tries, decided)
             found[pk] = known[1]
         return found
 
@@ -112,24 +103,3 @@ def _tries(
     for pk, front in merged.items():
         found.setdefault(names[pk][0], []).extend(front)
     return found
-
-
-def _kept(session: Session, course: CourseView) -> _Kept:
-    tallies: dict[Any, Any] = session.info["tallies"]
-    kept = tallies.get(("ledger", course.pk))
-    if kept is None or kept.version != course.version:
-        kept = tallies[("ledger", course.pk)] = _Kept(course.version)
-    return kept
-
-
-def _rows(session: Session, course_pk: int, last: int) -> Iterator[Any]:
-    query = (
-        select(*_COLUMNS)
-        .join(Account, Account.pk == Attempt.account_pk)
-        .where(Account.course_pk == course_pk)
-        .order_by(Attempt.pk)
-        .limit(AT_ONCE)
-    )
-    while rows := session.execute(query.where(Attempt.pk > last)).all():
-        yield from rows
-        last = rows[-1].pk

@@ -1,5 +1,5 @@
-"""Grades into the CSV of a learning-management system: the file that Canvas or Moodle has exported
-comes back with its grade columns filled and nothing else changed. Pure.
+"""The CSV of a learning-management system. Grades: the file that Canvas or Moodle has exported comes
+back with its grade columns filled and nothing else changed. People: who stands in it. Pure.
 
 Canvas imports the file again under Grades, Import; Moodle under Grades, Import, CSV file.
 """
@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from mugrade.server.errors import invalid
 
@@ -31,6 +32,7 @@ class Graded:
 
     email: str
     scores: Mapping[str, Decimal]
+    excused: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -65,9 +67,9 @@ def fill(text: str, names: Mapping[str, str], people: Sequence[Graded]) -> Fille
     """
     mark, text = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
     first = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=first.count)
+    delimiter = _delimiter(text)
     end = "\r\n" if first.endswith("\r") else "\n"
-    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    rows = list(_reader(text, delimiter))
     system, key = _system(rows[0] if rows else [])
     columns = _columns(system, rows[0], names)
     out = Filled(system, "", [(rows[0][i], homework) for i, homework in columns.items()])
@@ -84,6 +86,10 @@ def fill(text: str, names: Mapping[str, str], people: Sequence[Graded]) -> Fille
         for index, homework in columns.items():
             if row[index].strip().upper() in EXCUSED:
                 out.excused += 1
+            elif homework in person.excused:
+                if system == "Canvas":  # Moodle's import knows no such mark
+                    row[index] = EXCUSED[0]
+                out.excused += 1
             elif homework in person.scores:
                 row[index] = f"{person.scores[homework]:f}"
                 out.cells += 1
@@ -92,6 +98,65 @@ def fill(text: str, names: Mapping[str, str], people: Sequence[Graded]) -> Fille
     csv.writer(written, delimiter=delimiter, lineterminator=end).writerows(rows)
     out.text = mark + written.getvalue()
     return out
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Somebody of the file, and the line that names them."""
+
+    line: int
+    email: str
+    name: str
+    section: str
+
+
+def people(text: str, domain: str = "") -> list[Listed]:
+    """The students of an exported gradebook, or of Moodle's list of participants.
+
+    Args:
+        domain: what follows the @ where the file has only logins.
+
+    Raises:
+        Refusal: this is no such file, or of somebody only the login is known.
+    """
+    rows = _reader(text.removeprefix("\ufeff"), _delimiter(text))
+    header = [cell.strip() for cell in next(rows, [])]
+    system, key = _system(header)
+    found = []
+    for row in rows:
+        if not any(row) or ABOVE.match(row[0]):
+            continue
+        cells = dict(zip(header, (cell.strip() for cell in row)))
+        login = row[key].strip() if len(row) > key else ""
+        if "@" not in login and not domain:
+            raise invalid(
+                f"Line {rows.line_num} names {login!r:.80}, which is a login; say what follows the @ "
+                "in the addresses here, such as example.org."
+            )
+        email = login if "@" in login else f"{login}@{domain.removeprefix('@')}"
+        section = next((cells[name] for name in SECTIONS if cells.get(name)), "")
+        found.append(Listed(rows.line_num, email, _name(system, cells), section))
+    return found
+
+
+SECTIONS = ("Section", "Groups", "Group")
+
+
+def _name(system: str, cells: Mapping[str, str]) -> str:
+    """Canvas writes `Lovelace, Ada`; Moodle has a column for each part."""
+    if system == "Canvas":
+        last, comma, first = cells["Student"].partition(",")
+        return f"{first.strip()} {last.strip()}" if comma else last
+    last = cells.get("Last name") or cells.get("Surname") or ""
+    return f"{cells.get('First name', '')} {last}".strip()
+
+
+def _delimiter(text: str) -> str:
+    return max(",;\t", key=text.split("\n", 1)[0].count)
+
+
+def _reader(text: str, delimiter: str) -> Any:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
 
 
 def _system(header: list[str]) -> tuple[str, int]:

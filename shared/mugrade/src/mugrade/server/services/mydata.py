@@ -21,7 +21,7 @@ from mugrade.server.models import (
     SourceBundle,
     Timing,
 )
-from mugrade.server.services import accounts, answers, groups
+from mugrade.server.services import answers, groups, sessions, tokens
 
 
 def of_account(session: Session, now: dt.datetime, account: Account) -> dict[str, Any]:
@@ -45,19 +45,24 @@ def of_account(session: Session, now: dt.datetime, account: Account) -> dict[str
 
     group = groups.own(session, account.pk)
     return {
-        "account": _row(account, ("id", "email", "name", "role", "pseudonym", "created_at")),
+        "account": _row(
+            account,
+            ("id", "email", "name", "role", "section", "extra_days", "pseudonym", "created_at"),
+        ),
         "tokens": [
             _row(t, ("id", "name", "hint", "scopes", "created_at", "last_used_at"))
-            for t in accounts.tokens(session, account.pk)
+            for t in tokens.of_account(session, account.pk)
         ],
         "browsers": [
             _row(s, ("id", "agent", "created_at", "expires_at"))
-            for s in accounts.sessions(session, now, account.pk)
+            for s in sessions.of_account(session, now, account.pk)
         ],
         "attempts": _attempts(session, account, places),
         "remarks": _remarks(session, account),
-        "timings": rows(Timing, "problem", "seconds", "device", "at"),
-        "extensions": rows(Extension, "assignment", "due_at", "reason", "created_at"),
+        "timings": rows(
+            Timing, "problem", "seconds", "device", "operations", "bytes", "size", "at"
+        ),
+        "extensions": rows(Extension, "assignment", "due_at", "excused", "reason", "created_at"),
         "overrides": rows(Override, "problem", "points", "reason", "created_at"),
         "project": group
         and {

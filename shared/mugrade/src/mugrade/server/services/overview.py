@@ -48,6 +48,7 @@ class AssignmentStatus:
     penalty_now: Decimal
     days_late_now: int
     free_days_now: int
+    dropped: list[str]
     problems: tuple[ProblemStatus, ...]
 
 
@@ -96,5 +97,6 @@ def _status(
         state.late_days_left,
         state.penalty_now(assignment.id, now),
         *state.late_now(assignment.id, now),
+        state.dropped,
         tuple(problems),
     )

@@ -50,8 +50,13 @@ class CertificateRule:
 
 @dataclass(frozen=True)
 class Policy:
+    """Attributes:
+    drop_lowest: how many assignments are left out of an average, those without which it is highest.
+    """
+
     late: LatePolicy = LatePolicy()
     certificate: CertificateRule = CertificateRule()
+    drop_lowest: int = 0
 
 
 def policy_from(data: Mapping[str, Any]) -> Policy:
@@ -61,7 +66,8 @@ def policy_from(data: Mapping[str, Any]) -> Policy:
         late["percent_per_day"] = Decimal(str(late["percent_per_day"]))
     for name in {"average", "min_grade"} & rule.keys():
         rule[name] = Decimal(str(rule[name]))
-    return Policy(LatePolicy(**late), CertificateRule(**rule))
+    drop = int(data.get("average", {}).get("drop_lowest", 0))
+    return Policy(LatePolicy(**late), CertificateRule(**rule), drop)
 
 
 # --------------------------------------------------------------------------------------- time
@@ -157,12 +163,15 @@ class Try:
 
 @dataclass(frozen=True)
 class Task:
-    """One assignment of one account: its problems' points, its window, staff's overrides."""
+    """One assignment of one account: its problems' points, its window, staff's overrides, and how much
+    it counts in the average; not at all for whom it is excused."""
 
     id: str
     points: Mapping[str, Decimal]
     window: Window = Window()
     overrides: Mapping[str, Decimal] = field(default_factory=dict)
+    weight: Decimal = Decimal(1)
+    excused: bool = False
 
 
 @dataclass(frozen=True)
@@ -181,6 +190,7 @@ class Result:
     Attributes:
         pool_before: free late days that it could have: those that no other assignment took.
         days_used: how many of them it took.
+        weight: in the average; 0 where it does not count.
     """
 
     id: str
@@ -189,6 +199,8 @@ class Result:
     problems: Mapping[str, ProblemResult]
     pool_before: int
     days_used: int
+    weight: Fraction = Fraction(1)
+    excused: bool = False
 
     @property
     def percent(self) -> Fraction:
@@ -228,7 +240,8 @@ def assignment_result(task: Task, tries: Iterable[Try], late: LatePolicy, pool: 
             best = (total, covered, problems)
     assert best is not None
     points = sum(task.points.values(), Decimal(0))
-    return Result(task.id, best[0], points, best[2], pool_before=pool, days_used=best[1])
+    weight = Fraction(task.weight) if points and not task.excused else Fraction(0)
+    return Result(task.id, best[0], points, best[2], pool, best[1], weight, task.excused)
 
 
 def _problem_results(
@@ -257,7 +270,10 @@ def _problem_results(
 
 
 def course_results(
-    tasks: Sequence[Task], tries: Mapping[str, Sequence[Try]], late: LatePolicy
+    tasks: Sequence[Task],
+    tries: Mapping[str, Sequence[Try]],
+    late: LatePolicy,
+    drop_lowest: int = 0,
 ) -> dict[str, Result]:
     """Every assignment's result, with the free late days spent where they help most.
 
@@ -265,16 +281,40 @@ def course_results(
     fewer days, so another attempt never lowers an average. Deciding at the end is possible because
     nothing is stored: there is no counter that could drift.
 
+    A split is best when no other comes out higher above the average that it reaches itself. With
+    assignments that may be dropped that average is not known before, so it is found by steps, each
+    of which begins at the average of the one before; without, the first is the last.
+
     Args:
         tries: attempts by assignment id.
+        drop_lowest: how many assignments do not count.
     """
-    best: dict[int, tuple[Fraction, list[Result]]] = {0: (Fraction(0), [])}
-    for task in tasks:
-        options = _by_days_granted(task, tries.get(task.id, ()), late)
-        best = _extended(best, options, late.pooled_days)
-    spent = max(best, key=lambda days: (best[days][0], -days))
-    left = late.pooled_days - spent
-    return {r.id: replace(r, pool_before=left + r.days_used) for r in best[spent][1]}
+    options = [_by_days_granted(task, tries.get(task.id, ()), late) for task in tasks]
+    drops = _drops([each[0] for each in options], drop_lowest)
+    chosen = _best_split(options, late.pooled_days, drops, Fraction(0))
+    while drops:
+        reached = _mean(kept(chosen, drop_lowest))
+        better = _best_split(options, late.pooled_days, drops, reached)
+        if _mean(kept(better, drop_lowest)) <= reached:
+            break
+        chosen = better
+    left = late.pooled_days - sum(result.days_used for result in chosen)
+    return {r.id: replace(r, pool_before=left + r.days_used) for r in chosen}
+
+
+Splits = dict[tuple[int, int], tuple[Fraction, list[Result]]]
+"""Days spent and assignments dropped: the best sum for that, and its results."""
+
+
+def _best_split(
+    options: Sequence[Sequence[Result]], pool: int, drops: int, above: Fraction
+) -> list[Result]:
+    """One option of each assignment: the highest weighted sum of what they reach above `above`."""
+    best: Splits = {(0, 0): (Fraction(0), [])}
+    for each in options:
+        best = _extended(best, each, pool, drops, above)
+    days, dropped = max(best, key=lambda spent: (best[spent][0], -spent[0], -spent[1]))
+    return best[days, dropped][1]
 
 
 def _by_days_granted(task: Task, tries: Sequence[Try], late: LatePolicy) -> list[Result]:
@@ -291,15 +331,22 @@ def _by_days_granted(task: Task, tries: Sequence[Try], late: LatePolicy) -> list
 
 
 def _extended(
-    best: dict[int, tuple[Fraction, list[Result]]], options: Sequence[Result], pool: int
-) -> dict[int, tuple[Fraction, list[Result]]]:
-    """One step of the knapsack: the best sums by days spent, with one more assignment."""
-    longer: dict[int, tuple[Fraction, list[Result]]] = {}
-    for days, (total, chosen) in best.items():
+    best: Splits, options: Sequence[Result], pool: int, drops: int, above: Fraction
+) -> Splits:
+    """One step of the knapsack, with one more assignment: each of its options, or none of its points."""
+    longer: Splits = {}
+
+    def put(spent: tuple[int, int], value: Fraction, results: list[Result]) -> None:
+        if spent not in longer or value > longer[spent][0]:
+            longer[spent] = (value, results)
+
+    for (days, dropped), (total, chosen) in best.items():
         for option in options:
-            spent, value = days + option.days_used, total + option.percent
-            if spent <= pool and (spent not in longer or value > longer[spent][0]):
-                longer[spent] = (value, [*chosen, option])
+            if days + option.days_used <= pool:
+                value = total + option.weight * (option.percent - above)
+                put((days + option.days_used, dropped), value, [*chosen, option])
+        if dropped < drops and options[0].weight:
+            put((days, dropped + 1), total, [*chosen, options[0]])
     return longer
 
 
@@ -307,10 +354,39 @@ def days_left(results: Mapping[str, Result], late: LatePolicy) -> int:
     return late.pooled_days - sum(result.days_used for result in results.values())
 
 
-def average(results: Mapping[str, Result]) -> Decimal:
-    """The mean of the assignments' percentages, each counting the same; 0.01, half up."""
-    counted = [result.percent for result in results.values() if result.points]
-    return round_points(sum(counted, Fraction(0)) / len(counted)) if counted else Decimal("0.00")
+def average(results: Mapping[str, Result], drop_lowest: int = 0) -> Decimal:
+    """The mean of the percentages of those assignments that count, by their weights; 0.01, half up."""
+    return round_points(_mean(kept(results.values(), drop_lowest)))
+
+
+def kept(results: Iterable[Result], drop_lowest: int) -> list[Result]:
+    """Those that count when so many are dropped that the mean of the others is highest.
+
+    One is always kept. Whoever is furthest below a mean pulls it down most, and dropping them gives a
+    higher one, for which the same is asked until nothing changes.
+    """
+    counted = [result for result in results if result.weight]
+    left = len(counted) - _drops(counted, drop_lowest)
+    chosen = counted
+    while len(counted) > left:
+        mean = _mean(chosen)
+        pulls = sorted(counted, key=lambda r: r.weight * (r.percent - mean), reverse=True)
+        if len(chosen) == left and _mean(pulls[:left]) <= mean:
+            break
+        chosen = pulls[:left]
+    names = {result.id for result in chosen}
+    return [result for result in counted if result.id in names]
+
+
+def _drops(results: Iterable[Result], drop_lowest: int) -> int:
+    """How many may be dropped, so that one is left."""
+    return max(0, min(drop_lowest, sum(bool(result.weight) for result in results) - 1))
+
+
+def _mean(results: Sequence[Result]) -> Fraction:
+    weight = sum((result.weight for result in results), Fraction(0))
+    total = sum((result.weight * result.percent for result in results), Fraction(0))
+    return total / weight if weight else Fraction(0)
 
 
 # --------------------------------------------------------------------------------- certificate
@@ -368,14 +444,16 @@ class Standing:
 
 
 def certificate_standing(
-    results: Mapping[str, Result], project: Project | None, rule: CertificateRule
+    results: Mapping[str, Result],
+    project: Project | None,
+    rule: CertificateRule,
+    drop_lowest: int = 0,
 ) -> Standing:
     """The rule: an average of at least so many per cent, and a final project that was accepted and
     graded at least so high."""
-    reached, missing = average(results), []
-    exact = [r.percent for r in results.values() if r.points]
-    mean = sum(exact, Fraction(0)) / len(exact) if exact else Fraction(0)
-    if mean < Fraction(rule.average):
+    exact, missing = _mean(kept(results.values(), drop_lowest)), []
+    reached = round_points(exact)
+    if exact < Fraction(rule.average):
         missing.append(f"The average over the homeworks is {reached}%; {rule.average}% are needed.")
     lacking = (project or Project("forming")).lacks(rule)
     if rule.project and lacking is not None:

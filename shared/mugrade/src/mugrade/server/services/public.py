@@ -83,10 +83,8 @@ def open_submission(
 
 def _check_open(session: Session, now: dt.datetime, actor: Actor, place: attempts.Place) -> None:
     """The public client cannot say that late is meant, so late is taken and penalized."""
-    extended, _ = standing.decisions(session, actor.pk)
-    window = standing.task(
-        place.course, place.assignment, extended.get(place.assignment.pk), {}
-    ).window
+    decided = standing.decisions(session, actor.pk)
+    window = standing.task(place.course, place.assignment, decided).window
     state = window.state(now)
     if state == "not_open":
         raise Refusal(403, "not_open", f"{place.assignment.id} is not open yet.")

@@ -287,7 +287,7 @@ def moved_scores(
         people = {a.pk: a for a in session.scalars(select(Account).where(Account.pk.in_(some)))}
         for pk, (tries, decisions) in standing.material(session, course, some).items():
             old, new = (
-                standing.derive(course, _with(tries, place[0], correct), *decisions)
+                standing.derive(course, _with(tries, place[0], correct), decisions)
                 .results[place[0]]
                 .problems[place[1]]
                 .score

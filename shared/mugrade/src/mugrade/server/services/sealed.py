@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 
-from mugrade.compare import OK, Tolerance, Verdict, as_array, compare, same_shape
+from mugrade.compare import OK, Tolerance, Verdict, as_array, compare, float64, same_shape
 from mugrade.encoding import Array, EncodingError, TypeName, canonical_type
 
 SEALED = "_sealed"
@@ -311,12 +311,12 @@ def _cells(data: dict[str, Any], salt: bytes, flat: np.ndarray) -> bytes:
     nothing but zeros is told from one of numbers next to zero."""
     cut = place(data, salt, flat) + hints(data, flat.size) / WAYS
     number = np.where(np.isfinite(flat), np.floor(cut), 0).astype("<i8").tobytes()
-    return number + (b"0" if data.get("zero_is_exact") and not flat.any() else b"")
+    return number + (b"0" if data.get("zero_is_exact") and (flat == 0).all() else b"")
 
 
 def position(data: dict[str, Any], flat: np.ndarray) -> np.ndarray:
     """Positions on the bent line, in cells."""
-    x, a, rtol = flat.astype(np.float64), data["a"], data["rtol"]
+    x, a, rtol = float64(flat), data["a"], data["rtol"]
     with np.errstate(all="ignore"):
         units = x / a if rtol == 0 else np.sign(x) * np.log1p(np.abs(x) / a * rtol) / rtol
     return np.clip(np.nan_to_num(units, nan=0.0), -_FAR, _FAR) / _width(rtol)

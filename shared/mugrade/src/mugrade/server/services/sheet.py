@@ -16,7 +16,7 @@ from mugrade.server.models import Account
 from mugrade.server.services import certificates, courses, ledger, policies, standing
 from mugrade.server.services.courses import AssignmentView, CourseView, ProblemView
 
-State = Literal["unpublished", "not open", "nothing", "points"]
+State = Literal["unpublished", "not open", "nothing", "excused", "points"]
 BINS = 10
 NOTHING = "none"
 
@@ -68,6 +68,7 @@ class Row:
     id: str
     name: str
     email: str
+    section: str
     active: bool
     cells: dict[str, Cell]
     average: Decimal | None
@@ -113,16 +114,17 @@ def sheet(
     rows = []
     for person in people:
         state, project = states[person.pk], projects.get(person.pk)
-        rule = policies.certificate_standing(state.results, project, course.policy.certificate)
+        rule = state.certificate(project)
         counted = {name: state.results[name] for name in due}
         rows.append(
             Row(
                 person.id,
                 person.name,
                 person.email,
+                person.section,
                 person.active,
                 cells(state, shown, now, with_problems=assignment_id is not None),
-                policies.average(counted) if counted else None,
+                policies.average(counted, course.policy.drop_lowest) if counted else None,
                 project,
                 rule.earned,
                 certificates.state_of(rule.earned, issued.get(person.pk)),
@@ -182,7 +184,9 @@ def _cell(
     results = [state.results[assignment.id].problems[p.id] for p in problems]
     by_staff = any(result.overridden for result in results)
     word: State = "points"
-    if not by_staff and not any(result.best for result in results):
+    if state.results[assignment.id].excused:
+        word = "excused"
+    elif not by_staff and not any(result.best for result in results):
         word = "nothing" if window.state(now) != "not_open" else "not open"
         word = word if _published(problems) else "unpublished"
     due = assignment.due_at
@@ -198,7 +202,7 @@ def _cell(
 
 def distribution(assignment: str, rows: Sequence[Row]) -> Distribution:
     """Of these students; the median is of those who handed something in."""
-    held = [row.cells[assignment] for row in rows]
+    held = [row.cells[assignment] for row in rows if row.cells[assignment].state != "excused"]
     shares = sorted(cell.percent for cell in held if cell.state == "points")
     counts = Counter(min(share * BINS // 100, BINS - 1) for share in shares)
     names = [f"{100 * i // BINS}%" for i in range(BINS - 1)] + [f"{100 - 100 // BINS}-100%"]

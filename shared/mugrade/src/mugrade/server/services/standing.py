@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol, cast
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from mugrade.server.models import Attempt, Extension, GroupMember, Override, ProjectGroup
+from mugrade.server.models import Account, Attempt, Extension, GroupMember, Override, ProjectGroup
 from mugrade.server.services import policies
 from mugrade.server.services.courses import AssignmentView, CourseView
 
@@ -60,7 +60,21 @@ class AccountStanding:
 
     @property
     def average(self) -> Decimal:
-        return policies.average(self.results)
+        return policies.average(self.results, self.course.policy.drop_lowest)
+
+    @property
+    def dropped(self) -> list[str]:
+        """The assignments that would count but are left out of the average, as the lowest."""
+        kept = policies.kept(self.results.values(), self.course.policy.drop_lowest)
+        names = {result.id for result in kept}
+        return [name for name, r in self.results.items() if r.weight and name not in names]
+
+    def certificate(self, project: policies.Project | None) -> policies.Standing:
+        """How the account stands with the certificate, with this final project."""
+        policy = self.course.policy
+        return policies.certificate_standing(
+            self.results, project, policy.certificate, policy.drop_lowest
+        )
 
     def penalty_now(self, assignment_id: str, now: dt.datetime) -> Decimal:
         """Per cent that an attempt made now would lose."""
@@ -99,20 +113,59 @@ def of_account(
         rows: its attempts where the caller has them already (`attempt_rows`).
     """
     rows = attempt_rows(session, account_pk) if rows is None else rows
-    return derive(course, tries(course, rows), *decisions(session, account_pk))
+    return derive(course, tries(course, rows), decisions(session, account_pk))
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What staff has decided about one account.
+
+    Attributes:
+        extra_days: by which each assignment is due later.
+        extended: due times by assignment.
+        excused: assignments that do not count.
+        points: by problem.
+    """
+
+    extra_days: int = 0
+    extended: Mapping[int, dt.datetime] = field(default_factory=dict)
+    excused: frozenset[int] = frozenset()
+    points: Mapping[int, Decimal] = field(default_factory=dict)
 
 
 def decisions(session: Session, account_pk: int) -> Decisions:
-    """What staff has decided about one account."""
-    extended = _extensions(session, [account_pk]).get(account_pk, {})
-    return extended, _overrides(session, [account_pk]).get(account_pk, {})
+    """Of one account."""
+    return decisions_of(session, [account_pk])[account_pk]
 
 
-def decisions_of(
-    session: Session, account_pks: list[int]
-) -> tuple[dict[int, dict[int, dt.datetime]], dict[int, dict[int, Decimal]]]:
-    """The same of many accounts, each by account: due times, and points."""
-    return _extensions(session, account_pks), _overrides(session, account_pks)
+def decisions_of(session: Session, account_pks: list[int]) -> dict[int, Decisions]:
+    """Of many accounts, with two queries."""
+    found = dict.fromkeys(account_pks, Decisions())
+    query = (
+        select(Account.pk, Account.extra_days, *_EXTENSION)
+        .outerjoin(Extension, Extension.account_pk == Account.pk)
+        .where(Account.pk.in_(account_pks))
+        .order_by(Extension.pk)
+    )
+    extra: dict[int, int] = {}
+    newest: dict[int, dict[int, tuple[dt.datetime | None, bool]]] = {}
+    for account, days, assignment, due, excused in session.execute(query):
+        extra[account] = days
+        if assignment is not None:
+            newest.setdefault(account, {})[assignment] = due, excused
+    points = _overrides(session, account_pks)
+    for pk in extra.keys() | points.keys():
+        mine = newest.get(pk, {})
+        found[pk] = Decisions(
+            extra.get(pk, 0),
+            {assignment: due for assignment, (due, _) in mine.items() if due is not None},
+            frozenset(assignment for assignment, (_, excused) in mine.items() if excused),
+            points.get(pk, {}),
+        )
+    return found
+
+
+_EXTENSION = (Extension.assignment_pk, Extension.due_at, Extension.excused)
 
 
 def of_everybody(
@@ -120,11 +173,9 @@ def of_everybody(
 ) -> dict[int, AccountStanding]:
     """The same for many accounts with three queries."""
     found = material(session, course, account_pks)
-    return {pk: derive(course, tries, *decided) for pk, (tries, decided) in found.items()}
+    return {pk: derive(course, tries, decided) for pk, (tries, decided) in found.items()}
 
 
-Decisions = tuple[dict[int, dt.datetime], dict[int, Decimal]]
-"""Staff's decisions about one account: due times by assignment, points by problem."""
 Tries = dict[str, list[policies.Try]]
 """One account's attempts by assignment, oldest first."""
 
@@ -137,11 +188,8 @@ def material(
     query = select(*_COLUMNS).where(Attempt.account_pk.in_(account_pks))
     for row in session.execute(query.order_by(Attempt.created_at, Attempt.pk)):
         rows[row.account_pk].append(cast(AttemptRow, row))
-    extended, overrides = decisions_of(session, account_pks)
-    return {
-        pk: (tries(course, rows[pk]), (extended.get(pk, {}), overrides.get(pk, {})))
-        for pk in account_pks
-    }
+    decided = decisions_of(session, account_pks)
+    return {pk: (tries(course, rows[pk]), decided[pk]) for pk in account_pks}
 
 
 def tries(course: CourseView, rows: Iterable[AttemptRow]) -> Tries:
@@ -156,48 +204,40 @@ def tries(course: CourseView, rows: Iterable[AttemptRow]) -> Tries:
     return found
 
 
-def derive(
-    course: CourseView,
-    tries: Tries,
-    extended: dict[int, dt.datetime],
-    overrides: dict[int, Decimal],
-) -> AccountStanding:
-    """From attempts to results; `extended` by assignment pk, `overrides` by problem pk."""
-    tasks = {a.id: task(course, a, extended.get(a.pk), overrides) for a in course.assignments}
-    results = policies.course_results(list(tasks.values()), tries, course.policy.late)
+def derive(course: CourseView, tries: Tries, decided: Decisions) -> AccountStanding:
+    """From attempts to results."""
+    tasks = {a.id: task(course, a, decided) for a in course.assignments}
+    results = policies.course_results(
+        list(tasks.values()), tries, course.policy.late, course.policy.drop_lowest
+    )
     return AccountStanding(course, tasks, results)
 
 
-def task(
-    course: CourseView,
-    assignment: AssignmentView,
-    extended_to: dt.datetime | None,
-    overrides: dict[int, Decimal],
-) -> policies.Task:
+def task(course: CourseView, assignment: AssignmentView, decided: Decisions) -> policies.Task:
+    """An assignment as it stands for one account."""
     window = policies.window(
         assignment.opens_at,
         assignment.due_at,
         assignment.cutoff_at,
-        extended_to,
+        _extended_to(course, assignment, decided),
         course.policy.late,
         course.zone,
     )
     points = {p.id: p.points for p in assignment.problems}
-    mine = {p.id: overrides[p.pk] for p in assignment.problems if p.pk in overrides}
-    return policies.Task(assignment.id, points, window, mine)
+    mine = {p.id: decided.points[p.pk] for p in assignment.problems if p.pk in decided.points}
+    excused = assignment.pk in decided.excused
+    return policies.Task(assignment.id, points, window, mine, assignment.weight, excused)
 
 
-def _extensions(session: Session, account_pks: list[int]) -> dict[int, dict[int, dt.datetime]]:
-    """account -> assignment -> extended due time; the newest decision counts."""
-    found: dict[int, dict[int, dt.datetime | None]] = {}
-    query = select(Extension.account_pk, Extension.assignment_pk, Extension.due_at).order_by(
-        Extension.pk
-    )
-    for account, assignment, due in session.execute(
-        query.where(Extension.account_pk.in_(account_pks))
-    ):
-        found.setdefault(account, {})[assignment] = due
-    return {a: {k: due for k, due in by.items() if due is not None} for a, by in found.items()}
+def _extended_to(
+    course: CourseView, assignment: AssignmentView, decided: Decisions
+) -> dt.datetime | None:
+    """The later of the account's extension and what its standing extra days come to."""
+    given = decided.extended.get(assignment.pk)
+    if assignment.due_at is None or not decided.extra_days:
+        return given
+    later = policies.days_after(assignment.due_at, decided.extra_days, course.zone)
+    return later if given is None else max(given, later)
 
 
 def _overrides(session: Session, account_pks: list[int]) -> dict[int, dict[int, Decimal]]:

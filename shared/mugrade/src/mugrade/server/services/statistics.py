@@ -1,7 +1,6 @@
 """Item statistics: which case fails most often, above all at the first try; attempts over time.
 
-Each process keeps a tally of what it has read and reads only what is new at each view; a change of
-the course's version (a publication, the end of a regrade) begins a new one.
+Each process keeps a tally of what it has read and reads on from there (follow.py).
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import contextlib
 import copy
 import datetime as dt
 import statistics
-import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,12 +18,9 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from mugrade.server.models import Account, Assignment, Attempt, Problem
-from mugrade.server.services import answers, courses
+from mugrade.server.services import answers, courses, follow
 from mugrade.server.services.courses import ProblemView
 
-SETTLED = {"api": dt.timedelta(minutes=1), "public": dt.timedelta(days=1)}
-"""After so long an attempt is what it stays, but for regrades: it has committed past its neighbours,
-and the public client has sent all of its cases."""
 _COLUMNS = (
     Attempt.pk,
     Attempt.problem_pk,
@@ -94,15 +89,10 @@ class _Counts:
 
 
 @dataclass
-class _Tally:
-    """The settled attempts of a course up to the primary key `last`."""
-
-    version: int
-    zone: dt.tzinfo
-    last: int = 0
+class _Tally(follow.Kept):
+    zone: dt.tzinfo = dt.timezone.utc
     problems: defaultdict[int, _Counts] = field(default_factory=lambda: defaultdict(_Counts))
     days: Counter[dt.date] = field(default_factory=Counter)
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, row: Row[Any]) -> None:
         self.days[row.created_at.astimezone(self.zone).date()] += 1
@@ -205,20 +195,15 @@ def _counted(
 ) -> Iterator[tuple[dict[int, _Counts], Counter[dt.date]]]:
     """Counts by problem, and attempts by day, while nobody else adds to them; keeps what is settled,
     and adds the rest to copies."""
-    tallies: dict[int, _Tally] = session.info["tallies"]
-    tally = tallies.get(course.pk)
-    if tally is None or tally.version != course.version:
-        tally = tallies[course.pk] = _Tally(course.version, course.zone)
+    tally = follow.kept(
+        session, course, "statistics", lambda: _Tally(course.version, zone=course.zone)
+    )
     with tally.lock:
-        recent: list[Row[Any]] = []
-        for row in _rows(session, course.pk, tally.last):
-            if recent or row.created_at > now - SETTLED[row.origin]:
-                recent.append(row)
-            else:
-                tally.add(row)
-                tally.last = row.pk
+        recent = follow.read_on(
+            session, _QUERY.where(Assignment.course_pk == course.pk), tally, now, tally.add
+        )
         touched = {row.problem_pk for row in recent}
-        shown = _Tally(course.version, course.zone, days=tally.days.copy())
+        shown = _Tally(course.version, zone=course.zone, days=tally.days.copy())
         shown.problems.update(tally.problems)
         shown.problems.update({pk: copy.deepcopy(tally.problems[pk]) for pk in touched})
         for row in recent:
@@ -226,19 +211,12 @@ def _counted(
         yield shown.problems, shown.days
 
 
-def _rows(session: Session, course_pk: int, last: int, limit: int = 1000) -> Iterator[Row[Any]]:
-    query = (
-        select(*_COLUMNS)
-        .join(Account, Account.pk == Attempt.account_pk)
-        .join(Problem, Problem.pk == Attempt.problem_pk)
-        .join(Assignment, Assignment.pk == Problem.assignment_pk)
-        .where(Assignment.course_pk == course_pk)
-        .order_by(Attempt.pk)
-        .limit(limit)
-    )
-    while rows := session.execute(query.where(Attempt.pk > last)).all():
-        yield from rows
-        last = rows[-1].pk
+_QUERY = (
+    select(*_COLUMNS)
+    .join(Account, Account.pk == Attempt.account_pk)
+    .join(Problem, Problem.pk == Attempt.problem_pk)
+    .join(Assignment, Assignment.pk == Problem.assignment_pk)
+)
 
 
 def hardest_cases(
