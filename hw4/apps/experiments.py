@@ -25,6 +25,7 @@ for folder in (os.path.join(HOME, "python"), os.path.join(HOME, "apps"), HOME):
         sys.path.append(folder)
 
 import numpy as np
+from live import Line
 from mlp_resnet import MLPResNet
 
 import needle as ndl
@@ -108,7 +109,7 @@ class NoCorrection(ndl.optim.Adam):
 
 def fit(model, opt, batches, loss_of=nn.SoftmaxLoss()):
     """Train on (X, y), one step a batch -> the losses."""
-    losses = []
+    losses, line = [], Line()
     model.train()
     for X, y in batches:
         loss = loss_of(model(X), y)
@@ -116,8 +117,9 @@ def fit(model, opt, batches, loss_of=nn.SoftmaxLoss()):
         loss.backward()
         opt.step()
         losses.append(loss.numpy().item())
-        print(f"\r  step {len(losses)}, loss {losses[-1]:.3f} ", end="", flush=True)
-    print("\r" + " " * 40 + "\r", end="")
+        line.show(f"  step {len(losses)}, loss {losses[-1]:.3f}")
+    if line.width:
+        print(f"\r{'':<{line.width}}\r", end="")
     return losses
 
 
