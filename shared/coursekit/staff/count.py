@@ -75,7 +75,7 @@ def sizes(course: Course, package: str = "python/needle") -> dict[str, Size]:
 
     Loaders of data sets (`data/`) are not counted: the promise is about the library itself.
     """
-    tree = render.render_code(course, course.stages[-1], render.everything)
+    tree = render.render_code(course, course.counted[-1].id, render.everything)
     return {
         name.removeprefix(f"{package}/"): size(content.decode("utf-8"))
         for name, content in sorted(tree.items())
