@@ -262,5 +262,9 @@ def text(kind: str, facts: dict) -> str:
 
 def png(kind: str, facts: dict, path) -> None:
     """The picture, of a kind of ABOUT."""
-    draw = {"mistakes": mistakes_png, "attention": attention_png, "gradients": gradients_png}
-    draw[kind](**{key: facts[key] for key in _NEEDED[kind]}, path=path)
+    if kind == "mistakes":
+        mistakes_png(facts["images"], facts["labels"], facts["predicted"], path, facts["names"])
+    elif kind == "attention":
+        attention_png(facts["weights"], facts["tokens"], path)
+    else:
+        gradients_png(facts["norms"], path)
