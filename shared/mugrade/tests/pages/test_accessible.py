@@ -46,6 +46,8 @@ STAFF = [
     "staff/problems/hw0/double",
     "staff/projects",
     "staff/roster",
+    "staff/course",
+    "staff/coincidences",
     "staff/audit",
     "keys",
 ]
@@ -106,6 +108,8 @@ def test_pages_fit_a_phone(chromium: Browser, school: SimpleNamespace):
         "staff/homework/hw0",
         "staff/problems/hw0/norm",
         "staff/roster",
+        "staff/course",
+        "staff/coincidences",
         "staff/audit",
         "staff/grades/lms",
         "keys",

@@ -177,6 +177,7 @@ def test_staff_extends_and_sets_a_score(either: Page, grader: SimpleNamespace):
 def test_the_roster_is_previewed_before_it_is_imported(either: Page, grader: SimpleNamespace):
     sign_in_staff(either, grader)
     either.get_by_role("link", name="Roster").click()
+    either.get_by_text("Import people").click()
     either.get_by_label(re.compile("CSV")).fill(
         "email,name,role\nmarie@example.org,Marie Curie,student\nbad,X,student"
     )

@@ -94,6 +94,8 @@ def test_what_cannot_be_done_to_all_is_done_to_none(lite, action, names, fields,
     answer = change(lite, action, *names, **fields)
     assert answer.status_code in (400, 422) and words in text(answer)
     assert due(lite, "ann")[:10] == "2026-10-08" and roster(boss(lite), show="inactive") == []
+    typed = {"homework", "days"} & set(fields)
+    assert all(f'value="{fields[name]}"' in answer.text for name in typed - {"homework"})
     if names:
         assert f'value="{lite.person("ann").account.id}" aria-label="Ann" checked' in answer.text
 

@@ -86,7 +86,7 @@ def test_equal_sources_are_found_whatever_their_spaces_and_once_for_all_problems
     later(server)
     found = section(report(server), "Equal sources", "Much at once")
     assert found.count("sent the same source") == 1
-    assert "Ann , Bob in hw0/add, hw0/softmax: 2 students" in found
+    assert "Ann , Bob : 2 students" in found and "Bob, hw0/softmax" in found
 
 
 def six_problems(server):
@@ -112,7 +112,11 @@ def test_a_burst_is_what_the_class_finds_hard(lite):
         lite.person("quick").attempt(problem, 1.0)
     later(lite)
     found = section(report(lite), "Much at once", "Side by side")
-    assert "Quick in hw0/q0" in found and "6 problems right at the first attempt within 4" in found
+    assert (
+        "Quick : 6" in found
+        and "Attempts: hw0/q0 ;" in found
+        and "6 problems right at the first attempt within 4" in found
+    )
     assert "S1" not in found
 
 

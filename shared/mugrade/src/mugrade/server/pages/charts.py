@@ -116,7 +116,7 @@ def strip(columns: Sequence[tuple[str, str]], row: Sequence[int | None], title: 
             f"<title>{escape(group)}/{escape(name)}: {word}</title></rect>"
         )
     return Markup(
-        f'<svg class="chart matrix" viewBox="0 0 {width} {TOP + WIDE}" role="img" '
+        f'<svg class="chart matrix strip" viewBox="0 0 {width} {TOP + WIDE}" role="img" '
         f'aria-label="{escape(title)}">{groups}{"".join(pieces)}</svg>'
     )
 

@@ -46,6 +46,7 @@ def _roster_page(
         "invited": None,
         "told": {},
         "ticked": (),
+        "given": dict.fromkeys(TYPED, ""),
         **context,
     }
     return page(
@@ -87,8 +88,18 @@ def change_many(request: Request) -> Response:
         request,
         write,
         f"/staff/roster?{query}",
-        lambda refusal: _roster_page(request, wanted, refusal=refusal, ticked=form.all("who")),
+        lambda refusal: _roster_page(
+            request,
+            wanted,
+            refusal=refusal,
+            ticked=form.all("who"),
+            given={name: form.get(name) for name in TYPED},
+        ),
     )
+
+
+TYPED = ("whom", "reason", "homework", "days", "extra_days", "new_section")
+"""What stays in the form when it is refused."""
 
 
 def _chosen(session: Session, me: Actor, form: Form, wanted: roster.Filter) -> list[Account]:

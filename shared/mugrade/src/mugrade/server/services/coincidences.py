@@ -23,6 +23,7 @@ from mugrade.server.models import Account, Attempt, LookedAt, SourceBundle
 from mugrade.server.services import audit, follow
 from mugrade.server.services.accounts import Actor
 from mugrade.server.services.courses import CourseView
+from mugrade.words import count
 
 Kind = Literal["values", "sources", "burst", "together"]
 SHARED_MISTAKE = 3
@@ -33,8 +34,8 @@ BURST_PROBLEMS, BURST_RARITY = 5, 3.0
 SITTING = dt.timedelta(minutes=30)
 TOGETHER = dt.timedelta(minutes=2)
 TOGETHER_TIMES = 3
-MOST = 30
-"""Findings of a kind that are shown."""
+MOST = 10
+"""Findings of a kind that are shown; the others come up when these are looked at."""
 _QUERY = (
     select(
         Attempt.pk,
@@ -74,6 +75,8 @@ class _Kept(follow.Kept):
     sources: Alike = field(default_factory=lambda: defaultdict(dict))
     firsts: dict[int, dict[int, Mark]] = field(default_factory=lambda: defaultdict(dict))
     solved: dict[int, dict[int, Mark]] = field(default_factory=lambda: defaultdict(dict))
+    found: tuple[object, list[Finding]] = (None, [])
+    """What was found, with what it was found in: the last attempt, and the people's names."""
 
     def add(self, row: Row[Any]) -> None:
         right = bool(row.total) and row.correct == row.total
@@ -95,7 +98,7 @@ class Finding:
     Attributes:
         key: the same as long as the same people and the same attempts are meant.
         people: id and name.
-        attempts: of each the public id and whose it is.
+        attempts: of each the public id, whose it is, and its problem.
         weight: the higher, the less likely by chance.
     """
 
@@ -103,7 +106,7 @@ class Finding:
     key: str
     people: list[tuple[str, str]]
     places: list[str]
-    attempts: list[tuple[str, str]]
+    attempts: list[tuple[str, str, str]]
     words: str
     weight: float
 
@@ -119,9 +122,11 @@ class Note:
 
 @dataclass(frozen=True)
 class Report:
-    """By kind what nobody has looked at yet, the least likely first; and the rest with its notes."""
+    """By kind what nobody has looked at yet, the least likely first, and how many more there are; and what
+    was looked at with its note."""
 
     new: dict[Kind, list[Finding]]
+    more: Counter[Kind]
     seen: list[tuple[Finding, Note]]
 
 
@@ -136,13 +141,15 @@ def report(session: Session, course: CourseView, now: dt.datetime) -> Report:
         )
     }
     new: dict[Kind, list[Finding]] = {"values": [], "sources": [], "burst": [], "together": []}
-    seen = []
+    more, seen = Counter[Kind](), []
     for finding in _findings(session, course, now):
         if finding.key in noted:
             seen.append((finding, noted[finding.key]))
         elif len(new[finding.kind]) < MOST:
             new[finding.kind].append(finding)
-    return Report(new, seen)
+        else:
+            more[finding.kind] += 1
+    return Report(new, more, seen)
 
 
 def look_at(
@@ -185,9 +192,13 @@ def _findings(session: Session, course: CourseView, now: dt.datetime) -> list[Fi
     places = {p.pk: f"{a.id}/{p.id}" for a in course.assignments for p in a.problems}
     with kept.lock:
         follow.read_on(session, _QUERY.where(Account.course_pk == course.pk), kept, now, kept.add)
-        look = _Look(kept, people, places)
-        found = [*look.values(), *look.sources(), *look.bursts(), *look.together()]
-    return sorted(found, key=lambda finding: (-finding.weight, finding.key))
+        state = (kept.last, people)
+        if kept.found[0] != state:
+            look = _Look(kept, people, places)
+            found = [*look.values(), *look.sources(), *look.bursts(), *look.together()]
+            found.sort(key=lambda finding: (-finding.weight, finding.key))
+            kept.found = state, found
+        return kept.found[1]
 
 
 @dataclass(frozen=True)
@@ -214,7 +225,11 @@ class _Look:
             hashlib.sha256(repr(about).encode()).hexdigest()[:16],
             [self.people[pk] for pk in accounts],
             sorted({self.places[problem] for _, problem, _ in marks if problem in self.places}),
-            [(m.attempt, self.people[a][1]) for a, _, m in marks if a in self.people],
+            [
+                (mark.attempt, self.people[account][1], self.places.get(problem, ""))
+                for account, problem, mark in marks
+                if account in self.people
+            ],
             words,
             weight,
         )
@@ -259,10 +274,10 @@ class _Look:
             rarity = -sum(math.log10(shares[problem]) for _, problem, _ in best)
             if len(best) < BURST_PROBLEMS or rarity < BURST_RARITY:
                 continue
-            minutes = math.ceil((best[-1][0] - best[0][0]).total_seconds() / 60)
+            minutes = max(1, math.ceil((best[-1][0] - best[0][0]).total_seconds() / 60))
             low, high = (round(100 * f(shares[p] for _, p, _ in best)) for f in (min, max))
             words = (
-                f"{len(best)} problems right at the first attempt within {minutes} minutes; "
+                f"{len(best)} problems right at the first attempt within {count(minutes, 'minute')}; "
                 f"{low}% to {high}% of the class had each right at the first"
             )
             found = [(account, problem, mark) for _, problem, mark in best]
