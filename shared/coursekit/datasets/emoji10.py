@@ -1,6 +1,7 @@
 """EMOJI-10: images in CIFAR-10's file format, made on the spot from a sheet of emoji.
 
-Ten classes of sprites (Noto and Twemoji) on random gradients, shifted, scaled and mirrored. The
+Ten classes of sprites (Noto and Twemoji) on pale gradients, shifted, scaled, turned a little and
+mirrored; those for training change their colours as well, since a few emoji must stand for many. The
 emoji of the test batch occur in no training batch. Seeded, so that every machine gets the same images.
 The sample is small and easy; no result on it says anything about CIFAR-10.
 """
@@ -19,12 +20,16 @@ import numpy as np
 from PIL import Image
 
 FOLDER = "emoji-10-batches-py"
-VERSION = 2
+VERSION = 3
 SIDE = 32
 TRAIN_BATCHES = 5
-PER_BATCH = 1000
+PER_BATCH = 4000
 TEST_SHARE = 6  # every sixth emoji is kept for the test batch
 SEED = 10
+SMALLEST = 22  # pixels; the largest is SIDE
+TURN = 12  # degrees, to either side
+TINT = 0.3  # each colour of an image for training is multiplied by 0.7 to 1.3
+PALE = 160  # no colour of a background is darker
 
 
 def batches(sheet: Path):
@@ -45,7 +50,7 @@ def batches(sheet: Path):
         content = {
             b"batch_label": f"EMOJI-10 sample, {name}".encode(),
             b"labels": [int(label) for label in labels[chosen]],
-            b"data": np.stack([picture(sprites[i], random) for i in chosen]),
+            b"data": np.stack([picture(sprites[i], random, not testing) for i in chosen]),
             b"filenames": [f"{name}_{i}.png".encode() for i in range(len(chosen))],
         }
         yield name, python2_pickle(content)
@@ -88,24 +93,28 @@ def choose(candidates: np.ndarray, labels: np.ndarray, random) -> np.ndarray:
     return chosen
 
 
-def picture(sprite: np.ndarray, random) -> np.ndarray:
+def picture(sprite: np.ndarray, random, tinted: bool) -> np.ndarray:
     """One image as CIFAR-10 stores it: uint8 (3072,), the three colour planes in turn."""
-    size = random.randint(20, SIDE + 1)
-    small = np.asarray(Image.fromarray(sprite).resize((size, size), Image.Resampling.BILINEAR))
+    size = random.randint(SMALLEST, SIDE + 1)
+    turned = Image.fromarray(sprite).rotate(random.uniform(-TURN, TURN), Image.Resampling.BILINEAR)
+    small = np.asarray(turned.resize((size, size), Image.Resampling.BILINEAR))
     if random.rand() < 0.5:
         small = small[:, ::-1]
     top, left = random.randint(0, SIDE - size + 1, 2)
     image = gradient(random)
     opacity = small[:, :, 3:] / np.float32(255)
     place = image[top : top + size, left : left + size]
-    place[...] = opacity * small[:, :, :3] + (1 - opacity) * place
+    colours = small[:, :, :3].astype(np.float32)
+    if tinted:
+        colours *= random.uniform(1 - TINT, 1 + TINT, 3).astype(np.float32)
+    place[...] = opacity * colours + (1 - opacity) * place
     image += random.randn(SIDE, SIDE, 3).astype(np.float32) * 6
     return image.clip(0, 255).astype(np.uint8).transpose(2, 0, 1).ravel()
 
 
 def gradient(random) -> np.ndarray:
     """A background: float32 (32, 32, 3), two colours flowing into each other at some angle."""
-    first, second = random.randint(0, 256, (2, 3))
+    first, second = random.randint(PALE, 256, (2, 3))
     angle = random.rand() * 2 * np.pi
     y, x = np.mgrid[0:SIDE, 0:SIDE] / np.float32(SIDE - 1) - 0.5
     share = (np.cos(angle) * x + np.sin(angle) * y) / 1.5 + 0.5
