@@ -14,6 +14,7 @@ nothing had happened. The losses lie beside it: hw viz curve checkpoints/lstm.js
 import argparse
 import hashlib
 import importlib.util
+import math
 import os
 import signal
 import sys
@@ -116,6 +117,9 @@ class Run:
     def step(self):
         """One training step -> how many samples it had."""
         X, y, count = self.data.batch(int(self.progress["step"]), self.memory, self.device)
+        if self.config.get("schedule") == "cosine":  # from the whole rate down to none
+            share = self.progress["done"] / (self.data.steps * self.config["epochs"])
+            self.opt.lr = self.config["lr"] * (1 + math.cos(math.pi * share)) / 2
         logits = self.data.forward(self.model, X, self.memory)
         loss = nn.SoftmaxLoss()(logits, y)
         self.opt.reset_grad()
