@@ -33,7 +33,8 @@ SUITES = (
     "shared/mugrade/tests",
     "shared/checks",
     *(f"shared/checks/in_hw{number}" for number in (0, 2, 3, 4)),  # inside a solved homework
-    "project",
+    "project/template",
+    "project/examples",
 )
 COVERED = {
     "shared/coursekit/tests": "pyproject.toml",
@@ -175,7 +176,7 @@ def test(arguments):
     words = ["render", "--solved", "--build", "--out", str(solved)]
     step("render and build the solved homeworks", ["-m", "coursekit", *words], totals)
     for homework in syllabus.load(ROOT).homeworks:
-        place, label = solved / homework.id, f"solved {homework.id}"
+        place, label = solved / homework.folder, f"solved {homework.id}"
         session(label, place, ["tests", *STRICT], arguments, homework.env, results, totals)
     built = {"NEEDLE_SOLVED": str(solved), "NEEDLE_HOME": str(solved / "hw4")}
     for name in () if "--homeworks" in ours else SUITES:

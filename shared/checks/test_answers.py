@@ -45,7 +45,7 @@ def test_every_hook_of_the_solved_homework_is_right(solved, alone, stage):
     homework = COURSE.homework(stage)
     done = subprocess.run(
         [sys.executable, "-m", "mugrade", "submit", stage, "--json"],
-        cwd=solved / stage,
+        cwd=solved / homework.folder,
         env={**os.environ, **run.environment(COURSE, homework), **alone},
         capture_output=True,
         text=True,
@@ -68,7 +68,9 @@ def test_no_case_of_a_class_has_the_sealed_answer(solved, stage):
 
     def values(**plan):
         environment = run.environment(COURSE, homework)
-        results = run_hooks(Plan(stage, "", **plan), solved / stage, environment=environment)
+        results = run_hooks(
+            Plan(stage, "", **plan), solved / homework.folder, environment=environment
+        )
         return [
             (r.problem, index, decode(case["value"]))
             for r in results

@@ -29,7 +29,7 @@ def array(*shape):
 def said(message, solved):
     """What the message's program prints when it ends in an error, inside its homework."""
     home = COURSE.homework(message.homework)
-    place = ROOT / home.id if message.stub else solved / home.id
+    place = (ROOT if message.stub else solved) / home.folder
     env = {**home.env, "NEEDLE_CUDA": "emulated", "PATH": ""}
     command = [sys.executable, "-c", OPENING + message.program]
     done = subprocess.run(command, cwd=place, env=env, capture_output=True, text=True)
@@ -49,7 +49,7 @@ def test_the_code_says_what_the_text_quotes(message, solved):
 
 @pytest.mark.parametrize("stage", COURSE.stages)
 def test_every_message_of_a_table_is_rendered_from_the_one_place(stage):
-    text = (ROOT / stage / "README.md").read_text(encoding="utf-8")
+    text = (COURSE.folder(stage) / "README.md").read_text(encoding="utf-8")
     tables = re.findall(r"^\| message \|.*\n\|[-|]+\n((?:\|.*\n)*)", text, re.M)
     quoted = [re.match(r"\| `([^`]+)` ", row)[1] for table in tables for row in table.splitlines()]
     assert quoted == [message.says for message in MESSAGES if message.homework == stage]

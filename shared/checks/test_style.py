@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RENDERED = re.compile(r"hw[0-4]/(?!tests/)|\.ci/requirements\.lock|.*\.(ipynb|gz|png|svg|npz)$")
+RENDERED = re.compile(
+    r"(hw[0-4]|project/labs/\w+)/(?!tests/)|\.ci/requirements\.lock|.*\.(ipynb|gz|png|svg|npz)$"
+)
 STEMS = [
     "initial",
     "memor",

@@ -10,6 +10,7 @@ import pytest
 from coursekit.core import syllabus
 
 ROOT = Path(__file__).resolve().parents[2]
+COURSE = syllabus.load(ROOT)
 TEXTS = sorted(
     p
     for pattern in ("*.md", "hw*/*.md", "project/**/*.md", "shared/**/*.md")
@@ -35,7 +36,8 @@ def anchors(path):
 def test_internal_links_resolve(path):
     # The source of an assignment text is read where it is rendered to.
     texts = ROOT / "shared" / "reference" / "texts"
-    base = ROOT / path.stem if path.parent == texts else path.parent
+    rendered = path.parent == texts and path.stem in COURSE.stages
+    base = COURSE.folder(path.stem) if rendered else path.parent
     for target in LINK.findall(prose(path)):
         if re.match(r"[a-z]+:", target):
             continue
@@ -93,11 +95,11 @@ NAME = re.compile(r"\b(?:(?:[A-Z][a-z0-9]+){2,}|[a-z][a-z0-9]*(?:_[a-z0-9]+)+)\b
 @pytest.fixture(scope="module")
 def names_in_code():
     files = [p for folder in SOURCES for p in (ROOT / folder).rglob("*") if p.suffix in CODE]
-    files += [p for p in ROOT.glob("hw*/tests/**/*.py")]
+    files += [p for h in COURSE.homeworks for p in (ROOT / h.folder / "tests").rglob("*.py")]
     return {name for p in files for name in re.findall(r"\w+", p.read_text(encoding="utf-8"))}
 
 
-@pytest.mark.parametrize("problem", syllabus.load(ROOT).everything, ids=lambda p: p.id)
+@pytest.mark.parametrize("problem", COURSE.everything, ids=lambda p: p.id)
 def test_hints_name_what_the_code_has(problem, names_in_code):
     named = {name for hint in problem.hints for name in NAME.findall(hint)}
     assert not named - names_in_code, "the code was renamed; the hint was not"

@@ -18,7 +18,8 @@ class NeedleNotFound(SystemExit):
 def needle_home(anchor: str | os.PathLike) -> Path:
     """The homework folder whose needle a project uses.
 
-    `NEEDLE_HOME` if it is set, else the `hw4` folder of the course that contains `anchor`.
+    `NEEDLE_HOME` if it is set, else the `hw4` folder of the course, or of the solved trees, that
+    contain `anchor`.
 
     Raises:
         NeedleNotFound: there is no needle package in that folder.
@@ -28,7 +29,8 @@ def needle_home(anchor: str | os.PathLike) -> Path:
         home = Path(chosen).expanduser().resolve()
     else:
         anchor = Path(anchor).resolve()
-        course = next((p for p in anchor.parents if (p / "course.toml").is_file()), None)
+        holds = lambda folder: (folder / "course.toml").is_file() or (folder / "hw4").is_dir()
+        course = next(filter(holds, anchor.parents), None)
         if course is None:
             raise NeedleNotFound(
                 f"{anchor} is not inside the course folder, so its hw4 cannot be found: "

@@ -12,9 +12,8 @@ import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
-from playwright.sync_api import sync_playwright
-
 from build import figures
+from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

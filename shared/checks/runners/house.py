@@ -23,7 +23,7 @@ PACKAGES = {
     "needle": "shared/reference/python/needle",
     "coursekit": "shared/coursekit",
     "mugrade": "shared/mugrade/src/mugrade",
-    "cluster": "shared/cluster/src/cluster",
+    "cluster": "shared/cluster",
 }
 ALLOWED_CIRCLE = {"needle.autograd", "needle.ops"}
 """An operator makes Tensors and a Tensor's methods are operators: theirs is a circle by nature."""

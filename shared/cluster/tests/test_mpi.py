@@ -3,9 +3,10 @@
 import json
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from cluster import processes
+from cluster import mpi, processes
 
 PROGRAM = str(Path(__file__).with_name("mpi_program.py"))
 
@@ -37,3 +38,20 @@ def test_another_number_of_processes_is_told():
     done = start(2, "size")
     assert done.returncode != 0
     assert "the program wants 3 ranks and runs as 2 processes" in done.stderr
+
+
+class Late:
+    """A communicator whose messages come just behind the first question for one."""
+
+    def __init__(self, *messages):
+        self.answers = [None, *messages]
+
+    def improbe(self, source, tag):
+        message = self.answers.pop(0) if self.answers else None
+        return message and SimpleNamespace(recv=lambda: message)
+
+
+def test_messages_go_to_those_who_asked_first_whenever_they_come():
+    incoming, comm = mpi._Incoming(), Late("first", "second")
+    requests = [mpi._Receive(incoming, comm, source=1, tag=0) for _ in range(2)]
+    assert [request.wait() for request in requests] == ["first", "second"]

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from coursekit.cli import desk, show
+from coursekit.cli import desk, lab, show
 from coursekit.cli.words import STAFF, ProblemId, Stage, Target, load, staff_of
 from coursekit.core import build as building
 from coursekit.core import compiling, kept_builds, terminal
@@ -94,19 +94,19 @@ def start(
             f"note: {names} {'is' if one else 'are'} not written yet; {stage}'s tests may stumble "
             f"over {'its stub' if one else 'their stubs'}"
         )
-    datasets.fill_homework(course.root, course.root / stage)
+    datasets.fill_homework(course.root, course.folder(stage))
     if outcome.conflicts:
         typer.echo(f"settle the conflicts in your editor, then: hw start {stage}")
         raise typer.Exit(1)
-    if building.is_stale(course.root / stage, homework, building.CPU):
+    if building.is_stale(course.folder(stage), homework, building.CPU):
         _build(course, homework, building.CPU)
-        if building.is_stale(course.root / stage, homework):
+        if building.is_stale(course.folder(stage), homework):
             typer.echo(
                 "you can work; cuda() is compiled when a test first needs it, or now by: "
                 f"hw build {stage}"
             )
-    if (course.root / stage / "README.md").is_file():
-        typer.echo(f"the text is {stage}/README.md")
+    if (course.folder(stage) / "README.md").is_file():
+        typer.echo(f"the text is {homework.folder}/README.md")
     typer.echo(f"next: {progress.next_step(course)}")
 
 
@@ -195,7 +195,7 @@ def _build(
     course: Course, homework: Homework, parts: str = building.DEVICES, nvcc: bool = False
 ) -> None:
     """Compile, and say what was made and what the compiler warns of in the homework's sources."""
-    place, rows = course.root / homework.id, list[str]()
+    place, rows = course.folder(homework.id), list[str]()
     what = f"building {homework.id}" + ", the CPU's part" * (parts == building.CPU)
     with terminal.status(what) as say:
 
@@ -207,7 +207,7 @@ def _build(
     for path in built:
         typer.echo(f"built {path.relative_to(course.root).as_posix()}")
     for warning in compiling.warnings(place, rows):
-        typer.echo(f"{homework.id}/{warning}")
+        typer.echo(f"{homework.folder}/{warning}")
 
 
 @app.command()
@@ -381,11 +381,12 @@ def tree_to_measure(course: Course, homework: Homework, in_parts: bool) -> Itera
             raise CourseError(
                 f"{row.problem.id} is not written yet; a benchmark measures a finished homework"
             )
-    datasets.fill_homework(course.root, course.root / homework.id)
-    yield course.root / homework.id
+    datasets.fill_homework(course.root, course.folder(homework.id))
+    yield course.folder(homework.id)
 
 
 desk.add_to(app)
+app.command()(lab.lab)
 if STAFF is not None:
     STAFF.add_to(app)
 

@@ -50,13 +50,20 @@ def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
 def dashboard(course: Course, everything: bool = False) -> None:
     """Where the student stands: problems of the homeworks begun, a line for each other one.
 
+    A lab that was not begun is left out, unless everything is asked for.
+
     At most 80 columns wide, unless the names are longer than ours.
     """
     out = console()
-    rows = {stage: progress.standings(course, stage) for stage in course.stages}
+    shown = [
+        h
+        for h in course.homeworks
+        if everything or not h.is_lab or progress.is_started(course, h.id)
+    ]
+    rows = {homework.id: progress.standings(course, homework.id) for homework in shown}
     detailed = course.stages if everything else [progress.in_hand(course)]
     made = table("homework", "written", "passed", "sent", ">points")
-    for homework in course.homeworks:
+    for homework in shown:
         mine, total = rows[homework.id], len(homework.problems)
         good = [row for row in mine if row.tests == "passed"]
         cells = (

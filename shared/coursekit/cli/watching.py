@@ -24,13 +24,13 @@ SETTLE_MS, POLL_MS = 30, 60
 
 def run(course: Course, homework: Homework, only: Problem | None) -> None:
     """Until q or Ctrl-C."""
-    data.fill_homework(course.root, course.root / homework.id)
+    data.fill_homework(course.root, course.folder(homework.id))
     seat = Seat(Watch(course, homework, only))
     with terminal.keys() as pressed, ThreadPoolExecutor(1) as pool:
         print(f"watching {homework.id}; save a file to test what you changed\n{HELP}", flush=True)
         seat.test(pool)
         events = watchfiles.watch(
-            course.root / homework.id,
+            course.folder(homework.id),
             watch_filter=lambda _, path: seat.watch.concerns(path),
             debounce=10 * SETTLE_MS,
             step=SETTLE_MS,
@@ -73,7 +73,7 @@ class Seat:
         self.job = pool.submit(self.watch.test, self.watch.newer())
 
     def saved(self, pool: ThreadPoolExecutor) -> None:
-        names = ", ".join(f"{self.watch.homework.id}/{name}" for name in self.watch.saved())
+        names = ", ".join(f"{self.watch.homework.folder}/{name}" for name in self.watch.saved())
         print(
             f"\n{time.strftime('%H:%M:%S')} {names or 'a save'}: testing {self.watch.at.id}",
             flush=True,

@@ -23,7 +23,7 @@ from coursekit.core.tree import YOURS
 
 VARIABLE = "COURSEKIT_RUN"
 _COMPILED = re.compile(r"([\w.-]+\.(?:cu|cc|cpp)):(\d+)")
-_STUB = re.compile(rf"(\w+/\w+): .* {YOURS}")
+_STUB = re.compile(rf"([\w-]+/\w+): .* {YOURS}")
 
 
 @dataclass
@@ -76,9 +76,10 @@ class Recorder:
     Args:
         problems: (id, test file, -k expression) of each problem wanted.
         root: the homework's folder.
+        name: how that is told, from the course's root.
     """
 
-    def __init__(self, problems: list[tuple[str, str, str]], root: Path):
+    def __init__(self, problems: list[tuple[str, str, str]], root: Path, name: str = ""):
         self.wanted = [
             (name, Path(root, tests).resolve(), Expression.compile(select))
             for name, tests, select in problems
@@ -86,6 +87,7 @@ class Recorder:
         self.report = Report()
         self.by_node: dict[str, Outcome] = {}
         self.root = root.resolve()
+        self.name = name or self.root.name
         self.unwritten: Counter[str] = Counter()
         """Problem -> how many tests came upon its stub."""
         self.places: dict[str, str] = {}
@@ -178,7 +180,7 @@ class Recorder:
         if named := _COMPILED.search(str(info.value)):
             source = self.root / "src" / named[1]
             if source.is_file():
-                return f"{self.root.name}/src/{named[1]}:{named[2]}"
+                return f"{self.name}/src/{named[1]}:{named[2]}"
         cause = info.value.__cause__  # where a test says in its own words what was raised
         causes = list(pytest.ExceptionInfo.from_exception(cause).traceback) if cause else []
         inside = [
@@ -188,7 +190,7 @@ class Recorder:
             and (path := entry.path.resolve()).is_relative_to(self.root)
         ]
         own = [found for found in inside if found[0].parts[0] != "tests"] or inside
-        return f"{self.root.name}/{own[-1][0].as_posix()}:{own[-1][1]}" if own else self.root.name
+        return f"{self.name}/{own[-1][0].as_posix()}:{own[-1][1]}" if own else self.name
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self.report.status = int(exitstatus)
@@ -218,7 +220,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if not wish:
         return
     data = json.loads(wish)
-    recorder = Recorder([tuple(row) for row in data["problems"]], Path(data["root"]))
+    problems = [tuple(row) for row in data["problems"]]
+    recorder = Recorder(problems, Path(data["root"]), data["name"])
     config.pluginmanager.register(recorder, "coursekit-recorder-object")
 
     def write() -> None:

@@ -19,8 +19,10 @@ from coursekit.core.tables import TomlFile
 FILE = "course.toml"
 FULL = 100
 """Points of a whole homework."""
+LABS = "project/labs"
+"""Where labs stand; their sources are in the folder labs of the reference."""
 
-_TOP_KEYS = {"course": dict, "certificate": dict, "late": dict, "homework": list}
+_TOP_KEYS = {"course": dict, "certificate": dict, "late": dict, "homework": list, "lab": list}
 _COURSE_KEYS = {"id": str, "title": str, "python": str}
 _CERTIFICATE_KEYS = {"average": int, "project": bool, "min_grade": int}
 _LATE_KEYS = {"percent_per_day": int, "pooled_days": int, "cutoff_days": int, "grace_minutes": int}
@@ -34,12 +36,17 @@ _HOMEWORK_KEYS = {
     "needs": list,
     "files": list,
 }
+_LAB_KEYS = {**_HOMEWORK_KEYS, "on": str, "program": str}
 _BUILDS = ("make", "cmake")
 
 
 @dataclass(frozen=True)
 class Homework:
-    """One stage: `files` are those that *enter* here."""
+    """One stage: `files` are those that *enter* here.
+
+    A homework contains all of those before it. A lab contains its own files only: it runs on the
+    library of the homework `on`, as it lies beside. Nobody must do a lab; it does not count.
+    """
 
     id: str
     title: str
@@ -54,6 +61,28 @@ class Homework:
     env: dict[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     """The homeworks before that its tests lean on; all of them unless the file says otherwise."""
+    on: str | None = None
+    """Of a lab: the homework on whose library it runs."""
+    program: str | None = None
+    """Of a lab: what `hw lab` runs."""
+
+    @property
+    def is_lab(self) -> bool:
+        return self.on is not None
+
+    @property
+    def folder(self) -> str:
+        """Its folder, from the course's root."""
+        return f"{LABS}/{self._plain}" if self.is_lab else self.id
+
+    @property
+    def sources(self) -> str:
+        """The folder of the reference in which its files stand."""
+        return f"labs/{self._plain}" if self.is_lab else "."
+
+    @property
+    def _plain(self) -> str:
+        return self.id.replace("-", "_")
 
     @property
     def everything(self) -> tuple[Problem, ...]:
@@ -73,12 +102,18 @@ class Course:
     title: str
     python: str
     homeworks: tuple[Homework, ...]
+    """In order; the labs after all others."""
     certificate: dict[str, Any] = field(default_factory=dict)
     late: dict[str, Any] = field(default_factory=dict)
 
     @property
     def stages(self) -> tuple[str, ...]:
         return tuple(h.id for h in self.homeworks)
+
+    @property
+    def counted(self) -> tuple[Homework, ...]:
+        """The homeworks that everybody does: without the labs."""
+        return tuple(h for h in self.homeworks if not h.is_lab)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -102,6 +137,14 @@ class Course:
             f"there is no homework {stage!r}; the homeworks are {', '.join(self.stages)}"
         )
 
+    def folder(self, stage: str) -> Path:
+        """Where the homework stands."""
+        return self.root / self.homework(stage).folder
+
+    def source(self, stage: str, name: str) -> Path:
+        """Where the file `name` of a homework's tree stands in the reference."""
+        return self.reference / self.homework(stage).sources / name
+
     def problem(self, problem_id: str) -> Problem:
         for problem in self.everything:
             if problem.id == problem_id:
@@ -117,8 +160,13 @@ class Course:
         return self.stages.index(self.homework(stage).id)
 
     def previous(self, stage: str) -> Homework | None:
+        """The homework whose work is carried into this one; a lab takes nothing over."""
         at = self.index(stage)
-        return self.homeworks[at - 1] if at else None
+        return self.homeworks[at - 1] if at and not self.homework(stage).is_lab else None
+
+    def following(self, stage: str) -> Homework | None:
+        """The homework that takes this one's work over."""
+        return next((h for h in self.counted if self.previous(h.id) == self.homework(stage)), None)
 
     def select(self, target: str | None) -> list[Problem]:
         """Problems of `None` (all), `hw1`, or `hw1/backward`; an extra only by its own name."""
@@ -131,7 +179,8 @@ class Course:
 
     def files(self, stage: str) -> list[str]:
         """Every path of the stage's tree, in order of entering."""
-        upto = self.homeworks[: self.index(stage) + 1]
+        mine = self.homework(stage)
+        upto = [mine] if mine.is_lab else self.homeworks[: self.index(stage) + 1]
         return [name for homework in upto for name in homework.files]
 
 
@@ -168,8 +217,9 @@ def load(root: Path | None = None) -> Course:
             file.fail(said, ("certificate",), key)
     file.check(late, _LATE_KEYS, ("late",), "[late]")
     homeworks: list[Homework] = []
-    for number, table in enumerate(file.data["homework"]):
-        homeworks.append(_homework(file, number, table, homeworks, root))
+    for kind in ("homework", "lab"):
+        for number, table in enumerate(file.data.get(kind, [])):
+            homeworks.append(_homework(file, (kind, number), table, homeworks, root))
     return Course(
         root=root,
         id=head["id"],
@@ -182,20 +232,26 @@ def load(root: Path | None = None) -> Course:
 
 
 def _homework(
-    file: TomlFile, number: int, table: dict[str, Any], before: list[Homework], root: Path
+    file: TomlFile,
+    where: tuple[str, int],
+    table: dict[str, Any],
+    before: list[Homework],
+    root: Path,
 ) -> Homework:
     """The checked table with its problems; `before` are the homeworks read so far."""
-    where = ("homework", number)
-    label = f"homework {table.get('id', number + 1)!r}"
-    file.check(table, _HOMEWORK_KEYS, where, label, ("id", "title", "path", "files"))
+    kind, number = where
+    label = f"{kind} {table.get('id', number + 1)!r}"
+    keys, more = (_LAB_KEYS, ("on",)) if kind == "lab" else (_HOMEWORK_KEYS, ())
+    file.check(table, keys, where, label, ("id", "title", "path", "files", *more))
     stage = table["id"]
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", stage):
-        file.fail(f"homework id {stage!r} must be lower-case letters and digits", where, "id")
+    if not re.fullmatch(r"[a-z][a-z0-9_-]*", stage):
+        file.fail(f"{kind} id {stage!r} must be lower-case letters and digits", where, "id")
     if any(h.id == stage for h in before):
-        file.fail(f"homework {stage!r} stands twice", where, "id")
+        file.fail(f"{kind} {stage!r} stands twice", where, "id")
     for key in ("path", "files", "modules", "needs"):
         file.check_strings(table, key, where, label)
-    _check_files(file, where, label, table["files"], {n: h.id for h in before for n in h.files})
+    entered = {} if kind == "lab" else {n: h.id for h in before for n in h.files}
+    _check_files(file, where, label, table["files"], entered)
     if table.get("build", _BUILDS[0]) not in _BUILDS:
         file.fail(f"{label}: build must be one of {', '.join(_BUILDS)}", where, "build")
     for key, value in table.get("env", {}).items():
@@ -206,6 +262,8 @@ def _homework(
         if other not in earlier:
             message = f"{label} needs {other!r}, which is no earlier homework"
             file.fail(message, where, "needs", other)
+    if kind == "lab" and table["on"] not in [h.id for h in before if not h.is_lab]:
+        file.fail(f"{label}: on = {table['on']!r}, which is no homework", where, "on")
     mine = problems.read(root, stage, {p.id for h in before for p in h.everything})
     return Homework(
         id=stage,
@@ -217,7 +275,9 @@ def _homework(
         modules=tuple(table.get("modules", [])),
         build=table.get("build"),
         env=dict(table.get("env", {})),
-        needs=tuple(table.get("needs", earlier)),
+        needs=tuple(table.get("needs", [] if kind == "lab" else earlier)),
+        on=table.get("on"),
+        program=table.get("program"),
     )
 
 

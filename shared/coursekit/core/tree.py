@@ -76,7 +76,7 @@ def code_of(tree: Files) -> Files:
 
 def students_code(course: Course, stage: str) -> Files:
     """The student's own library as it lies in hwN."""
-    folder = course.root / stage
+    folder = course.folder(stage)
     found = {}
     for path in walk(folder):
         name = path.relative_to(folder).as_posix()

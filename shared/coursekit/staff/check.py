@@ -24,17 +24,17 @@ def faults(course: Course, stages: list[str]) -> Iterator[str]:
     yield from _stale_mutants(course)
     for stage in stages:
         tree = render.render_stage(course, stage, warn=lambda sentence: None)
-        folder = course.root / stage
+        folder, label = course.folder(stage), course.homework(stage).folder
         for name, content in sorted(tree.items()):
             path = folder / name
             if not path.is_file():
-                yield f"{stage}/{name}: missing; `hw render` writes it"
+                yield f"{label}/{name}: missing; `hw render` writes it"
             elif path.read_bytes() != content:
-                yield _diff(f"{stage}/{name}", path.read_bytes(), content)
+                yield _diff(f"{label}/{name}", path.read_bytes(), content)
         own = render.handwritten_tests(course, stage)
-        for name in tracked(course.root, stage):
+        for name in tracked(course.root, label):
             if name not in tree and name not in own and not name.endswith(".gitkeep"):
-                yield f"{stage}/{name}: the reference does not render this file; delete it"
+                yield f"{label}/{name}: the reference does not render this file; delete it"
 
 
 def _stale_mutants(course: Course) -> Iterator[str]:
@@ -57,7 +57,7 @@ def missing_facts(course: Course) -> list[CourseError]:
     text = (course.root / FILE).read_text(encoding="utf-8").splitlines()
     for homework in course.homeworks:
         for name in homework.files:
-            if not (course.reference / name).is_file():
+            if not course.source(homework.id, name).is_file():
                 line = next((n for n, row in enumerate(text, 1) if f'"{name}"' in row), None)
                 sentence = (
                     f"{homework.id}: file {name!r} does not exist in shared/reference; write it "
@@ -71,17 +71,15 @@ def missing_facts(course: Course) -> list[CourseError]:
             )
             faults.append(CourseError(sentence, f"{problems.FOLDER}/{homework.id}"))
         for problem in homework.everything:
-            tests = course.root / homework.id / problem.tests
+            tests = course.folder(homework.id) / problem.tests
             hook = rf"^def submit_{problem.hook}\("
             if not tests.is_file():
-                sentence = f"its test file {homework.id}/{problem.tests} does not exist"
+                sentence = f"its test file {homework.folder}/{problem.tests} does not exist"
                 faults.append(CourseError(sentence, problem.source, problem.line))
             elif not problem.is_extra and not re.search(
                 hook, tests.read_text(encoding="utf-8"), re.M
             ):
-                sentence = (
-                    f"{homework.id}/{problem.tests} has no submission hook submit_{problem.hook}()"
-                )
+                sentence = f"{homework.folder}/{problem.tests} has no submission hook submit_{problem.hook}()"
                 faults.append(CourseError(sentence, problem.source, problem.line))
     known = {f"{homework.id}" for homework in course.homeworks}
     for folder in sorted((course.root / problems.FOLDER).iterdir()):
@@ -107,7 +105,7 @@ def _diff(label: str, have: bytes, want: bytes) -> str:
 
 
 def tracked(root: Path, stage: str) -> list[str]:
-    """Files of hwN that belong to the project: what git does not ignore, else a plain walk."""
+    """Files of a homework's folder that belong to the project: what git does not ignore, else a plain walk."""
     try:
         done = subprocess.run(
             ["git", "ls-files", "-z", "-co", "--exclude-standard", "--", stage],

@@ -6,6 +6,7 @@ Everything goes through the `mugrade` command; nothing of the grader is imported
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
 import queue
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -43,7 +44,8 @@ def course_file(course: Course) -> str:
     parts.append(_table("[certificate]", course.certificate))
     parts.append(_table("[late]", course.late))
     for homework in course.homeworks:
-        parts.append(_table("[[assignment]]", {"id": homework.id, "title": homework.title}))
+        whole = {"id": homework.id, "title": homework.title}
+        parts.append(_table("[[assignment]]", whole | ({"weight": 0} if homework.is_lab else {})))
         for problem in homework.problems:
             facts = {
                 "id": problem.hook,
@@ -90,7 +92,8 @@ def publish(
         folder = Path(scratch)
         with terminal.status(homework.id) as say:
             say("preparing the solved tree")
-            tree = solved.write(course, folder, [homework.id]) / homework.id
+            tree = solved.write(course, folder, [homework.id]) / homework.folder
+            homework = solved.with_library(course, homework, folder)
             wrong = wrong_trees(course, homework, problems, folder, say) if checked else []
         if checked and homework.env.get("NEEDLE_BACKEND") == "nd":
             wrong += ["--vary", "NEEDLE_BACKEND=np"]  # the same values on another array library
@@ -129,7 +132,7 @@ def wrong_trees(
             _prepare(place, trees[name], homework, folder / name)
         finally:
             places.put(place)
-        data = folder / homework.id / "data"
+        data = folder / homework.folder / "data"
         (folder / name / "data").symlink_to(data, target_is_directory=True)
 
     copied = {names[mutant] for mutant in mine if mutant.file.endswith(".py")}
@@ -155,8 +158,15 @@ def _prepare(place: Path, files: Files, homework: Homework, target: Path) -> Non
 # ---------------------------------------------------------------------------------- sealed answers
 
 
-def seal(course: Course, out: Path, say: Callable[[str], None] = print) -> None:
-    """Publish every homework to a grader of our own and seal its answers into `out`.
+def seal(
+    course: Course,
+    out: Path,
+    stages: Collection[str],
+    say: Callable[[str], None] = print,
+) -> None:
+    """Publish the homeworks to a grader of our own and seal their answers into `out`.
+
+    Answers of other homeworks that are in the file stay as they are.
 
     Raises:
         CourseError: a homework could not be published.
@@ -165,14 +175,28 @@ def seal(course: Course, out: Path, say: Callable[[str], None] = print) -> None:
         folder = Path(scratch)
         (folder / "course.toml").write_text(course_file(course) + _PERSON, encoding="utf-8")
         with _grader(folder):
-            for homework in course.homeworks:
+            for homework in map(course.homework, stages):
                 say(f"{homework.id}: running its hooks")
                 words = ["--solo", "--unchecked"]
                 problems = list(homework.problems)
                 if publish(course, homework, problems, words, checked=False):
                     raise CourseError(f"{homework.id} could not be published; see above")
         say("sealing: about a tenth of a second of a processor a case")
-        _mugrade("seal", str(out), "--data", str(folder / "data"))
+        made = folder / "made.json.gz"
+        _mugrade("seal", str(made), "--data", str(folder / "data"))
+        _replace_answers(course, made, out, stages)
+
+
+def _replace_answers(course: Course, made: Path, out: Path, stages: Collection[str]) -> None:
+    """Put the answers made for some homeworks in the place of those in `out`."""
+    new = json.loads(gzip.decompress(made.read_bytes()))
+    old = json.loads(gzip.decompress(out.read_bytes()))["problems"] if out.is_file() else []
+    kept = {(p.homework, p.hook) for p in course.problems if p.homework not in stages}
+    others = [entry for entry in old if (entry["assignment"], entry["problem"]) in kept]
+    order = {(p.homework, p.hook): number for number, p in enumerate(course.problems)}
+    place = lambda entry: order[entry["assignment"], entry["problem"]]
+    new["problems"] = sorted([*others, *new["problems"]], key=place)
+    out.write_bytes(gzip.compress(json.dumps(new, sort_keys=True).encode(), mtime=0))
 
 
 @contextlib.contextmanager

@@ -95,7 +95,7 @@ def write(course: Course, problem: str) -> Places:
     tests = (Path(last.tests).parent / f"test_{name}.py").as_posix()
     places = Places(
         problem=f"{problems.FOLDER}/{problem}.toml",
-        tests=f"{stage}/{tests}",
+        tests=f"{homework.folder}/{tests}",
         text=f"shared/reference/texts/{stage}.md",
         region=_REGION.format(id=problem),
     )

@@ -32,7 +32,7 @@ from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data
 from coursekit.staff import mutants as mutation
-from coursekit.staff import render, sandbox, values
+from coursekit.staff import render, sandbox, solved, values
 from coursekit.staff.mutants import Mutant
 
 TIMEOUT = 600.0
@@ -95,7 +95,8 @@ class _Prover:
     """The proof of one homework's problems."""
 
     def __init__(self, course, homework: Homework, problems, verdicts, folder, jobs, progress):
-        self.course, self.homework, self.problems = course, homework, problems
+        self.course, self.problems = course, problems
+        self.homework = solved.with_library(course, homework, folder)
         self.verdicts: dict[str, Verdict] = verdicts
         self.folder, self.jobs, self.progress = folder, jobs, progress
         self.all = list(homework.everything)
@@ -106,14 +107,14 @@ class _Prover:
 
     def run(self) -> None:
         handout = self.tree_with(render.nothing)
-        solved = self.tree_with(render.everything)
+        right = self.tree_with(render.everything)
         runs = [
-            (self.make("solved", solved, self.problems, values=True), self.judge_solved),
+            (self.make("solved", right, self.problems, values=True), self.judge_solved),
             (self.make("empty", handout, self.problems), self.judge_empty),
         ]
         runs += self.prefixes()
         self.go(runs)
-        self.go(self.mutations(solved))
+        self.go(self.mutations(right))
 
     def tree_with(self, solved: Callable[[str], bool]) -> tree.Files:
         return {**render.render_code(self.course, self.homework.id, solved), **self.tests}
@@ -229,7 +230,7 @@ class _Prover:
 
     # ------------------------------------------------------------------------------- mutants
 
-    def mutations(self, solved: tree.Files):
+    def mutations(self, right: tree.Files):
         runs = []
         for problem in self.problems:
             verdict = self.verdicts[problem.id]
@@ -239,7 +240,7 @@ class _Prover:
                 verdict.holes.append(f"mutants: {len(mine)}, expected at least {problem.mutants}")
             for mutant in mine:
                 try:
-                    files = mutant.apply(solved)
+                    files = mutant.apply(right)
                 except CourseError as error:
                     verdict.holes.append(f"mutants: {error}")
                     continue
@@ -320,7 +321,7 @@ def _fault(report: Report) -> str:
 
 def _stub_named(error: str) -> str | None:
     """The problem that a stub's NotImplementedError names."""
-    found = re.match(r"NotImplementedError: (\w+/\w+):", error)
+    found = re.match(r"NotImplementedError: ([\w-]+/\w+):", error)
     return found[1] if found else None
 
 

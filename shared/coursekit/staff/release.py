@@ -94,7 +94,7 @@ def _assemble(course: Course, folder: Path) -> None:
             _copy(course.root / "shared" / "release" / name, folder / target)
     for stage in course.stages:
         files = render.whole_tree(course, stage)
-        tree.write(files, folder / stage)
+        tree.write(files, folder / course.homework(stage).folder)
         tree.write(files, folder / tree.HANDOUTS / stage)
     tree.write(tree.given(course), folder)
     for name in COPIED:
@@ -196,10 +196,11 @@ def secrets(course: Course) -> dict[str, str]:
     for stage in course.stages:
         here = render.scope(course, stage)
         for name in course.files(stage):
-            source = course.reference / name
+            source = course.source(stage, name)
             if not source.is_file() or regions.language_of(name) is None:
                 continue
-            text, label = source.read_text(encoding="utf-8"), f"shared/reference/{name}"
+            text = source.read_text(encoding="utf-8")
+            label = source.relative_to(course.root).as_posix()
             for problem, line in regions.solution_lines(text, label, here):
                 if not is_trivial(plain := normal(line.text)):
                     found.setdefault(plain, problem)
@@ -243,7 +244,7 @@ def find_leaks(course: Course, folder: Path) -> list[CourseError]:
                         number,
                     )
                 )
-            elif re.search(r"(###|///|<!--)\s*BEGIN SOLUTION \w+/\w+", row):
+            elif re.search(r"(###|///|<!--)\s*BEGIN SOLUTION [\w-]+/\w+", row):
                 leaks.append(CourseError("a solution region of the reference", name, number))
     return leaks
 

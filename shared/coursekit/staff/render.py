@@ -12,7 +12,7 @@ from coursekit.datasets import data
 from coursekit.staff import regions, texts
 
 SUPPORT = "tests"
-"""The folder of shared/reference whose files go into every homework's tests/."""
+"""The folder beside a homework's sources whose files go into its tests/."""
 
 
 def everything(_: str) -> bool:
@@ -44,27 +44,27 @@ def render_code(
     here = scope(course, stage, solved)
     tree: Files = {}
     for name in course.files(stage):
-        source = course.reference / name
+        source = course.source(stage, name)
         if not source.is_file():
             sentence = f"{stage}: file {name!r} of course.toml does not exist in shared/reference"
             if warn is None:
                 raise CourseError(sentence)
             warn(sentence)
             continue
-        tree[name] = render_file(source, name, here)
-    support = course.reference / SUPPORT
+        tree[name] = render_file(source, course, here)
+    support = course.source(stage, SUPPORT)
     for source in walk(support):
         name = f"{SUPPORT}/{source.relative_to(support).as_posix()}"
-        tree[name] = render_file(source, name, here)
+        tree[name] = render_file(source, course, here)
     return tree
 
 
-def render_file(source: Path, name: str, here: regions.Scope) -> bytes:
+def render_file(source: Path, course: Course, here: regions.Scope) -> bytes:
     """One file of shared/reference for one stage; files without a grammar are copied."""
     content = source.read_bytes()
-    if regions.language_of(name) is None:
+    label = source.relative_to(course.root).as_posix()
+    if regions.language_of(label) is None:
         return content
-    label = f"shared/reference/{name}"
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -86,11 +86,8 @@ def render_stage(
 
 def handwritten_tests(course: Course, stage: str) -> Files:
     """The homework's own tests, which stand in hwN/tests and are written by hand."""
-    folder = course.root / stage / "tests"
-    support = {
-        path.relative_to(course.reference / SUPPORT).as_posix()
-        for path in walk(course.reference / SUPPORT)
-    }
+    folder, given_ones = course.folder(stage) / "tests", course.source(stage, SUPPORT)
+    support = {path.relative_to(given_ones).as_posix() for path in walk(given_ones)}
     return {
         f"tests/{name}": path.read_bytes()
         for path in walk(folder)
@@ -106,7 +103,7 @@ def whole_tree(course: Course, stage: str, solved=nothing, warn=None) -> Files:
 def render_out(
     course: Course, out: Path, stages: Iterable[str], solved=nothing, warn=None
 ) -> dict[str, int]:
-    """Write complete trees to OUT/hwN with data samples; returns files per homework.
+    """Write complete trees to OUT/hwN (a lab: OUT/project/labs/...) with data samples; returns files per homework.
 
     What they are built and tested with goes to OUT/shared. Everything is rendered before the first
     byte is written.
@@ -117,12 +114,13 @@ def render_out(
     trees = {stage: whole_tree(course, stage, solved, warn) for stage in stages}
     write(given(course), out)
     for stage, tree in trees.items():
-        write(tree, out / stage)
-        data.fill_homework(course.root, out / stage)
+        folder = out / course.homework(stage).folder
+        write(tree, folder)
+        data.fill_homework(course.root, folder)
     return {stage: len(tree) for stage, tree in trees.items()}
 
 
 def render_in_place(course: Course, stages: Iterable[str], warn=None) -> dict[str, int]:
     """Bring the committed handouts up to date; returns the number of files written for each."""
     trees = {stage: render_stage(course, stage, nothing, warn) for stage in stages}
-    return {stage: write(tree, course.root / stage) for stage, tree in trees.items()}
+    return {stage: write(tree, course.folder(stage)) for stage, tree in trees.items()}

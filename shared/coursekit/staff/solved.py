@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from coursekit.core import kept_builds
-from coursekit.core.syllabus import Course
+from coursekit.core.syllabus import Course, Homework
 from coursekit.staff import render
+
+
+def with_library(course: Course, homework: Homework, folder: Path) -> Homework:
+    """A lab, told by NEEDLE_HOME to run on the solved library, which is written into the folder.
+
+    Any other homework has its own library: it comes back as it is.
+    """
+    if homework.on is None:
+        return homework
+    below = course.homework(homework.on)
+    compiled = homework.env.get("NEEDLE_BACKEND") == "nd"
+    home = write(course, folder / "library", [below.id], built=compiled) / below.folder
+    return replace(homework, env={**homework.env, "NEEDLE_HOME": str(home)})
 
 
 def _quiet(_: str) -> None:
@@ -37,6 +51,6 @@ def write(
     for homework in homeworks:
         if built and homework.build is not None:
             nvcc = shutil.which("nvcc") is not None  # its tests look at what it makes, GPU or not
-            cached = kept_builds.build_tree(out / homework.id, homework, nvcc=nvcc)
+            cached = kept_builds.build_tree(out / homework.folder, homework, nvcc=nvcc)
             say(f"{homework.id}: {'built before' if cached else 'built'}")
     return out

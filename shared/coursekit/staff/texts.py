@@ -1,7 +1,8 @@
 """Assignment texts: shared/reference/texts/hwN.md becomes README.md, hwN.ipynb and figures/.
 
 `<!-- problems -->` and `<!-- messages -->` become tables, of the syllabus and of messages.toml. A
-notebook begins with texts/notebook.md, in which STAGE stands for the homework's id.
+notebook begins with texts/notebook.md, in which STAGE stands for the homework's id and FOLDER for
+its folder.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ def render(course: Course, stage: str, scope: regions.Scope, warn=None) -> dict[
     files.update(_figures(course, text, label))
     opening = source.with_name("notebook.md")
     if opening.is_file():
-        text = opening.read_text(encoding="utf-8").replace("STAGE", stage) + text
+        first = opening.read_text(encoding="utf-8")
+        folder = course.homework(stage).folder
+        text = first.replace("STAGE", stage).replace("FOLDER", folder) + text
     notebook = to_notebook(text, course, stage)
     if notebook is None:
         if warn is None:

@@ -43,9 +43,11 @@ def prepare(course: Course) -> None:
 
 @contextlib.contextmanager
 def solved_tree(course: Course, homework: Homework) -> Iterator[Path]:
-    """The solved homework, not built, in a folder of its own for the time being."""
+    """The solved homework, not built, in a folder of its own for the time being; a lab's library
+    stands beside."""
     with tempfile.TemporaryDirectory(prefix="needle-solved-") as folder:
-        yield solved.write(course, Path(folder), [homework.id], built=False) / homework.id
+        stages = [homework.id, *filter(None, [homework.on])]
+        yield solved.write(course, Path(folder), stages, built=False) / homework.folder
 
 
 def _load() -> Course:
@@ -253,12 +255,17 @@ def course_file() -> None:
     typer.echo(grading.course_file(syllabus.load()), nl=False)
 
 
-def answers() -> None:
-    """Seal every answer anew into answers.json.gz, for those who learn alone."""
+def answers(
+    stages: Annotated[
+        list[str] | None, typer.Argument(metavar="[hwN]...", help="these homeworks only")
+    ] = None,
+) -> None:
+    """Seal answers anew into answers.json.gz, for those who learn alone."""
     from coursekit.staff import grading
 
     course = _load()
-    grading.seal(course, course.root / grading.ANSWERS)
+    chosen = [course.homework(stage).id for stage in stages or course.stages]
+    grading.seal(course, course.root / grading.ANSWERS, chosen)
 
 
 def count() -> None:

@@ -76,8 +76,8 @@ class Card:
 def collect(course: Course) -> Card:
     """What the tree, the verdicts that are kept and the receipts of this machine tell."""
     receipts = signed(course)
-    rows = [_row(course, homework, receipts) for homework in course.homeworks]
-    curves = [c for homework in course.homeworks for c in _curves(course, homework)]
+    rows = [_row(course, homework, receipts) for homework in course.counted]
+    curves = [c for homework in course.counted for c in _curves(course, homework)]
     return Card(course.title, rows, _lines(course), curves, [text for text, _ in receipts.values()])
 
 
@@ -97,7 +97,7 @@ def _row(course: Course, homework: Homework, receipts: dict[str, tuple[str, dict
 
 def _lines(course: Course) -> int:
     """In the last homework that was begun, which holds the work of those before it."""
-    begun = [stage for stage in course.stages if progress.is_started(course, stage)]
+    begun = [h.id for h in course.counted if progress.is_started(course, h.id)]
     files = progress.own_files(course, begun[-1], pristine(course, begun[-1])) if begun else {}
     return sum(
         sum(bool(row.strip()) for row in match[0].splitlines()[1:-1])
@@ -110,7 +110,7 @@ def _lines(course: Course) -> int:
 def _curves(course: Course, homework: Homework) -> list[Curve]:
     """Of the histories beside checkpoints; what is no curve is left out."""
     found = []
-    for path in sorted((course.root / homework.id).glob("**/checkpoints/*.json")):
+    for path in sorted(course.folder(homework.id).glob("**/checkpoints/*.json")):
         try:
             values, label = read_curve(path)
         except CourseError:

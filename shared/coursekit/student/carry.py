@@ -71,10 +71,12 @@ def start(course: Course, stage: str) -> Outcome:
     tree.write(carried, store)
     progress.take_in_hand(course, stage)
     present.update(plan)
-    outcome.conflicts = _conflicts(stage, present)
-    needed = [course.homework(other) for other in course.homework(stage).needs]
+    outcome.conflicts = _conflicts(course, stage, present)
+    mine = course.homework(stage)
+    library = tree.students_code(course, mine.on) if mine.on else present
+    needed = [course.homework(other) for other in mine.needs]
     outcome.unsolved = [
-        p.id for homework in needed for p in homework.problems if progress.stubs_left(present, p.id)
+        p.id for homework in needed for p in homework.problems if progress.stubs_left(library, p.id)
     ]
     return outcome
 
@@ -88,14 +90,16 @@ def start_from(course: Course, stage: str, later: str) -> Outcome:
     Raises:
         CourseError: `later` does not come after `stage`. Nothing has changed then.
     """
-    if course.index(later) <= course.index(stage):
+    if course.index(later) <= course.index(stage) or course.homework(later).is_lab:
         raise CourseError(
             f"--from takes a homework after {stage}, to bring a solution back, and {later} is none; "
             f"what was done before comes by: hw start {stage}"
         )
     theirs = tree.code_of(pristine(course, stage))
     labels = (f"your {stage}", f"your {later}")
-    follower = course.stages[course.index(stage) + 1]
+    following = course.following(stage)
+    assert following is not None  # `later` comes after it
+    follower = following.id
     store = _store(course, follower)
     content, notes = _earlier(course, stage, later, tree.students_code(course, later))
     last = _earlier(course, stage, follower, tree.read(store))[0] if store.is_dir() else theirs
@@ -107,7 +111,7 @@ def start_from(course: Course, stage: str, later: str) -> Outcome:
     outcome = Outcome(notes=notes)
     _apply(course, stage, plan, f"start-{stage}-from-{later}", outcome)
     progress.take_in_hand(course, stage)
-    outcome.conflicts = _conflicts(stage, {**present, **plan})
+    outcome.conflicts = _conflicts(course, stage, {**present, **plan})
     return outcome
 
 
@@ -197,17 +201,18 @@ def _plan(present: Files, last: Files, carried: Files, theirs: Files, labels) ->
 def _apply(course: Course, stage: str, plan: Files, verb: str, outcome: Outcome) -> None:
     backup = Backup(course, verb)
     for name, content in plan.items():
-        path = course.root / stage / name
+        path = course.folder(stage) / name
         backup.keep(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-        outcome.changed.append(f"{stage}/{name}")
+        outcome.changed.append(path.relative_to(course.root).as_posix())
     if backup.used:
         outcome.backup = str(backup)
 
 
-def _conflicts(stage: str, files: Files) -> list[tuple[str, int]]:
-    return [(f"{stage}/{name}", line) for name in sorted(files) for line in conflicts(files[name])]
+def _conflicts(course: Course, stage: str, files: Files) -> list[tuple[str, int]]:
+    folder = course.homework(stage).folder
+    return [(f"{folder}/{name}", line) for name in sorted(files) for line in conflicts(files[name])]
 
 
 def update(course: Course, release) -> tuple[Outcome, str]:
@@ -229,15 +234,15 @@ def update(course: Course, release) -> tuple[Outcome, str]:
     for stage in course.stages:
         base = tree.read(course.root / tree.HANDOUTS / stage)
         theirs = tree.read(release / tree.HANDOUTS / stage)
-        present = tree.read(course.root / stage)
+        present = tree.read(course.folder(stage))
         ours = {name: present[name] for name in present if name in base or name in theirs}
         merged = merge_trees(base, ours, theirs, (f"your {stage}", "corrected handout"), stage)
         plans[stage] = {n: c for n, c in merged.files.items() if present.get(n) != c}
-        outcome.notes += [f"{stage}/{note}" for note in merged.notes]
+        outcome.notes += [f"{course.homework(stage).folder}/{note}" for note in merged.notes]
     news = _news(course, release)
     for stage, plan in plans.items():
         _apply(course, stage, plan, f"update-{stage}", outcome)
-        outcome.conflicts += _conflicts(stage, plan)
+        outcome.conflicts += _conflicts(course, stage, plan)
     _replace_rest(course, release, outcome)
     return outcome, news
 

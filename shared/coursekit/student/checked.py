@@ -148,7 +148,7 @@ def build_tree(
     root: Path, homework: Homework, kind: str, say: Callable[[str], None] | None = None
 ) -> Path:
     """A copy of the homework beside the student's, compiled with the compiler's checks."""
-    tree = root / homework.id
+    tree = root / homework.folder
     place = root / ".hw" / f"checked-{kind}" / homework.id
     copy(tree, place)
     flags = "thread" if kind == "thread" else "address,undefined"

@@ -80,6 +80,11 @@ def compare(course: Course, stage: str, other: str | None = None) -> Comparison:
         raise CourseError(
             f"two homeworks are compared; against what was handed out: hw diff {stage}"
         )
+    if lab := next((s for s in (stage, other) if course.homework(s).is_lab), None):
+        raise CourseError(
+            f"{lab} is a lab and shares no code with homeworks; against what was handed out: "
+            f"hw diff {lab}"
+        )
     if course.index(other) > course.index(stage):
         back = f"hw start {stage} --from {other}"
         return Comparison(stage, other, _places(mine, carry.as_earlier(course, stage, other)), back)

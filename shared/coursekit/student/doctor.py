@@ -177,8 +177,8 @@ def _data(course: Course) -> Iterator[Finding]:
         return
     from coursekit.datasets import data
 
-    for stage in course.stages:
-        folder = course.root / stage / "data"
+    for stage in (homework.id for homework in course.counted):
+        folder = course.folder(stage) / "data"
         if folder.is_dir():
             for source in data.describe(folder):
                 yield Finding(f"data {stage}", "ok", f"{source.use}: {source.name}, {source.size}")

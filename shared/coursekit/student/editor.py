@@ -59,11 +59,11 @@ def place_of(course: Course, problem: Problem) -> tuple[Path, int]:
                 f"the marks of {problem.id} are gone; put back BEGIN/END YOUR SOLUTION"
             )
         return (
-            course.root / stage / "README.md",
+            course.folder(stage) / "README.md",
             1,
         )  # a problem that asks for measuring, or changing
     _, name, line = min(found)
-    return course.root / stage / name, line + 1
+    return course.folder(stage) / name, line + 1
 
 
 def at_line(course: Course, path: Path, line: int) -> Problem:
@@ -74,8 +74,9 @@ def at_line(course: Course, path: Path, line: int) -> Problem:
     """
     try:
         inside = path.resolve().relative_to(course.root.resolve())
-        homework, content = course.homework(inside.parts[0]), path.read_bytes()
-    except (ValueError, OSError):
+        homework = next(h for h in course.homeworks if inside.is_relative_to(h.folder))
+        content = path.read_bytes()
+    except (ValueError, OSError, StopIteration):
         raise CourseError(f"{path} is no file of a homework; give one, or hwN/problem") from None
     mine = {problem.id: problem for problem in homework.everything}
     mine |= {other: problem for problem in homework.problems for other in problem.reopens}

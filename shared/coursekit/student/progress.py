@@ -85,7 +85,8 @@ def in_hand(course: Course) -> str:
 
 def own_files(course: Course, stage: str, handout: tree.Files) -> tree.Files:
     """What the student made of the handout's code; other files, such as scratch files, do not count."""
-    paths = {name: course.root / stage / name for name in tree.code_of(handout)}
+    folder = course.folder(stage)
+    paths = {name: folder / name for name in tree.code_of(handout)}
     return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
 
 
@@ -177,8 +178,8 @@ def obstacles(course: Course, stage: str) -> list[CourseError]:
     """What keeps everything of a homework from running: missing files, conflicts left open."""
     found = []
     for name in sorted(tree.code_of(pristine(course, stage))):
-        path = course.root / stage / name
-        label = f"{stage}/{name}"
+        path = course.folder(stage) / name
+        label = _inside(course, path)
         if not path.is_file():
             kept = sorted((course.root / ".hw" / "backups").glob(f"*/{label}"))
             last = f", your last version is {_inside(course, kept[-1])}" if kept else ""
@@ -230,10 +231,10 @@ def standings(course: Course, stage: str, extras: bool = False) -> list[Standing
     homework = course.homework(stage)
     problems = homework.everything if extras else homework.problems
     code = digests(problems, files)
-    rows = []
+    rows, folder = [], course.homework(stage).folder
     for problem in problems:
         left = stubs_left(files, problem.id)
-        place = f"{stage}/{left[0][0]}:{left[0][1]}" if left else ""
+        place = f"{folder}/{left[0][0]}:{left[0][1]}" if left else ""
         tests, detail = _verdict(data["results"].get(problem.id), code[problem.id])
         stub = stub_state(problem, files, handout)
         if stub == "begun" and tests == "passed":  # it went another way than the handout proposes
@@ -243,7 +244,7 @@ def standings(course: Course, stage: str, extras: bool = False) -> list[Standing
         waiting = stubs_left(files, needs) if needs and tests == "failed" else []
         if needs and tests == "failed" and not waiting:  # what it needed has been written
             tests = "changed since"
-        needs = f"{needs} in {stage}/{waiting[0][0]}:{waiting[0][1]}" if waiting else ""
+        needs = f"{needs} in {folder}/{waiting[0][0]}:{waiting[0][1]}" if waiting else ""
         rows.append(Standing(problem, stub, tests, detail, submitted, points, place, needs))
     return rows
 
@@ -267,7 +268,7 @@ def _verdict(result: dict | None, code: str) -> tuple[str, str]:
 def next_step(course: Course, tell_unsent: bool = False) -> str:
     """The one sentence that says what to do now: in the homework in hand, then in those after it.
 
-    What is not submitted yet keeps nobody from a homework that was begun after it.
+    A lab is never the next step before it was begun. What is not submitted yet keeps nobody from a homework that was begun after it.
 
     Args:
         tell_unsent: name what is not submitted yet, too.
@@ -280,6 +281,8 @@ def next_step(course: Course, tell_unsent: bool = False) -> str:
     at = course.index(in_hand(course))
     before = ""
     for stage in (*course.stages[at:], *course.stages[:at]):
+        if stage not in rows and course.homework(stage).is_lab:
+            continue
         if stage not in rows:
             begin = f"hw start {stage}"
             if before in unsent:
@@ -292,7 +295,9 @@ def next_step(course: Course, tell_unsent: bool = False) -> str:
         before = stage
     if unsent:
         return f"all homeworks are written and tested: hw submit {unsent[0]}"
-    return "all homeworks are done; the final project is next: project/README.md"
+    labs = [h.id for h in course.homeworks if h.is_lab and h.id not in rows]
+    way = f" (a lab on the way there: hw start {labs[0]})" if labs else ""
+    return f"all homeworks are done; the final project is next: project/README.md{way}"
 
 
 def _step(course: Course, rows: list[Standing]) -> str:

@@ -22,13 +22,13 @@ def reset(course: Course, problem: Problem) -> tuple[list[str], str]:
     backup = tree.Backup(course, f"reset-{problem.name}")
     changed = []
     for name, text in plan.items():
-        path = course.root / problem.homework / name
+        path = course.folder(problem.homework) / name
         if path.is_file() and path.read_text(encoding="utf-8") == text:
             continue
         backup.keep(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        changed.append(f"{problem.homework}/{name}")
+        changed.append(path.relative_to(course.root).as_posix())
     return changed, str(backup) if backup.used else ""
 
 
@@ -38,9 +38,9 @@ def _plan(course: Course, problem: Problem) -> dict[str, str]:
     for name, content in tree.code_of(pristine(course, problem.homework)).items():
         if b"BEGIN YOUR SOLUTION " + problem.id.encode() not in content:
             continue
-        given, path = content.decode("utf-8"), course.root / problem.homework / name
+        given, path = content.decode("utf-8"), course.folder(problem.homework) / name
         if path.is_file():
-            label = f"{problem.homework}/{name}"
+            label = path.relative_to(course.root).as_posix()
             plan[name] = _with_stubs(path.read_text(encoding="utf-8"), given, problem.id, label)
         else:
             plan[name] = given

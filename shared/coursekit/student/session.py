@@ -82,6 +82,7 @@ class Session:
         wishes = {
             "problems": [(p.id, p.tests, p.select) for p in self.problems],
             "root": str(self.folder),
+            "name": self.homework.folder,
             "out": str(out),
             "journal": str(place / "journal"),
             "stack": str(place / "stack"),

@@ -71,7 +71,7 @@ class Watch:
 
     def concerns(self, path: str) -> bool:
         """Is it code of the student's, scratch modules included?"""
-        folder = (self.course.root / self.homework.id).resolve()
+        folder = self.course.folder(self.homework.id).resolve()
         try:
             name = Path(path).resolve().relative_to(folder).as_posix()
         except ValueError:
@@ -115,7 +115,7 @@ class Watch:
         work.check_files(self.course, self.homework.id)
         parts = work.parts_for(self.homework, [problem], None)
         if work.needs_build(self.course, [problem], parts):
-            build.build(self.course.root / self.homework.id, self.homework, parts=parts)
+            build.build(self.course.folder(self.homework.id), self.homework, parts=parts)
         if turn == self.turn:
             _, report = work.run_tests(self.course, [problem], QUICK, runner=self.warm)
         if turn != self.turn:

@@ -30,7 +30,7 @@ def current(course: Course) -> str:
     """The homework of the current folder, else the one in hand."""
     here = Path.cwd().resolve()
     for stage in course.stages:
-        folder = (course.root / stage).resolve()
+        folder = course.folder(stage).resolve()
         if here == folder or folder in here.parents:
             return stage
     return progress.in_hand(course)
@@ -62,9 +62,10 @@ def names_problem(course: Course, target: str | None) -> bool:
 
 
 def folder_of(course: Course, stage: str) -> Path:
-    folder = course.root / stage
+    folder = course.folder(stage)
     if not folder.is_dir():
-        raise CourseError(f"the folder {stage} is missing; take it from the course's repository")
+        name = course.homework(stage).folder
+        raise CourseError(f"the folder {name} is missing; take it from the course's repository")
     return folder
 
 
@@ -76,16 +77,16 @@ def check_files(course: Course, stage: str) -> None:
 
 def _no_python(course: Course, stage: str) -> list[CourseError]:
     """What Python cannot even read, before thirty lines of a test session say so."""
-    faults = []
+    faults, folder = [], course.homework(stage).folder
     for name, content in progress.own_files(course, stage, pristine(course, stage)).items():
         try:
             if name.endswith(".py"):
                 compile(content, name, "exec", dont_inherit=True)
         except SyntaxError as error:
             sentence = f"{type(error).__name__}: {error.msg}"
-            faults.append(CourseError(sentence, f"{stage}/{name}", error.lineno))
+            faults.append(CourseError(sentence, f"{folder}/{name}", error.lineno))
         except ValueError as error:  # a null byte
-            faults.append(CourseError(str(error), f"{stage}/{name}"))
+            faults.append(CourseError(str(error), f"{folder}/{name}"))
     return faults
 
 
@@ -119,7 +120,7 @@ def run_tests(
     for name in files:
         if not (folder / name).is_file():
             raise CourseError(
-                f"{homework.id}/{name} is missing; take it from the course's repository"
+                f"{homework.folder}/{name} is missing; take it from the course's repository"
             )
     mine = Session(homework, problems, folder, extra, devices_env(device), runner=runner)
     status, report = run_in_turn(sessions or [mine])
@@ -154,13 +155,13 @@ def checked_sessions(
     if device != "cuda" and any("cuda" not in p.select for p in problems):
         place = checked.build_tree(course.root, homework, check, say)
         env = checked.environment(place, check) | devices_env(device or ("cpu" if known else None))
-        env["NEEDLE_SHARED"] = str(buildfiles.shared_folder(course.root / homework.id))
+        env["NEEDLE_SHARED"] = str(buildfiles.shared_folder(course.folder(homework.id)))
         mine = [p for p in problems if p.select != "cuda"]
         sessions.append(Session(homework, mine, place, extra, env, watched=True))
-    if known and device in (None, "cuda") and build.checked_cuda(course.root / homework.id):
+    if known and device in (None, "cuda") and build.checked_cuda(course.folder(homework.id)):
         mine = [p for p in problems if p.select != "cpu"]
         if mine:
-            folder = course.root / homework.id
+            folder = course.folder(homework.id)
             sessions.append(Session(homework, mine, folder, extra, cuda, watched=True))
     if not sessions:
         raise CourseError("--checked finds no build of these tests; hw build, then try again")
@@ -211,7 +212,7 @@ def parts_for(homework: Homework, problems: list[Problem], device: str | None) -
 def needs_build(course: Course, problems: list[Problem], parts: str = build.DEVICES) -> bool:
     homework = course.homework(problems[0].homework)
     wanted = any(problem.build for problem in problems)
-    return wanted and build.is_stale(course.root / homework.id, homework, parts)
+    return wanted and build.is_stale(course.folder(homework.id), homework, parts)
 
 
 def submit(
@@ -280,7 +281,7 @@ def bench(
 ) -> int:
     """Run the scripts inside a built tree; returns the first status that is not 0."""
     env = {**run.environment(course, homework), "NEEDLE_TREE": str(place)}
-    if place == course.root / homework.id:  # a student's own: how far it came
+    if place == course.folder(homework.id):  # a student's own: how far it came
         env["NEEDLE_BENCH_HISTORY"] = str(course.root / ".hw" / f"bench-{homework.id}.json")
     status = 0
     for script in scripts:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from coursekit.core.tree import YOURS, Files
 
 _REGION = re.compile(
-    rb"^[^\n]*BEGIN YOUR SOLUTION (?P<problem>\w+/\w+)\b(?:(?!BEGIN YOUR SOLUTION).)*?"
+    rb"^[^\n]*BEGIN YOUR SOLUTION (?P<problem>[\w-]+/\w+)\b(?:(?!BEGIN YOUR SOLUTION).)*?"
     rb"END YOUR SOLUTION[^\n]*$",
     re.M | re.S,
 )

@@ -67,7 +67,7 @@ def copy(world, tmp_path):
         "course.toml",
         "shared/problems",
         "shared/reference",
-        *(f"hw{n}" for n in range(5)),
+        *(homework.folder for homework in syllabus.load(ROOT).homeworks),
     ):
         place = made.root / name
         if (ROOT / name).is_dir():

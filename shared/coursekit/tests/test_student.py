@@ -155,9 +155,8 @@ def test_the_dashboard_fits_a_terminal_of_80_columns(monkeypatch):
     show.dashboard(course, everything=True)
     rows = out.getvalue().split("next: ")[0].splitlines()
     assert max(map(len, rows)) <= 80
-    assert sum(row.startswith("| hw") for row in rows) == len(course.everything) + len(
-        course.stages
-    )
+    heads = tuple(f"| {stage}" for stage in course.stages)
+    assert sum(row.startswith(heads) for row in rows) == len(course.everything + course.homeworks)
     assert not [row for row in rows if row.startswith("|  ")], "a cell was broken"
 
 

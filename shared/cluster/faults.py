@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from types import FrameType, TracebackType
 
-_PACKAGE = str(Path(__file__).resolve().parent) + os.sep
+_PACKAGE = str(Path(__file__).resolve().parent)
 
 
 class ClusterError(RuntimeError):
@@ -42,7 +42,7 @@ class RankFailed(ClusterError):
 def where() -> str:
     """file:line of the innermost caller outside of this package."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and os.path.dirname(frame.f_code.co_filename) == _PACKAGE:
         frame = frame.f_back
     if frame is None:
         return "?"
@@ -54,7 +54,7 @@ def where_raised(traceback: TracebackType | None) -> str:
     found = "?"
     while traceback is not None:
         name = traceback.tb_frame.f_code.co_filename
-        if not name.startswith(_PACKAGE):
+        if os.path.dirname(name) != _PACKAGE:
             found = _place(name, traceback.tb_lineno, os.getcwd())
         traceback = traceback.tb_next
     return found

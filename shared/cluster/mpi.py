@@ -66,9 +66,13 @@ class _Incoming:
         self.open: deque[_Receive] = deque()
 
     def look(self) -> None:
+        missing = set()  # what did not come for one is not for those who asked later
         for one in list(self.open):
-            found = one.comm.improbe(one.source, one.tag)
-            if found is not None:
+            end = (id(one.comm), one.source, one.tag)
+            found = None if end in missing else one.comm.improbe(one.source, one.tag)
+            if found is None:
+                missing.add(end)
+            else:
                 one.array = found.recv()
                 self.open.remove(one)
 
