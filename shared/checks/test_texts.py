@@ -103,3 +103,19 @@ def names_in_code():
 def test_hints_name_what_the_code_has(problem, names_in_code):
     named = {name for hint in problem.hints for name in NAME.findall(hint)}
     assert not named - names_in_code, "the code was renamed; the hint was not"
+
+
+# One letter before or behind the line is mathematics: x_i.
+FUNCTION = re.compile(r"\b[a-z]{2,}[a-z0-9]*(?:_[a-z0-9]{2,})+\b")
+
+
+@pytest.mark.parametrize("stage", syllabus.load(ROOT).stages)
+def test_an_assignment_names_what_its_code_has(stage, names_in_code):
+    text = prose(ROOT / stage / "README.md")
+    named = {name for code in re.findall(r"`([^`\n]+)`", text) for name in FUNCTION.findall(code)}
+    places = [ROOT / "shared" / "problems", ROOT / "shared" / "coursekit", ROOT / stage / "tests"]
+    files = [p for place in places for p in place.rglob("*") if p.suffix in (".py", ".toml")]
+    said = "\n".join(path.read_text(encoding="utf-8") for path in [*files, ROOT / "course.toml"])
+    said += " ".join(path.stem for path in files)
+    gone = {name for name in named - names_in_code if name not in said}
+    assert not gone, "the code was renamed; the text was not"

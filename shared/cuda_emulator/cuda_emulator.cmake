@@ -2,9 +2,12 @@
 #
 #   add_emulated_kernels(NAME emulated|checked file.cu)
 #
-# makes a library NAME of the file's functions with the emulator in it; see README.md. Needs
-# Python_EXECUTABLE. With NEEDLE_SANITIZE the compiler's own library reports, and nothing is checked
-# here.
+# makes a library NAME of the file's functions with the emulator in it; see README.md.
+#
+#   add_emulated_program(NAME emulated|checked file.cu)
+#
+# makes a program of a file with a main(), when it is asked for by name. Both need Python_EXECUTABLE.
+# With NEEDLE_SANITIZE the compiler's own library reports, and nothing is checked here.
 set(CUDA_EMULATOR "${CMAKE_CURRENT_LIST_DIR}/src")
 
 function(add_emulated_kernels name kind source)
@@ -50,4 +53,12 @@ function(add_emulated_kernels name kind source)
   target_compile_options(${name}_emulator PRIVATE -Wall -Wextra)
   add_library(${name} INTERFACE)
   target_sources(${name} INTERFACE $<TARGET_OBJECTS:${name}_emulator> $<TARGET_OBJECTS:${name}_code>)
+endfunction()
+
+function(add_emulated_program name kind source)
+  add_emulated_kernels(${name}_kernels ${kind} ${source})
+  set_target_properties(${name}_kernels_emulator ${name}_kernels_code PROPERTIES EXCLUDE_FROM_ALL ON)
+  add_executable(${name} EXCLUDE_FROM_ALL $<TARGET_OBJECTS:${name}_kernels_emulator>
+                                          $<TARGET_OBJECTS:${name}_kernels_code>)
+  target_link_libraries(${name} PRIVATE Threads::Threads ${CMAKE_DL_LIBS})
 endfunction()

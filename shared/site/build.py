@@ -16,7 +16,8 @@ import tempfile
 from pathlib import Path
 
 from coursekit.core import syllabus, tree
-from coursekit.staff import release, solved
+from coursekit.staff import release
+from moving import figures
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -84,17 +85,6 @@ def reference(package: Path, docs: Path) -> None:
         (docs / f"{name}.md").write_text(page, encoding="utf-8")
         rows.append(f"- [{name}]({name}.md)")
     (docs / "README.md").write_text("\n".join(rows) + "\n", encoding="utf-8")
-
-
-def figures(scratch: Path, target: Path) -> None:
-    """The scripts of moving figures, and their numbers, which the solved needle computes."""
-    shutil.copytree(
-        HERE / "figures", target, ignore=shutil.ignore_patterns("*.py", "*.json", "__*")
-    )
-    hw4 = solved.write(syllabus.load(ROOT), scratch, ["hw4"], built=False) / "hw4"
-    command = [sys.executable, str(HERE / "figures" / "values.py"), str(target / "values")]
-    settings = {"PYTHONPATH": str(hw4 / "python"), "NEEDLE_BACKEND": "np"}
-    subprocess.run(command, env={**os.environ, **settings}, check=True)
 
 
 def build(site: Path) -> int:

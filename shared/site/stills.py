@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
-from build import figures
+from moving import figures
 from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).resolve().parent
@@ -56,7 +56,7 @@ def picture(panels: list[str], css: str) -> str:
 
 
 def stills(scripts: Path, browser) -> dict[str, str]:
-    """Name of each figure -> its picture. `scripts` holds what build.figures wrote."""
+    """Name of each figure -> its picture. `scripts` holds what moving.figures wrote."""
     css = (scripts / "figures.css").read_text(encoding="utf-8")
     found = {}
     for values in sorted((scripts / "values").glob("*.js")):

@@ -1,7 +1,7 @@
 """Optimizers: they change parameters by what `backward` left in `.grad`.
 
-A step works on constants (`p.data`, `p.grad.data`), so that no graph grows from step to step. It
-replaces the data of the parameters and leaves the gradients as they are.
+A step works on the arrays behind parameters and gradients, so that no graph grows from step to step.
+It replaces the data of the parameters and leaves the gradients as they are.
 """
 
 import math
@@ -9,6 +9,7 @@ import math
 import numpy
 
 from . import init
+from .autograd import Tensor, as_data
 
 
 class Optimizer:
@@ -29,17 +30,17 @@ class Optimizer:
         """Change every parameter that has a gradient, and its averages, by what `step` returns.
 
         Args:
-            step: a function of constants, (p, grad, *averages, **settings) -> (p, *averages).
+            step: a function of arrays, (p, grad, *averages, **settings) -> (p, *averages).
             averages: dicts from Parameter to Tensor; zeros where a Parameter is missing.
         """
         params = self.with_grad()
         for average in averages:
             average.update((p, init.zeros_like(p)) for p in params if p not in average)
         columns = [params, [p.grad for p in params], *[[a[p] for p in params] for a in averages]]
-        for p, *others in zip(*columns):
-            p.data, *others = step(p.data, *[value.data for value in others], **settings)
-            for average, value in zip(averages, others):
-                average[p] = value
+        for p, grad, *state in zip(*columns):
+            arrays = [value.realize_cached_data() for value in (p, grad, *state)]
+            for value, array in zip((p, *state), step(*arrays, **settings)):
+                value.data = Tensor.make_const(as_data(array, arrays))
 
     def reset_grad(self):
         """Forget all gradients."""

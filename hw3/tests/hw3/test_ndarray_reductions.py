@@ -165,6 +165,8 @@ def _submit_reductions(device):
         nd.array(rows, device=device).max(axis=1).numpy(),
         label="an edge case: max of rows with NaN",
     )
+    counts = [nd.array(rng.rand(rows, 3), device=device).sum(axis=1).numpy() for rows in (2, 0, 1)]
+    mugrade.submit(np.concatenate(counts), label="an edge case: no rows among the sums")
 
 
 def submit_ndarray_cpu_reductions():

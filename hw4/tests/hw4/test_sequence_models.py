@@ -521,6 +521,9 @@ def submit_cells_and_layers(mugrade, cell_class, layer_class):
         model = layer_class(3, 4, nonlinearity="relu", device=GRADED_DEVICE)
         output, _ = model(tensor(rng.randn(4, 2, 3), GRADED_DEVICE))
         mugrade.submit(output.numpy(), label="relu: output")
+    result = cell(tensor(rng.randn(2, 3), GRADED_DEVICE))
+    result = result[0] + result[1] if is_lstm else result
+    mugrade.submit(result.numpy(), label="cell, without a state")
 
 
 def submit_language_model():

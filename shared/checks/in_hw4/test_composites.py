@@ -3,6 +3,7 @@
 import needle as ndl
 import numpy as np
 import pytest
+from apps.models import LanguageModel
 from needle import nn, ops
 
 DEVICES = [device for device in ndl.all_devices() if device.enabled()]
@@ -125,8 +126,6 @@ INPUTS = {"images": (9, 3, 8, 8), "features": (9, 6)}
 
 
 def language_model(kind):
-    from apps.models import LanguageModel
-
     return LanguageModel(8, 11, 6, 2, kind, seq_len=5)
 
 

@@ -90,8 +90,10 @@ class Recorder:
         self.name = name or self.root.name
         self.unwritten: Counter[str] = Counter()
         """Problem -> how many tests came upon its stub."""
+        self.stubs: dict[str, str] = {}
+        """Problem -> file:line, from the course's root, of its stub that tests came upon first."""
         self.places: dict[str, str] = {}
-        """Problem -> file:line, from the course's root, of the first stub or fault."""
+        """Problem -> file:line of the first fault."""
         self.faults: dict[str, str] = {}
         """Problem that fails -> what was wrong first."""
 
@@ -149,10 +151,11 @@ class Recorder:
         if stub:
             report.unwritten = stub[1]
             self.unwritten[stub[1]] += 1
-        for problem in [stub[1]] if stub else mine.problems:
-            if problem not in self.places:
+            self.stubs.setdefault(stub[1], self._place(info))
+            return
+        for problem in mine.problems:
+            if problem not in self.faults:
                 self.places[problem] = self._place(info)
-            if not stub and problem not in self.faults:
                 self.faults[problem] = _sentence(info.value, problem)
 
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
@@ -165,7 +168,7 @@ class Recorder:
         yield
         for problem, count in self.unwritten.items():
             tests = "1 test stops" if count == 1 else f"{count} tests stop"
-            place = self.places.get(problem, problem)
+            place = self.stubs.get(problem, problem)
             terminalreporter.write_line(f"{place}: {problem} is not written yet: {tests} there")
         for problem, sentence in self.faults.items():
             mine = self.report.of(problem)

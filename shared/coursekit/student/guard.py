@@ -144,6 +144,7 @@ class Guard:
         mine = self.recorder.by_node.get(item.nodeid)
         if mine is not None:
             vars(mine).update(answer["outcome"])
+        self.recorder.stubs = answer["stubs"] | self.recorder.stubs
         self.recorder.places = answer["places"] | self.recorder.places
         self.recorder.faults = answer["faults"] | self.recorder.faults
         reports = [pytest.TestReport._from_json(row) for row in answer["reports"]]
@@ -158,6 +159,7 @@ class Guard:
         answer = {
             "reports": [report._to_json() for report in reports],
             "outcome": asdict(mine) if mine is not None else {},
+            "stubs": self.recorder.stubs,
             "places": self.recorder.places,
             "faults": self.recorder.faults,
         }

@@ -26,8 +26,10 @@ class ScalarOp(TensorOp):
         if getattr(scalar, "size", None) == 1:
             scalar = scalar.item()
         if type(scalar) not in (float, int) and not isinstance(scalar, Number):
-            pair = f"a Tensor and a number, got {type(scalar).__name__}"
-            raise TypeError(f"{type(self).__name__} takes {pair}: wrap arrays in Tensor(...)")
+            raise TypeError(
+                f"{type(self).__name__} takes a Tensor and a number, got {type(scalar).__name__}: "
+                "wrap arrays in Tensor(...)"
+            )
         self.scalar = scalar
 
     def __repr__(self):

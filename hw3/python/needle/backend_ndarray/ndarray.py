@@ -236,7 +236,7 @@ class NDArray:
         """
         idxs = idxs if isinstance(idxs, tuple) else (idxs,)
         assert len(idxs) == self.ndim, f"{len(idxs)} indices for an array of shape {self._shape}"
-        idxs = tuple(self.process_slice(sl, dim) for dim, sl in enumerate(idxs))
+        idxs = [self.process_slice(sl, dim) for dim, sl in enumerate(idxs)]
         ### BEGIN YOUR SOLUTION hw3/ndarray_python_ops
         raise NotImplementedError("hw3/ndarray_python_ops: NDArray.__getitem__ is yours to write")
         ### END YOUR SOLUTION
@@ -261,8 +261,9 @@ class NDArray:
 
     def _check_device(self, other):
         if other._device is not self._device and other._device != self._device:
-            devices = f"{self._device} and {other._device}"
-            raise ValueError(f"operands are on {devices}; move one with .to(device)")
+            raise ValueError(
+                f"operands are on {self._device} and {other._device}; move one with .to(device)"
+            )
 
     def ewise_or_scalar(self, other, ewise_func, scalar_func, name=""):
         """ewise_func for an NDArray of the same shape, scalar_func for a number.
@@ -273,11 +274,13 @@ class NDArray:
             out = NDArray.make(self._shape, None, self._device)
             scalar_func(self.compact()._handle, _number(other), out._handle)
             return out
-        both_compact = self.is_compact() and other.is_compact()
-        if not both_compact and (kernel := self._device.kernel(name, views=True)):
-            return self._of_views(kernel, other)
         out = self._out_beside(other)
-        ewise_func(self.compact()._handle, other.compact()._handle, out._handle)
+        if self.is_compact() and other.is_compact():
+            ewise_func(self._handle, other._handle, out._handle)
+        elif kernel := self._device.kernel(name, views=True):
+            kernel(*self._placed(), *other._placed(), out._handle, out._shape)
+        else:
+            ewise_func(self.compact()._handle, other.compact()._handle, out._handle)
         return out
 
     def _out_beside(self, other):
@@ -291,12 +294,6 @@ class NDArray:
     def _placed(self):
         """Buffer, strides and offset: how kernels for views take an operand."""
         return self._handle, self._strides, self._offset
-
-    def _of_views(self, function, other):
-        """function(self, other), for a kernel that takes views as they are."""
-        out = self._out_beside(other)
-        function(*self._placed(), *other._placed(), out._handle, out._shape)
-        return out
 
     __add__ = __radd__ = _operator("add")
     __mul__ = __rmul__ = _operator("mul")
@@ -420,15 +417,16 @@ def _reduction(shape, axis, keepdims, stay):
     """
     if axis == ():
         raise ValueError("a reduction needs at least one axis, got an empty tuple")
+    everything = tuple(range(len(shape)))
     axes = _axes_of(axis, len(shape))
-    others = tuple(k for k in range(len(shape)) if k not in axes)
+    others = tuple(k for k in everything if k not in axes)
     result = tuple(1 if k in axes else n for k, n in enumerate(shape) if keepdims or k in others)
-    first, end = min(axes, default=0), max(axes, default=-1) + 1
-    if stay and end < len(shape) and end - first == len(axes):
-        return None, (prod(shape[:first]), prod(shape[first:end]), prod(shape[end:])), result
-    order = others + axes
-    sizes = prod(shape[k] for k in others), prod(shape[k] for k in axes)
-    return None if order == tuple(range(len(shape))) else order, sizes, result
+    kept, reduced = prod(shape[k] for k in others), prod(shape[k] for k in axes)
+    if others + axes == everything:
+        return None, (kept, reduced), result
+    if stay and axes + others == everything:
+        return None, (1, reduced, kept), result
+    return others + axes, (kept, reduced), result
 
 
 def _number(value):

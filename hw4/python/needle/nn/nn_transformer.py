@@ -158,8 +158,10 @@ class Transformer(Module):
         x = x if self.batch_first else x.transpose((0, 1))
         batch, time, _ = x.shape
         if time > self.sequence_len:
-            limit = f"the sequence_len={self.sequence_len} of this Transformer"
-            raise ValueError(f"{time} tokens are more than {limit}: cut the sequence")
+            raise ValueError(
+                f"{time} tokens are more than the sequence_len={self.sequence_len} of this "
+                "Transformer: cut the sequence"
+            )
         ### BEGIN YOUR SOLUTION hw4/transformer_model
         raise NotImplementedError("hw4/transformer_model: Transformer.forward is yours to write")
         ### END YOUR SOLUTION

@@ -80,8 +80,9 @@ class Op:
         pairs = zip(reversed(wanted), reversed(given))
         stretched = len(wanted) <= len(given) and all(n in (1, m) for n, m in pairs)
         hint = ": sum back what was broadcast" if stretched else ""
-        shapes = f"shape {given} for an input of shape {wanted}"
-        raise ValueError(f"{self}.gradient returned {shapes}{hint}")
+        raise ValueError(
+            f"{self}.gradient returned shape {given} for an input of shape {wanted}{hint}"
+        )
 
 
 class TensorOp(Op):
@@ -509,10 +510,10 @@ def _compute(op, arrays):
         kind = ValueError if isinstance(error, ValueError) else AssertionError
         shapes = ", ".join(str(getattr(array, "shape", "a tuple")) for array in arrays)
         raise kind(f"{op} does not fit inputs of shape {shapes}: {error}") from error
-    return data if type(data) is NDArray else _as_data(data, arrays)
+    return data if type(data) is NDArray else as_data(data, arrays)
 
 
-def _as_data(data, arrays):
+def as_data(data, arrays):
     """Arrays for what NumPy returns of zero-dimensional operands: scalars, at times of float64."""
     if isinstance(data, list):
         return tuple(data)

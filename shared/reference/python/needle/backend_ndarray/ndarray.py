@@ -196,8 +196,8 @@ class NDArray:
         new_axes = tuple(new_axes)
         if sorted(new_axes) != list(range(self.ndim)):
             raise ValueError(f"permute takes each axis of {self._shape} once, got {new_axes}")
-        new_shape = tuple(self._shape[axis] for axis in new_axes)
-        return self.as_strided(new_shape, tuple(self._strides[axis] for axis in new_axes))
+        new_shape = tuple([self._shape[axis] for axis in new_axes])
+        return self.as_strided(new_shape, tuple([self._strides[axis] for axis in new_axes]))
         ### END SOLUTION
 
     def broadcast_to(self, new_shape):
@@ -209,9 +209,9 @@ class NDArray:
         new_shape = _shape_of(new_shape)
         added = len(new_shape) - self.ndim
         axes = list(zip(self._shape, new_shape[max(0, added) :], self._strides))
-        fits = added >= 0 and all(old in (1, new) for old, new, _ in axes)
+        fits = added >= 0 and all([old in (1, new) for old, new, _ in axes])
         assert fits, f"cannot broadcast {self._shape} to {new_shape}: only axes of length 1 grow"
-        strides = tuple(stride if old == new else 0 for old, new, stride in axes)
+        strides = tuple([stride if old == new else 0 for old, new, stride in axes])
         return self.as_strided(new_shape, (0,) * added + strides)
         ### END SOLUTION
 
@@ -274,12 +274,14 @@ class NDArray:
         """
         idxs = idxs if isinstance(idxs, tuple) else (idxs,)
         assert len(idxs) == self.ndim, f"{len(idxs)} indices for an array of shape {self._shape}"
-        idxs = tuple(self.process_slice(sl, dim) for dim, sl in enumerate(idxs))
+        idxs = [self.process_slice(sl, dim) for dim, sl in enumerate(idxs)]
         ### BEGIN SOLUTION hw3/ndarray_python_ops
-        shape = tuple(-((sl.start - sl.stop) // sl.step) for sl in idxs)
-        strides = tuple(sl.step * stride for sl, stride in zip(idxs, self._strides))
-        offset = self._offset + sum(sl.start * stride for sl, stride in zip(idxs, self._strides))
-        return NDArray.make(shape, strides, self._device, self._handle, offset)
+        shape, strides, offset = [], [], self._offset
+        for sl, stride in zip(idxs, self._strides):
+            shape.append(-((sl.start - sl.stop) // sl.step))
+            strides.append(sl.step * stride)
+            offset += sl.start * stride
+        return NDArray.make(tuple(shape), strides, self._device, self._handle, offset)
         ### END SOLUTION
 
     def __setitem__(self, idxs, other):
@@ -302,8 +304,9 @@ class NDArray:
 
     def _check_device(self, other):
         if other._device is not self._device and other._device != self._device:
-            devices = f"{self._device} and {other._device}"
-            raise ValueError(f"operands are on {devices}; move one with .to(device)")
+            raise ValueError(
+                f"operands are on {self._device} and {other._device}; move one with .to(device)"
+            )
 
     def ewise_or_scalar(self, other, ewise_func, scalar_func, name=""):
         """ewise_func for an NDArray of the same shape, scalar_func for a number.
@@ -314,11 +317,13 @@ class NDArray:
             out = NDArray.make(self._shape, None, self._device)
             scalar_func(self.compact()._handle, _number(other), out._handle)
             return out
-        both_compact = self.is_compact() and other.is_compact()
-        if not both_compact and (kernel := self._device.kernel(name, views=True)):
-            return self._of_views(kernel, other)
         out = self._out_beside(other)
-        ewise_func(self.compact()._handle, other.compact()._handle, out._handle)
+        if self.is_compact() and other.is_compact():
+            ewise_func(self._handle, other._handle, out._handle)
+        elif kernel := self._device.kernel(name, views=True):
+            kernel(*self._placed(), *other._placed(), out._handle, out._shape)
+        else:
+            ewise_func(self.compact()._handle, other.compact()._handle, out._handle)
         return out
 
     def _out_beside(self, other):
@@ -333,12 +338,6 @@ class NDArray:
         """Buffer, strides and offset: how kernels for views take an operand."""
         return self._handle, self._strides, self._offset
 
-    def _of_views(self, function, other):
-        """function(self, other), for a kernel that takes views as they are."""
-        out = self._out_beside(other)
-        function(*self._placed(), *other._placed(), out._handle, out._shape)
-        return out
-
     __add__ = __radd__ = _operator("add")
     __mul__ = __rmul__ = _operator("mul")
 
@@ -349,7 +348,9 @@ class NDArray:
         ### FROM hw4
         kernel = self._device.kernel("ewise_sub", views=True)
         if kernel and isinstance(other, NDArray):
-            return self._of_views(kernel, other)
+            out = self._out_beside(other)
+            kernel(*self._placed(), *other._placed(), out._handle, out._shape)
+            return out
         ### END
         return self + (-other)
 
@@ -469,15 +470,16 @@ def _reduction(shape, axis, keepdims, stay):
     """
     if axis == ():
         raise ValueError("a reduction needs at least one axis, got an empty tuple")
+    everything = tuple(range(len(shape)))
     axes = _axes_of(axis, len(shape))
-    others = tuple(k for k in range(len(shape)) if k not in axes)
+    others = tuple(k for k in everything if k not in axes)
     result = tuple(1 if k in axes else n for k, n in enumerate(shape) if keepdims or k in others)
-    first, end = min(axes, default=0), max(axes, default=-1) + 1
-    if stay and end < len(shape) and end - first == len(axes):
-        return None, (prod(shape[:first]), prod(shape[first:end]), prod(shape[end:])), result
-    order = others + axes
-    sizes = prod(shape[k] for k in others), prod(shape[k] for k in axes)
-    return None if order == tuple(range(len(shape))) else order, sizes, result
+    kept, reduced = prod(shape[k] for k in others), prod(shape[k] for k in axes)
+    if others + axes == everything:
+        return None, (kept, reduced), result
+    if stay and axes + others == everything:
+        return None, (1, reduced, kept), result
+    return others + axes, (kept, reduced), result
 
 
 def _number(value):

@@ -200,9 +200,10 @@ class Embedding(Module):
         """Word ids (T, B), whole numbers of any dtype -> their vectors (T, B, embedding_dim)."""
         ids = x.numpy()
         if ids.size and not 0 <= ids.min() <= ids.max() < self.num_embeddings:
-            seen = f"word ids from {ids.min():.0f} to {ids.max():.0f}"
-            known = f"this vocabulary of {self.num_embeddings} words"
-            raise ValueError(f"{seen} are outside {known}: was the model made for another?")
+            raise ValueError(
+                f"word ids from {ids.min():.0f} to {ids.max():.0f} are outside this vocabulary of "
+                f"{self.num_embeddings} words: was the model made for another?"
+            )
         ### BEGIN SOLUTION hw4/language_model
         return ops.embedding(self.weight, x)
         ### END SOLUTION

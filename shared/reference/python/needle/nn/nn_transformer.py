@@ -57,8 +57,7 @@ class MultiHeadAttention(Module):
             f"q (B, H, T, D) and k, v (B, H, S, D) do not fit: {q.shape}, {k.shape}, {v.shape}"
         )
         ### BEGIN SOLUTION hw4/attention_activation
-        drops = self.dropout.training and self.dropout.p > 0
-        dropout = self.dropout if drops else None
+        dropout = self.dropout if self.dropout.training and self.dropout.p > 0 else None
         return ops.attention(q, k, v, causal=self.causal, dropout=dropout)
         ### END SOLUTION
 
@@ -189,8 +188,10 @@ class Transformer(Module):
         x = x if self.batch_first else x.transpose((0, 1))
         batch, time, _ = x.shape
         if time > self.sequence_len:
-            limit = f"the sequence_len={self.sequence_len} of this Transformer"
-            raise ValueError(f"{time} tokens are more than {limit}: cut the sequence")
+            raise ValueError(
+                f"{time} tokens are more than the sequence_len={self.sequence_len} of this "
+                "Transformer: cut the sequence"
+            )
         ### BEGIN SOLUTION hw4/transformer_model
         times = np.tile(np.arange(time, dtype="float32"), (batch, 1))
         times = Tensor(times, device=x.device, dtype=x.dtype, requires_grad=False)
