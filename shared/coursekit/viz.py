@@ -1,13 +1,15 @@
 """Seeing what one built: computational graphs as SVG and text, training curves as PNG and text.
 
 Works on anything with `op`, `inputs`, `shape` and `grad`, so it knows nothing of needle. In Python:
-`viz.text(y)`, `viz.svg(y)`, `viz.show(y)` (in a notebook), `viz.curve_text(losses)`,
-`viz.curve_png(losses, path)`. In a terminal: `hw viz graph FILE:NAME` and `hw viz curve FILE`.
+`viz.text(y)`, `viz.values(y)`, `viz.svg(y)`, `viz.show(y)` (in a notebook), `viz.curve_text(losses)`,
+`viz.curve_png(losses, path)`. In a terminal: `hw viz graph FILE:NAME`, `hw viz curve FILE`, and the
+pictures of coursekit.panels.
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import math
 import os
@@ -20,6 +22,9 @@ from html import escape
 from itertools import chain, pairwise
 from pathlib import Path
 
+import numpy as np
+
+from coursekit import panels
 from coursekit.core.errors import CourseError
 
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 150, 46, 26, 84, 14
@@ -38,6 +43,8 @@ class Box:
     inputs: list[int] = field(default_factory=list)
     layer: int = 0
     x: float = 0.0
+    entries: str = ""
+    """Its value and its gradient, entry by entry."""
 
 
 def boxes(output, names=None) -> list[Box]:
@@ -72,7 +79,18 @@ def _box(node, name) -> Box:
     kind = "op" if node.op is not None else "leaf" if node.requires_grad else "constant"
     title = repr(node.op) if kind == "op" else kind
     gradient = "" if node.grad is None else f"grad {_summary(node.grad)}"
-    return Box(f"{name} = {title}" if name else title, _summary(node), gradient, kind)
+    title = f"{name} = {title}" if name else title
+    return Box(title, _summary(node), gradient, kind, entries=_entries(node))
+
+
+def _entries(node) -> str:
+    """The value and the gradient in rows; large arrays with their corners only."""
+    rows = []
+    for name, value in (("value", node), ("grad", node.grad)):
+        if hasattr(value, "numpy"):
+            array = np.array2string(value.numpy(), precision=4, threshold=40, edgeitems=2)
+            rows.append(f"{name:5} " + array.replace("\n", "\n" + " " * 6))
+    return "\n".join(rows)
 
 
 def _summary(value) -> str:
@@ -95,9 +113,20 @@ def text(output, names=None) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def values(output, names=None) -> str:
+    """The graph node by node, inputs before what uses them, with all values and gradients."""
+    parts = []
+    for k, box in enumerate(boxes(output, names)):
+        source = f" <- {', '.join(f'#{i}' for i in box.inputs)}" if box.inputs else ""
+        rows = box.entries.replace("\n", "\n    ")
+        parts.append(f"#{k}  {box.title}{source}  {box.detail}\n    {rows}")
+    return "\n\n".join(part.rstrip() for part in parts)
+
+
 def svg(output, names=None) -> str:
     """The graph as an SVG document: data flows down; an edge shows the shape that flows along it,
-    and, after a backward pass, the gradient that came back."""
+    and, after a backward pass, the gradient that came back. A box under the mouse shows its entries.
+    """
     nodes = boxes(output, names)
     bends = _bends(nodes)
     _place(nodes, bends)
@@ -163,11 +192,12 @@ def _top(layer: int) -> float:
 def _rectangle(box: Box) -> str:
     x, y, middle = box.x, _top(box.layer), box.x + BOX_WIDTH / 2
     return (
+        f"<g><title>{escape(box.title)}\n{escape(box.entries)}</title>"
         f'<rect x="{x:.0f}" y="{y:.0f}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="6" '
         f'fill="{COLOURS[box.kind]}" stroke="#888"/>'
         f'<text x="{middle:.0f}" y="{y + 19:.0f}" text-anchor="middle" font-weight="bold">'
         f"{escape(box.title)}</text>"
-        f'<text x="{middle:.0f}" y="{y + 36:.0f}" text-anchor="middle">{escape(box.detail)}</text>'
+        f'<text x="{middle:.0f}" y="{y + 36:.0f}" text-anchor="middle">{escape(box.detail)}</text></g>'
     )
 
 
@@ -242,68 +272,27 @@ def curve_png(values, path, label="loss") -> None:
     Raises:
         CourseError: matplotlib is not installed.
     """
-    curves_png([("", values)], path, label)
-
-
-def curves_png(curves, path, label="loss") -> None:
-    """Several curves, (name, values) each, in one picture.
-
-    Raises:
-        CourseError: matplotlib is not installed.
-    """
-    try:
-        import matplotlib
-    except ImportError:
-        raise CourseError(
-            "a curve is drawn by matplotlib, which is not installed; install it with: "
-            f"{sys.executable} -m pip install 'matplotlib>=3.8,<4'"
-        ) from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6, 3.5))
-    for name, values in curves:
-        axes.plot(range(1, len(values) + 1), values, linewidth=1, label=name)
-    axes.set(xlabel="step", ylabel=label)
-    axes.grid(alpha=0.3)
-    if len(curves) > 1:
-        axes.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    panels.curves_png([("", values)], path, label)
 
 
 # ---------------------------------------------------------------------------------------- command
 
 
 def main(arguments: list[str]) -> int:
-    """`hw viz graph FILE:NAME [-o FILE.svg]` and `hw viz curve FILE... [-o FILE.png]`."""
-    parser = argparse.ArgumentParser(prog="hw viz", description="Draw graphs and training curves.")
-    kinds = parser.add_subparsers(dest="kind", required=True)
-    graph = kinds.add_parser("graph", help="the computational graph of a Tensor")
-    graph.add_argument("tensor", help="FILE.py:NAME, a Python file and the Tensor's name in it")
-    graph.add_argument("-o", "--out", help="SVG file to write")
-    curve = kinds.add_parser("curve", help="training curves, several in one picture")
-    curve.add_argument(
-        "files",
-        metavar="FILE",
-        nargs="+",
-        help='JSON: a list of numbers, or {"loss": [...]}, as apps/train.py leaves it',
-    )
-    curve.add_argument("-o", "--out", help="PNG file to write")
-    options = parser.parse_args(arguments)
+    """`hw viz KIND ...`: what is printed, and with -o drawn."""
+    options = _parser().parse_args(arguments)
     if options.kind == "curve":
-        curves = [(Path(file).stem, *read_curve(file)) for file in options.files]
-        for name, values, label in curves:
-            if len(curves) > 1:
-                print(f"{name}:")
-            print(curve_text(values, label=label))
-        named = [(name, values) for name, values, _ in curves]
-        draw: Callable[[], object] = lambda: curves_png(named, options.out, curves[0][2])
+        draw = _curves(options)
+    elif options.kind == "graph":
+        draw = _graph(options)
+    elif options.kind == "filters":
+        name, weight = panels.first_weight(options.file)
+        print(panels.filters_text(name, weight))
+        draw = lambda: panels.filters_png(weight, options.out)
     else:
-        output, names = run_file(options.tensor)
-        print(text(output, names))
-        draw = lambda: Path(options.out).write_text(svg(output, names), encoding="utf-8")
+        facts = panels.check(options.kind, run_file(options.target)[0])
+        print(panels.text(options.kind, facts))
+        draw = lambda: panels.png(options.kind, facts, options.out)
     if options.out:
         try:
             draw()
@@ -311,6 +300,58 @@ def main(arguments: list[str]) -> int:
             raise CourseError(f"{options.out} cannot be drawn: {error}") from None
         print(f"written: {options.out}")
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hw viz", description="Draw what you have built.")
+    kinds = parser.add_subparsers(dest="kind", required=True)
+
+    def kind(name: str, about: str, file: str) -> argparse.ArgumentParser:
+        made = kinds.add_parser(name, help=about)
+        made.add_argument("-o", "--out", help=f"{file} file to write")
+        return made
+
+    graph = kind("graph", "the computational graph of a Tensor", "SVG")
+    graph.add_argument("target", help="FILE.py:NAME, a Python file and the Tensor's name in it")
+    graph.add_argument("--values", action="store_true", help="node by node, with all entries")
+    kind("curve", "training curves, several in one picture", "PNG").add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help='JSON: a list of numbers, or {"loss": [...]}, as apps/train.py leaves it',
+    )
+    kind("filters", "the first layer's weight as images", "PNG").add_argument(
+        "file",
+        metavar="FILE",
+        help="a model or a checkpoint, as nn.save and apps/train.py leave it",
+    )
+    for name, about in panels.ABOUT.items():
+        kind(name, about, "PNG").add_argument(
+            "target",
+            help="FILE.py:NAME, a Python file and a dict in it, or a function that makes it",
+        )
+    return parser
+
+
+def _curves(options) -> Callable[[], object]:
+    """Print the curves -> what draws them."""
+    curves = [(Path(file).stem, *read_curve(file)) for file in options.files]
+    for name, values, label in curves:
+        if len(curves) > 1:
+            print(f"{name}:")
+        print(curve_text(values, label=label))
+    named = [(name, values) for name, values, _ in curves]
+    return lambda: panels.curves_png(named, options.out, curves[0][2])
+
+
+def _graph(options) -> Callable[[], object]:
+    """Print the graph -> what draws it."""
+    output, names = run_file(options.target)
+    if not hasattr(output, "inputs"):
+        path, _, name = options.target.rpartition(":")
+        raise CourseError(f"{path} makes no Tensor named {name!r}")
+    print((values if options.values else text)(output, names))
+    return lambda: Path(options.out).write_text(svg(output, names), encoding="utf-8")
 
 
 def read_curve(path) -> tuple[list[float], str]:
@@ -329,16 +370,23 @@ def read_curve(path) -> tuple[list[float], str]:
 
 
 def run_file(target: str):
-    """Run a Python file, with needle of the current homework, and take a Tensor out of it."""
+    """Run a Python file, with needle of the current homework, and take what has this name in it.
+
+    Returns:
+        (what it is, or what it returns if it is a function; the file's Tensors by name).
+    """
     path, colon, name = target.rpartition(":")
     if not colon or not Path(path).is_file():
         raise CourseError(f"{target!r} is no FILE.py:NAME with an existing file")
-    sys.path += [os.path.abspath(folder) for folder in ("python", "apps")]
+    sys.path += [os.path.abspath(folder) for folder in ("python", "apps", ".")]
     try:
         found = runpy.run_path(path)
+        if name not in found:
+            raise CourseError(f"{path} makes nothing named {name!r}")
+        wanted = found[name]() if inspect.isfunction(found[name]) else found[name]
+    except CourseError:
+        raise
     except Exception as error:
         raise CourseError(f"{path} ends with {type(error).__name__}: {error}") from error
-    if not hasattr(found.get(name), "inputs"):
-        raise CourseError(f"{path} makes no Tensor named {name!r}")
     names = {key: value for key, value in found.items() if hasattr(value, "inputs")}
-    return found[name], names
+    return wanted, names

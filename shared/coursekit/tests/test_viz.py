@@ -46,6 +46,28 @@ def test_text_lists_inputs_before_what_uses_them():
     ]
 
 
+def test_values_tell_every_entry_node_by_node():
+    output, x = graph()
+    parts = viz.values(output, {"x": x}).split("\n\n")
+    assert parts[0].splitlines() == [
+        "#0  x = leaf  (2, 3)",
+        "    value [[1. 1. 1.]",
+        "           [1. 1. 1.]]",
+        "    grad  [[1. 1. 1.]",
+        "           [1. 1. 1.]]",
+    ]
+    assert parts[2].splitlines() == ["#2  Sum <- #1  () = 6", "    value 6.", "    grad  1."]
+    large = viz.values(Value(np.zeros((100, 100))))
+    assert "..." in large and len(large) < 400
+
+
+def test_a_box_tells_its_entries_under_the_mouse():
+    output, x = graph()
+    root = ElementTree.fromstring(viz.svg(output, {"x": x}))
+    told = [element.text for element in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert any(words and "x = leaf" in words and "grad  [[1. 1. 1.]" in words for words in told)
+
+
 def test_svg_is_well_formed_and_shows_shapes_and_gradients():
     output, x = graph()
     document = viz.svg(output, {"x": x})
