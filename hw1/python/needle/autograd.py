@@ -63,12 +63,14 @@ class Op:
         if type(grads) is not tuple:
             grads = tuple(grads) if isinstance(grads, list) else (grads,)
         if len(grads) != len(inputs):
-            raise ValueError(f"{self}.gradient gave {len(grads)} for {len(inputs)} inputs")
+            raise ValueError(
+                f"{self}.gradient gave {len(grads)} gradients for {len(inputs)} inputs"
+            )
         for grad, record in zip(grads, inputs):
             try:
                 if grad._record.data.shape != record.data.shape:
                     self._refuse(grad.shape, record.data.shape)
-            except AttributeError:  # a tuple has no shape, nor what is not computed yet; nor None
+            except AttributeError:  # None has no shape, nor a tuple, nor what waits to be computed
                 if not isinstance(grad, Value) and (grad is not None or record.requires_grad):
                     kind = type(grad).__name__
                     raise TypeError(f"{self}.gradient must return Tensors, got {kind}") from None
