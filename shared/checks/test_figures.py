@@ -324,6 +324,21 @@ def test_optimizers(figure):
     close(numbers(figure.words.split("SGD")[1].replace("momentum 0.9", ""))[:3], losses)
 
 
+def test_homeworks_show_the_figures_of_the_notes_too(screen, site):
+    shown = {
+        "hw1": ["broadcasting"],
+        "hw3": ["strides", "block"],
+        "hw4": ["convolution", "lstm", "attention"],
+    }
+    for homework, names in shown.items():
+        screen.goto((site / homework / "index.html").as_uri())
+        for name in names:
+            place = screen.locator(f'figure[data-figure="{name}"]')
+            before = place.get_by_role("status").inner_text()
+            place.get_by_role("button", name="Next").press("Enter")
+            assert place.get_by_role("status").inner_text() != before
+
+
 def test_still_pictures_are_what_the_figures_draw(chromium, site):
     """If not: python shared/site/stills.py"""
     sys.path.insert(0, str(ROOT / "shared" / "site"))

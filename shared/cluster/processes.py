@@ -26,7 +26,7 @@ def command(ranks: int | None, program: Sequence[str]) -> list[str]:
     Raises:
         ClusterError: there is no mpiexec.
     """
-    words = [sys.executable, *program]
+    words = [sys.executable, "-m", "cluster", *program]
     return words if ranks is None else [mpiexec(), "-n", str(ranks), *words]
 
 

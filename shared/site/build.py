@@ -22,7 +22,7 @@ from moving import figures
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TEXTS = ("README.md", "CHANGELOG.md", "hw*/README.md", "shared/notes", "project", "shared/mugrade/docs",
-         "shared/mugrade/README.md")  # fmt: skip
+         "shared/mugrade/README.md", "shared/cluster/README.md")  # fmt: skip
 LINK = re.compile(r"(\]\(<?)([^)#>\s]+)")
 PICTURES = {".svg", ".png"}
 

@@ -63,12 +63,14 @@ class Op:
         if type(grads) is not tuple:
             grads = tuple(grads) if isinstance(grads, list) else (grads,)
         if len(grads) != len(inputs):
-            raise ValueError(f"{self}.gradient gave {len(grads)} for {len(inputs)} inputs")
+            raise ValueError(
+                f"{self}.gradient gave {len(grads)} gradients for {len(inputs)} inputs"
+            )
         for grad, record in zip(grads, inputs):
             try:
                 if grad._record.data.shape != record.data.shape:
                     self._refuse(grad.shape, record.data.shape)
-            except AttributeError:  # a tuple has no shape, nor what is not computed yet; nor None
+            except AttributeError:  # None has no shape, nor a tuple, nor what waits to be computed
                 if not isinstance(grad, Value) and (grad is not None or record.requires_grad):
                     kind = type(grad).__name__
                     raise TypeError(f"{self}.gradient must return Tensors, got {kind}") from None
@@ -216,6 +218,12 @@ class Value:
         """True if no operator made this value."""
         return self._record.op is None
 
+    def _init(self, op, inputs, *, num_outputs=1, cached_data=None, requires_grad=None):
+        """Give this value a record of its own. `requires_grad=None`: if any input requires it."""
+        if requires_grad is None:
+            requires_grad = any(value.requires_grad for value in inputs)
+        Record(self, op, [value._record for value in inputs], cached_data, requires_grad)
+
     @classmethod
     def make_const(cls, data, requires_grad=False):
         """A leaf that shares `data`: an array, or the data of another Value."""
@@ -281,7 +289,7 @@ class Tensor(Value):
             shares = (device, dtype) == (array.device, array.dtype)
             array = array.realize_cached_data() if shares else array.numpy()
         data = array if shares else Tensor._array_from_numpy(array, device, dtype)
-        Record(self, None, (), data, requires_grad)
+        self._init(None, (), cached_data=data, requires_grad=requires_grad)
 
     @staticmethod
     def _array_from_numpy(numpy_array, device, dtype):

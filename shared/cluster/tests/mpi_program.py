@@ -1,6 +1,6 @@
 """What test_mpi.py runs on both transports: `mpi_program.py RANKS`; prints one line of JSON.
 
-With a second word it goes wrong on purpose: "fail", "size".
+With a second word it goes wrong on purpose: "fail", "size", "stub", "deadlock".
 """
 
 import json
@@ -24,6 +24,10 @@ def mix(comm, array):
 def program(comm, wrong):
     if wrong == "fail" and comm.rank == 1:
         raise ValueError("nothing here")
+    if wrong == "stub":
+        raise NotImplementedError("lab/mix: mix is yours to write")
+    if wrong == "deadlock":
+        comm.recv((comm.rank + 1) % comm.size)
     array = np.full((200, 200), 1.0 + comm.rank)
     array = mix(comm, array)
     comm.barrier()

@@ -55,3 +55,14 @@ def test_messages_go_to_those_who_asked_first_whenever_they_come():
     incoming, comm = mpi._Incoming(), Late("first", "second")
     requests = [mpi._Receive(incoming, comm, source=1, tag=0) for _ in range(2)]
     assert [request.wait() for request in requests] == ["first", "second"]
+
+
+def test_what_goes_wrong_between_ranks_is_told_without_a_traceback():
+    done = start(2, "deadlock", mpi=False)
+    assert done.returncode == 1 and done.stderr.startswith("Deadlock: no rank can go on\n  rank 0")
+    done = start(2, "stub", mpi=False)
+    assert done.returncode == 1 and done.stderr == "lab/mix: mix is yours to write\n"
+    done = start(2, "fail", mpi=False)
+    assert done.returncode == 1 and "Traceback" in done.stderr and "mpi_program.py" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("rank 1 failed at ")
+    assert "cluster/virtual.py" not in start(2, "stub").stderr

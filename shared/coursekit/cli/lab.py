@@ -36,6 +36,7 @@ def lab(
     last bit; time is virtual on the one and this machine's on the other. In the course's own
     repository the solved lab runs.
     """
+    import cluster
     from cluster import ClusterError, processes
 
     course = load()
@@ -58,7 +59,8 @@ def lab(
         except ClusterError as error:
             raise CourseError(str(error)) from None
         env = processes.environment(mpi) | homework.env
-        env["PYTHONPATH"] = os.pathsep.join(map(str, _folders(course, homework, folder)))
+        home = Path(cluster.__file__).resolve().parents[1]  # where cluster is not installed
+        env["PYTHONPATH"] = os.pathsep.join(map(str, [*_folders(course, homework, folder), home]))
         status = subprocess.run(command, cwd=folder, env=env).returncode
     raise typer.Exit(status)
 

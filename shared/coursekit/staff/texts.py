@@ -19,7 +19,7 @@ from coursekit.staff import regions
 
 PLACEHOLDER, MESSAGES = "<!-- problems -->", "<!-- messages -->"
 MESSAGES_FILE = "shared/reference/texts/messages.toml"
-_FIGURE = re.compile(r"figures/([\w./-]+\.(?:svg|png|gif|jpg))")
+_FIGURE = re.compile(r"(?<!/)figures/([\w./-]+\.(?:svg|png|gif|jpg))")
 
 
 def render(course: Course, stage: str, scope: regions.Scope, warn=None) -> dict[str, bytes]:

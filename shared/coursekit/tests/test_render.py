@@ -86,6 +86,11 @@ def test_a_text_that_shows_a_missing_figure_is_refused(world):
     assert render.render_stage(world.course(), "hw0")["figures/graph.svg"] == b"<svg/>"
 
 
+def test_a_figure_of_a_note_stays_where_it_is(world):
+    world.write("shared/reference/texts/hw0.md", "# T\n\n![graph](../shared/notes/figures/g.svg)\n")
+    assert "figures/g.svg" not in render.render_stage(world.course(), "hw0")
+
+
 def test_out_writes_trees_that_run_from_inside(world, tmp_path):
     done = world.hw("render", "--solved", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr

@@ -31,7 +31,7 @@ from mugrade.server.app import utc_now
 from mugrade.server.db import Database
 from mugrade.server.models import Account, Attempt, Course
 from mugrade.server.schemas import RevisionIn, VariantIn
-from mugrade.server.services import accounts, course_edit, publishing, signing
+from mugrade.server.services import accounts, course_edit, publishing, signing, tokens
 from mugrade.server.settings import Settings
 from mugrade.server.testing import private_postgres
 from sqlalchemy import func, select
@@ -70,7 +70,7 @@ def prepare(settings: Settings, students: int, cases: list[object]) -> list[str]
     """Course, published problem, and a token for every student."""
     database, now = Database(settings), utc_now()
     database.migrate()
-    tokens = []
+    keys = []
     with database.write() as session:
         signing.ensure(session, now)
         course = course_edit.apply_file(session, now, coursefile.parse(COURSE), actor="load")
@@ -87,9 +87,9 @@ def prepare(settings: Settings, students: int, cases: list[object]) -> list[str]
             )
             session.add(account)
             session.flush()
-            tokens.append(tokens.issue(session, now, account, name="load")[0])
+            keys.append(tokens.issue(session, now, account, name="load")[0])
     database.close()
-    return tokens
+    return keys
 
 
 @contextlib.contextmanager

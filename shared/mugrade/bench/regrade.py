@@ -97,9 +97,9 @@ def fill(settings: Settings, many: int, cases: list[object]) -> str:
 
 
 def ask(
-    name: str, address: str, tokens: list[str], body: bytes, connections: int, seconds: float
+    name: str, address: str, keys: list[str], body: bytes, connections: int, seconds: float
 ) -> Phase:
-    generator = Generator(address, tokens, body)
+    generator = Generator(address, keys, body)
     took = asyncio.run(generator.run(connections, seconds))
     waits = sorted(1000 * s for s in generator.seconds)
     good = len(waits) - len(generator.bad)
@@ -114,13 +114,13 @@ def measure(settings: Settings, arguments: argparse.Namespace) -> bool:
     key = fill(settings, arguments.attempts, cases)
     body = json.dumps({"cases": [{"label": None, "value": encode(v)} for v in cases]}).encode()
     quarter = students // 4
-    tokens = [everybody[i * quarter : (i + 1) * quarter] for i in range(4)]
+    keys = [everybody[i * quarter : (i + 1) * quarter] for i in range(4)]
     headers = {"Authorization": f"Bearer {key}"}
     phases = []
     with running(settings, arguments.workers) as address:
         asyncio.run(Generator(address, [], b"").until_ready())
         for name, connections, part in (("16 connections", 16, 0), ("one student", 1, 1)):
-            phases.append(ask(name, address, tokens[part], body, connections, arguments.seconds))
+            phases.append(ask(name, address, keys[part], body, connections, arguments.seconds))
         given = {"dry_run": False, "tolerance": {"rtol": 1e-4}}
         job = requests.post(
             address + PATH + "regrade", json=given, headers=headers, timeout=60
@@ -128,7 +128,7 @@ def measure(settings: Settings, arguments: argparse.Namespace) -> bool:
         url = f"{address}api/v1/jobs/{job['job']}"
         for name, connections, part in (("16 connections", 16, 2), ("one student", 1, 3)):
             before = requests.get(url, headers=headers, timeout=60).json()
-            found = ask(name, address, tokens[part], body, connections, arguments.seconds)
+            found = ask(name, address, keys[part], body, connections, arguments.seconds)
             after = requests.get(url, headers=headers, timeout=60).json()
             pace = (after["done"] - before["done"]) / arguments.seconds
             found.regrade = f"{before['done']} to {after['done']} ({pace:.0f}/s)"

@@ -14,8 +14,8 @@ from mugrade.server.services import (
     accounts,
     email_addresses,
     identity,
+    limits,
     passwords,
-    policies,
     sessions,
     tokens,
     tries,
@@ -308,9 +308,9 @@ def test_the_sentence_of_a_limit_names_the_date(lite):
 def test_the_cool_down_forgets_what_lies_ahead():
     now = NOON
     ahead = [(now + dt.timedelta(days=30 - n), False) for n in range(10)]
-    limits = {"per_hour": 20, "free_misses": 10, "first_cooldown": 60, "cooldown_limit": 3600}
-    assert policies.allowance(ahead, now, **limits).code is None
-    assert policies.allowance(ahead, now + dt.timedelta(days=30), **limits).code == "cool_down"
+    options = {"per_hour": 20, "free_misses": 10, "first_cooldown": 60, "cooldown_limit": 3600}
+    assert limits.allowance(ahead, now, **options).code is None
+    assert limits.allowance(ahead, now + dt.timedelta(days=30), **options).code == "cool_down"
 
 
 def test_comparing_passwords_holds_up_no_writer(lite, monkeypatch):

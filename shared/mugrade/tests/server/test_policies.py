@@ -11,18 +11,16 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mugrade.server.services.earning import Project, certificate_standing
+from mugrade.server.services.limits import allowance, cooldown_seconds
 from mugrade.server.services.policies import (
     CertificateRule,
     LatePolicy,
-    Project,
     Task,
     Try,
     Window,
-    allowance,
     assignment_result,
     average,
-    certificate_standing,
-    cooldown_seconds,
     course_results,
     days_left,
     policy_from,

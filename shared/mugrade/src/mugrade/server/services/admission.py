@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from mugrade.server.errors import Refusal, seconds_until
 from mugrade.server.schemas import AttemptIn
-from mugrade.server.services import answers, policies, standing
+from mugrade.server.services import answers, limits, standing
 from mugrade.server.services.courses import ProblemView
 from mugrade.server.settings import Settings
 
@@ -83,7 +83,7 @@ def _clock(moment: dt.datetime | None) -> str:
 
 def check_limits(
     session: Session, rows: list[standing.AttemptRow], problem: ProblemView, now: dt.datetime
-) -> policies.Allowance:
+) -> limits.Allowance:
     """How many tries are left in this hour, or 429."""
     allowed = allowance(session, rows, problem, now)
     if allowed.code is not None and allowed.next_at is not None:
@@ -120,14 +120,14 @@ def check_quota(
 
 def allowance(
     session: Session, rows: list[standing.AttemptRow], problem: ProblemView, now: dt.datetime
-) -> policies.Allowance:
+) -> limits.Allowance:
     settings = session.info["settings"]
     if settings.solo:
-        return policies.Allowance(None)
+        return limits.Allowance(None)
     recent = [
         (r.created_at, r.correct == r.total) for r in reversed(rows) if r.problem_pk == problem.pk
     ]
-    return policies.allowance(
+    return limits.allowance(
         recent,
         now,
         per_hour=settings.attempts_per_hour,

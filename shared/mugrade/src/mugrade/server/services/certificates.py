@@ -11,7 +11,14 @@ from sqlalchemy.orm import Session
 
 from mugrade.server.errors import Refusal
 from mugrade.server.models import Account, Certificate, Course, new_id
-from mugrade.server.services import accounts, audit, courses, policies, signing, standing
+from mugrade.server.services import (
+    accounts,
+    audit,
+    courses,
+    earning,
+    signing,
+    standing,
+)
 from mugrade.server.services.attempts import utc_text
 
 
@@ -24,7 +31,7 @@ class Held:
         revoked: the one that was taken back.
     """
 
-    standing: policies.Standing
+    standing: earning.Standing
     certificate: Certificate | None
     revoked: Certificate | None = None
 

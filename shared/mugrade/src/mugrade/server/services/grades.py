@@ -14,7 +14,15 @@ from sqlalchemy.orm import Session
 
 from mugrade.server.errors import invalid
 from mugrade.server.models import Account, Extension, Override
-from mugrade.server.services import accounts, audit, certificates, courses, policies, standing
+from mugrade.server.services import (
+    accounts,
+    audit,
+    certificates,
+    courses,
+    earning,
+    policies,
+    standing,
+)
 from mugrade.server.services.courses import CourseView
 
 
@@ -31,7 +39,7 @@ class Line:
     scores: dict[str, Decimal]
     average: Decimal
     late_days_left: int
-    project: policies.Project | None
+    project: earning.Project | None
     project_done: bool
     certificate: bool
     certificate_state: certificates.State
@@ -113,7 +121,7 @@ def as_csv(book: Gradebook) -> str:
     return out.getvalue()
 
 
-def _project_cells(project: policies.Project | None) -> list[str]:
+def _project_cells(project: earning.Project | None) -> list[str]:
     if project is None:
         return ["", "", ""]
     grade = "" if project.grade is None else f"{project.grade:f}"

@@ -26,7 +26,8 @@ from mugrade.server.services import answers, groups, sessions, tokens
 
 def of_account(session: Session, now: dt.datetime, account: Account) -> dict[str, Any]:
     """JSON-able data. Submitted values are left out (they are large, and the person's own);
-    so are hashes of secrets and which member of the staff decided something."""
+    so are hashes of secrets, which member of the staff decided something, and what staff notes for
+    itself (`LookedAt`)."""
     places = {
         pk: f"{assignment}/{problem}"
         for pk, assignment, problem in session.execute(

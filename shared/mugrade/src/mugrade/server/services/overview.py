@@ -9,7 +9,14 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from mugrade.server.errors import seconds_until
-from mugrade.server.services import admission, attempts, courses, policies, standing
+from mugrade.server.services import (
+    admission,
+    attempts,
+    courses,
+    limits,
+    policies,
+    standing,
+)
 from mugrade.server.services.accounts import Actor
 from mugrade.server.services.courses import AssignmentView, ProblemView
 from mugrade.server.services.sheet import heat
@@ -21,7 +28,7 @@ class ProblemStatus:
     variant: int | None
     seed: int | None
     attempts: int
-    allowance: policies.Allowance
+    allowance: limits.Allowance
     result: policies.ProblemResult
 
     @property

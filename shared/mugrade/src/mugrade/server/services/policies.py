@@ -1,4 +1,5 @@
-"""Scores, late days and the certificate rule: pure functions over attempts and policy.
+"""Policy, scores, late days and averages: pure functions over attempts; earning.py has the certificate's rule,
+limits.py how often one may try.
 
 Nothing here knows the database or the time of day; the same attempts always give the same score.
 Arithmetic is exact (Fraction, Decimal); a problem's score is rounded to 0.01, half up, and an
@@ -16,7 +17,6 @@ from fractions import Fraction
 from typing import Any, Literal
 
 CENT = Decimal("0.01")
-CLOCK_SKEW = dt.timedelta(minutes=1)
 UTC: dt.tzinfo = dt.timezone.utc
 
 
@@ -293,9 +293,9 @@ def course_results(
     drops = _drops([each[0] for each in options], drop_lowest)
     chosen = _best_split(options, late.pooled_days, drops, Fraction(0))
     while drops:
-        reached = _mean(kept(chosen, drop_lowest))
+        reached = mean(kept(chosen, drop_lowest))
         better = _best_split(options, late.pooled_days, drops, reached)
-        if _mean(kept(better, drop_lowest)) <= reached:
+        if mean(kept(better, drop_lowest)) <= reached:
             break
         chosen = better
     left = late.pooled_days - sum(result.days_used for result in chosen)
@@ -356,7 +356,7 @@ def days_left(results: Mapping[str, Result], late: LatePolicy) -> int:
 
 def average(results: Mapping[str, Result], drop_lowest: int = 0) -> Decimal:
     """The mean of the percentages of those assignments that count, by their weights; 0.01, half up."""
-    return round_points(_mean(kept(results.values(), drop_lowest)))
+    return round_points(mean(kept(results.values(), drop_lowest)))
 
 
 def kept(results: Iterable[Result], drop_lowest: int) -> list[Result]:
@@ -369,9 +369,9 @@ def kept(results: Iterable[Result], drop_lowest: int) -> list[Result]:
     left = len(counted) - _drops(counted, drop_lowest)
     chosen = counted
     while len(counted) > left:
-        mean = _mean(chosen)
-        pulls = sorted(counted, key=lambda r: r.weight * (r.percent - mean), reverse=True)
-        if len(chosen) == left and _mean(pulls[:left]) <= mean:
+        reached = mean(chosen)
+        pulls = sorted(counted, key=lambda r: r.weight * (r.percent - reached), reverse=True)
+        if len(chosen) == left and mean(pulls[:left]) <= reached:
             break
         chosen = pulls[:left]
     names = {result.id for result in chosen}
@@ -383,136 +383,8 @@ def _drops(results: Iterable[Result], drop_lowest: int) -> int:
     return max(0, min(drop_lowest, sum(bool(result.weight) for result in results) - 1))
 
 
-def _mean(results: Sequence[Result]) -> Fraction:
+def mean(results: Sequence[Result]) -> Fraction:
+    """Of the percentages, by their weights, not rounded."""
     weight = sum((result.weight for result in results), Fraction(0))
     total = sum((result.weight * result.percent for result in results), Fraction(0))
     return total / weight if weight else Fraction(0)
-
-
-# --------------------------------------------------------------------------------- certificate
-
-
-@dataclass(frozen=True)
-class Project:
-    """A group's final project.
-
-    Attributes:
-        state: as in the database: forming, proposed, returned, accepted, submitted, graded.
-        grade: points by the rubric, once graded.
-        of: the rubric's points; 0 where the course has no rubric, so that nothing can be graded.
-    """
-
-    state: str
-    grade: Decimal | None = None
-    of: Decimal = Decimal(0)
-
-    @property
-    def percent(self) -> Fraction | None:
-        """The grade in per cent, not rounded."""
-        if self.grade is None or not self.of:
-            return None
-        return Fraction(self.grade) / Fraction(self.of) * 100
-
-    def lacks(self, rule: CertificateRule) -> str | None:
-        """What the certificate still wants of it, or None: accepted, handed in, graded high enough."""
-        if self.state not in ("submitted", "graded"):
-            return "The final project is not handed in yet."
-        if not self.of:
-            return None
-        if self.percent is None:
-            return "The final project waits for its grade."
-        if self.percent < Fraction(rule.min_grade):
-            return (
-                f"The final project was graded {round_points(self.percent)}%; "
-                f"{rule.min_grade}% are needed."
-            )
-        return None
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How an account stands with the certificate; `missing` are sentences, empty when earned."""
-
-    average: Decimal
-    needed: Decimal
-    project_done: bool
-    missing: tuple[str, ...]
-
-    @property
-    def earned(self) -> bool:
-        return not self.missing
-
-
-def certificate_standing(
-    results: Mapping[str, Result],
-    project: Project | None,
-    rule: CertificateRule,
-    drop_lowest: int = 0,
-) -> Standing:
-    """The rule: an average of at least so many per cent, and a final project that was accepted and
-    graded at least so high."""
-    exact, missing = _mean(kept(results.values(), drop_lowest)), []
-    reached = round_points(exact)
-    if exact < Fraction(rule.average):
-        missing.append(f"The average over the homeworks is {reached}%; {rule.average}% are needed.")
-    lacking = (project or Project("forming")).lacks(rule)
-    if rule.project and lacking is not None:
-        missing.append(lacking)
-    return Standing(reached, rule.average, lacking is None, tuple(missing))
-
-
-# -------------------------------------------------------------------------------------- limits
-
-
-def cooldown_seconds(misses_in_a_row: int, free: int, first: int, limit: int) -> int:
-    """How long to wait after the last of so many misses: first, 2*first, 4*first ... up to limit."""
-    if misses_in_a_row < free:
-        return 0
-    return min(limit, first << min(misses_in_a_row - free, 30))
-
-
-@dataclass(frozen=True)
-class Allowance:
-    """Whether another attempt may be made now.
-
-    Attributes:
-        tries_left: in this hour; None where they are not counted.
-        code: `rate_limited`, `cool_down` or None.
-        next_at: when the next one is possible.
-    """
-
-    tries_left: int | None
-    code: str | None = None
-    next_at: dt.datetime | None = None
-
-
-def allowance(
-    recent: Sequence[tuple[dt.datetime, bool]],
-    now: dt.datetime,
-    *,
-    per_hour: int,
-    free_misses: int,
-    first_cooldown: int,
-    cooldown_limit: int,
-) -> Allowance:
-    """Judge by the attempts themselves.
-
-    Args:
-        recent: (time, whether every case was right), newest first, at least as many as matter. What
-            lies in the future was stamped by a clock that was wrong, and counts for nothing; but
-            a little of it is another machine's clock, and counts.
-    """
-    recent = [(at, right) for at, right in recent if at <= now + CLOCK_SKEW]
-    hour = [at for at, _ in recent if at > now - dt.timedelta(hours=1)]
-    left = max(0, per_hour - len(hour))
-    if left == 0:
-        return Allowance(0, "rate_limited", hour[per_hour - 1] + dt.timedelta(hours=1))
-    misses = 0
-    for _, right in recent:
-        if right:
-            break
-        misses += 1
-    wait = cooldown_seconds(misses, free_misses, first_cooldown, cooldown_limit)
-    if wait and recent and recent[0][0] + dt.timedelta(seconds=wait) > now:
-        return Allowance(left, "cool_down", recent[0][0] + dt.timedelta(seconds=wait))
-    return Allowance(left)

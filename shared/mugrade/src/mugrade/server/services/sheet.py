@@ -13,7 +13,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mugrade.server.models import Account
-from mugrade.server.services import certificates, courses, ledger, policies, standing
+from mugrade.server.services import (
+    certificates,
+    courses,
+    earning,
+    ledger,
+    policies,
+    standing,
+)
 from mugrade.server.services.courses import AssignmentView, CourseView, ProblemView
 
 State = Literal["unpublished", "not open", "nothing", "excused", "points"]
@@ -72,7 +79,7 @@ class Row:
     active: bool
     cells: dict[str, Cell]
     average: Decimal | None
-    project: policies.Project | None
+    project: earning.Project | None
     certificate: bool
     certificate_state: certificates.State
 

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from mugrade.server.models import Account, Attempt, Extension, GroupMember, Override, ProjectGroup
-from mugrade.server.services import policies
+from mugrade.server.services import earning, policies
 from mugrade.server.services.courses import AssignmentView, CourseView
 
 _COLUMNS = (
@@ -69,10 +69,10 @@ class AccountStanding:
         names = {result.id for result in kept}
         return [name for name, r in self.results.items() if r.weight and name not in names]
 
-    def certificate(self, project: policies.Project | None) -> policies.Standing:
+    def certificate(self, project: earning.Project | None) -> earning.Standing:
         """How the account stands with the certificate, with this final project."""
         policy = self.course.policy
-        return policies.certificate_standing(
+        return earning.certificate_standing(
             self.results, project, policy.certificate, policy.drop_lowest
         )
 
@@ -255,7 +255,7 @@ def _overrides(session: Session, account_pks: list[int]) -> dict[int, dict[int, 
 
 def projects(
     session: Session, course: CourseView, account_pks: list[int]
-) -> dict[int, policies.Project]:
+) -> dict[int, earning.Project]:
     """The final project of each of these accounts that belongs to a group."""
     of = sum((Decimal(str(criterion["points"])) for criterion in course.rubric), Decimal(0))
     query = (
@@ -263,4 +263,4 @@ def projects(
         .join(ProjectGroup, ProjectGroup.pk == GroupMember.group_pk)
         .where(GroupMember.account_pk.in_(account_pks), GroupMember.confirmed)
     )
-    return {pk: policies.Project(state, grade, of) for pk, state, grade in session.execute(query)}
+    return {pk: earning.Project(state, grade, of) for pk, state, grade in session.execute(query)}
