@@ -12,7 +12,6 @@ In homework 1 read on to "How a value remembers". All that the backward pass nee
     node.grad        where `backward` leaves the adjoint
 """
 
-import gc
 import weakref
 from functools import reduce
 from operator import add, attrgetter
@@ -451,6 +450,8 @@ class Record:
     __slots__ = ("data", "inputs", "kind", "op", "requires_grad", "value")
 
     def __init__(self, value, op, inputs, data, requires_grad):
+        global TENSOR_COUNTER
+        TENSOR_COUNTER += 1
         self.op = op
         self.inputs = inputs
         self.data = data
@@ -459,6 +460,10 @@ class Record:
         self.value = weakref.ref(value)
         value._record = self
         value.grad = None
+
+    def __del__(self):
+        global TENSOR_COUNTER
+        TENSOR_COUNTER -= 1
 
     def new_value(self):
         """A Value on this record, when a program holds none."""
@@ -515,13 +520,6 @@ def as_data(data, arrays):
 from .backend_selection import all_devices, array_api, cpu  # noqa: E402
 
 LAZY_MODE = False  # True: compute a value when its data is first asked for
-
-
-def __getattr__(name):
-    """TENSOR_COUNTER, the number of values alive in all graphs: counted when somebody asks."""
-    if name != "TENSOR_COUNTER":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return sum(type(thing) is Record for thing in gc.get_objects())
-
+TENSOR_COUNTER = 0  # values alive in all graphs
 
 from . import ops  # noqa: E402  (the operators are made of the classes above)
