@@ -96,14 +96,13 @@ class _Instruments:
         self.here.meter = self.here.outer.pop()
         self.counting -= 1
         if self.counting == 0:
-            autograd.Record.data, ops.MatMul.compute = self.before
-            del autograd.Record.__del__
+            autograd.Record.data, autograd.Record.__del__, ops.MatMul.compute = self.before
             self.kernels.__exit__()
             self.held.clear()
 
     def _install(self):
         record, product = autograd.Record, ops.MatMul
-        self.before = slot, multiply = record.data, product.compute
+        self.before = slot, delete, multiply = record.data, record.__del__, product.compute
 
         def set_data(this, data):
             self.forget(this)
@@ -119,8 +118,12 @@ class _Instruments:
                 meter.multiplied(2 * math.prod(result.shape) * a.shape[-1])
             return result
 
+        def counted_delete(this):
+            self.forget(this)
+            delete(this)
+
         record.data, product.compute = property(slot.__get__, set_data), counted_multiply
-        record.__del__ = lambda this: self.forget(this)
+        record.__del__ = counted_delete
         self.kernels = ops.kernels("own")
 
     def forget(self, record):
