@@ -4,8 +4,9 @@ import sys
 
 import numpy as np
 import pytest
-from coursekit import panels, viz
+from coursekit import viz
 from coursekit.core.errors import CourseError
+from coursekit.viz import panels
 
 PNG = b"\x89PNG"
 PROGRAM = """

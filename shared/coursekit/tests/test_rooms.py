@@ -37,7 +37,18 @@ def imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.module[:9] == "coursekit":
             for name in node.names:
                 whole = f"{node.module}.{name.name}"
-                yield whole if whole in MODULES else node.module
+                known = {whole, f"{whole}.__init__"} & MODULES.keys()
+                yield whole if known else node.module
+
+
+def test_an_install_without_the_repository_has_every_room(monkeypatch):
+    from setuptools import Distribution
+
+    monkeypatch.chdir(HERE.parents[1])
+    found = Distribution()
+    found.parse_config_files(["pyproject.toml"])
+    rooms = {name.rpartition(".")[0] for name in MODULES if name.endswith(".__init__")}
+    assert rooms | {"cluster", "course_testing"} == set(found.packages)
 
 
 def room(module: str) -> str:

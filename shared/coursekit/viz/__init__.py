@@ -3,7 +3,7 @@
 Works on anything with `op`, `inputs`, `shape` and `grad`, so it knows nothing of needle. In Python:
 `viz.text(y)`, `viz.values(y)`, `viz.svg(y)`, `viz.show(y)` (in a notebook), `viz.curve_text(losses)`,
 `viz.curve_png(losses, path)`. In a terminal: `hw viz graph FILE:NAME`, `hw viz curve FILE`, and the
-pictures of coursekit.panels.
+pictures of coursekit.viz.panels.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from coursekit import panels
+from coursekit.viz import panels
 from coursekit.core.errors import CourseError
 
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 150, 46, 26, 84, 14
