@@ -111,9 +111,10 @@ FUNCTION = re.compile(r"\b[a-z]{2,}[a-z0-9]*(?:_[a-z0-9]{2,})+\b")
 
 @pytest.mark.parametrize("stage", syllabus.load(ROOT).stages)
 def test_an_assignment_names_what_its_code_has(stage, names_in_code):
-    text = prose(ROOT / stage / "README.md")
+    homework = syllabus.load(ROOT).folder(stage)
+    text = prose(homework / "README.md")
     named = {name for code in re.findall(r"`([^`\n]+)`", text) for name in FUNCTION.findall(code)}
-    places = [ROOT / "shared" / "problems", ROOT / "shared" / "coursekit", ROOT / stage / "tests"]
+    places = [ROOT / "shared" / "problems", ROOT / "shared" / "coursekit", homework / "tests"]
     files = [p for place in places for p in place.rglob("*") if p.suffix in (".py", ".toml")]
     said = "\n".join(path.read_text(encoding="utf-8") for path in [*files, ROOT / "course.toml"])
     said += " ".join(path.stem for path in files)

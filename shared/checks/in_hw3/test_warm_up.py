@@ -1,5 +1,6 @@
 """The puzzles of src/warm_up.cu: right as solved; their test tells stubs and mistakes, by name."""
 
+import fcntl
 import subprocess
 import sys
 
@@ -14,11 +15,13 @@ TEST = "tests/hw3/test_warm_up.py"
 
 @pytest.fixture
 def warm_up():
-    """The file in the solved homework; as it was afterwards."""
+    """The file in the solved homework, for one test at a time; as it was afterwards."""
     path = inside.place / SOURCE
-    solved = path.read_text(encoding="utf-8")
-    yield path
-    path.write_text(solved, encoding="utf-8")
+    with open(inside.place.parent / "warm_up.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        solved = path.read_text(encoding="utf-8")
+        yield path
+        path.write_text(solved, encoding="utf-8")
 
 
 def puzzles():
