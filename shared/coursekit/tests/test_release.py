@@ -137,7 +137,7 @@ def test_the_tool_without_its_staff_room_still_runs(world, tmp_path):
     assert release(world, tmp_path).returncode == 0
     shipped = tmp_path / "out" / "shared"
     rooms = {path.name for path in (shipped / "coursekit").iterdir() if path.is_dir()}
-    assert rooms == {"cli", "core", "datasets", "student"}
+    assert rooms == {"cli", "core", "datasets", "student", "viz"}
     student = type(world)(tmp_path / "out")
     done = student.process("--help", PYTHONPATH=str(shipped))
     assert "prove" not in done.stdout and "start" in done.stdout, done.stderr
