@@ -52,6 +52,8 @@ def main(arguments):
         "NEEDLE_CUDA": "emulated",
     }
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/hw3"]
+    # The puzzles are a program of their own, which the emulator's checked device watches itself.
+    command += ["--ignore=tests/hw3/test_warm_up.py"]
     return subprocess.run([*command, *arguments], cwd=out / "hw3", env=environment).returncode
 
 
