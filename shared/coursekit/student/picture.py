@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from coursekit.core.errors import CourseError
 from coursekit.student.card import Card
-from coursekit.viz import curve_text
+from coursekit.viz import curve_text, panels
 
 SUFFIXES = (".svg", ".png", ".txt")
 
@@ -55,15 +54,7 @@ def draw(card: Card, path: Path) -> None:
     Raises:
         CourseError: matplotlib is not installed.
     """
-    try:
-        import matplotlib
-    except ImportError:
-        raise CourseError(
-            "a picture is drawn by matplotlib, which is not installed; install it with: "
-            f"{sys.executable} -m pip install 'matplotlib>=3.8,<4'"
-        ) from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    pyplot = panels.pyplot()
 
     top = 1.75 + ROW * len(card.rows)
     height = top + (CURVES if card.curves else 0)
@@ -85,7 +76,7 @@ def draw(card: Card, path: Path) -> None:
             )
             axes.tick_params(labelsize=7, colors=FAINT)
             axes.spines[["top", "right"]].set_visible(False)
-        note = "\n".join([card.title, card.numbers, card.signature, *card.receipts])
+        note = "\n".join([card.title, card.numbers, card.signature, *card.receipts, ""])
         made: dict[str, Any] = {"Title": card.title, "Description": note}
         made |= {"Date": None} if path.suffix == ".svg" else {}
         figure.savefig(path, dpi=DPI, metadata=made)

@@ -7,6 +7,7 @@ import json
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from coursekit.student import card as cards
 from coursekit.student import picture, work
 from nacl.signing import SigningKey
 from PIL import Image
@@ -83,9 +84,14 @@ def test_each_kind_of_file_carries_its_receipts(built, grader, tmp_path, suffix)
     receipt(*grader)
     made = tmp_path / f"card{suffix}"
     assert f"written: {made}" in built.hw("card", "-o", str(made)).stdout
+    content = made.read_bytes()
+    end = cards.RECEIPT.search(content).end()
+    assert content[end : end + 1] == b"\n", (
+        "behind it a PNG has a checksum, which may look like letters"
+    )
     done = built.hw("card", "--check", str(made))
     assert done.returncode == 0 and done.stdout.startswith("genuine: hw0/add, 2 of 2 cases")
-    spoilt = made.read_bytes().replace(b"mgr1.ey", b"mgr1.eX")
+    spoilt = content.replace(b"mgr1.ey", b"mgr1.eX")
     made.write_bytes(spoilt)
     done = built.hw("card", "--check", str(made))
     assert done.returncode == 1 and done.stdout.startswith("NOT GENUINE")
