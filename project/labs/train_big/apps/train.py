@@ -69,13 +69,8 @@ def average(comm, loss):
     return all_reduce(comm, loss.numpy(), mean=True).item()
 
 
-# Each scheme is a function of the rank's Communicator and returns one that makes a step: from a batch
-# of ids and following ids, the whole one on all ranks, to the loss.
-
-
-def alone(comm):
-    """Everything on one rank, without a message."""
-    model = nn.Sequential(*modules())
+def usual_step(model):
+    """A step as on one machine: from a batch of ids and following ids to the loss."""
     optimizer = adam(model.parameters())
 
     def step(ids, following):
@@ -86,6 +81,15 @@ def alone(comm):
         return loss.numpy().item()
 
     return step
+
+
+# Each scheme is a function of the rank's Communicator and returns one that makes a step: from a batch
+# of ids and following ids, the whole one on all ranks, to the loss.
+
+
+def alone(comm):
+    """Everything on one rank, without a message."""
+    return usual_step(nn.Sequential(*modules()))
 
 
 def data_parallel(comm, model=None, averaged=None):
@@ -151,16 +155,7 @@ def tensor_parallel(comm):
     """Each rank has the whole batch and a part of every matrix of the blocks."""
     front, *layers, back = modules()
     model = nn.Sequential(front, *[ParallelBlock(comm, *block_parts(b)) for b in layers], back)
-    optimizer = adam(model.parameters())
-
-    def step(ids, following):
-        optimizer.reset_grad()
-        loss = forward(model, ids, following)
-        loss.backward()
-        optimizer.step()
-        return loss.numpy().item()
-
-    return step
+    return usual_step(model)
 
 
 def pipeline(comm):
