@@ -12,7 +12,6 @@ from mugrade.server.models import Base
 from mugrade.server.settings import Settings
 
 
-
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("older", revisions()[::-1])
 def test_every_older_schema_becomes_the_one_that_the_models_describe(
