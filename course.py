@@ -233,7 +233,7 @@ def session(label, folder, paths, arguments, env, results, output=None):
     if not report.is_file():
         print(f"FAILED: {label} (pytest ended with status {status})", file=output, flush=True)
         return Counter(failed=1)
-    found = Counter()
+    found: Counter[str] = Counter()
     for suite in ElementTree.parse(report).getroot().iter("testsuite"):
         tests, skipped = int(suite.attrib["tests"]), int(suite.attrib["skipped"])
         bad = int(suite.attrib["failures"]) + int(suite.attrib["errors"])
