@@ -162,7 +162,8 @@ class UnDilate(Dilate):
     def gradient(self, out_grad, node):
         ### BEGIN SOLUTION hw4/new_ops
         dilated = dilate(out_grad, self.axes, self.dilation)
-        return pad(dilated, [(0, n - m) for n, m in zip(node.inputs[0].shape, dilated.shape)])
+        missing = np.subtract(node.inputs[0].shape, dilated.shape)
+        return pad(dilated, [(0, n) for n in missing])
         ### END SOLUTION
 
 
