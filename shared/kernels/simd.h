@@ -153,13 +153,14 @@ inline Vec select(IntVec mask, Vec a, Vec b) {
 #endif
 }
 
-// The lanes one after the other: combine(... combine(start, first lane) ..., last lane).
+// All lanes and `start` combined to one number: halves first, as in a tournament.
 template <class F>
 inline float fold(Vec value, float start, F combine) {
   float lanes[kWidth];
   store(lanes, value);
-  for (float lane : lanes) start = combine(start, lane);
-  return start;
+  for (size_t half = kWidth / 2; half > 0; half /= 2)
+    for (size_t i = 0; i < half; ++i) lanes[i] = combine(lanes[i], lanes[i + half]);
+  return combine(start, lanes[0]);
 }
 inline float sum(Vec value) {
   return fold(value, 0.0f, [](float x, float y) { return x + y; });
