@@ -33,14 +33,14 @@ class _Layouts(dict):
         return self.setdefault(given, (shape, strides, prod(shape)))
 
 
-_layouts = _Layouts()
+_layout = _Layouts()
 
 
 def _shape_of(shape):
     """A shape as a tuple of Python ints; a bare int is one axis."""
     if type(shape) is not tuple:
         shape = tuple(shape) if np.iterable(shape) else (shape,)
-    return _layouts[shape][0]
+    return _layout[shape][0]
 
 
 _placed = attrgetter("_handle", "_strides", "_offset")  # how kernels for views take an operand
@@ -82,7 +82,7 @@ class NDArray:
 
     def __init__(self, other, device=None):
         values = np.asarray(other, dtype=np.float32, order="C")
-        self._shape, self._strides, size = _layouts[values.shape]
+        self._shape, self._strides, size = _layout[values.shape]
         self._offset = 0
         self._device = device or (other._device if isinstance(other, NDArray) else default_device())
         self._handle = self._device.Array(size)
@@ -93,15 +93,13 @@ class NDArray:
     @staticmethod
     def compact_strides(shape):
         """Row-major strides of a shape, in elements."""
-        return _layouts[_shape_of(shape)][1]
+        return _layout[_shape_of(shape)][1]
 
     @staticmethod
     def make(shape, strides=None, device=None, handle=None, offset=0):
         """A view of `handle`, or of a new buffer (not initialized) when there is none."""
         array = object.__new__(NDArray)
-        array._shape, row_major, size = _layouts[
-            shape if type(shape) is tuple else _shape_of(shape)
-        ]
+        array._shape, row_major, size = _layout[shape if type(shape) is tuple else _shape_of(shape)]
         array._strides = row_major if strides is None else tuple(strides)
         array._offset = offset
         array._device = device or default_device()
@@ -115,7 +113,7 @@ class NDArray:
     device = property(attrgetter("_device"), doc="Where the buffer lives.")
 
     ndim = property(lambda self: len(self._shape), doc="Number of axes.")
-    size = property(lambda self: _layouts[self._shape][2], doc="Number of elements.")
+    size = property(lambda self: _layout[self._shape][2], doc="Number of elements.")
 
     # A view, so that `a.flat[j] += 1` changes a.
     flat = property(lambda self: self.reshape((self.size,)), doc="The elements as one axis.")
@@ -160,7 +158,7 @@ class NDArray:
 
     def is_compact(self):
         """Whether the elements lie in row-major order and fill the whole buffer."""
-        _, strides, size = _layouts[self._shape]
+        _, strides, size = _layout[self._shape]
         return self._strides == strides and self._handle.size == size
 
     def compact(self):
