@@ -105,9 +105,8 @@ class DisabledDevice(BackendDevice):
     """
 
     def __getattr__(self, key):
-        if key.startswith("_"):
-            raise AttributeError(key)
-        raise RuntimeError(f"{self!r} cannot be used: {self.why_disabled}")
+        kind = AttributeError if key.startswith("_") else RuntimeError
+        raise kind(f"{self!r} cannot be used: {self.why_disabled}")
 
 
 def _compiled(name, hint):
@@ -154,9 +153,7 @@ def cpu_numpy():
     return BackendDevice("cpu_numpy", ndarray_backend_numpy)
 
 
-def default_device():
-    """The device of arrays that name none: cpu()."""
-    return cpu()
+default_device = cpu  # of arrays that name none
 
 
 def all_devices():

@@ -33,14 +33,22 @@ class _Layouts(dict):
         return self.setdefault(given, (shape, strides, prod(shape)))
 
 
-_layouts = _Layouts()
+_layout = _Layouts()
 
 
 def _shape_of(shape):
     """A shape as a tuple of Python ints; a bare int is one axis."""
-    if type(shape) is not tuple:
-        shape = tuple(shape) if np.iterable(shape) else (shape,)
-    return _layouts[shape][0]
+    return _layout[tuple(shape) if np.iterable(shape) else (shape,)][0]
+
+
+def _make(shape, strides=None, device=None, handle=None, offset=0):
+    """A view of `handle`, or of a new buffer (not initialized) when there is none."""
+    array = object.__new__(NDArray)
+    array._shape, row_major, size = _layout[shape if type(shape) is tuple else _shape_of(shape)]
+    array._strides = row_major if strides is None else tuple(strides)
+    array._offset, array._device = offset, device or default_device()
+    array._handle = array._device.Array(size) if handle is None else handle
+    return array
 
 
 _placed = attrgetter("_handle", "_strides", "_offset")  # how kernels for views take an operand
@@ -62,7 +70,7 @@ def _function(name):
     ewise = f"ewise_{name}"
 
     def apply(self):
-        out = NDArray.make(self._shape, None, self._device)
+        out = _make(self._shape, None, self._device)
         self._device._table[ewise](self.compact()._handle, out._handle)
         return out
 
@@ -82,7 +90,7 @@ class NDArray:
 
     def __init__(self, other, device=None):
         values = np.asarray(other, dtype=np.float32, order="C")
-        self._shape, self._strides, size = _layouts[values.shape]
+        self._shape, self._strides, size = _layout[values.shape]
         self._offset = 0
         self._device = device or (other._device if isinstance(other, NDArray) else default_device())
         self._handle = self._device.Array(size)
@@ -93,20 +101,9 @@ class NDArray:
     @staticmethod
     def compact_strides(shape):
         """Row-major strides of a shape, in elements."""
-        return _layouts[_shape_of(shape)][1]
+        return _layout[_shape_of(shape)][1]
 
-    @staticmethod
-    def make(shape, strides=None, device=None, handle=None, offset=0):
-        """A view of `handle`, or of a new buffer (not initialized) when there is none."""
-        array = object.__new__(NDArray)
-        array._shape, row_major, size = _layouts[
-            shape if type(shape) is tuple else _shape_of(shape)
-        ]
-        array._strides = row_major if strides is None else tuple(strides)
-        array._offset = offset
-        array._device = device or default_device()
-        array._handle = array._device.Array(size) if handle is None else handle
-        return array
+    make = staticmethod(_make)  # found more slowly than _make, by which this file calls it
 
     # -------------------------------------------------------------------------------- properties
 
@@ -115,7 +112,7 @@ class NDArray:
     device = property(attrgetter("_device"), doc="Where the buffer lives.")
 
     ndim = property(lambda self: len(self._shape), doc="Number of axes.")
-    size = property(lambda self: _layouts[self._shape][2], doc="Number of elements.")
+    size = property(lambda self: _layout[self._shape][2], doc="Number of elements.")
 
     # A view, so that `a.flat[j] += 1` changes a.
     flat = property(lambda self: self.reshape((self.size,)), doc="The elements as one axis.")
@@ -160,23 +157,30 @@ class NDArray:
 
     def is_compact(self):
         """Whether the elements lie in row-major order and fill the whole buffer."""
-        _, strides, size = _layouts[self._shape]
+        _, strides, size = _layout[self._shape]
         return self._strides == strides and self._handle.size == size
 
     def compact(self):
         """This array in row-major order: itself when it is compact, else a copy."""
         if self.is_compact():
             return self
-        out = NDArray.make(self._shape, None, self._device)
+        out = _make(self._shape, None, self._device)
         self._device.compact(self._handle, out._handle, self._shape, self._strides, self._offset)
         return out
 
     # ------------------------------------------------------------------------------------- views
 
+    def _view(self, shape, strides, offset):
+        """Another view of the same buffer; shape and strides are tuples of Python ints."""
+        view = object.__new__(NDArray)
+        view._shape, view._strides, view._offset = shape, strides, offset
+        view._device, view._handle = self._device, self._handle
+        return view
+
     def as_strided(self, shape, strides):
         """A view of the same buffer and offset with any shape and strides (in elements)."""
         assert len(shape) == len(strides), f"one stride an axis, not {strides} for {shape}"
-        return NDArray.make(shape, strides, self._device, self._handle, self._offset)
+        return _make(shape, strides, self._device, self._handle, self._offset)
 
     def reshape(self, new_shape):
         """A view of a compact array with another shape of the same size.
@@ -223,15 +227,7 @@ class NDArray:
         0 <= start <= stop <= length, as Python cuts and counts from the end. An int outside the
         axis is an IndexError; a step below 1 an AssertionError (flip turns an axis round).
         """
-        length = self._shape[dim]
-        if isinstance(sl, slice):
-            start, stop, step = sl.indices(length)
-            assert step > 0, f"slices need a step of 1 or more, got {sl}; use flip"
-            return slice(start, stop if stop > start else start, step)
-        index = operator.index(sl)
-        if not -length <= index < length:
-            raise IndexError(f"index {index} is outside axis {dim}, which has length {length}")
-        return slice(index % length, index % length + 1, 1)
+        return _slice(self._shape[dim], sl, dim)
 
     def __getitem__(self, idxs):
         """A view of the elements at `idxs`: an int or a slice for each axis.
@@ -240,7 +236,9 @@ class NDArray:
         """
         idxs = idxs if isinstance(idxs, tuple) else (idxs,)
         assert len(idxs) == self.ndim, f"{len(idxs)} indices for an array of shape {self._shape}"
-        idxs = [self.process_slice(sl, dim) for dim, sl in enumerate(idxs)]
+        # Slices cannot be hashed; what they are made of can.
+        cuts = [(i.start, i.stop, i.step) if type(i) is slice else operator.index(i) for i in idxs]
+        idxs = _slices(self._shape, tuple(cuts))
         ### BEGIN YOUR SOLUTION hw3/ndarray_python_ops
         raise NotImplementedError("hw3/ndarray_python_ops: NDArray.__getitem__ is yours to write")
         ### END YOUR SOLUTION
@@ -273,14 +271,14 @@ class NDArray:
 
         views: a form of ewise_func that takes operands as they lie; None if the device has none.
         """
-        out = NDArray.make(self._shape, None, self._device)
+        out = _make(self._shape, None, self._device)
         if not isinstance(other, NDArray):
             scalar_func(self.compact()._handle, _number(other), out._handle)
             return out
         if self._shape != other._shape or self._device is not other._device:
             self._check_fit(other)
         a, b, c = self._handle, other._handle, out._handle
-        compact = self._strides == out._strides == other._strides and a.size == c.size == b.size
+        compact = other._strides == out._strides == self._strides and a.size == c.size == b.size
         if compact and ewise_func:
             ewise_func(a, b, c)
         elif views:
@@ -357,13 +355,13 @@ class NDArray:
         a, b = (self, other) if kernel else (self.compact(), other.compact())
         if len(right) == 2 and a.is_compact() and b.is_compact():
             # A batch times one matrix is one product: all rows of the batch below one another.
-            out = NDArray.make((*left[:-1], right[1]), None, self._device)
+            out = _make((*left[:-1], right[1]), None, self._device)
             self._device.matmul(a._handle, b._handle, out._handle, prod(left[:-1]), *right)
             return out
         batch = np.broadcast_shapes(left[:-2], right[:-2])
         (m, n), p = left[-2:], right[-1]
         a, b = a.broadcast_to((*batch, m, n)), b.broadcast_to((*batch, n, p))
-        out = NDArray.make((*batch, m, p), None, self._device)
+        out = _make((*batch, m, p), None, self._device)
         if kernel:
             kernel(*_placed(a), *_placed(b), out._handle, (*batch, m, n, p))
             return out
@@ -381,8 +379,8 @@ class NDArray:
         axis = tuple(axis) if isinstance(axis, list) else axis
         order, sizes, result = _reduction(self._shape, axis, keepdims, stay)
         ordered = self.permute(order) if order else self
-        view = NDArray.make(sizes, None, self._device, ordered.compact()._handle)
-        return view, NDArray.make(result, None, self._device)
+        view = _make(sizes, None, self._device, ordered.compact()._handle)
+        return view, _make(result, None, self._device)
 
     def _reduce(self, name, axis, keepdims):
         kernel = None
@@ -406,11 +404,30 @@ class NDArray:
         return self._reduce("reduce_max", axis, keepdims)
 
 
+def _slice(length, sl, dim):
+    """process_slice of an axis of this length."""
+    if isinstance(sl, slice):
+        start, stop, step = sl.indices(length)
+        assert step > 0, f"slices need a step of 1 or more, got {sl}; use flip"
+        return slice(start, max(start, stop), step)
+    index = operator.index(sl)
+    if not -length <= index < length:
+        raise IndexError(f"index {index} is outside axis {dim}, which has length {length}")
+    return slice(index % length, index % length + 1, 1)
+
+
 @functools.lru_cache(maxsize=4096)
-def _broadcast_strides(shape, strides, new_shape):
-    """The strides of what broadcast_to makes of a view of this shape and these strides."""
+def _slices(shape, cuts):
+    """process_slice of each axis; a slice is given as (start, stop, step)."""
+    cuts = [slice(*cut) if isinstance(cut, tuple) else cut for cut in cuts]
+    return tuple(map(_slice, shape, cuts, range(len(shape))))
+
+
+@functools.lru_cache(maxsize=4096)
+def _broadcast(shape, strides, new_shape):
+    """Shape and strides of what broadcast_to makes of a view of this shape and these strides."""
     ### BEGIN YOUR SOLUTION hw3/ndarray_python_ops
-    raise NotImplementedError("hw3/ndarray_python_ops: _broadcast_strides is yours to write or not")
+    raise NotImplementedError("hw3/ndarray_python_ops: _broadcast is yours to write or not")
     ### END YOUR SOLUTION
 
 
