@@ -227,8 +227,7 @@ class NDArray:
     def swapaxes(self, axis1, axis2):
         """A view with two axes exchanged."""
         (axis1,), (axis2,) = _axes_of(axis1, self.ndim), _axes_of(axis2, self.ndim)
-        exchanged = {axis1: axis2, axis2: axis1}
-        return self.permute([exchanged.get(axis, axis) for axis in range(self.ndim)])
+        return self.permute([{axis1: axis2, axis2: axis1}.get(k, k) for k in range(self.ndim)])
 
     ### FROM hw4
     def flip(self, axes=None):
