@@ -20,7 +20,7 @@ CALLS = {
     "exp": (lambda: A.exp(), 4),
     "a row added to all": (lambda: A + ROW.broadcast_to(A.shape), 5),
     "broadcast_to": (lambda: ROW.broadcast_to((4, 32, 32)), 2),
-    "a slice": (lambda: A[1:3, :], 4),
+    "a slice": (lambda: A[1:3, :], 6),
     "sum of rows": (lambda: A.sum(axis=1), 8),
 }
 

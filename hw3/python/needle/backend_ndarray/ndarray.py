@@ -38,7 +38,9 @@ _layout = _Layouts()
 
 def _shape_of(shape):
     """A shape as a tuple of Python ints; a bare int is one axis."""
-    return _layout[tuple(shape) if np.iterable(shape) else (shape,)][0]
+    if type(shape) is not tuple:
+        shape = tuple(shape) if np.iterable(shape) else (shape,)
+    return _layout[shape][0]
 
 
 def _make(shape, strides=None, device=None, handle=None, offset=0):
@@ -46,7 +48,8 @@ def _make(shape, strides=None, device=None, handle=None, offset=0):
     array = object.__new__(NDArray)
     array._shape, row_major, size = _layout[shape if type(shape) is tuple else _shape_of(shape)]
     array._strides = row_major if strides is None else tuple(strides)
-    array._offset, array._device = offset, device or default_device()
+    array._offset = offset
+    array._device = device or default_device()
     array._handle = array._device.Array(size) if handle is None else handle
     return array
 
@@ -226,7 +229,15 @@ class NDArray:
         0 <= start <= stop <= length, as Python cuts and counts from the end. An int outside the
         axis is an IndexError; a step below 1 an AssertionError (flip turns an axis round).
         """
-        return _slice(self._shape[dim], sl, dim)
+        length = self._shape[dim]
+        if isinstance(sl, slice):
+            start, stop, step = sl.indices(length)
+            assert step > 0, f"slices need a step of 1 or more, got {sl}; use flip"
+            return slice(start, stop if stop > start else start, step)
+        index = operator.index(sl)
+        if not -length <= index < length:
+            raise IndexError(f"index {index} is outside axis {dim}, which has length {length}")
+        return slice(index % length, index % length + 1, 1)
 
     def __getitem__(self, idxs):
         """A view of the elements at `idxs`: an int or a slice for each axis.
@@ -235,9 +246,7 @@ class NDArray:
         """
         idxs = idxs if isinstance(idxs, tuple) else (idxs,)
         assert len(idxs) == self.ndim, f"{len(idxs)} indices for an array of shape {self._shape}"
-        # Slices cannot be hashed; what they are made of can.
-        cuts = [(i.start, i.stop, i.step) if type(i) is slice else operator.index(i) for i in idxs]
-        idxs = _slices(self._shape, tuple(cuts))
+        idxs = [self.process_slice(sl, dim) for dim, sl in enumerate(idxs)]
         ### BEGIN YOUR SOLUTION hw3/ndarray_python_ops
         raise NotImplementedError("hw3/ndarray_python_ops: NDArray.__getitem__ is yours to write")
         ### END YOUR SOLUTION
@@ -401,25 +410,6 @@ class NDArray:
     def max(self, axis=None, keepdims=False):
         """Largest element over axes as in sum; NaN where there is one."""
         return self._reduce("reduce_max", axis, keepdims)
-
-
-def _slice(length, sl, dim):
-    """process_slice of an axis of this length."""
-    if isinstance(sl, slice):
-        start, stop, step = sl.indices(length)
-        assert step > 0, f"slices need a step of 1 or more, got {sl}; use flip"
-        return slice(start, max(start, stop), step)
-    index = operator.index(sl)
-    if not -length <= index < length:
-        raise IndexError(f"index {index} is outside axis {dim}, which has length {length}")
-    return slice(index % length, index % length + 1, 1)
-
-
-@functools.lru_cache(maxsize=4096)
-def _slices(shape, cuts):
-    """process_slice of each axis; a slice is given as (start, stop, step)."""
-    cuts = [slice(*cut) if isinstance(cut, tuple) else cut for cut in cuts]
-    return tuple(map(_slice, shape, cuts, range(len(shape))))
 
 
 @functools.lru_cache(maxsize=4096)
