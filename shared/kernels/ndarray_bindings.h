@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "not_implemented.h"
+#include "underflow.h"
 
 namespace needle {
 
@@ -222,10 +223,12 @@ inline Extent check_view(const char* name, const Dims& shape, const Dims& stride
   return {static_cast<size_t>(first), static_cast<size_t>(last) + 1};
 }
 
-// Runs `body`, without Python's global lock when there is work enough to be worth it.
+// Runs `body`, without Python's global lock when there is work enough to be worth it; results below
+// the smallest normal float32 become zero.
 template <class Body>
 void run_kernel(size_t work, Body&& body) {
   constexpr size_t kWorthReleasing = size_t{1} << 15;
+  const FlushToZero mode;
   if (work < kWorthReleasing) {
     body();
   } else {

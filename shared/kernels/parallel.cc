@@ -10,6 +10,8 @@
 #include <thread>
 #include <vector>
 
+#include "underflow.h"
+
 #if !defined(_WIN32)
 #include <pthread.h>
 #endif
@@ -123,6 +125,7 @@ class Pool {
   }
 
   void help() {
+    const FlushToZero mode;  // as in the thread that has the kernel
     for (unsigned seen = 0;;) {
       wait_for_round(seen);
       seen = round_;

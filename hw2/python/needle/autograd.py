@@ -12,9 +12,10 @@ In homework 1 read on to "How a value remembers". All that the backward pass nee
     node.grad        where `backward` leaves the adjoint
 """
 
-import weakref
+import sys
 from functools import reduce
 from operator import add, attrgetter
+from weakref import ref
 
 import numpy
 
@@ -29,6 +30,11 @@ class Op:
 
     def __call__(self, *args):
         raise NotImplementedError(f"{self} cannot be called: derive it from TensorOp")
+
+    @classmethod
+    def apply_to(cls, a, *settings, **named):
+        """A new operator of this class, made with these settings, on the value `a`."""
+        return cls(*settings, **named)(a)
 
     def __repr__(self):
         return type(self).__name__
@@ -167,6 +173,15 @@ def sum_node_list(node_list):
 # --------------------------------------------------------------------------------- the values
 
 
+def _of_record(name, doc):
+    """A property of Values: the attribute `name` of their record."""
+
+    def put(self, content):
+        setattr(self._record, name, content)
+
+    return property(attrgetter(f"_record.{name}"), put, doc=doc)
+
+
 class Value:
     """What an operator takes and gives: a Tensor, or a TensorTuple.
 
@@ -179,7 +194,9 @@ class Value:
     __slots__ = ("__weakref__", "_path", "_record", "grad")
     num_outputs = 1
 
-    op = property(attrgetter("_record.op"), doc="The operator that made it; None for a leaf.")
+    op = _of_record("op", "The operator that made it; None for a leaf.")
+    requires_grad = _of_record("requires_grad", "Does a gradient flow here?")
+    cached_data = _of_record("data", "The array; None if it is not computed yet.")
 
     @property
     def inputs(self):
@@ -189,24 +206,6 @@ class Value:
             held = record.value()
             values.append(record.new_value() if held is None else held)
         return tuple(values)
-
-    @property
-    def requires_grad(self):
-        """Does a gradient flow here?"""
-        return self._record.requires_grad
-
-    @requires_grad.setter
-    def requires_grad(self, flag):
-        self._record.requires_grad = flag
-
-    @property
-    def cached_data(self):
-        """The array; None if it is not computed yet."""
-        return self._record.data
-
-    @cached_data.setter
-    def cached_data(self, array):
-        self._record.data = array
 
     def realize_cached_data(self):
         """The array itself, not a copy; computed now if it was not."""
@@ -221,16 +220,14 @@ class Value:
         """Give this value a record of its own. `requires_grad=None`: if any input requires it."""
         if requires_grad is None:
             requires_grad = any(value.requires_grad for value in inputs)
-        Record(self, op, [value._record for value in inputs], cached_data, requires_grad)
+        _remember(self, op, [value._record for value in inputs], cached_data, requires_grad)
 
     @classmethod
     def make_const(cls, data, requires_grad=False):
         """A leaf that shares `data`: an array, or the data of another Value."""
         if isinstance(data, Value):
             data = data.realize_cached_data()
-        value = _new(cls)
-        Record(value, None, (), data, requires_grad)
-        return value
+        return _remember(_new(cls), None, (), data, requires_grad)
 
     @classmethod
     def make_from_op(cls, op, inputs):
@@ -251,9 +248,7 @@ class Value:
         data = None if LAZY_MODE else _compute(op, arrays)
         if not requires_grad and not LAZY_MODE:
             op, records = None, ()
-        value = _new(cls)
-        Record(value, op, records, data, requires_grad)
-        return value
+        return _remember(_new(cls), op, records, data, requires_grad)
 
     def detach(self):
         """A constant with the same data, without the graph."""
@@ -282,12 +277,14 @@ class Tensor(Value):
     __slots__ = ()
 
     def __init__(self, array, *, device=None, dtype=None, requires_grad=True, **kwargs):
-        shares = False
+        data = None
         if isinstance(array, Tensor):
-            device, dtype = device or array.device, dtype or array.dtype
-            shares = (device, dtype) == (array.device, array.dtype)
-            array = array.realize_cached_data() if shares else array.numpy()
-        data = array if shares else Tensor._array_from_numpy(array, device, dtype)
+            device = device or array.device
+            dtype = dtype or array.dtype
+            if device == array.device and dtype == array.dtype:
+                data = array.realize_cached_data()
+        if data is None:
+            data = Tensor._array_from_numpy(array, device, dtype)
         self._init(None, (), cached_data=data, requires_grad=requires_grad)
 
     @staticmethod
@@ -303,10 +300,11 @@ class Tensor(Value):
     @data.setter
     def data(self, value):
         assert isinstance(value, Tensor), f"data must be a Tensor, got {type(value).__name__}"
-        same = value.dtype == self.dtype and value.device == self.device
+        old, new = self.realize_cached_data(), value.realize_cached_data()
+        same = new.dtype == old.dtype and library.device_of(new) == library.device_of(old)
         # Another dtype: some step before this one left float32.
         assert same, f"{value.dtype} on {value.device} cannot replace {self.dtype} on {self.device}"
-        self.cached_data = value.realize_cached_data()
+        self.cached_data = new
 
     shape = property(lambda self: self.realize_cached_data().shape, doc="Tuple of ints.")
     dtype = property(lambda self: self.realize_cached_data().dtype, doc='On an NDArray "float32".')
@@ -362,40 +360,23 @@ class Tensor(Value):
                 raise kind(f"out_grad of {what} {given} does not fit a result of {what} {expected}")
         compute_gradient_of_variables(self, out_grad)
 
-    def __add__(self, other):
-        return (ops.add if isinstance(other, Tensor) else ops.add_scalar)(self, other)
-
-    def __mul__(self, other):
-        return (ops.multiply if isinstance(other, Tensor) else ops.mul_scalar)(self, other)
-
-    def __pow__(self, other):
-        return (ops.power if isinstance(other, Tensor) else ops.power_scalar)(self, other)
+    # x + y, -x, x @ w, x.sum(axes), ...: what one operator computes is said in ops/__init__.py.
 
     def __sub__(self, other):
         return self + (-other)
-
-    def __truediv__(self, other):
-        return (ops.divide if isinstance(other, Tensor) else ops.divide_scalar)(self, other)
 
     def __rsub__(self, other):
         return -self + other
 
     def __rtruediv__(self, other):
-        return ops.divide(self._constant(other), self)
+        return init.constant(*self.shape, c=other, like=self) / self
 
     def __rpow__(self, other):
-        return ops.power(self._constant(other), self)
-
-    def _constant(self, number):
-        """A constant of this tensor's shape, dtype and device, filled with `number`."""
-        return init.constant(*self.shape, c=number, device=self.device, dtype=self.dtype)
+        return init.constant(*self.shape, c=other, like=self) ** self
 
     def to(self, device):
         """This tensor on another device; itself if it is there already. Gradients flow back."""
         return self if device == self.device else ops.to_device(self, device)
-
-    __radd__, __rmul__ = __add__, __mul__
-    # -x, x @ w, x.sum(axes), ... : operators that are methods as they stand, see ops/__init__.py.
 
 
 class TensorTuple(Value):
@@ -445,30 +426,15 @@ class Record:
 
     A leaf has `op` None and no inputs. `data` is None until it is computed (lazy mode).
     `value` is a weak reference to the Value that a program holds, `kind` the class of that.
+    `counted` is one object for all records, see TENSOR_COUNTER.
     """
 
-    __slots__ = ("data", "inputs", "kind", "op", "requires_grad", "value")
-
-    def __init__(self, value, op, inputs, data, requires_grad):
-        global TENSOR_COUNTER
-        TENSOR_COUNTER += 1
-        self.op = op
-        self.inputs = inputs
-        self.data = data
-        self.requires_grad = requires_grad
-        self.kind = type(value)
-        self.value = weakref.ref(value)
-        value._record = self
-        value.grad = None
-
-    def __del__(self):
-        global TENSOR_COUNTER
-        TENSOR_COUNTER -= 1
+    __slots__ = ("counted", "data", "inputs", "kind", "op", "requires_grad", "value")
 
     def new_value(self):
         """A Value on this record, when a program holds none."""
         value = _new(self.kind)
-        value._record, value.grad, self.value = self, None, weakref.ref(value)
+        value._record, value.grad, self.value = self, None, ref(value)
         return value
 
     def realize(self):
@@ -489,6 +455,21 @@ class Record:
 
 
 _new = object.__new__  # calling a class costs twice as much, and every operator makes a Value
+_counted = object()
+
+
+def _remember(value, op, inputs, data, requires_grad):
+    """The new Value `value` with a record of its own."""
+    record = value._record = _new(Record)
+    record.op = op
+    record.inputs = inputs
+    record.data = data
+    record.requires_grad = requires_grad
+    record.kind = type(value)
+    record.value = ref(value)
+    record.counted = _counted
+    value.grad = None
+    return value
 
 
 def _compute(op, arrays):
@@ -520,6 +501,16 @@ def as_data(data, arrays):
 from .backend_selection import all_devices, array_api, cpu  # noqa: E402
 
 LAZY_MODE = False  # True: compute a value when its data is first asked for
-TENSOR_COUNTER = 0  # values alive in all graphs
+
+
+def __getattr__(name):
+    """TENSOR_COUNTER, the values alive in all graphs: as many as references to `_counted`, less two.
+
+    Python keeps that number anyway; counting up and down ourselves would cost every operator more.
+    """
+    if name == "TENSOR_COUNTER":
+        return sys.getrefcount(_counted) - 2  # the name `_counted` and the argument of this call
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 from . import ops  # noqa: E402  (the operators are made of the classes above)

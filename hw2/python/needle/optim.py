@@ -36,11 +36,13 @@ class Optimizer:
         params = self.with_grad()
         for average in averages:
             average.update((p, init.zeros_like(p)) for p in params if p not in average)
-        columns = [params, [p.grad for p in params], *[[a[p] for p in params] for a in averages]]
-        for p, grad, *state in zip(*columns):
+        rows = [(p, p.grad, *[average[p] for average in averages]) for p in params]
+        for p, grad, *state in rows:
             arrays = [value.realize_cached_data() for value in (p, grad, *state)]
-            for value, array in zip((p, *state), step(*arrays, **settings)):
-                value.data = Tensor.make_const(as_data(array, arrays))
+            array, *new_averages = step(*arrays, **settings)
+            p.data = Tensor.make_const(as_data(array, arrays))
+            for average, array in zip(state, new_averages):
+                average.cached_data = as_data(array, arrays)
 
     def reset_grad(self):
         """Forget all gradients."""

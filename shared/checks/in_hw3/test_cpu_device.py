@@ -1,6 +1,7 @@
 """The CPU device in processes, threads and memory."""
 
 import os
+import platform
 import sys
 import threading
 
@@ -51,3 +52,35 @@ def test_temporaries_reuse_memory():
         b = a + 1.0
     assert peak_memory() - before < 4096
     del b
+
+
+on_x86 = pytest.mark.skipif(
+    platform.machine().lower() not in {"x86_64", "amd64"},
+    reason="only x86 is slow at subnormal numbers",
+)
+SMALL = np.float32(1e-20)  # its square is subnormal
+
+
+@on_x86
+@pytest.mark.parametrize("size", [7, 1 << 20])  # this thread alone; all threads
+@pytest.mark.own_process(NEEDLE_NUM_THREADS="2")
+def test_results_below_the_normal_numbers_become_zero(size):
+    a = nd.array(np.full(size, SMALL))
+    for result in (a * a, a * float(SMALL), a / 1e20, a**2.0):
+        assert not result.numpy().any()
+
+
+@on_x86
+def test_a_product_of_matrices_has_no_subnormal_numbers():
+    a = nd.array(np.full((70, 70), SMALL / np.float32(100)))
+    assert not (a @ a).numpy().any()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_numpy_finds_the_processor_as_it_was(fails):
+    a = nd.array(np.full(7, SMALL))
+    a * a
+    if fails:
+        with pytest.raises(ValueError, match="expected equal sizes"):
+            a.device.ewise_mul(a._handle, nd.array(np.ones(8))._handle, a._handle)
+    assert (np.full(7, SMALL) * SMALL).all()

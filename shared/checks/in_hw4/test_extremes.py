@@ -2,6 +2,7 @@
 in operators and in kernels, on every device. The oracle is float64 NumPy."""
 
 import math
+import platform
 
 import needle as ndl
 import numpy as np
@@ -245,3 +246,23 @@ def test_products_over_long_axes_keep_the_accuracy_of_float32(device):
     a, b = a.astype("float32"), b.astype("float32")
     got = (tensor(a, device) @ tensor(b, device)).numpy()
     np.testing.assert_allclose(got, a.astype("float64") @ b.astype("float64"), rtol=3e-6)
+
+
+@pytest.mark.skipif(
+    platform.machine().lower() not in {"x86_64", "amd64"},
+    reason="only x86 is slow at subnormal numbers",
+)
+@pytest.mark.parametrize("form", ["given", "own"])
+def test_weights_that_decay_without_a_gradient_stay_clear_of_subnormal_numbers(form):
+    """Where they stayed, a product with them took ten times longer."""
+    p = nn.Parameter(tensor(np.geomspace(1e-37, 1e-30, 100), ndl.cpu()))
+    p.grad = tensor(np.zeros(100), ndl.cpu())
+    steps = [optim.SGD([p], lr=0.5, weight_decay=0.5), optim.Adam([p], lr=1e-9, weight_decay=0.1)]
+    with ndl.kernels(form):
+        for optimizer in steps:
+            for _ in range(40):
+                optimizer.step()
+    memory = next(iter(steps[1].v.values()))
+    for values in (p.numpy(), memory.numpy()):
+        size = np.abs(values[values != 0])
+        assert (size >= np.finfo(np.float32).tiny).all()

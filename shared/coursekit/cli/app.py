@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from coursekit.cli import desk, lab, show
-from coursekit.cli.words import STAFF, ProblemId, Stage, Target, load, staff_of
+from coursekit.cli.words import STAFF, Device, ProblemId, Stage, Target, load, staff_of
 from coursekit.core import build as building
 from coursekit.core import compiling, kept_builds, terminal
 from coursekit.core.errors import CourseError
@@ -114,9 +115,7 @@ def start(
 def test(
     target: Target = None,
     extra: ForPytest = None,
-    device: Annotated[
-        str | None, typer.Option(metavar="DEVICE", help="cpu, cuda or cpu_numpy alone")
-    ] = None,
+    device: Device = None,
     checked: Annotated[
         bool, typer.Option("--checked", help="watch every memory access of C++ and CUDA")
     ] = False,
@@ -132,11 +131,10 @@ def test(
     ThreadSanitizer), CUDA in the emulator's checked build.
     """
     course = load()
+    work.check_one_target(course, extra or [])
     problems = work.chosen(course, target)
     homework = course.homework(problems[0].homework)
-    if device is not None and device not in (known := work.devices(homework)):
-        expected = f"expected {', '.join(known)}" if known else "its tests know of no devices"
-        raise CourseError(f"--device {device}: {expected}; without it every device is tested")
+    work.check_device(homework, device)
     work.folder_of(course, homework.id)
     work.check_files(course, homework.id)
     parts = work.parts_for(homework, problems, device)
@@ -160,7 +158,7 @@ def test(
     if not report.tests and status not in (1, 5):  # pytest has said what is wrong
         raise typer.Exit(2)
     show.said(report)
-    show.verdicts(problems, report)
+    show.verdicts(course, problems, report)
     typer.echo(f"next: {progress.next_step(course)}")
     if status:
         raise typer.Exit(1)
@@ -214,6 +212,7 @@ def _build(
 def submit(target: Target = None, extra: ForMugrade = None) -> None:
     """Send your values to the autograder."""
     course = load()
+    work.check_one_target(course, extra or [])
     problems = work.chosen(course, target)
     homework = course.homework(problems[0].homework)
     work.check_files(course, homework.id)
@@ -222,7 +221,7 @@ def submit(target: Target = None, extra: ForMugrade = None) -> None:
         _build(course, homework, parts)
     status, rows = work.submit(course, homework, problems, extra or [])
     if status in (0, 1):
-        typer.echo(f"next: {work.mending(homework, rows) or progress.next_step(course)}")
+        typer.echo(f"next: {work.mending(course, homework, rows) or progress.next_step(course)}")
     elif status in (3, 4):  # mugrade found no key, or no server
         typer.echo("next: with a course, mugrade login; learning alone, see README.md for a server")
     raise typer.Exit(status)
@@ -405,8 +404,21 @@ def main() -> None:
         sentence = f"{error.format_message().rstrip('.')}; see: {_path(error)} --help"
     except typer.Abort:  # Ctrl-C
         sys.exit(130)
+    except OSError as error:
+        if error.errno not in _REFUSED:
+            raise
+        sentence = f"{error.filename}: {error.strerror}; {_REFUSED[error.errno]}"
     typer.echo(f"hw: {sentence}", err=True)
     sys.exit(2)
+
+
+_REFUSED = {
+    errno.EACCES: "the course's folder and what lies in it must be yours to read and to write",
+    errno.EPERM: "the course's folder and what lies in it must be yours to read and to write",
+    errno.EROFS: "copy the course to a place where you may write",
+    errno.ENOSPC: "free some space, then run the command again",
+}
+"""What to do where the system refuses a file."""
 
 
 def _path(error) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from coursekit.cli import show
-from coursekit.cli.words import ProblemId, Target, load
+from coursekit.cli.words import Device, ProblemId, Target, load
 from coursekit.core.errors import CourseError
 from coursekit.student import card as cards
 from coursekit.student import differences, editor, picture, work
@@ -46,7 +46,7 @@ def diff(
     show.comparison(found)
 
 
-def watch(target: Target = None) -> None:
+def watch(target: Target = None, device: Device = None) -> None:
     """Test what you change on every save; keys for hint and diff.
 
     Runs until q is pressed, or Ctrl-C. Given a homework, the tests follow your edits; given a
@@ -63,7 +63,9 @@ def watch(target: Target = None) -> None:
     chosen = work.chosen(course, target)
     homework = course.homework(chosen[0].homework)
     work.folder_of(course, homework.id)
-    watching.run(course, homework, chosen[0] if work.names_problem(course, target) else None)
+    work.check_device(homework, device)
+    only = chosen[0] if work.names_problem(course, target) else None
+    watching.run(course, homework, only, device)
 
 
 def open_(

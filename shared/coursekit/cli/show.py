@@ -144,11 +144,11 @@ def said(report: Report) -> None:
         print(f"{'the checked build says: ' if number == 0 else ''}{sentence}")
 
 
-def verdicts(problems: list[Problem], report: Report) -> None:
+def verdicts(course: Course, problems: list[Problem], report: Report) -> None:
     """One line a problem after a test run."""
     made = table("!problem", ">passed", ">failed", ">skipped", "verdict")
     for problem in problems:
-        word, counts = work.verdict(problem, report)
+        word, counts = work.verdict(course, problem, report)
         told = Text(word, _WORDS.get(word, ""))
         made.add_row(problem.id, *map(str, counts.values()), told)
     console().print(made)

@@ -22,10 +22,12 @@ SETTLE_MS, POLL_MS = 30, 60
 """How long a save may take to settle, and how often keys are looked for."""
 
 
-def run(course: Course, homework: Homework, only: Problem | None) -> None:
+def run(
+    course: Course, homework: Homework, only: Problem | None, device: str | None = None
+) -> None:
     """Until q or Ctrl-C."""
     data.fill_homework(course.root, course.folder(homework.id))
-    seat = Seat(Watch(course, homework, only))
+    seat = Seat(Watch(course, homework, only, device))
     with terminal.keys() as pressed, ThreadPoolExecutor(1) as pool:
         print(f"watching {homework.id}; save a file to test what you changed\n{HELP}", flush=True)
         seat.test(pool)

@@ -28,6 +28,8 @@ Target = Annotated[
     ),
 ]
 
+Device = Annotated[str | None, typer.Option(metavar="DEVICE", help="cpu, cuda or cpu_numpy alone")]
+
 
 def staff_room() -> ModuleType | None:
     """The staff's verbs; None in a release, which does not carry the staff's folder."""

@@ -23,7 +23,7 @@ from coursekit.core.tree import YOURS
 
 VARIABLE = "COURSEKIT_RUN"
 _COMPILED = re.compile(r"([\w.-]+\.(?:cu|cc|cpp)):(\d+)")
-_STUB = re.compile(rf"([\w-]+/\w+): .* {YOURS}")
+_STUB = re.compile(rf"([\w-]+/\w+): (.*) {YOURS}( or not)?")
 
 
 @dataclass
@@ -55,15 +55,14 @@ class Report:
     def of(self, problem: str) -> list[Outcome]:
         return [test for test in self.tests if problem in test.problems]
 
-    def stub(self, problem: str) -> str:
-        """The problem whose stub stops the tests of this one, its own first; "" unless all that
-        fail stop at a stub."""
+    def stopped(self, problem: str) -> tuple[str, int]:
+        """At which stub the problem's tests stop, in the stub's own words, and how many fail
+        otherwise; of several stubs one of its own, "" for none."""
         failed = [test.error for test in self.of(problem) if test.outcome == "failed"]
         found = [_STUB.match(error.removeprefix("NotImplementedError: ")) for error in failed]
-        stubs = [match[1] for match in found if match]
-        if not failed or len(stubs) < len(failed):
-            return ""
-        return problem if problem in stubs else stubs[0]
+        stubs = [match[0] for match in found if match]
+        own = [words for words in stubs if words.startswith(f"{problem}: ")]
+        return next(iter(own or stubs), ""), len(failed) - len(stubs)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Report:
@@ -89,13 +88,15 @@ class Recorder:
         self.root = root.resolve()
         self.name = name or self.root.name
         self.unwritten: Counter[str] = Counter()
-        """Problem -> how many tests came upon its stub."""
+        """Problem, or helper of one that nobody must write -> how many tests came upon its stub."""
         self.stubs: dict[str, str] = {}
-        """Problem -> file:line, from the course's root, of its stub that tests came upon first."""
+        """The same -> file:line, from the course's root, of the stub that they came upon first."""
         self.places: dict[str, str] = {}
         """Problem -> file:line of the first fault."""
         self.faults: dict[str, str] = {}
         """Problem that fails -> what was wrong first."""
+        self.unread: dict[str, str] = {}
+        """file:line that keeps test files from being read -> what is wrong there."""
 
     @pytest.hookimpl(tryfirst=True)  # what the caller's own -k leaves out was not run, but is there
     def pytest_collection_modifyitems(
@@ -121,6 +122,13 @@ class Recorder:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.report.broken.append(f"{report.nodeid}: {_last_line(str(report.longrepr))}")
+
+    def pytest_exception_interact(self, call: pytest.CallInfo[None], report: Any) -> None:
+        """What a test file cannot be read for is most often a fault where it imports from."""
+        if isinstance(report, pytest.CollectReport) and (info := call.excinfo):
+            fault = info.value.__cause__ or info.value
+            said = f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"
+            self.unread.setdefault(self._place(info), said.rstrip(": "))
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(
@@ -149,9 +157,10 @@ class Recorder:
             return
         stub = _STUB.match(str(info.value)) if info.errisinstance(NotImplementedError) else None
         if stub:
-            report.unwritten = stub[1]
-            self.unwritten[stub[1]] += 1
-            self.stubs.setdefault(stub[1], self._place(info))
+            what = f"{stub[1]} ({stub[2]})" if stub[3] else stub[1]
+            report.unwritten = what
+            self.unwritten[what] += 1
+            self.stubs.setdefault(what, self._place(info))
             return
         for problem in mine.problems:
             if problem not in self.faults:
@@ -166,10 +175,12 @@ class Recorder:
     def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, Any, None]:
         """One line a problem, which an editor's problem matcher reads too: file:line first."""
         yield
-        for problem, count in self.unwritten.items():
+        for place, said in self.unread.items():
+            terminalreporter.write_line(f"{place}: {self.name} cannot be imported: {said}")
+        for what, count in self.unwritten.items():
             tests = "1 test stops" if count == 1 else f"{count} tests stop"
-            place = self.stubs.get(problem, problem)
-            terminalreporter.write_line(f"{place}: {problem} is not written yet: {tests} there")
+            place = self.stubs.get(what, what)
+            terminalreporter.write_line(f"{place}: {what} is not written yet: {tests} there")
         for problem, sentence in self.faults.items():
             mine = self.report.of(problem)
             failed = sum(test.outcome == "failed" for test in mine)

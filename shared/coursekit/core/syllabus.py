@@ -133,8 +133,11 @@ class Course:
         for homework in self.homeworks:
             if homework.id == stage:
                 return homework
+        named = [p.id for p in self.everything if p.name == stage]
+        meant = f"did you mean the problem {named[0]}?" if named else ""
         raise CourseError(
-            f"there is no homework {stage!r}; the homeworks are {', '.join(self.stages)}"
+            f"there is no homework {stage!r}; "
+            + (meant or f"the homeworks are {', '.join(self.stages)}")
         )
 
     def folder(self, stage: str) -> Path:

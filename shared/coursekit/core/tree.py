@@ -70,6 +70,14 @@ def is_code(name: str) -> bool:
     return Path(name).suffix not in _COMPILED
 
 
+def as_handed_out(content: bytes) -> bytes:
+    """The text with the line ends and the beginning that handouts have, whatever an editor made of
+    them: LF, and no byte order mark."""
+    if b"\0" in content:
+        return content
+    return content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+
+
 def code_of(tree: Files) -> Files:
     return {name: content for name, content in tree.items() if is_code(name)}
 
@@ -81,7 +89,7 @@ def students_code(course: Course, stage: str) -> Files:
     for path in walk(folder):
         name = path.relative_to(folder).as_posix()
         if is_code(name):
-            found[name] = path.read_bytes()
+            found[name] = as_handed_out(path.read_bytes())
     return found
 
 

@@ -22,7 +22,7 @@ from coursekit.core.tree import Backup, Files
 from coursekit.student import progress
 from coursekit.student.handouts import pristine
 from coursekit.student.merge import conflicts, merge_file, merge_trees
-from coursekit.student.written import fill_stubs, problems_in, without, written
+from coursekit.student.written import fill_stubs, problems_in, stubs, without, written
 
 
 @dataclass
@@ -75,8 +75,12 @@ def start(course: Course, stage: str) -> Outcome:
     mine = course.homework(stage)
     library = tree.students_code(course, mine.on) if mine.on else present
     needed = [course.homework(other) for other in mine.needs]
+    left = stubs(library)
     outcome.unsolved = [
-        p.id for homework in needed for p in homework.problems if progress.stubs_left(library, p.id)
+        row.problem.id
+        for homework in needed
+        for row in progress.standings(course, homework.id)
+        if row.tests != "passed" and progress.to_write(left, row.problem.id)
     ]
     return outcome
 

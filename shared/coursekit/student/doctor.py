@@ -18,6 +18,7 @@ from coursekit.core import toolchain
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course
 from coursekit.student import progress
+from coursekit.student.obstacles import obstacles
 
 EXTRAS = {
     "pictures": ("matplotlib", "matplotlib>=3.8,<4", "curves are drawn with it"),
@@ -191,9 +192,7 @@ def _data(course: Course) -> Iterator[Finding]:
 def _work(course: Course) -> Iterator[Finding]:
     """Files that are missing and conflicts left open in the homeworks that were started."""
     for stage in course.stages:
-        for fault in (
-            progress.obstacles(course, stage) if progress.is_started(course, stage) else ()
-        ):
+        for fault in obstacles(course, stage) if progress.is_started(course, stage) else ():
             yield Finding(stage, "MISSING", str(fault), str(fault))
 
 

@@ -6,13 +6,14 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from coursekit.core import tree
 from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
-from coursekit.core.syllabus import Course
+from coursekit.core.syllabus import Course, Homework
+from coursekit.core.tree import OPTIONAL
 from coursekit.student import progress
 from coursekit.student.handouts import pristine
 from coursekit.student.written import is_stub, regions
@@ -38,7 +39,7 @@ _FORMS = {
 
 
 def place_of(course: Course, problem: Problem) -> tuple[Path, int]:
-    """The file and line of a problem's first stub, else of its first region.
+    """The file and line of a problem's first stub, else of what is written of it.
 
     Raises:
         CourseError: none of its regions is left, or it has none.
@@ -46,7 +47,7 @@ def place_of(course: Course, problem: Problem) -> tuple[Path, int]:
     stage = problem.homework
     files = progress.own_files(course, stage, pristine(course, stage))
     found = [
-        (not is_stub(match[0], owner), name, line)
+        (_turn(match[0], owner), name, line)
         for name, content in files.items()
         for owner, line, match in _lines(content)
         if owner == problem.id
@@ -66,8 +67,16 @@ def place_of(course: Course, problem: Problem) -> tuple[Path, int]:
     return course.folder(stage) / name, line + 1
 
 
+def _turn(region: bytes, problem: str) -> int:
+    """What must be written comes first, what nobody must write last."""
+    if not is_stub(region, problem):
+        return 1
+    return 2 if OPTIONAL.encode() in region else 0
+
+
 def at_line(course: Course, path: Path, line: int) -> Problem:
-    """The problem around a line of a homework's file, else the last one above it, else the first.
+    """The problem around a line of a homework's file, else the last one above it, else the first;
+    in a file of tests the one that the test around the line belongs to.
 
     Raises:
         CourseError: the file belongs to no homework, or holds nothing of its problems.
@@ -81,9 +90,30 @@ def at_line(course: Course, path: Path, line: int) -> Problem:
     mine = {problem.id: problem for problem in homework.everything}
     mine |= {other: problem for problem in homework.problems for other in problem.reopens}
     found = [(start, mine[owner]) for owner, start, _ in _lines(content) if owner in mine]
+    found = found or _tested(homework, inside.relative_to(homework.folder).as_posix(), content)
     if not found:
         raise CourseError(f"{inside.as_posix()} holds nothing of {homework.id}'s problems")
     return [*(p for _, p in found[:1]), *(p for start, p in found if start <= line)][-1]
+
+
+def _tested(homework: Homework, name: str, content: bytes) -> list[tuple[int, Problem]]:
+    """(line of a test, problem) of a file of the homework's tests, in order."""
+    mine = [problem for problem in homework.everything if problem.tests == name]
+    if not mine:
+        return []
+    from _pytest.mark.expression import Expression  # slow to import, and seldom needed
+
+    found = []
+    for match in re.finditer(rb"^\s*(?:async )?def (test_\w+)", content, re.M):
+        test, line = match[1].decode(), content.count(b"\n", 0, match.start(1)) + 1
+        meant = [p for p in mine if Expression.compile(p.select).evaluate(_part_of(test))]
+        found.append((line, (meant or mine)[0]))  # a device is told by a test's case alone
+    return found
+
+
+def _part_of(test: str) -> Callable[..., bool]:
+    """Is a word of `pytest -k` part of the test's name?"""
+    return lambda word, /, **_: word.lower() in test.lower()
 
 
 def _lines(content: bytes) -> Iterator[tuple[str, int, re.Match[bytes]]]:

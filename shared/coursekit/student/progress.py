@@ -5,22 +5,39 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from coursekit.core import tree
-from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course, Homework
-from coursekit.core.tree import OPTIONAL, YOURS
 from coursekit.student.handouts import pristine
-from coursekit.student.merge import conflicts
-from coursekit.student.written import outside, regions
+from coursekit.student.obstacles import obstacles
+from coursekit.student.written import (
+    Stub,
+    called,
+    outside,
+    parts_of,
+    place_of,
+    regions,
+    stubs,
+)
+
+
+@dataclass(frozen=True)
+class Need:
+    """A stub at which a problem's tests stop, and which must be written before they can pass."""
+
+    what: str
+    """The problem, or the function where that is a helper."""
+    place: str
+    """file:line, from the course's root."""
+    why: str = ""
+    other_way: str = ""
+    """A command that does without it."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +56,9 @@ class Standing:
     """What the grader gave: the best, and the last try where that was worse."""
     place: str
     """file:line of the first stub left, from the course's root."""
-    needs: str = ""
-    """The problem before it whose stub stops its tests, and where that stands."""
+    needs: Need | None = None
+    wrong: int = 0
+    """How many tests fail otherwise than at a stub."""
 
 
 def state(course: Course) -> dict:
@@ -87,7 +105,7 @@ def own_files(course: Course, stage: str, handout: tree.Files) -> tree.Files:
     """What the student made of the handout's code; other files, such as scratch files, do not count."""
     folder = course.folder(stage)
     paths = {name: folder / name for name in tree.code_of(handout)}
-    return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
+    return {n: tree.as_handed_out(p.read_bytes()) for n, p in paths.items() if p.is_file()}
 
 
 def digests(problems: Iterable[Problem], files: tree.Files) -> dict[str, str]:
@@ -130,9 +148,14 @@ def record(
         if count["not run"] and not count["failed"]:
             continue
         counts = {word: count[word] for word in ("passed", "failed", "skipped")}
-        data["results"][problem.id] = {**counts, "code": code[problem.id], "device": device}
-        if (stub := report.stub(problem.id)) != problem.id:
-            data["results"][problem.id]["needs"] = stub
+        words, wrong = report.stopped(problem.id)
+        data["results"][problem.id] = {
+            **counts,
+            "code": code[problem.id],
+            "device": device,
+            "stub": words,
+            "wrong": wrong,
+        }
     data["in_hand"], data["tested"] = problems[0].homework, [problem.id for problem in problems]
     save(course, data)
 
@@ -174,53 +197,19 @@ def _number(text: Any) -> float | None:
         return None
 
 
-def obstacles(course: Course, stage: str) -> list[CourseError]:
-    """What keeps everything of a homework from running: missing files, conflicts left open."""
-    found = []
-    for name in sorted(tree.code_of(pristine(course, stage))):
-        path = course.folder(stage) / name
-        label = _inside(course, path)
-        if not path.is_file():
-            kept = sorted((course.root / ".hw" / "backups").glob(f"*/{label}"))
-            last = f", your last version is {_inside(course, kept[-1])}" if kept else ""
-            sentence = f"the file is missing; hw start {stage} puts the handout back{last}"
-            found.append(CourseError(sentence, label))
-            continue
-        sentence = (
-            "two versions stand here; keep one, and delete the lines <<<<<<<, ======= and >>>>>>>"
-        )
-        found += [CourseError(sentence, label, line) for line in conflicts(path.read_bytes())]
-    return found
+def to_write(found: Iterable[Stub], problem: str) -> list[Stub]:
+    """The stubs of the problem, without helpers that nobody must write."""
+    return [stub for stub in found if stub.problem == problem and not stub.optional]
 
 
-def _inside(course: Course, path: Path) -> str:
-    return path.relative_to(course.root).as_posix()
-
-
-def stubs_left(files: tree.Files, problem: str) -> list[tuple[str, int]]:
-    """(file, line) of every stub of the problem that still stands in the files.
-
-    Stubs of helpers that nobody must write do not count.
-    """
-    begin = f"{problem}: ".encode()
-    stub = re.compile(rb"\b" + re.escape(begin) + rb".*" + YOURS.encode())
-    return [
-        (name, number)
-        for name, content in sorted(files.items())
-        if begin in content  # most files hold none, and asking this is a hundred times faster
-        for number, row in enumerate(content.split(b"\n"), 1)
-        if stub.search(row) and OPTIONAL.encode() not in row
-    ]
-
-
-def stub_state(problem: Problem, files: tree.Files, handout: tree.Files) -> str:
-    """See `Standing.stub`; `files` are the student's, as `own_files` gives them."""
-    given, left = stubs_left(tree.code_of(handout), problem.id), stubs_left(files, problem.id)
-    if not given:
+def stub_state(problem: Problem, here: list[Stub], given: list[Stub]) -> str:
+    """See `Standing.stub`; the stubs that stand in the student's files, and in the handout."""
+    left, all_of_them = to_write(here, problem.id), to_write(given, problem.id)
+    if not all_of_them:
         return "no stub"  # a problem that asks for measuring, or for changing what is there
     if not left:
-        return "written" if files else "missing"
-    return "stub" if len(left) >= len(given) else "begun"
+        return "written"
+    return "stub" if len(left) >= len(all_of_them) else "begun"
 
 
 def standings(course: Course, stage: str, extras: bool = False) -> list[Standing]:
@@ -231,22 +220,58 @@ def standings(course: Course, stage: str, extras: bool = False) -> list[Standing
     homework = course.homework(stage)
     problems = homework.everything if extras else homework.problems
     code = digests(problems, files)
-    rows, folder = [], course.homework(stage).folder
+    here, given = stubs(files, homework.folder), stubs(tree.code_of(handout))
+    rows = []
     for problem in problems:
-        left = stubs_left(files, problem.id)
-        place = f"{folder}/{left[0][0]}:{left[0][1]}" if left else ""
-        tests, detail = _verdict(data["results"].get(problem.id), code[problem.id])
-        stub = stub_state(problem, files, handout)
-        if stub == "begun" and tests == "passed":  # it went another way than the handout proposes
+        place = next((stub.place for stub in to_write(here, problem.id)), "")
+        result = data["results"].get(problem.id) or {}
+        tests, detail = _verdict(result, code[problem.id])
+        stub = stub_state(problem, here, given) if files else "missing"
+        if tests == "passed" and stub != "no stub":  # it may have gone another way than proposed
             stub = "written"
+        words, wrong = str(result.get("stub", "")), int(result.get("wrong", 0))
+        needs = waits_for(course, problem, words, wrong, files) if tests == "failed" else None
+        if tests == "failed" and words and not wrong and needs is None:
+            tests = "changed since"  # the stub at which they stopped has been written
         submitted, points = _submitted(data["submitted"].get(problem.id))
-        needs = (data["results"].get(problem.id) or {}).get("needs", "")
-        waiting = stubs_left(files, needs) if needs and tests == "failed" else []
-        if needs and tests == "failed" and not waiting:  # what it needed has been written
-            tests = "changed since"
-        needs = f"{needs} in {folder}/{waiting[0][0]}:{waiting[0][1]}" if waiting else ""
-        rows.append(Standing(problem, stub, tests, detail, submitted, points, place, needs))
+        rows.append(Standing(problem, stub, tests, detail, submitted, points, place, needs, wrong))
     return rows
+
+
+def waits_for(
+    course: Course, problem: Problem, words: str, wrong: int, files: tree.Files
+) -> Need | None:
+    """What must be written before the problem's tests can pass, if that is why they fail.
+
+    Args:
+        words, wrong: see `Report.stopped`.
+        files: the homework's, as `own_files` gives them.
+    """
+    homework = course.homework(problem.homework)
+    if wrong:  # CUDA's device code cannot throw: where it is not written, nothing is done
+        for stub in stubs(files, homework.folder):
+            if (
+                stub.silent
+                and stub.problem in (problem.id, *problem.reopens)
+                and called(files, stub)
+            ):
+                return Need(stub.name, stub.place, ", which your code uses")
+    if wrong or not words:
+        return None
+    place = place_of(files, words, homework.folder)
+    if not place and homework.on:  # a lab's tests may stop in the library that it runs on
+        library = own_files(course, homework.on, pristine(course, homework.on))
+        place = place_of(library, words, course.homework(homework.on).folder)
+    if not place:
+        return None
+    owner, name, optional = parts_of(words)
+    if owner == problem.id:
+        return Need(name, place, ", where its tests stop") if optional else Need(owner, place)
+    what = f"{owner} ({name})" if optional else owner
+    is_earlier = owner.split("/")[0] != problem.homework
+    compiled = is_earlier and place.split(":")[0].endswith((".cc", ".cu"))
+    other_way = f"hw test {problem.id} --device cpu_numpy" if compiled else ""
+    return Need(what, place, f", which {problem.id} needs", other_way)
 
 
 def _verdict(result: dict | None, code: str) -> tuple[str, str]:
@@ -273,9 +298,12 @@ def next_step(course: Course, tell_unsent: bool = False) -> str:
     Args:
         tell_unsent: name what is not submitted yet, too.
     """
-    rows = {s: standings(course, s) for s in course.stages if is_started(course, s)}
+    rows = {s: _in_question(course, s) for s in course.stages if is_started(course, s)}
+    graded = {s: [row for row in rows[s] if not row.problem.is_extra] for s in rows}
     unsent = [
-        s for s in rows if not _step(course, rows[s]) and any(r.submitted != "yes" for r in rows[s])
+        s
+        for s in rows
+        if not _step(course, graded[s]) and any(row.submitted != "yes" for row in graded[s])
     ]
     told = f" (not submitted yet: {', '.join(unsent)})" if unsent and tell_unsent else ""
     at = course.index(in_hand(course))
@@ -300,18 +328,27 @@ def next_step(course: Course, tell_unsent: bool = False) -> str:
     return f"all homeworks are done; the final project is next: project/README.md{way}"
 
 
+def _in_question(course: Course, stage: str) -> list[Standing]:
+    """A homework's problems, and an extra as long as it is what was tested last."""
+    tested = state(course).get("tested", [])
+    rows = standings(course, stage, extras=True)
+    return [row for row in rows if not row.problem.is_extra or row.problem.id in tested]
+
+
 def _step(course: Course, rows: list[Standing]) -> str:
     """What to do in one homework: the problem that was tested last and failed, else in order."""
     tested = state(course).get("tested", [])
     last = lambda row: row.problem.id in tested and row.tests in ("failed", "changed since")
     for row in sorted(rows, key=lambda row: not last(row)):
         problem = row.problem.id
-        if row.stub in ("stub", "begun"):
+        if row.stub != "stub" and (need := row.needs):
+            way = f", or without it: {need.other_way}" if need.other_way else ""
+            return f"write {need.what} in {need.place}{need.why}, then: hw test {problem}{way}"
+        if row.stub == "stub" or (row.stub == "begun" and not row.wrong):
             return f"write {problem} in {row.place}, then: hw test {problem}"
-        if row.needs:
-            return f"write {row.needs}, which {problem} needs, then: hw test {problem}"
         if row.tests == "failed":
-            return f"mend {problem} ({row.detail} tests pass): hw test {problem}"
+            rest = f", then write the rest in {row.place}" if row.stub == "begun" else ""
+            return f"mend {problem} ({row.detail} tests pass){rest}: hw test {problem}"
         if row.tests not in ("passed", "skipped"):
             return f"test {problem}: hw test {problem}"
     return ""

@@ -93,7 +93,7 @@ class Session:
             *["-p", recorder.__name__, "-p", guard.__name__],
             *["-p", "no:randomly", "-p", "no:faulthandler"],
             *(["-q"] if terminal.is_plain() else []),
-            *["--tb=short", "--rootdir", str(self.folder)],
+            *["--tb=short", "--continue-on-collection-errors", "--rootdir", str(self.folder)],
             *sorted({p.tests for p in self.problems}),
             *self.extra,
         ]

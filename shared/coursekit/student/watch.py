@@ -51,6 +51,8 @@ class Watch:
     homework: Homework
     only: Problem | None = None
     """Test this one, whatever was changed."""
+    device: str | None = None
+    """The only one that is tested; None: all."""
     at: Problem = field(init=False)
     seen: tree.Files = field(init=False)
     warm: Warm = field(default_factory=Warm)
@@ -113,20 +115,20 @@ class Watch:
         """
         began, problem = time.monotonic(), self.at
         work.check_files(self.course, self.homework.id)
-        parts = work.parts_for(self.homework, [problem], None)
+        parts = work.parts_for(self.homework, [problem], self.device)
         if work.needs_build(self.course, [problem], parts):
             build.build(self.course.folder(self.homework.id), self.homework, parts=parts)
         if turn == self.turn:
-            _, report = work.run_tests(self.course, [problem], QUICK, runner=self.warm)
+            _, report = work.run_tests(self.course, [problem], QUICK, self.device, runner=self.warm)
         if turn != self.turn:
             return Verdict(problem, "stopped", "", time.monotonic() - began)
-        word, counts = work.verdict(problem, report)
+        word, counts = work.verdict(self.course, problem, report)
         told = ", ".join(f"{n} {what}" for what, n in counts.items() if n) or report.crashed
         return Verdict(problem, word, told, time.monotonic() - began, report)
 
     def look_again(self, turn: int, verdict: Verdict) -> Report:
         """The verdict's report with what the checked build says of it, unless a newer test began."""
-        place = self.course.root / self.homework.id
+        place = self.course.folder(self.homework.id)
         if turn == self.turn:
             session = Session(self.homework, [verdict.problem], place, [])
             said = self.warm.apart(session.look_again, verdict.report)

@@ -11,16 +11,19 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from coursekit.core import build, buildfiles, run
+from coursekit.core import build, buildfiles, run, tree
 from coursekit.core.compiling import Echo
 from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course, Homework
+from coursekit.core.tree import YOURS
 from coursekit.datasets import data
 from coursekit.student import checked, editor, progress
 from coursekit.student.handouts import pristine
+from coursekit.student.obstacles import obstacles
 from coursekit.student.session import Runner, Session, in_a_process
+from coursekit.student.written import parts_of, stubs
 
 DEVICES = ("cpu", "cuda", "cpu_numpy")
 """What the tests of a homework with arrays of its own can be restricted to."""
@@ -71,28 +74,29 @@ def folder_of(course: Course, stage: str) -> Path:
 
 def check_files(course: Course, stage: str) -> None:
     """Raises: CourseError: a file is missing, holds a conflict, or is no Python; says every one."""
-    if faults := progress.obstacles(course, stage) or _no_python(course, stage):
+    if faults := obstacles(course, stage):
         raise CourseError("\n".join(map(str, faults)))
-
-
-def _no_python(course: Course, stage: str) -> list[CourseError]:
-    """What Python cannot even read, before thirty lines of a test session say so."""
-    faults, folder = [], course.homework(stage).folder
-    for name, content in progress.own_files(course, stage, pristine(course, stage)).items():
-        try:
-            if name.endswith(".py"):
-                compile(content, name, "exec", dont_inherit=True)
-        except SyntaxError as error:
-            sentence = f"{type(error).__name__}: {error.msg}"
-            faults.append(CourseError(sentence, f"{folder}/{name}", error.lineno))
-        except ValueError as error:  # a null byte
-            faults.append(CourseError(str(error), f"{folder}/{name}"))
-    return faults
 
 
 def devices(homework: Homework) -> tuple[str, ...]:
     """The devices among which its tests may choose."""
     return DEVICES if homework.env.get("NEEDLE_BACKEND") == "nd" else ()
+
+
+def check_device(homework: Homework, device: str | None) -> None:
+    """Raises: CourseError: the homework's tests cannot be restricted to this device."""
+    if device is not None and device not in (known := devices(homework)):
+        expected = f"expected {', '.join(known)}" if known else "its tests know of no devices"
+        raise CourseError(f"--device {device}: {expected}; without it every device is tested")
+
+
+def check_one_target(course: Course, extra: list[str]) -> None:
+    """Raises: CourseError: what would be passed on is a second homework or problem."""
+    for word in extra:
+        if word.rstrip("/") in course.stages or word in {p.id for p in course.everything}:
+            raise CourseError(
+                f"one homework or problem at a time; {word} is a second one: give it a call of its own"
+            )
 
 
 def run_tests(
@@ -182,7 +186,7 @@ def run_in_turn(sessions: list[Session]) -> tuple[int, Report]:
     return status, whole
 
 
-def verdict(problem: Problem, report: Report) -> tuple[str, dict[str, int]]:
+def verdict(course: Course, problem: Problem, report: Report) -> tuple[str, dict[str, int]]:
     """One word on a problem, and how many tests passed, failed and were skipped.
 
     The word is "ok", "FAIL", "to write", "needs hwN/other" (whose stub stops the tests), "skipped"
@@ -190,13 +194,25 @@ def verdict(problem: Problem, report: Report) -> tuple[str, dict[str, int]]:
     """
     tests = report.of(problem.id)
     counts = {w: sum(t.outcome == w for t in tests) for w in ("passed", "failed", "skipped")}
-    stub = any(f"{problem.id}:" in t.error and t.error.startswith("NotImpl") for t in tests)
-    other = report.stub(problem.id)
     if not any(counts.values()):
         return "no tests ran", counts
     if counts["failed"]:
-        return ("to write" if stub else f"needs {other}" if other else "FAIL"), counts
+        return _why_it_fails(course, problem, report), counts
     return ("ok" if counts["passed"] else "skipped"), counts
+
+
+def _why_it_fails(course: Course, problem: Problem, report: Report) -> str:
+    words, wrong = report.stopped(problem.id)
+    handout = pristine(course, problem.homework)
+    files = progress.own_files(course, problem.homework, handout)
+    here, given = stubs(files), stubs(tree.code_of(handout))
+    if progress.stub_state(problem, here, given) == "stub":
+        return "to write"  # whatever else it stumbles over
+    if words and not wrong:
+        owner = parts_of(words)[0]
+        return "to write" if owner == problem.id else f"needs {owner}"
+    waits = progress.waits_for(course, problem, words, wrong, files)
+    return "to write" if waits is not None else "FAIL"
 
 
 def parts_for(homework: Homework, problems: list[Problem], device: str | None) -> str:
@@ -237,13 +253,17 @@ def submit(
     return status, rows
 
 
-def mending(homework: Homework, rows: list[dict[str, Any]]) -> str:
+def mending(course: Course, homework: Homework, rows: list[dict[str, Any]]) -> str:
     """What to do about the first wrong problem of a submission; "" when none is."""
     problem = {problem.hook: problem.id for problem in homework.problems}
+    standing = {row.problem.id: row for row in progress.standings(course, homework.id)}
     for row in rows:
         if row["word"] not in ("FAIL", "ERR") or row["problem"] not in problem:
             continue
-        step = f"hw test {problem[row['problem']]}"
+        mine = standing[problem[row["problem"]]]
+        step = f"hw test {mine.problem.id}"
+        if row["word"] == "ERR" and (mine.stub == "stub" or YOURS in row.get("message", "")):
+            return f"write {mine.problem.id} in {mine.place}, then: {step}" if mine.place else step
         if case := next((failure.get("case") for failure in row.get("failures", [])), 0):
             run = f"mugrade run {homework.id} {row['problem']} --case {case} --pdb"
             step += f"; or step through it: {run}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from coursekit.core.tree import YOURS, Files
 
@@ -14,6 +15,28 @@ _REGION = re.compile(
 )
 Key = tuple[str, int]
 """(problem, number): the number-th region of that problem in a file."""
+
+_STUB = re.compile(
+    rb"(?P<problem>[\w-]+/\w+): (?P<name>[^\n]*?) " + YOURS.encode() + rb"(?P<optional> or not)?"
+)
+_COMMENT = (b"#", b"//", b"/*")
+_TAKEN_OUT = re.compile(rb"\s*(#|//)+\s*(raise|throw)\b")
+"""A stub that a student has turned into a comment is none any more."""
+
+
+@dataclass(frozen=True)
+class Stub:
+    """One that still stands."""
+
+    problem: str
+    name: str
+    """Of the function."""
+    optional: bool
+    """Of a helper that nobody must write."""
+    place: str
+    """file:line."""
+    silent: bool
+    """Of CUDA's device code, which cannot throw: a comment, and nothing is done."""
 
 
 def regions(content: bytes) -> Iterator[tuple[Key, re.Match[bytes]]]:
@@ -26,7 +49,65 @@ def regions(content: bytes) -> Iterator[tuple[Key, re.Match[bytes]]]:
 
 
 def is_stub(region: bytes, problem: str) -> bool:
-    return re.search(rf"\b{re.escape(problem)}: .*{YOURS}".encode(), region) is not None
+    """Does the region hold a stub of the problem, and nothing else that does anything?"""
+    found = False
+    for row in region.split(b"\n")[1:-1]:
+        stub = _STUB.search(row)
+        if stub and stub["problem"] == problem.encode():
+            found = True
+        elif row.strip() and not row.lstrip().startswith(_COMMENT):
+            return False
+    return found
+
+
+def stubs(files: Files, folder: str = "") -> list[Stub]:
+    """All that stand in the files, in order; what is left of one beside written code is none.
+
+    Args:
+        folder: stands before the files' names in the places.
+    """
+    found = []
+    for name, content in sorted(files.items()):
+        if YOURS.encode() not in content:  # most files hold none
+            continue
+        blank = lambda m: (
+            m[0] if is_stub(m[0], m["problem"].decode()) else b"\n" * m[0].count(b"\n")
+        )
+        for number, row in enumerate(_REGION.sub(blank, content).split(b"\n"), 1):
+            match = _STUB.search(row)
+            if match is None or _TAKEN_OUT.match(row):
+                continue
+            silent = row.lstrip().startswith(b"// ")
+            place = f"{folder}/{name}:{number}".lstrip("/")
+            found.append(Stub(*parts_of(match[0].decode()), place, silent))
+    return found
+
+
+def parts_of(words: str) -> tuple[str, str, bool]:
+    """(problem, function, whether it is optional) of a stub's own words."""
+    match = _STUB.search(words.encode())
+    assert match is not None
+    problem, name, optional = match.groups()
+    return problem.decode(), name.decode(), bool(optional)
+
+
+def place_of(files: Files, words: str, folder: str) -> str:
+    """file:line of a stub by its own words; "" when it stands no more."""
+    for name, content in sorted(files.items()):
+        for number, row in enumerate(content.split(b"\n") if words.encode() in content else (), 1):
+            if words.encode() in row and not _TAKEN_OUT.match(row):
+                return f"{folder}/{name}:{number}"
+    return ""
+
+
+def called(files: Files, stub: Stub) -> bool:
+    """Does written code of the stub's file name its function?"""
+    name = stub.place.rsplit(":", 1)[0]
+    content = next((c for n, c in files.items() if name.endswith(n)), b"")
+    word = re.compile(rb"\b" + re.escape(stub.name.split(".")[-1]).encode() + rb"\b")
+    return any(
+        word.search(match[0]) and not is_stub(match[0], key[0]) for key, match in regions(content)
+    )
 
 
 def written(content: bytes) -> set[Key]:

@@ -118,6 +118,19 @@ def test_paths_of_cmake_are_told_from_the_root(tmp_path):
     )
 
 
+def test_places_in_labs_are_found_too():
+    place = "project/labs/lab_one/python/inuse.py"
+    fails, stub = (
+        "lab-one/double fails: no",
+        "lab-one/double (half) is not written yet: 1 test stops there",
+    )
+    assert matched("hw", f"{place}:7: {fails}\n{place}:8: {stub}") == [(place, 7, fails)]
+    assert matched("hw-stubs", f"{place}:7: {fails}\n{place}:8: {stub}") == [(place, 8, stub)]
+    assert re.search(
+        MATCHERS["hw"]["background"]["beginsPattern"], f"{place}: testing lab-one/double"
+    )
+
+
 def test_nothing_else_that_we_print_is_a_problem(world):
     world.hw("start", "hw0")
     world.solve(BOX0, "hw0/add", ADD)
@@ -162,6 +175,15 @@ def test_file_and_line_stand_for_the_problem_around_them(world):
     for wrong in (f"{BOX0}x:3", "hw0/python/minilib/given.py:1", "course.toml:1"):
         done = world.hw("hint", wrong)
         assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_line_of_a_test_stands_for_the_problem_that_it_tests(world):
+    """Where a fault is a link into the tests, the cursor stands there next."""
+    name = "hw0/tests/test_numbers.py"
+    at = line_of(world, name, "    assert Box(2).scale(3).value == 6")
+    course, path = world.course(), world.root / name
+    assert [editor.at_line(course, path, n).id for n in (at, 1)] == ["hw0/scale", "hw0/add"]
+    assert "hw0/scale |" in world.process("test", f"{name}:{at}").stdout
 
 
 def test_open_names_the_first_stub_and_then_the_solution(world):

@@ -179,6 +179,11 @@ def test_a_stub_of_the_library_is_told_as_what_the_lab_needs(lab):
     lab.solve(f"{FOLDER}/python/inuse.py", "lab-one/double", "return box.scale(2)")
     done = lab.process("test", "lab-one")
     assert done.returncode == 1 and "needs hw0/scale" in done.stdout
+    box = "hw1/python/minilib/box.py"
+    rows = lab.read(box).splitlines()
+    place = next(n for n, row in enumerate(rows, 1) if "hw0/scale: Box.scale is yours" in row)
+    step = f"write hw0/scale in {box}:{place}, which lab-one/double needs, then: hw test lab-one/double"
+    assert done.stdout.rstrip().endswith(f"next: {step}")
 
 
 def test_a_lab_is_no_next_step_before_it_is_begun_and_counts_for_nothing(lab):

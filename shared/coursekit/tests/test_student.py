@@ -47,13 +47,13 @@ def test_each_problem_shows_its_own_verdict_and_best(world):
         "9 of 9 (last try 4)",
     ]
     assert "9 of 9 (last try 4)" in world.hw().stdout
-    assert work.mending(course.homework("hw0"), rows) == (
+    assert work.mending(course, course.homework("hw0"), rows) == (
         "hw test hw0/scale; or step through it: mugrade run hw0 scale --case 2 --pdb"
     )
     graded(course, "hw0", best="4", scale="FAIL", add="KEPT")
     add, scale = progress.standings(course, "hw0")
     assert (add.submitted, scale.submitted, scale.points) == ("yes", "some wrong", "4 of 9")
-    assert work.mending(course.homework("hw0"), rows[:1]) == ""
+    assert work.mending(course, course.homework("hw0"), rows[:1]) == ""
 
 
 def test_a_submission_is_read_from_the_clients_report(world, monkeypatch):

@@ -10,17 +10,7 @@ class BatchNorm2d(BatchNorm1d):
     """Batch normalization of each channel, over the batch and all pixels: (N, C, H, W)."""
 
     def forward(self, x):
-        y, self.running_mean, self.running_var = ops.batch_norm2d(
-            x,
-            self.weight,
-            self.bias,
-            self.running_mean,
-            self.running_var,
-            eps=self.eps,
-            momentum=self.momentum,
-            training=self.training,
-        )
-        return y
+        return self.normalized(x, ops.batch_norm2d)
 
 
 class Conv(Module):

@@ -94,6 +94,7 @@ class AttentionLayer(Module):
         """q (B, T, F), k and v (B, S, F'), default q -> (B, T, out_features)."""
         k = q if k is None else k
         v = q if v is None else v
+
         ### BEGIN YOUR SOLUTION hw4/attention_layer
         raise NotImplementedError("hw4/attention_layer: AttentionLayer.forward is yours to write")
         ### END YOUR SOLUTION

@@ -11,7 +11,26 @@ from .ops_chain import chained, linears, relu
 from .ops_composite import kernels, step_by_kernel
 from .ops_sequence import *
 
+
+def _method(of_tensors, of_number):
+    """The method for `tensor <operator> other`, by the operator for a Tensor or for a number."""
+
+    def method(self, other):
+        if isinstance(other, Tensor):
+            return Tensor.make_from_op(of_tensors(), (self, other))
+        return Tensor.make_from_op(of_number(other), (self,))
+
+    return method
+
+
 # What a Tensor can do by one operator.
-Tensor.__neg__, Tensor.__matmul__, Tensor.matmul = negate, matmul, matmul
-Tensor.sum, Tensor.broadcast_to = summation, broadcast_to
-Tensor.reshape, Tensor.transpose = reshape, transpose
+Tensor.__add__ = Tensor.__radd__ = _method(EWiseAdd, AddScalar)
+Tensor.__mul__ = Tensor.__rmul__ = _method(EWiseMul, MulScalar)
+Tensor.__truediv__ = _method(EWiseDiv, DivScalar)
+Tensor.__pow__ = _method(EWisePow, PowerScalar)
+Tensor.__neg__ = negate
+Tensor.__matmul__ = Tensor.matmul = matmul
+Tensor.sum = summation
+Tensor.broadcast_to = broadcast_to
+Tensor.reshape = reshape
+Tensor.transpose = transpose

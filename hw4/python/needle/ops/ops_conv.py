@@ -5,6 +5,8 @@ images as functions of Tensors.
 as (N, H, W, C): batch, height, width, channels.
 """
 
+import math
+
 from ..autograd import NDArray, TensorOp, TensorTupleOp
 from ..backend_selection import array_api, library
 from .ops_composite import composite
@@ -33,6 +35,13 @@ class Tanh(TensorOp):
 
 
 tanh = Tanh.apply
+
+
+def slice_at(k, axis, ndim):
+    """The index of the k-th slice along `axis` of an array with `ndim` axes. (Yours to use or not.)"""
+    index = [slice(None)] * ndim
+    index[axis] = k
+    return tuple(index)
 
 
 class Stack(TensorOp):
@@ -77,8 +86,7 @@ class Split(TensorTupleOp):
         ### END YOUR SOLUTION
 
 
-def split(a, axis):
-    return Split(axis)(a)
+split = Split.apply_to
 
 
 class Flip(AxesOp):
@@ -95,8 +103,7 @@ class Flip(AxesOp):
         ### END YOUR SOLUTION
 
 
-def flip(a, axes=None):
-    return Flip(axes)(a)
+flip = Flip.apply_to
 
 
 class Dilate(TensorOp):
@@ -127,8 +134,7 @@ class Dilate(TensorOp):
         ### END YOUR SOLUTION
 
 
-def dilate(a, axes, dilation):
-    return Dilate(axes, dilation)(a)
+dilate = Dilate.apply_to
 
 
 class UnDilate(Dilate):
@@ -145,8 +151,7 @@ class UnDilate(Dilate):
         ### END YOUR SOLUTION
 
 
-def undilate(a, axes, dilation):
-    return UnDilate(axes, dilation)(a)
+undilate = UnDilate.apply_to
 
 
 class Pad(TensorOp):
@@ -169,6 +174,17 @@ class Pad(TensorOp):
 def pad(a, axes):
     """`a` with zeros around it; `a` itself where all widths are 0."""
     return Pad(axes)(a) if any(width != (0, 0) for width in axes) else a
+
+
+def pad_images(a, rows, columns):
+    """Images (N, H, W, C) with zeros around: `rows` (above, below), `columns` (left, right).
+    (Yours to use or not.)"""
+    return pad(a, ((0, 0), rows, columns, (0, 0)))
+
+
+def move_axis(a, start, over, end):
+    """The axis `start` changes places with `over`, and then with `end`. (Yours to use or not.)"""
+    return transpose(transpose(a, (start, over)), (over, end))
 
 
 class Conv(TensorOp):
@@ -198,12 +214,12 @@ def conv(a, b, stride=1, padding=1):
 
 def channels_last(x):
     """(N, C, H, W), as layers have images, -> (N, H, W, C)."""
-    return transpose(transpose(x, (1, 2)), (2, 3))
+    return move_axis(x, 1, 2, 3)
 
 
 def channels_first(x):
     """(N, H, W, C) -> (N, C, H, W)."""
-    return transpose(transpose(x, (2, 3)), (1, 2))
+    return move_axis(x, 3, 2, 1)
 
 
 @composite
@@ -221,7 +237,7 @@ def conv2d(x, weight, bias=None, *, stride, padding):
 def batch_norm2d(x, *tensors, **settings):
     """`batch_norm` of each channel, over the batch and all pixels: (N, C, H, W)."""
     images = channels_last(x)
-    n, h, w, c = images.shape
-    pixels = images.reshape((n * h * w, c))
+    *sizes, channels = images.shape
+    pixels = images.reshape((math.prod(sizes), channels))
     normal, *running = batch_norm(pixels, *tensors, **settings)
-    return channels_first(normal.reshape((n, h, w, c))), *running
+    return channels_first(normal.reshape(images.shape)), *running

@@ -41,15 +41,17 @@ class Optimizer:
         params = self.with_grad()
         for average in averages:
             average.update((p, init.zeros_like(p)) for p in params if p not in average)
-        columns = [params, [p.grad for p in params], *[[a[p] for p in params] for a in averages]]
+        rows = [(p, p.grad, *[average[p] for average in averages]) for p in params]
         ### FROM hw4
-        if ops.step_by_kernel(step.__name__, columns, settings):
+        if ops.step_by_kernel(step.__name__, rows, settings):
             return
         ### END
-        for p, grad, *state in zip(*columns):
+        for p, grad, *state in rows:
             arrays = [value.realize_cached_data() for value in (p, grad, *state)]
-            for value, array in zip((p, *state), step(*arrays, **settings)):
-                value.data = Tensor.make_const(as_data(array, arrays))
+            array, *new_averages = step(*arrays, **settings)
+            p.data = Tensor.make_const(as_data(array, arrays))
+            for average, array in zip(state, new_averages):
+                average.cached_data = as_data(array, arrays)
 
     def reset_grad(self):
         """Forget all gradients."""
@@ -74,7 +76,8 @@ class Optimizer:
 def sgd_step(p, grad, u, *, lr, momentum, weight_decay):
     """A step of SGD on one parameter -> (p, u)."""
     ### BEGIN SOLUTION hw2/optim_sgd optional
-    grad = grad + weight_decay * p
+    if weight_decay:
+        grad = grad + weight_decay * p
     u = momentum * u + (1 - momentum) * grad
     return p - lr * u, u
     ### END SOLUTION
@@ -106,11 +109,14 @@ class SGD(Optimizer):
 def adam_step(p, grad, m, v, *, lr, beta1, beta2, eps, weight_decay, t):
     """Step number t, 1 for the first, of Adam on one parameter -> (p, m, v)."""
     ### BEGIN SOLUTION hw2/optim_adam optional
-    grad = grad + weight_decay * p
+    if weight_decay:
+        grad = grad + weight_decay * p
     m = beta1 * m + (1 - beta1) * grad
     v = beta2 * v + (1 - beta2) * grad**2
-    mean, square = m / (1 - beta1**t), v / (1 - beta2**t)
-    return p - lr * mean / (square**0.5 + eps), m, v
+    # The bias corrections, numbers, go where no array has to be divided for them.
+    rate = lr / (1 - beta1**t)
+    root = (1 - beta2**t) ** 0.5
+    return p - rate * m / (v**0.5 / root + eps), m, v
     ### END SOLUTION
 
 

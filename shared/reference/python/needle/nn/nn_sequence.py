@@ -31,8 +31,10 @@ def _parameters_of_cell(cell, input_size, width, bias, device, dtype):
     def draw(*shape):
         return Parameter(init.rand(*shape, low=-bound, high=bound, device=device, dtype=dtype))
 
-    cell.W_ih, cell.W_hh = draw(input_size, width), draw(cell.hidden_size, width)
-    cell.bias_ih, cell.bias_hh = (draw(width), draw(width)) if bias else (None, None)
+    cell.W_ih = draw(input_size, width)
+    cell.W_hh = draw(cell.hidden_size, width)
+    cell.bias_ih = draw(width) if bias else None
+    cell.bias_hh = draw(width) if bias else None
     ### END SOLUTION
 
 
@@ -68,7 +70,7 @@ class RNNCell(Module):
         """x (B, I) and h (B, H), zeros where None -> h' (B, H)."""
         ### BEGIN SOLUTION hw4/rnn
         if h is None:
-            h = init.zeros(X.shape[0], self.hidden_size, device=X.device, dtype=X.dtype)
+            h = init.zeros(X.shape[0], self.hidden_size, like=X)
         gates = ops.gates(X, h, *_parameters_of(self))
         return getattr(ops, self.nonlinearity)(gates)
         ### END SOLUTION
@@ -136,7 +138,7 @@ class LSTMCell(Module):
         """x (B, I) and h = (h, c), both (B, H), zeros where None -> (h', c')."""
         ### BEGIN SOLUTION hw4/lstm
         if h is None:
-            zeros = init.zeros(X.shape[0], self.hidden_size, device=X.device, dtype=X.dtype)
+            zeros = init.zeros(X.shape[0], self.hidden_size, like=X)
             h = zeros, zeros
         return ops.lstm_cell(X, *h, *_parameters_of(self))
         ### END SOLUTION
@@ -168,7 +170,7 @@ class LSTM(Module):
         """
         ### BEGIN SOLUTION hw4/lstm
         if h is None:
-            zeros = init.zeros(X.shape[1], self.hidden_size, device=X.device, dtype=X.dtype)
+            zeros = init.zeros(X.shape[1], self.hidden_size, like=X)
             states = [(zeros, zeros)] * self.num_layers
         else:
             states = zip(*(ops.split(part, 0) for part in h))

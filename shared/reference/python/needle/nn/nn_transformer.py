@@ -95,20 +95,20 @@ class AttentionLayer(Module):
         """q (B, T, F), k and v (B, S, F'), default q -> (B, T, out_features)."""
         k = q if k is None else k
         v = q if v is None else v
-        ### BEGIN SOLUTION hw4/attention_layer
-        batch, queries, _ = q.shape
 
+        ### BEGIN SOLUTION hw4/attention_layer
         def heads_of(x, norm, projection):  # (B, T, F) -> (B, H, T, D)
-            tokens = x.shape[0] * x.shape[1]
-            x_heads = projection(norm(x.reshape((tokens, x.shape[2]))))
-            return x_heads.reshape((*x.shape[:2], self.num_head, self.dim_head)).transpose((1, 2))
+            batch, time, features = x.shape
+            tokens = projection(norm(x.reshape((batch * time, features))))
+            return tokens.reshape((batch, time, self.num_head, self.dim_head)).transpose((1, 2))
 
         q_heads = heads_of(q, self.prenorm_q, self.q_projection)
         k_heads = heads_of(k, self.prenorm_k, self.k_projection)
         v_heads = heads_of(v, self.prenorm_v, self.v_projection)
         result, _ = self.attn(q_heads, k_heads, v_heads)
-        tokens = result.transpose((1, 2)).reshape((batch * queries, self.num_head * self.dim_head))
-        return self.out_projection(tokens).reshape((batch, queries, self.out_features))
+        batch, time, _ = q.shape
+        tokens = result.transpose((1, 2)).reshape((batch * time, self.num_head * self.dim_head))
+        return self.out_projection(tokens).reshape((batch, time, self.out_features))
         ### END SOLUTION
 
 
@@ -193,8 +193,8 @@ class Transformer(Module):
                 "Transformer: cut the sequence"
             )
         ### BEGIN SOLUTION hw4/transformer_model
-        times = np.tile(np.arange(time, dtype="float32"), (batch, 1))
-        times = Tensor(times, device=x.device, dtype=x.dtype, requires_grad=False)
+        times = np.tile(np.arange(time), (batch, 1))
+        times = Tensor(times, device=x.device, requires_grad=False)
         x = self.layers(x + self.positions(times))
         ### END SOLUTION
         x = x if self.batch_first else x.transpose((0, 1))

@@ -169,18 +169,18 @@ def _adjoints(results, adjoints, leaves):
     return [sum_node_list(collected[leaf]) or zeros_like(leaf) for leaf in leaves]
 
 
-def step_by_kernel(name, columns, settings):
+def step_by_kernel(name, rows, settings):
     """A step of an optimizer by a device's kernel, for all parameters at once.
 
     Args:
-        columns: the parameters, their gradients, and averages, which change where they are.
+        rows: for each parameter itself, its gradient, and averages, which change where they are.
 
     Returns:
         False if the device of all these has no kernel of this name.
     """
-    kernel = kernel_for(name, [value for column in columns for value in column])
+    kernel = kernel_for(name, [value for row in rows for value in row])
     if kernel:
-        arrays = [[value.realize_cached_data() for value in column] for column in columns]
-        for p, array in zip(columns[0], kernel(arrays, **settings)):
+        columns = [[value.realize_cached_data() for value in column] for column in zip(*rows)]
+        for (p, *_), array in zip(rows, kernel(columns, **settings)):
             p.cached_data = array
     return bool(kernel)

@@ -5,6 +5,8 @@ images as functions of Tensors.
 as (N, H, W, C): batch, height, width, channels.
 """
 
+import math
+
 from ..autograd import NDArray, TensorOp, TensorTupleOp
 from ..backend_selection import array_api, library
 from .ops_composite import composite
@@ -35,6 +37,13 @@ class Tanh(TensorOp):
 tanh = Tanh.apply
 
 
+def slice_at(k, axis, ndim):
+    """The index of the k-th slice along `axis` of an array with `ndim` axes. (Yours to use or not.)"""
+    index = [slice(None)] * ndim
+    index[axis] = k
+    return tuple(index)
+
+
 class Stack(TensorOp):
     """Arrays of one shape, k of them, along a new axis of length k at place `axis`."""
 
@@ -48,9 +57,8 @@ class Stack(TensorOp):
         if any(part.shape != shape for part in args):
             raise ValueError("stack needs arrays of one shape")
         out = zeros_beside(args[0], (*shape[:axis], len(args), *shape[axis:]))
-        before, after = (slice(None),) * axis, (slice(None),) * (len(shape) - axis)
         for k, part in enumerate(args):
-            out[(*before, k, *after)] = part
+            out[slice_at(k, axis, out.ndim)] = part
         return out
         ### END SOLUTION
 
@@ -76,10 +84,9 @@ class Split(TensorTupleOp):
 
     def compute(self, a):
         ### BEGIN SOLUTION hw4/new_nd_backend
-        axis = self.axis % len(a.shape)
-        before, after = (slice(None),) * axis, (slice(None),) * (len(a.shape) - axis - 1)
-        shape = a.shape[:axis] + a.shape[axis + 1 :]
-        parts = [a[(*before, k, *after)] for k in range(a.shape[axis])]
+        shape = list(a.shape)
+        length = shape.pop(self.axis)
+        parts = [a[slice_at(k, self.axis, a.ndim)] for k in range(length)]
         return tuple(array_api.reshape(part, shape) for part in parts)
         ### END SOLUTION
 
@@ -89,8 +96,7 @@ class Split(TensorTupleOp):
         ### END SOLUTION
 
 
-def split(a, axis):
-    return Split(axis)(a)
+split = Split.apply_to
 
 
 class Flip(AxesOp):
@@ -107,8 +113,7 @@ class Flip(AxesOp):
         ### END SOLUTION
 
 
-def flip(a, axes=None):
-    return Flip(axes)(a)
+flip = Flip.apply_to
 
 
 class Dilate(TensorOp):
@@ -131,7 +136,7 @@ class Dilate(TensorOp):
     def compute(self, a):
         ### BEGIN SOLUTION hw4/new_ops
         out = zeros_beside(a, self.dilated_shape(a.shape))
-        out[self.steps(len(a.shape))] = a
+        out[self.steps(a.ndim)] = a
         return out
         ### END SOLUTION
 
@@ -141,8 +146,7 @@ class Dilate(TensorOp):
         ### END SOLUTION
 
 
-def dilate(a, axes, dilation):
-    return Dilate(axes, dilation)(a)
+dilate = Dilate.apply_to
 
 
 class UnDilate(Dilate):
@@ -150,7 +154,7 @@ class UnDilate(Dilate):
 
     def compute(self, a):
         ### BEGIN SOLUTION hw4/new_ops
-        return a[self.steps(len(a.shape))]
+        return a[self.steps(a.ndim)]
         ### END SOLUTION
 
     def gradient(self, out_grad, node):
@@ -160,8 +164,7 @@ class UnDilate(Dilate):
         ### END SOLUTION
 
 
-def undilate(a, axes, dilation):
-    return UnDilate(axes, dilation)(a)
+undilate = UnDilate.apply_to
 
 
 class Pad(TensorOp):
@@ -172,7 +175,7 @@ class Pad(TensorOp):
 
     def compute(self, a):
         ### BEGIN SOLUTION hw4/new_ops
-        if len(self.axes) != len(a.shape):
+        if len(self.axes) != a.ndim:
             raise ValueError("pad needs a pair (before, after) for each axis")
         grown = array_api.pad(a, [(max(0, i), max(0, j)) for i, j in self.axes])
         kept = [slice(max(0, -i), n + min(0, j)) for n, (i, j) in zip(grown.shape, self.axes)]
@@ -190,6 +193,17 @@ def pad(a, axes):
     return Pad(axes)(a) if any(width != (0, 0) for width in axes) else a
 
 
+def pad_images(a, rows, columns):
+    """Images (N, H, W, C) with zeros around: `rows` (above, below), `columns` (left, right).
+    (Yours to use or not.)"""
+    return pad(a, ((0, 0), rows, columns, (0, 0)))
+
+
+def move_axis(a, start, over, end):
+    """The axis `start` changes places with `over`, and then with `end`. (Yours to use or not.)"""
+    return transpose(transpose(a, (start, over)), (over, end))
+
+
 class Conv(TensorOp):
     """Convolution of images with a kernel.
 
@@ -203,7 +217,7 @@ class Conv(TensorOp):
     def compute(self, A, B):
         ### BEGIN SOLUTION hw4/conv_forward
         p, s = self.padding, self.stride
-        if len(A.shape) != 4 or len(B.shape) != 4 or A.shape[3] != B.shape[2]:
+        if A.ndim != 4 or B.ndim != 4 or A.shape[3] != B.shape[2]:
             raise ValueError("conv needs images (N, H, W, C) and a kernel (K, K, C, O), C the same")
         if p:
             A = array_api.pad(A, ((0, 0), (p, p), (p, p), (0, 0)))
@@ -224,24 +238,25 @@ class Conv(TensorOp):
         A, B = node.inputs
         p, s = self.padding, self.stride
         (_, H, W, _), (K, L, _, _) = A.shape, B.shape
-        # Rows and columns of the padded input that some window sees.
-        seen_h, seen_w = (node.shape[1] - 1) * s + K, (node.shape[2] - 1) * s + L
+        # The last rows and columns of the padded input, which no window sees.
+        rows, columns = (H + 2 * p - K) % s, (W + 2 * p - L) % s
         # With a stride, output pixels lie s input pixels apart: zeros between them, none after.
         spread = out_grad
         if s > 1:
-            spread = pad(dilate(out_grad, (1, 2), s - 1), ((0, 0), (0, 1 - s), (0, 1 - s), (0, 0)))
+            spread = pad_images(dilate(out_grad, (1, 2), s - 1), (0, 1 - s), (0, 1 - s))
 
         # Each input pixel collects from the windows that saw it: the kernel turned round.
-        around = ((K - 1 - p, H + p - seen_h + K - 1), (L - 1 - p, W + p - seen_w + L - 1))
+        above, left = K - 1 - p, L - 1 - p
+        around = pad_images(spread, (above, above + rows), (left, left + columns))
         turned = transpose(flip(B, (0, 1)), (2, 3))
-        grad_A = conv(pad(spread, ((0, 0), *around, (0, 0))), turned, padding=0)
+        grad_A = conv(around, turned, padding=0)
 
         # Each weight joins input and output pixels at a fixed distance: the images are the
         # "channels" that are summed over, the adjoint is the kernel.
-        used = pad(A, ((0, 0), (p, seen_h - H - p), (p, seen_w - W - p), (0, 0)))
-        kernel = transpose(transpose(spread, (0, 1)), (1, 2))  # (H', W', N, O)
+        used = pad_images(A, (p, p - rows), (p, p - columns))
+        kernel = move_axis(spread, 0, 1, 2)  # (H', W', N, O)
         grad_B = conv(transpose(used, (0, 3)), kernel, padding=0)  # (C, K, L, O)
-        return grad_A, transpose(transpose(grad_B, (0, 1)), (1, 2))
+        return grad_A, move_axis(grad_B, 0, 1, 2)
         ### END SOLUTION
 
 
@@ -251,12 +266,12 @@ def conv(a, b, stride=1, padding=1):
 
 def channels_last(x):
     """(N, C, H, W), as layers have images, -> (N, H, W, C)."""
-    return transpose(transpose(x, (1, 2)), (2, 3))
+    return move_axis(x, 1, 2, 3)
 
 
 def channels_first(x):
     """(N, H, W, C) -> (N, C, H, W)."""
-    return transpose(transpose(x, (2, 3)), (1, 2))
+    return move_axis(x, 3, 2, 1)
 
 
 @composite
@@ -277,7 +292,7 @@ def conv2d(x, weight, bias=None, *, stride, padding):
 def batch_norm2d(x, *tensors, **settings):
     """`batch_norm` of each channel, over the batch and all pixels: (N, C, H, W)."""
     images = channels_last(x)
-    n, h, w, c = images.shape
-    pixels = images.reshape((n * h * w, c))
+    *sizes, channels = images.shape
+    pixels = images.reshape((math.prod(sizes), channels))
     normal, *running = batch_norm(pixels, *tensors, **settings)
-    return channels_first(normal.reshape((n, h, w, c))), *running
+    return channels_first(normal.reshape(images.shape)), *running

@@ -25,7 +25,7 @@ class ScalarOp(TensorOp):
     def __init__(self, scalar):
         if getattr(scalar, "size", None) == 1:
             scalar = scalar.item()
-        if type(scalar) not in (float, int) and not isinstance(scalar, Number):
+        if not isinstance(scalar, (float, int, Number)):  # the last alone takes longer to ask for
             raise TypeError(
                 f"{type(self).__name__} takes a Tensor and a number, got {type(scalar).__name__}: "
                 "wrap arrays in Tensor(...)"
@@ -41,6 +41,13 @@ class AxesOp(TensorOp):
 
     def __init__(self, axes=None):
         self.axes = axes
+
+
+class ShapeOp(TensorOp):
+    """An operator whose result has the `shape` that it is given."""
+
+    def __init__(self, shape):
+        self.shape = shape
 
 
 class EWiseAdd(TensorOp):
@@ -76,8 +83,7 @@ class AddScalar(ScalarOp):
         return out_grad
 
 
-def add_scalar(a, scalar):
-    return AddScalar(scalar)(a)
+add_scalar = AddScalar.apply_to
 
 
 class EWiseMul(TensorOp):
@@ -104,8 +110,7 @@ class MulScalar(ScalarOp):
         return out_grad * self.scalar
 
 
-def mul_scalar(a, scalar):
-    return MulScalar(scalar)(a)
+mul_scalar = MulScalar.apply_to
 
 
 class EWisePow(TensorOp):
@@ -144,8 +149,7 @@ class PowerScalar(ScalarOp):
         ### END SOLUTION
 
 
-def power_scalar(a, scalar):
-    return PowerScalar(scalar)(a)
+power_scalar = PowerScalar.apply_to
 
 
 class EWiseDiv(TensorOp):
@@ -181,8 +185,7 @@ class DivScalar(ScalarOp):
         ### END SOLUTION
 
 
-def divide_scalar(a, scalar):
-    return DivScalar(scalar)(a)
+divide_scalar = DivScalar.apply_to
 
 
 class Transpose(AxesOp):
@@ -204,11 +207,8 @@ def transpose(a, axes=None):
     return Transpose(axes)(a)
 
 
-class Reshape(TensorOp):
+class Reshape(ShapeOp):
     """The same elements, in row-major order, in another shape."""
-
-    def __init__(self, shape):
-        self.shape = shape
 
     def compute(self, a):
         ### BEGIN SOLUTION hw1/forward
@@ -225,11 +225,8 @@ def reshape(a, shape):
     return Reshape(shape)(a)
 
 
-class BroadcastTo(TensorOp):
+class BroadcastTo(ShapeOp):
     """Repeat `a` along new leading axes, and along axes of length 1, until it has `shape`."""
-
-    def __init__(self, shape):
-        self.shape = shape
 
     def compute(self, a):
         ### BEGIN SOLUTION hw1/forward
@@ -377,8 +374,7 @@ class ToDevice(TensorOp):
         return to_device(out_grad, node.inputs[0].device)
 
 
-def to_device(a, device):
-    return ToDevice(device)(a)
+to_device = ToDevice.apply_to
 
 
 class ReLU(TensorOp):

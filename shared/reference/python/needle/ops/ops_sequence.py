@@ -70,7 +70,7 @@ def embedding(weight, ids):
     """The rows of weight (V, E) at `ids`, whole numbers of any dtype: (T, B) -> (T, B, E)."""
     ### BEGIN SOLUTION hw4/language_model optional
     words, features = weight.shape
-    chosen = init.one_hot(words, ids, device=weight.device, dtype=weight.dtype)
+    chosen = init.one_hot(words, ids, like=weight)
     vectors = chosen.reshape((math.prod(ids.shape), words)) @ weight
     return vectors.reshape((*ids.shape, features))
     ### END SOLUTION

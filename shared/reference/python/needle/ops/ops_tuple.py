@@ -84,13 +84,12 @@ class TupleGetItem(TensorOp):
 
     def gradient(self, out_grad, node):
         parts = node.inputs[0].realize_cached_data()
-        zero = zeros(device=out_grad.device, dtype=out_grad.dtype).realize_cached_data()
+        zero = zeros(like=out_grad).realize_cached_data()
         view = functools.cache(lambda shape: array_api.broadcast_to(zero, shape))
         return OnePart(self.index, [view(part.shape) for part in parts])(out_grad)
 
 
-def tuple_get_item(value, index):
-    return TupleGetItem(index)(value)
+tuple_get_item = TupleGetItem.apply_to
 
 
 class FusedAddScalars(TensorTupleOp):
@@ -106,5 +105,4 @@ class FusedAddScalars(TensorTupleOp):
         return out_grad[0] + out_grad[1]
 
 
-def fused_add_scalars(x, c0, c1):
-    return FusedAddScalars(c0, c1)(x)
+fused_add_scalars = FusedAddScalars.apply_to
