@@ -10,15 +10,19 @@ import sys
 import tempfile
 import time
 
-ROWS = ("ResNet9", "no sums", "no batch norm", "perceptron 256", "perceptron 512", "perceptron 1024")
+ROWS = (
+    *("ResNet9", "no sums", "no batch norm"),
+    *("perceptron 256", "perceptron 512", "perceptron 1024", "perceptron 512 with batch norm"),
+)
 
 
-def perceptron(width, device):
-    """Linear, ReLU, Linear on the pixels of an image."""
+def perceptron(width, normalized, device):
+    """Linear, perhaps batch norm, ReLU, Linear on the pixels of an image."""
     from needle import nn
 
-    layers = nn.Linear(3072, width, device=device), nn.ReLU(), nn.Linear(width, 10, device=device)
-    return nn.Sequential(nn.Flatten(), *layers)
+    norm = [nn.BatchNorm1d(width, device=device)] if normalized else []
+    first, last = (nn.Linear(*sizes, device=device) for sizes in ((3072, width), (width, 10)))
+    return nn.Sequential(nn.Flatten(), first, *norm, nn.ReLU(), last)
 
 
 def maker(row):
@@ -28,7 +32,7 @@ def maker(row):
 
     parts = {"no sums": {"Residual": NoResidual}, "no batch norm": {"BatchNorm2d": NoNorm}}
     if row.startswith("perceptron"):
-        return lambda device: perceptron(int(row.split()[1]), device)
+        return lambda device: perceptron(int(row.split()[1]), "norm" in row, device)
     return lambda device: made(lambda: ResNet9(device=device), **parts.get(row, {}))
 
 

@@ -131,9 +131,15 @@ def test_paper_has_all_of_a_page_in_dark_ink(chromium, pages, site):
         screen.add_script_tag(path=SEEN)
         faults += [f"{name}: cut off: {part}" for part in screen.evaluate("cutOff()")]
         pale = Axe().run(screen, options={**RULES, "runOnly": ["color-contrast"]})
-        faults += [f"{name}: pale: {item['nodes'][0]['html'][:150]}" for item in pale.response["violations"]]
+        faults += [
+            f"{name}: pale: {item['nodes'][0]['html'][:150]}"
+            for item in pale.response["violations"]
+        ]
         for figure in screen.locator("figure.moving").all():
-            shown = [figure.locator(part).is_visible() for part in ("img", ".moving__panels", "button >> nth=0")]
+            shown = [
+                figure.locator(part).is_visible()
+                for part in ("img", ".moving__panels", "button >> nth=0")
+            ]
             faults += [] if shown == [True, False, False] else [f"{name}: a figure shows {shown}"]
         if shots and "figure" in screen.content():
             screen.pdf(path=f"{shots}/{name.replace('/', '-')}.pdf", format="A4")

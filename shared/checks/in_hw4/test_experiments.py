@@ -23,7 +23,9 @@ def short(monkeypatch):
 
     monkeypatch.setattr(experiments, "fit", fit_shortly)
     monkeypatch.setattr(
-        experiments, "accuracy_of", lambda model, data: accuracy_of(model, itertools.islice(data, 1))
+        experiments,
+        "accuracy_of",
+        lambda model, data: accuracy_of(model, itertools.islice(data, 1)),
     )
     return models
 

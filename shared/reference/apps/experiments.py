@@ -177,7 +177,6 @@ def train_digits(
     return Result(losses, accuracy_of(model, digits(False, 250)))
 
 
-
 ### FROM hw4
 
 
