@@ -172,7 +172,6 @@ def train_digits(
     return Result(losses, accuracy_of(model, digits(False, 250)))
 
 
-
 # --------------------------------------------------------------------------------------- questions
 
 DEEP = {"hidden_dim": 64, "num_blocks": 20, "drop_prob": 0.0}

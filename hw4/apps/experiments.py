@@ -177,7 +177,6 @@ def train_digits(
 
 
 
-
 def images(train, count):
     """Batches of EMOJI-10, `count` images; those for training mirrored, shifted, in a new order."""
     changes = [ndl.data.RandomFlipHorizontal(), ndl.data.RandomCrop(4)] if train else None
