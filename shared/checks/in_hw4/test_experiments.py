@@ -8,12 +8,12 @@ import pytest
 from apps.models import ResNet9
 from needle import nn
 
-STEPS = 2
+STEPS = 3
 
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
-    """Two steps of each way, tested on one batch; the models that were trained."""
+    """A few steps of each way, tested on one batch; the models that were trained."""
     models, fit = [], experiments.fit
     accuracy_of = experiments.accuracy_of
 
