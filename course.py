@@ -15,6 +15,8 @@ import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -36,6 +38,8 @@ SUITES = (
     "project/template",
     "project/examples",
 )
+BESIDE = "shared/mugrade/tests"
+"""The suite that waits more than it computes, for servers and browsers: it runs beside all the others."""
 COVERED = {
     "shared/coursekit/tests": "pyproject.toml",
     "shared/mugrade/tests": "shared/mugrade/pyproject.toml",
@@ -44,6 +48,9 @@ COVERED = {
 # The staff's own suites run on several cores, test by test; a test that hangs fails by its name.
 PARALLEL = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "worksteal"]
 TIMEOUT = "--timeout=600"
+# Only the plugins that these sessions use: to load all that are installed takes seconds a process.
+PLUGINS = ["-p", "pytest_timeout", "-p", "xdist.plugin", "-p", "pytest_cov.plugin"]
+BARE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 # On our own solution a warning is a fault; a student's are shown. shared/pytest.ini says it of the rest.
 STRICT = ["-W", "error"]
 
@@ -171,67 +178,69 @@ def test(arguments):
     results = ROOT / "build" / "results"
     shutil.rmtree(results, ignore_errors=True)
     results.mkdir(parents=True)
-    totals = {"passed": 0, "failed": 0, "skipped": 0}
     solved = ROOT / "build" / "solved"
-    words = ["render", "--solved", "--build", "--out", str(solved)]
-    step("render and build the solved homeworks", ["-m", "coursekit", *words], totals)
-    for homework in syllabus.load(ROOT).homeworks:
-        place, label = solved / homework.folder, f"solved {homework.id}"
-        session(label, place, ["tests", *STRICT], arguments, homework.env, results, totals)
     built = {"NEEDLE_SOLVED": str(solved), "NEEDLE_HOME": str(solved / "hw4")}
-    for name in () if "--homeworks" in ours else SUITES:
+
+    def suite(name, output=None):
         floor = COVERED.get(name) if "--coverage" in ours else None
         paths = [name, *PARALLEL, *(["--cov", f"--cov-config={floor}"] if floor else [])]
-        session(name, ROOT, paths, arguments, built, results, totals)
+        return session(name, ROOT, paths, arguments, built, results, output)
+
+    chosen = () if "--homeworks" in ours else SUITES
+    told = results / "beside.log"
+    with ThreadPoolExecutor(1) as other, open(told, "w", encoding="utf-8") as output:
+        besides = [other.submit(suite, name, output) for name in chosen if name == BESIDE]
+        words = ["render", "--solved", "--build", "--out", str(solved)]
+        totals = step("render and build the solved homeworks", ["-m", "coursekit", *words])
+        for homework in syllabus.load(ROOT).homeworks:
+            place, label = solved / homework.folder, f"solved {homework.id}"
+            found = session(label, place, ["tests", *STRICT], arguments, homework.env, results)
+            totals.update(found)
+        for name in chosen:
+            totals.update({} if name == BESIDE else suite(name))
+        for found in besides:
+            totals.update(found.result())
+    print(told.read_text(encoding="utf-8"), flush=True)
     words = [f"{totals['passed']} passed", f"{totals['failed']} failed"]
     words += [f"{totals['skipped']} skipped"] if totals["skipped"] else []
     print(f"\n{', '.join(words)}", flush=True)
     return 1 if totals["failed"] or not totals["passed"] else 0
 
 
-def step(label, arguments, totals):
+def step(label, arguments):
     """A step that is no test; its failure counts as one."""
     print(f"\n== {label}", flush=True)
-    if subprocess.run([str(PYTHON), *arguments], cwd=ROOT, env=environment()).returncode:
-        print(f"FAILED: {label}", flush=True)
-        totals["failed"] += 1
+    if not subprocess.run([str(PYTHON), *arguments], cwd=ROOT, env=environment()).returncode:
+        return Counter()
+    print(f"FAILED: {label}", flush=True)
+    return Counter(failed=1)
 
 
-def session(label, folder, paths, arguments, env, results, totals):
-    """One pytest run, live on the terminal; adds its numbers to the totals.
+def session(label, folder, paths, arguments, env, results, output=None):
+    """One pytest run, live on the terminal unless a file for its output is given.
 
     A run that finds no test is a failure, unless the caller's arguments may have selected none.
+
+    Returns:
+        Counter: how many tests passed, failed and skipped.
     """
-    print(f"\n== {label}", flush=True)
+    print(f"\n== {label}", file=output, flush=True)
     report = results / (re.sub(r"\W+", "-", label) + ".xml")
-    command = [
-        str(PYTHON),
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:randomly",
-        TIMEOUT,
-        f"--junitxml={report}",
-        *paths,
-        *arguments,
-    ]
-    status = subprocess.run(command, cwd=folder, env=environment(**env)).returncode
+    env = environment(**env, **BARE, COVERAGE_FILE=str(report.with_suffix(".coverage")))
+    command = [str(PYTHON), "-m", "pytest", "-q", "-p", "no:cacheprovider", *PLUGINS, TIMEOUT]
+    command += [f"--junitxml={report}", *paths, *arguments]
+    status = subprocess.run(command, cwd=folder, env=env, stdout=output, stderr=output).returncode
     if not report.is_file():
-        print(f"FAILED: {label} (pytest ended with status {status})", flush=True)
-        totals["failed"] += 1
-        return
-    suites = ElementTree.parse(report).getroot().iter("testsuite")
-    failed = 0
-    for suite in suites:
+        print(f"FAILED: {label} (pytest ended with status {status})", file=output, flush=True)
+        return Counter(failed=1)
+    found: Counter[str] = Counter()
+    for suite in ElementTree.parse(report).getroot().iter("testsuite"):
         tests, skipped = int(suite.attrib["tests"]), int(suite.attrib["skipped"])
         bad = int(suite.attrib["failures"]) + int(suite.attrib["errors"])
-        totals["passed"] += tests - bad - skipped
-        totals["skipped"] += skipped
-        failed += bad
-    totals["failed"] += failed or int(status not in ((0, 5) if arguments else (0,)))
+        found.update(passed=tests - bad - skipped, skipped=skipped, failed=bad)
+    if not found["failed"] and status not in ((0, 5) if arguments else (0,)):
+        found["failed"] = 1
+    return found
 
 
 # ------------------------------------------------------------------------------------------- demo

@@ -296,7 +296,6 @@ constexpr size_t kRows = simd::kRegisters == 32 ? 12 : 6;  // kRows x kVecs sums
 constexpr size_t kColumns = kVecs * simd::kWidth;
 constexpr size_t kDepth = 256;        // a panel of B, kDepth x kColumns, fits the L1 cache
 constexpr size_t kTall = 16 * kRows;  // a piece of A, kTall x kDepth, fits the L2 cache
-constexpr size_t kWide = 1024;        // columns of B that are packed at a time
 
 // Columns of B, side by side, from one row to the next `row` apart. The kernel reads kColumns of
 // them; the first `columns` belong to the product.
@@ -315,7 +314,14 @@ void micro_kernel(MatrixView a, Panel b, size_t depth, Output c, bool first) {
   /// END YOUR SOLUTION
 }
 
-using Kernel = decltype(&micro_kernel<1>);
+// The same, called by reference: views that are handed over by value go through memory in pieces of
+// another size than they were written in, and wait there for the last block of C to be stored.
+template <size_t R>
+[[gnu::flatten]] void kernel_of(const MatrixView& a, const Panel& b, size_t depth, const Output& c,
+                                bool first) {
+  micro_kernel<R>(a, b, depth, c, first);
+}
+using Kernel = decltype(&kernel_of<1>);
 
 // micro_kernel<rows>, for rows from 1 to kRows: how many rows it has decides its registers, so the
 // compiler must know it.
@@ -324,7 +330,7 @@ Kernel kernel_for(size_t rows) {
   if constexpr (R > 1) {
     if (rows < R) return kernel_for<R - 1>(rows);
   }
-  return micro_kernel<R>;
+  return kernel_of<R>;
 }
 
 // Some rows of A, `depth` columns: where they lie, or `packed` by pack_rows, block after block.
@@ -358,6 +364,12 @@ void MatmulRegisters(MatrixView a, MatrixView b, Output c, size_t m, size_t n, s
 }
 
 namespace {
+
+// `total` in pieces of at most `most`, as even as can be: how long they are.
+inline size_t even_share(size_t total, size_t most) {
+  const size_t pieces = (total + most - 1) / most;
+  return (total + pieces - 1) / pieces;
+}
 
 inline size_t panel_count(size_t columns) { return (columns + kColumns - 1) / kColumns; }
 
@@ -419,32 +431,18 @@ void MatmulPackedA(MatrixView a, MatrixView b, Output c, size_t m, size_t n, siz
 
 namespace {
 
-// A slice of B, `depth` rows and `columns` columns. Its panels are those of `packed`, or lie where
-// they are in b, the last one aside, which may lack columns.
-struct Slice {
-  MatrixView b;
-  const scalar_t* packed;
-  bool in_place;
-  size_t depth, columns;
-
-  Panel panel(size_t index) const {
-    const Panel made = packed_panel(packed, index, depth, columns);
-    if (!in_place || made.columns < kColumns) return made;
-    return {b.data + index * kColumns, b.row, kColumns};
-  }
-};
-
-// m rows of A times a slice of B, on all threads: pieces of A, and groups of panels where there are
-// fewer pieces than threads.
-inline void multiply_slice(MatrixView a, Slice b, Output c, size_t m, bool first) {
+// A part of C by one thread: all of n, and nothing packed that is not used often enough to pay for
+// it. A panel of B is packed when its turn comes, so that it is in the L1 cache while A goes by,
+// and the L2 cache is A's: pieces may be tall.
+inline void multiply_part(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
-  throw NotImplemented("hw3/ndarray_cpu_matmul: multiply_slice is yours to write or not");
+  throw NotImplemented("hw3/ndarray_cpu_matmul: multiply_part is yours to write or not");
   /// END YOUR SOLUTION
 }
 
 }  // namespace
 
-// Rung 8: all threads, and nothing packed that is not used often enough to pay for it.
+// Rung 8: a part of C for each thread, some of its rows or some of its columns, whichever are more.
 void MatmulThreads(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
   throw NotImplemented("hw3/ndarray_cpu_matmul: MatmulThreads is yours to write or not");

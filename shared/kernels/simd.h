@@ -153,6 +153,42 @@ inline Vec select(IntVec mask, Vec a, Vec b) {
 #endif
 }
 
+// Of GCC's and Clang's vector extensions, putting lanes together anew came last.
+#if defined(NEEDLE_VECTOR_TYPES) && defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define NEEDLE_SHUFFLES 1
+#endif
+#endif
+
+// The transpose of an 8 x 8 block: to[j * to_row + i] = from[i * from_row + j].
+inline void transpose8(const float* from, ptrdiff_t from_row, float* to, ptrdiff_t to_row) {
+  Vec8 row[8];
+  for (ptrdiff_t i = 0; i < 8; ++i) std::memcpy(&row[i], from + i * from_row, sizeof(Vec8));
+#if defined(NEEDLE_SHUFFLES)
+  // Of rows i and i + half, numbers change places: in pairs, in fours, in halves of a row.
+  Vec8 pair[8], four[8];
+  for (size_t i = 0; i < 8; i += 2) {
+    pair[i] = __builtin_shufflevector(row[i], row[i + 1], 0, 8, 2, 10, 4, 12, 6, 14);
+    pair[i + 1] = __builtin_shufflevector(row[i], row[i + 1], 1, 9, 3, 11, 5, 13, 7, 15);
+  }
+  for (size_t k = 0; k < 4; ++k) {
+    const size_t i = k / 2 * 4 + k % 2;
+    four[i] = __builtin_shufflevector(pair[i], pair[i + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+    four[i + 2] = __builtin_shufflevector(pair[i], pair[i + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+  }
+  for (size_t i = 0; i < 4; ++i) {
+    row[i] = __builtin_shufflevector(four[i], four[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    row[i + 4] = __builtin_shufflevector(four[i], four[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+  }
+  for (ptrdiff_t i = 0; i < 8; ++i) std::memcpy(to + i * to_row, &row[i], sizeof(Vec8));
+#else
+  float block[8][8];
+  std::memcpy(block, row, sizeof block);
+  for (ptrdiff_t j = 0; j < 8; ++j)
+    for (ptrdiff_t i = 0; i < 8; ++i) to[j * to_row + i] = block[i][j];
+#endif
+}
+
 // The lanes one after the other: combine(... combine(start, first lane) ..., last lane).
 template <class F>
 inline float fold(Vec value, float start, F combine) {
@@ -161,8 +197,13 @@ inline float fold(Vec value, float start, F combine) {
   for (float lane : lanes) start = combine(start, lane);
   return start;
 }
+// Halves are added until one number is left: few additions that wait for one another.
 inline float sum(Vec value) {
-  return fold(value, 0.0f, [](float x, float y) { return x + y; });
+  float lanes[kWidth];
+  store(lanes, value);
+  for (size_t half = kWidth / 2; half > 0; half /= 2)
+    for (size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  return lanes[0];
 }
 
 // The larger; NaN where either is NaN, as NumPy's maximum.

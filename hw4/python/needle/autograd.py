@@ -446,11 +446,10 @@ class Record:
         while stack:
             record = stack[-1]
             waiting = [other for other in record.inputs if other.data is None]
-            if record.data is None and not waiting:
+            if waiting:
+                stack.extend(waiting)
+            elif stack.pop().data is None:
                 record.data = _compute(record.op, [other.data for other in record.inputs])
-            if record.data is not None:
-                stack.pop()
-            stack.extend(waiting)
         return self.data
 
 
@@ -482,6 +481,8 @@ def _compute(op, arrays):
         kind = ValueError if isinstance(error, ValueError) else AssertionError
         shapes = ", ".join(str(getattr(array, "shape", "a tuple")) for array in arrays)
         raise kind(f"{op} does not fit inputs of shape {shapes}: {error}") from error
+    if data is None:
+        raise TypeError(f"{op}.compute returned None: is a `return` missing?")
     return data if type(data) is NDArray else as_data(data, arrays)
 
 

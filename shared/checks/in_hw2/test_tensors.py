@@ -93,6 +93,19 @@ def test_a_node_without_data_says_so():
         value + 1
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+def test_an_operator_that_returns_nothing_says_so(lazy, monkeypatch):
+    """A forgotten `return` once made an endless loop of the computation of its data."""
+
+    class Forgetful(ndl.TensorOp):
+        def compute(self, a):
+            a + 1
+
+    monkeypatch.setattr(ndl.autograd, "LAZY_MODE", lazy)
+    with pytest.raises(TypeError, match=r"Forgetful\.compute returned None: is a `return` missing"):
+        (Forgetful()(ndl.Tensor([1.0])) * 2).numpy()
+
+
 def test_shared_parameters_are_listed_once():
     shared = nn.Linear(3, 3)
     model = nn.Sequential(shared, nn.ReLU(), shared)

@@ -104,6 +104,8 @@ _WORDS = {"passed": "green", "yes": "green", "ok": "green", "failed": "red", "FA
 
 def _tests(row: progress.Standing) -> str:
     """Numbers only where they tell more than the word."""
+    if row.unread:
+        return "unreadable"
     if row.tests == "passed" and row.detail.startswith("on "):
         device = row.detail.removeprefix("on ").split(",")[0]
         return f"passed ({device})"

@@ -22,6 +22,8 @@ from _pytest.mark.expression import Expression
 from coursekit.core.tree import YOURS
 
 VARIABLE = "COURSEKIT_RUN"
+TOLD = 2
+"""So many tests that fail in the same way are shown in full."""
 _COMPILED = re.compile(r"([\w.-]+\.(?:cu|cc|cpp)):(\d+)")
 _STUB = re.compile(rf"([\w-]+/\w+): (.*) {YOURS}( or not)?")
 
@@ -49,6 +51,8 @@ class Report:
     crashed: str = ""
     values: dict[str, list[Any]] = field(default_factory=dict)
     """Problem -> what its submission hook handed in; only where that was asked for."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """file:line that keeps files of tests from being read -> what is wrong there."""
     said: list[str] = field(default_factory=list)
     """What a checked build says of the tests that failed, each fault once."""
 
@@ -95,8 +99,8 @@ class Recorder:
         """Problem -> file:line of the first fault."""
         self.faults: dict[str, str] = {}
         """Problem that fails -> what was wrong first."""
-        self.unread: dict[str, str] = {}
-        """file:line that keeps test files from being read -> what is wrong there."""
+        self.repeated: Counter[tuple[str, str]] = Counter()
+        """(file:line, exception in its own words) -> how many tests failed so."""
 
     @pytest.hookimpl(tryfirst=True)  # what the caller's own -k leaves out was not run, but is there
     def pytest_collection_modifyitems(
@@ -125,10 +129,24 @@ class Recorder:
 
     def pytest_exception_interact(self, call: pytest.CallInfo[None], report: Any) -> None:
         """What a test file cannot be read for is most often a fault where it imports from."""
-        if isinstance(report, pytest.CollectReport) and (info := call.excinfo):
-            fault = info.value.__cause__ or info.value
-            said = f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"
-            self.unread.setdefault(self._place(info), said.rstrip(": "))
+        if isinstance(report, pytest.CollectReport) and call.excinfo:
+            self._cannot_be_read(call.excinfo)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """A module that ends the program when it is imported ends no more than its tests."""
+        try:
+            return (yield)
+        except SystemExit as error:
+            said = self._cannot_be_read(pytest.ExceptionInfo.from_exception(error))
+            return pytest.CollectReport(collector.nodeid, "failed", said, [])
+
+    def _cannot_be_read(self, info: pytest.ExceptionInfo[BaseException]) -> str:
+        said = _told(info.value.__cause__ or info.value)
+        self.report.unread.setdefault(self._place(info), said)
+        return said
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(
@@ -162,10 +180,14 @@ class Recorder:
             self.unwritten[what] += 1
             self.stubs.setdefault(what, self._place(info))
             return
+        place = self._place(info)
         for problem in mine.problems:
             if problem not in self.faults:
-                self.places[problem] = self._place(info)
-                self.faults[problem] = _sentence(info.value, problem)
+                self.places[problem], self.faults[problem] = place, _sentence(info.value, problem)
+        same = place, _told(info.value)
+        self.repeated[same] += 1
+        if self.repeated[same] > TOLD:
+            report.longrepr = f"the same again, at {place}: {same[1]}"
 
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
         """A test that comes upon a stub fails, and is told in one line at the end."""
@@ -175,7 +197,7 @@ class Recorder:
     def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, Any, None]:
         """One line a problem, which an editor's problem matcher reads too: file:line first."""
         yield
-        for place, said in self.unread.items():
+        for place, said in self.report.unread.items():
             terminalreporter.write_line(f"{place}: {self.name} cannot be imported: {said}")
         for what, count in self.unwritten.items():
             tests = "1 test stops" if count == 1 else f"{count} tests stop"
@@ -210,6 +232,12 @@ class Recorder:
         self.report.status = int(exitstatus)
 
 
+def _told(fault: BaseException) -> str:
+    """An exception's name and first words."""
+    rows = [row.strip() for row in str(fault).splitlines() if row.strip()] or [""]
+    return f"{type(fault).__name__}: {rows[0]}".rstrip(": ")
+
+
 def _sentence(fault: BaseException, problem: str) -> str:
     """The first line of what a test says, without the problem's name, and the mistake that it names;
     or the exception's own words."""
@@ -217,7 +245,7 @@ def _sentence(fault: BaseException, problem: str) -> str:
     told = rows[0].removeprefix(f"{problem}: ")
     own_words = isinstance(fault, (AssertionError, pytest.fail.Exception)) and told
     if not own_words:
-        return f"{type(fault).__name__}: {rows[0]}".rstrip(": ")
+        return _told(fault)
     hint = next((row.removeprefix("hint: ") for row in rows if row.startswith("hint: ")), "")
     return f"{told}; {hint}" if hint else told
 

@@ -8,6 +8,7 @@ keeps its compiled objects, so that a run recompiles only what its sources chang
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import multiprocessing
 import os
@@ -55,6 +56,7 @@ def warm_up() -> None:
     for name in ("numpy", "pytest", "hypothesis", "numdifftools", "scipy.stats"):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    gc.freeze()  # pytest collects garbage many times as it ends; what is shared is none
 
 
 def run_all(

@@ -16,6 +16,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -61,12 +62,24 @@ def death(status: int) -> str:
 
 def caller(stack: str, tree: Path) -> str:
     """The innermost line of the homework's own Python in what faulthandler wrote; "" if none."""
+    for path, line in _own_lines(stack, tree):
+        text = linecache.getline(str(path), line).strip()
+        return f", called by `{text}` ({path.name}:{line})"
+    return ""
+
+
+def place_in(stack: str, tree: Path, name: str) -> str:
+    """The same as file:line; the tree is told by its name."""
+    for path, line in _own_lines(stack, tree):
+        return f"{name}/{path.relative_to(tree).as_posix()}:{line}"
+    return ""
+
+
+def _own_lines(stack: str, tree: Path) -> Iterator[tuple[Path, int]]:
     for file, line in re.findall(r'File "(.*?)", line (\d+) in', stack):
         path = Path(file)
         if tree in path.parents and "tests" not in path.relative_to(tree).parts:
-            text = linecache.getline(file, int(line)).strip()
-            return f", called by `{text}` ({path.name}:{line})"
-    return ""
+            yield path, int(line)
 
 
 class Guard:
@@ -78,6 +91,7 @@ class Guard:
         self.advise = bool(wish.get("advise"))
         self.apart = bool(wish.get("apart")) and hasattr(os, "fork")
         self.patience = patience()
+        self.place = ""  # file:line of the last test whose process died
         self.late = {name_of(test) for test in wish.get("late", ())}
         self.journal = Path(wish["journal"])
         checked.keep_reports(self.tree)
@@ -129,10 +143,11 @@ class Guard:
         limit = self.limit_of(item)
         context = multiprocessing.get_context("fork")
         receiver, sender = context.Pipe(duplex=False)
-        child = context.Process(target=self.child, args=(item, sender))
+        child = context.Process(target=self.child, args=(item, sender, limit))
         child.start()
         sender.close()
-        in_time, answer = receiver.poll(limit or None), None
+        # What it does when its time is over, it writes down by itself.
+        in_time, answer = receiver.poll(limit + 0.3 if limit else None), None
         with contextlib.suppress(EOFError):
             answer = receiver.recv() if in_time else None
         if not in_time:
@@ -153,7 +168,9 @@ class Guard:
                 self.recorder.unwritten[report.unwritten] += 1
         return reports
 
-    def child(self, item: pytest.Item, sender: Any) -> None:
+    def child(self, item: pytest.Item, sender: Any, limit: float) -> None:
+        if limit:
+            faulthandler.dump_traceback_later(limit, file=self.stack)
         reports = runtestprotocol(item, nextitem=None, log=False)
         mine = self.recorder.by_node.get(item.nodeid)
         answer = {
@@ -176,6 +193,7 @@ class Guard:
         self.stack.seek(0)
         self.stack.truncate()
         where = caller(stack, self.tree)
+        self.place = place_in(stack, self.tree, self.recorder.name)
         mine = self.recorder.by_node.get(item.nodeid)
         advice = advised(mine.problems) if mine and self.advise else ""
         return sentence_of(item.name, status, in_time, limit, where, advice)
@@ -184,7 +202,9 @@ class Guard:
         if mine := self.recorder.by_node.get(item.nodeid):
             mine.outcome, mine.error = "failed", f"Crash: {fault}"
             for problem in mine.problems:
-                self.recorder.faults.setdefault(problem, fault.splitlines()[0])
+                if problem not in self.recorder.faults:
+                    self.recorder.faults[problem] = fault.splitlines()[0]
+                    self.recorder.places[problem] = self.place or problem
         return pytest.TestReport(
             nodeid=item.nodeid,
             location=item.location,

@@ -59,6 +59,8 @@ class Standing:
     needs: Need | None = None
     wrong: int = 0
     """How many tests fail otherwise than at a stub."""
+    unread: str = ""
+    """The file:line for which its tests cannot even be read, and why."""
 
 
 def state(course: Course) -> dict:
@@ -142,8 +144,14 @@ def record(
     """
     data = state(course)
     stage = problems[0].homework
-    code = digests(problems, own_files(course, stage, pristine(course, stage)))
+    files = own_files(course, stage, pristine(course, stage))
+    code = digests(problems, files)
     for problem in problems:
+        if report.unread and not report.of(problem.id):
+            place, said = next(iter(report.unread.items()))
+            broken = {"code": _digest(files), "unread": f"{place} ({said})"}
+            data["results"][problem.id] = broken
+            continue
         count = Counter(test.outcome for test in report.of(problem.id))
         if count["not run"] and not count["failed"]:
             continue
@@ -225,7 +233,8 @@ def standings(course: Course, stage: str, extras: bool = False) -> list[Standing
     for problem in problems:
         place = next((stub.place for stub in to_write(here, problem.id)), "")
         result = data["results"].get(problem.id) or {}
-        tests, detail = _verdict(result, code[problem.id])
+        unread = str(result.get("unread", ""))
+        tests, detail = _verdict(result, _digest(files) if unread else code[problem.id])
         stub = stub_state(problem, here, given) if files else "missing"
         if tests == "passed" and stub != "no stub":  # it may have gone another way than proposed
             stub = "written"
@@ -234,7 +243,9 @@ def standings(course: Course, stage: str, extras: bool = False) -> list[Standing
         if tests == "failed" and words and not wrong and needs is None:
             tests = "changed since"  # the stub at which they stopped has been written
         submitted, points = _submitted(data["submitted"].get(problem.id))
-        rows.append(Standing(problem, stub, tests, detail, submitted, points, place, needs, wrong))
+        unread = unread if tests == "failed" else ""
+        kept = (tests, detail, submitted, points, place, needs, wrong, unread)
+        rows.append(Standing(problem, stub, *kept))
     return rows
 
 
@@ -341,6 +352,8 @@ def _step(course: Course, rows: list[Standing]) -> str:
     last = lambda row: row.problem.id in tested and row.tests in ("failed", "changed since")
     for row in sorted(rows, key=lambda row: not last(row)):
         problem = row.problem.id
+        if row.unread:
+            return f"mend {row.unread}, then: hw test {problem}"
         if row.stub != "stub" and (need := row.needs):
             way = f", or without it: {need.other_way}" if need.other_way else ""
             return f"write {need.what} in {need.place}{need.why}, then: hw test {problem}{way}"

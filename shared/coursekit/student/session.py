@@ -121,7 +121,8 @@ class Session:
         fault = guard.sentence_of(name, status, not late, guard.patience(), where, advice)
         fault = checked.sentence(checked.take_report(self.folder), self.folder) or fault
         lost = Outcome(begun, mine, "failed", f"Crash: {fault}")
-        print(f"\n{fault}", flush=True)
+        at = guard.place_in(stack, self.folder, self.homework.folder)
+        print(f"\n{at}: {mine[0]} fails: {fault}" if at and mine else f"\n{fault}", flush=True)
         kept = {test: row for test, row in done.items() if row["outcome"] == "passed"}
         if not hasattr(os, "fork"):
             return 1, Report(status=1, tests=[*(Outcome(**row) for row in done.values()), lost])

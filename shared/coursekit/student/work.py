@@ -128,7 +128,7 @@ def run_tests(
             )
     mine = Session(homework, problems, folder, extra, devices_env(device), runner=runner)
     status, report = run_in_turn(sessions or [mine])
-    if report.tests and not sessions:
+    if (report.tests or report.unread) and not sessions:
         progress.record(course, problems, report, device)
     return status, report
 
@@ -183,19 +183,20 @@ def run_in_turn(sessions: list[Session]) -> tuple[int, Report]:
         whole.said += report.said
         whole.crashed = whole.crashed or report.crashed
         whole.broken += report.broken
+        whole.unread |= report.unread
     return status, whole
 
 
 def verdict(course: Course, problem: Problem, report: Report) -> tuple[str, dict[str, int]]:
     """One word on a problem, and how many tests passed, failed and were skipped.
 
-    The word is "ok", "FAIL", "to write", "needs hwN/other" (whose stub stops the tests), "skipped"
-    or "no tests ran".
+    The word is "ok", "FAIL", "to write", "needs hwN/other" (whose stub stops the tests), "skipped",
+    "cannot be read" (its tests, or what they import) or "no tests ran".
     """
     tests = report.of(problem.id)
     counts = {w: sum(t.outcome == w for t in tests) for w in ("passed", "failed", "skipped")}
     if not any(counts.values()):
-        return "no tests ran", counts
+        return ("cannot be read" if report.unread and not tests else "no tests ran"), counts
     if counts["failed"]:
         return _why_it_fails(course, problem, report), counts
     return ("ok" if counts["passed"] else "skipped"), counts

@@ -88,6 +88,55 @@ def test_one_endless_loop_makes_the_next_ones_short(world):
     assert said[:3] == ["5", "2", "2"]
 
 
+def test_a_crash_is_told_at_its_place(world):
+    """As every fault is, so that an editor makes a link of it."""
+    add_is(world, "if other.value == 3: os.abort()")
+    said = f"{BOX0}:12: hw0/add fails: the code under test crashed in test_add"
+    assert any(line.startswith(said) for line in world.process("test", "hw0").stdout.splitlines())
+    add_is(world, "while other.value == 3: time.sleep(0.01)")
+    done = world.process("test", "hw0/add", HW_TEST_SECONDS="1")
+    assert f"{BOX0}:12: hw0/add fails: test_add did not end" in done.stdout
+
+
+def test_every_endless_test_is_told_with_its_line(world):
+    add_is(world, "while True: time.sleep(0.01)")
+    done = world.process("test", "hw0/add", HW_TEST_SECONDS="1")
+    assert done.stdout.count("called by `while True: time.sleep(0.01)` (box.py:12)") >= 3
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("Box = nothing", "NameError: name 'nothing' is not defined"),
+        ("exit(3)", "SystemExit: 3"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_what_is_next(world, row, told):
+    add_is(world, "pass")
+    world.edit(BOX0, '"""Boxes of numbers."""\n', f'"""Boxes of numbers."""\n{row}\n')
+    done = world.process("test", "hw0/add")
+    assert done.returncode == 1 and "INTERNALERROR" not in done.stdout + done.stderr
+    assert f"{BOX0}:2: hw0 cannot be imported: {told}" in done.stdout.splitlines()
+    assert "| cannot be read |" in done.stdout
+    step = f"next: mend {BOX0}:2 ({told}), then: hw test hw0/add"
+    assert done.stdout.rstrip().endswith(step) and world.hw().stdout.rstrip().endswith(step)
+    world.edit(BOX0, f"{row}\n", "")
+    assert "next: test hw0/add: hw test hw0/add" in world.hw().stdout
+
+
+def test_a_failure_that_repeats_itself_is_shown_twice_and_then_named(world):
+    add_is(world, "return value")
+    many = "import pytest\n\n\n@pytest.mark.parametrize('n', range(6))\ndef test_add(n):"
+    name = "hw0/tests/test_numbers.py"
+    world.write(name, world.read(name).replace("def test_add():", many))
+    said = world.process("test", "hw0/add").stdout
+    place = f"{BOX0}:12"
+    assert said.count("E   NameError: name 'value' is not defined") == 2
+    again = f"the same again, at {place}: NameError: name 'value' is not defined"
+    assert said.count(again) == 6, "six cases and two other tests, of which two are shown"
+
+
 def test_a_session_that_never_begins_says_what_to_do(world):
     world.hw("start", "hw0")
     test = world.read("hw0/tests/test_numbers.py")

@@ -27,6 +27,22 @@ inline float sum_over(size_t n, F term) {
   return total;
 }
 
+// The largest of n > 0 numbers; a NaN among them does not count.
+inline float max_over(size_t n, const float* x) {
+  float peak = x[0];
+  size_t i = 0;
+  if (n >= simd::kWidth) {
+    simd::Vec lanes = simd::load(x);
+    for (; i + simd::kWidth <= n; i += simd::kWidth) {
+      const simd::Vec next = simd::load(x + i);
+      lanes = simd::select(next > lanes, next, lanes);
+    }
+    peak = simd::fold(lanes, peak, [](float a, float b) { return b > a ? b : a; });
+  }
+  for (; i < n; ++i) peak = x[i] > peak ? x[i] : peak;
+  return peak;
+}
+
 struct Sum {  // x[i]
   const float* x;
   simd::Vec vec(size_t i) const { return simd::load(x + i); }

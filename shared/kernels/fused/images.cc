@@ -46,12 +46,12 @@ class Workspace {
         images(std::max<size_t>(1, 256 / pixels)),
         height(shape.H + 2 * shape.padding),
         width(shape.W + 2 * shape.padding),
-        image(height * width * shape.C, 0.0f),
-        windows(images * pixels * depth),
+        image(height * width * shape.C + simd::kWidth, 0.0f),
+        windows(images * pixels * depth + simd::kWidth),
         product(images * pixels * shape.O),
         kernel(depth * shape.O) {
     for (size_t i = rows.first; i < rows.last; ++i)
-      std::memcpy(kernel.data() + (i - rows.first) * run * s.O,
+      std::memcpy(kernel.ptr + (i - rows.first) * run * s.O,
                   w + (i * s.K + columns.first) * s.C * s.O, run * s.O * sizeof(float));
   }
 
@@ -63,8 +63,9 @@ class Workspace {
         float* pixel = &image[((y + s.padding) * width + x_ + s.padding) * s.C];
         for (size_t c = 0; c < s.C; ++c) pixel[c] = x[c * area + y * s.W + x_];
       }
+    // Whole Vecs: what is too much of a run is written over by the next one.
     for_windows([&](const float* from) {
-      std::memcpy(to, from, run * sizeof(float));
+      for (size_t j = 0; j < run; j += simd::kWidth) simd::store(to + j, simd::load(from + j));
       to += run;
     });
   }
@@ -87,7 +88,8 @@ class Workspace {
   const ConvShape s;
   const Taps rows, columns;
   const size_t run, depth, pixels, images, height, width;
-  std::vector<float> image, windows, product, kernel;
+  std::vector<float> image;
+  AlignedArray windows, product, kernel;
 
  private:
   // Calls f with each run of a window: the taps of one kernel row, over all channels.
@@ -116,14 +118,14 @@ void Conv(const float* x, const float* w, const float* bias, float* y, const Con
     for (size_t n = begin; n < end; n += work.images) {
       const size_t count = std::min(work.images, end - n);
       for (size_t k = 0; k < count; ++k)
-        work.gather(x + (n + k) * image_size, &work.windows[k * work.pixels * work.depth]);
-      multiply(row_major(work.windows.data(), work.depth), row_major(work.kernel.data(), s.O),
-               work.product.data(), count * work.pixels, work.depth, s.O);
+        work.gather(x + (n + k) * image_size, &work.windows.ptr[k * work.pixels * work.depth]);
+      multiply(row_major(work.windows.ptr, work.depth), row_major(work.kernel.ptr, s.O),
+               work.product.ptr, count * work.pixels, work.depth, s.O);
       if (bias != nullptr)
         for (size_t i = 0; i < count * work.pixels; ++i)
-          for (size_t o = 0; o < s.O; ++o) work.product[i * s.O + o] += bias[o];
+          for (size_t o = 0; o < s.O; ++o) work.product.ptr[i * s.O + o] += bias[o];
       for (size_t k = 0; k < count; ++k)
-        transpose(&work.product[k * work.pixels * s.O], y + (n + k) * s.O * work.pixels,
+        transpose(&work.product.ptr[k * work.pixels * s.O], y + (n + k) * s.O * work.pixels,
                   work.pixels, s.O);
     }
   });
@@ -142,20 +144,20 @@ void ConvBackward(const float* x, const float* w, const float* g, float* dx, flo
     for (size_t n = begin; n < end; n += work.images) {
       const size_t count = std::min(work.images, end - n), rows = count * work.pixels;
       for (size_t k = 0; k < count; ++k) {
-        work.gather(x + (n + k) * image_size, &work.windows[k * work.pixels * work.depth]);
-        transpose(g + (n + k) * s.O * work.pixels, &work.product[k * work.pixels * s.O], s.O,
+        work.gather(x + (n + k) * image_size, &work.windows.ptr[k * work.pixels * work.depth]);
+        transpose(g + (n + k) * s.O * work.pixels, &work.product.ptr[k * work.pixels * s.O], s.O,
                   work.pixels);
       }
-      multiply(transposed(work.windows.data(), work.depth), row_major(work.product.data(), s.O),
+      multiply(transposed(work.windows.ptr, work.depth), row_major(work.product.ptr, s.O),
                some.data(), work.depth, rows, s.O);
       for (size_t i = 0; i < some.size(); ++i) kernels[part][i] += some[i];
       for (size_t i = 0; i < rows; ++i)
-        for (size_t o = 0; o < s.O; ++o) biases[part][o] += work.product[i * s.O + o];
+        for (size_t o = 0; o < s.O; ++o) biases[part][o] += work.product.ptr[i * s.O + o];
       if (dx == nullptr) continue;
-      multiply(row_major(work.product.data(), s.O), transposed(work.kernel.data(), s.O),
-               work.windows.data(), rows, s.O, work.depth);
+      multiply(row_major(work.product.ptr, s.O), transposed(work.kernel.ptr, s.O), work.windows.ptr,
+               rows, s.O, work.depth);
       for (size_t k = 0; k < count; ++k)
-        work.scatter(&work.windows[k * work.pixels * work.depth], dx + (n + k) * image_size);
+        work.scatter(&work.windows.ptr[k * work.pixels * work.depth], dx + (n + k) * image_size);
       std::fill(work.image.begin(), work.image.end(), 0.0f);
     }
   });
@@ -174,51 +176,94 @@ void ConvBackward(const float* x, const float* w, const float* g, float* dx, flo
 
 // ------------------------------------------------------------------------------------ batch norm
 
+namespace {
+
+// Some channels of all images. Their numbers lie side by side in an image, and every loop below
+// runs along them: with planes of 1x1 a loop over one channel would be a loop over nothing.
+struct Channels {
+  const BatchNormShape& s;
+  size_t first, count;
+
+  size_t width() const { return count * s.S; }
+  size_t at(size_t n) const { return (n * s.C + first) * s.S; }  // in image n
+
+  // out[c] for each channel: the sum of term(where in the array, which of `width` numbers).
+  template <class F>
+  void sum(float* out, F term) const {
+    std::vector<float> sums(width(), 0.0f);
+    for (size_t n = 0; n < s.N; ++n) {
+      float* __restrict to = sums.data();
+      for (size_t j = 0; j < width(); ++j) to[j] += term(at(n) + j, j);
+    }
+    for (size_t c = 0; c < count; ++c) out[c] = sum_over(s.S, Sum{&sums[c * s.S]});
+  }
+
+  // value(c) of each channel, at each of its numbers.
+  template <class F>
+  std::vector<float> spread(F value) const {
+    std::vector<float> values(width());
+    for (size_t c = 0; c < count; ++c)
+      std::fill_n(values.begin() + static_cast<ptrdiff_t>(c * s.S), s.S, value(first + c));
+    return values;
+  }
+
+  // to[...] = value(where in the array, which of `width` numbers) for all numbers.
+  template <class F>
+  void fill(float* to, F value) const {
+    for (size_t n = 0; n < s.N; ++n) {
+      float* __restrict image = to + at(n);
+      for (size_t j = 0; j < width(); ++j) image[j] = value(at(n) + j, j);
+    }
+  }
+};
+
+// Calls body(channels) for groups of channels, on all threads.
+template <class Body>
+void for_channels(const BatchNormShape& s, Body body) {
+  const size_t grain = std::max<size_t>(1, kGrain / (s.N * s.S));
+  parallel_for(s.C, grain,
+               [&](size_t begin, size_t end) { body(Channels{s, begin, end - begin}); });
+}
+
+}  // namespace
+
 void BatchNorm(const float* x, const float* w, const float* b, float* y, float* mean, float* var,
                const BatchNormShape& s) {
-  const size_t N = s.N, C = s.C, S = s.S;
-  const float count = static_cast<float>(N * S);
-  const size_t grain = std::max<size_t>(1, kGrain / (N * S));
-  parallel_for(C, grain, [&](size_t begin, size_t end) {
-    for (size_t c = begin; c < end; ++c) {
-      float sum = 0, squares = 0;
-      for (size_t n = 0; n < N; ++n) sum += sum_over(S, Sum{x + (n * C + c) * S});
-      mean[c] = sum / count;
-      for (size_t n = 0; n < N; ++n) squares += sum_over(S, Squares{x + (n * C + c) * S, mean[c]});
-      var[c] = squares / count;
-      const float scale = w[c] / std::sqrt(var[c] + s.eps), m = mean[c];
-      for (size_t n = 0; n < N; ++n) {
-        const size_t at = (n * C + c) * S;
-        for (size_t i = 0; i < S; ++i) y[at + i] = (x[at + i] - m) * scale + b[c];
-      }
-    }
+  const float count = static_cast<float>(s.N * s.S);
+  for_channels(s, [&](const Channels& some) {
+    const size_t first = some.first, end = first + some.count;
+    some.sum(mean + first, [=](size_t i, size_t) { return x[i]; });
+    for (size_t c = first; c < end; ++c) mean[c] /= count;
+    const std::vector<float> means = some.spread([=](size_t c) { return mean[c]; });
+    const float* m = means.data();
+    some.sum(var + first, [=](size_t i, size_t j) { return (x[i] - m[j]) * (x[i] - m[j]); });
+    for (size_t c = first; c < end; ++c) var[c] /= count;
+    const std::vector<float> scales =
+        some.spread([=, &s](size_t c) { return w[c] / std::sqrt(var[c] + s.eps); });
+    const std::vector<float> shifts = some.spread([=](size_t c) { return b[c]; });
+    const float *scale = scales.data(), *shift = shifts.data();
+    some.fill(y, [=](size_t i, size_t j) { return (x[i] - m[j]) * scale[j] + shift[j]; });
   });
 }
 
 void BatchNormBackward(const float* x, const float* w, const float* mean, const float* var,
                        const float* g, const NormGradients& d, const BatchNormShape& s) {
-  const size_t N = s.N, C = s.C, S = s.S;
-  const float count = static_cast<float>(N * S);
-  const size_t grain = std::max<size_t>(1, kGrain / (N * S));
-  parallel_for(C, grain, [&](size_t begin, size_t end) {
-    for (size_t c = begin; c < end; ++c) {
-      const float scale = 1 / std::sqrt(var[c] + s.eps), m = mean[c];
-      float sum = 0, along = 0;  // of g, and of g times the normalized x
-      for (size_t n = 0; n < N; ++n) {
-        const size_t at = (n * C + c) * S;
-        const float part = sum_over(S, Sum{g + at});
-        sum += part;
-        along += (sum_over(S, Product{g + at, x + at}) - m * part) * scale;
-      }
-      d.w[c] = along;
-      d.b[c] = sum;
-      const float first = sum / count, second = along / count * scale, factor = w[c] * scale;
-      for (size_t n = 0; n < N; ++n) {
-        const size_t at = (n * C + c) * S;
-        for (size_t i = 0; i < S; ++i)
-          d.x[at + i] = factor * (g[at + i] - first - (x[at + i] - m) * second);
-      }
-    }
+  const float count = static_cast<float>(s.N * s.S);
+  for_channels(s, [&](const Channels& some) {
+    auto scale_of = [&](size_t c) { return 1 / std::sqrt(var[c] + s.eps); };
+    const std::vector<float> means = some.spread([=](size_t c) { return mean[c]; });
+    const float* m = means.data();
+    some.sum(d.b + some.first, [=](size_t i, size_t) { return g[i]; });
+    some.sum(d.w + some.first, [=](size_t i, size_t j) { return g[i] * (x[i] - m[j]); });
+    for (size_t c = some.first; c < some.first + some.count; ++c) d.w[c] *= scale_of(c);
+    // dx = w scale (g - mean(g) - n mean(g n)), with n = (x - mean) scale.
+    const std::vector<float> firsts = some.spread([&](size_t c) { return d.b[c] / count; });
+    const std::vector<float> seconds =
+        some.spread([&](size_t c) { return d.w[c] / count * scale_of(c); });
+    const std::vector<float> factors = some.spread([&](size_t c) { return w[c] * scale_of(c); });
+    const float *a = firsts.data(), *b = seconds.data(), *factor = factors.data();
+    some.fill(d.x,
+              [=](size_t i, size_t j) { return factor[j] * (g[i] - a[j] - (x[i] - m[j]) * b[j]); });
   });
 }
 

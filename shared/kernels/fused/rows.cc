@@ -93,9 +93,7 @@ void SoftmaxLoss(const float* logits, const float* classes, float* loss, float* 
   parallel_for(rows, rows_per_task(8 * columns), [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       const float* row = logits + i * columns;
-      float peak = row[0];
-      for (size_t j = 1; j < columns; ++j) peak = row[j] > peak ? row[j] : peak;
-      peak = simd::finite(peak);
+      const float peak = simd::finite(max_over(columns, row));
       Vec lanes = simd::splat(0.0f);
       size_t j = 0;
       for (; j + kWidth <= columns; j += kWidth) lanes += simd::exp(simd::load(row + j) - peak);

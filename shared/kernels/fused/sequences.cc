@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "fused.h"
 
@@ -42,30 +41,72 @@ void for_lanes(size_t n, const float* const (&from)[reads], float* const (&to)[w
 
 }  // namespace
 
+namespace {
+
+// Hidden units are computed in blocks. A thread has the same blocks at every step, and for each the
+// weights that lead to its units, copied together once for the whole sequence: they stay in the
+// thread's cache, and the threads meet once a step.
+constexpr size_t kUnits = 32;
+
+struct Units {
+  size_t first, count;
+};
+
+// Calls body(units) for each block of H hidden units, of which each costs `work` multiplications.
+template <class Body>
+void for_units(size_t H, size_t work, Body body) {
+  const size_t blocks = (H + kUnits - 1) / kUnits;
+  const size_t parts = std::min({thread_count(), blocks, 1 + H * work / (8 * kGrain)});
+  parallel_for(parts, 1, [&](size_t begin, size_t end) {
+    for (size_t i = begin * blocks / parts; i < end * blocks / parts; ++i)
+      body(Units{i * kUnits, std::min(kUnits, H - i * kUnits)});
+  });
+}
+
+// Copies a view of `rows` by `columns` to row-major order.
+void copy_matrix(MatrixView from, float* to, size_t rows, size_t columns) {
+  for (size_t i = 0; i < rows; ++i)
+    for (size_t j = 0; j < columns; ++j) to[i * columns + j] = from(i, j);
+}
+
+}  // namespace
+
 void Lstm(const LstmInput& in, const LstmSteps& made, const LstmShape& s) {
-  const size_t H = s.H, width = 4 * H;
+  const size_t H = s.H, width = 4 * H, step = s.B * H, work = 4 * step;
   multiply(row_major(in.x, s.I), row_major(in.W_ih, width), made.gates, s.T * s.B, s.I, width);
-  std::vector<float> bias(width, 0.0f), recurrent(s.B * width);
+  std::vector<float> bias(width, 0.0f);
   if (in.b_ih != nullptr)
     for (size_t j = 0; j < width; ++j) bias[j] = in.b_ih[j] + in.b_hh[j];
+  AlignedArray weights(H * width), recurrent(s.B * width);  // of each block: gate by gate
+  for_units(H, work, [&](Units u) {
+    for (size_t k = 0; k < 4; ++k)
+      copy_matrix({in.W_hh + k * H + u.first, static_cast<ptrdiff_t>(width), 1},
+                  weights.ptr + (4 * u.first + k * u.count) * H, H, u.count);
+  });
   for (size_t t = 0; t < s.T; ++t) {
-    const float* h = t == 0 ? in.h0 : made.out + (t - 1) * s.B * H;
-    const float* c = t == 0 ? in.c0 : made.cells + (t - 1) * s.B * H;
-    multiply(row_major(h, H), row_major(in.W_hh, width), recurrent.data(), s.B, H, width);
-    parallel_for(s.B, std::max<size_t>(1, 4096 / H), [&](size_t begin, size_t end) {
-      for (size_t b = begin; b < end; ++b) {
-        float* z = made.gates + (t * s.B + b) * width;
-        const float* r = recurrent.data() + b * width;
-        for (size_t j = 0; j < width; ++j) z[j] += r[j] + bias[j];
-        for_lanes<5, 6>(H, {z, z + H, z + 2 * H, z + 3 * H, c + b * H},
-                        {z, z + H, z + 2 * H, z + 3 * H, made.cells + (t * s.B + b) * H,
-                         made.out + (t * s.B + b) * H},
-                        [](const Vec* v, Vec* result) {
-                          const Vec i = sigmoid(v[0]), f = sigmoid(v[1]), o = sigmoid(v[3]);
-                          const Vec g = simd::tanh(v[2]), next = f * v[4] + i * g;
-                          result[0] = i, result[1] = f, result[2] = g, result[3] = o;
-                          result[4] = next, result[5] = o * simd::tanh(next);
-                        });
+    const float* h = t == 0 ? in.h0 : made.out + (t - 1) * step;
+    const float* c = t == 0 ? in.c0 : made.cells + (t - 1) * step;
+    for_units(H, work, [&](Units u) {
+      float* sums = recurrent.ptr + 4 * u.first * s.B;
+      for (size_t k = 0; k < 4; ++k)
+        multiply(row_major(h, H), row_major(weights.ptr + (4 * u.first + k * u.count) * H, u.count),
+                 sums + k * s.B * u.count, s.B, H, u.count);
+      for (size_t b = 0; b < s.B; ++b) {
+        float* z = made.gates + (t * s.B + b) * width + u.first;
+        for (size_t k = 0; k < 4; ++k) {
+          const float *r = sums + (k * s.B + b) * u.count, *more = bias.data() + k * H + u.first;
+          for (size_t j = 0; j < u.count; ++j) z[k * H + j] += r[j] + more[j];
+        }
+        const size_t at = b * H + u.first;
+        for_lanes<5, 6>(
+            u.count, {z, z + H, z + 2 * H, z + 3 * H, c + at},
+            {z, z + H, z + 2 * H, z + 3 * H, made.cells + t * step + at, made.out + t * step + at},
+            [](const Vec* v, Vec* result) {
+              const Vec i = sigmoid(v[0]), f = sigmoid(v[1]), o = sigmoid(v[3]);
+              const Vec g = simd::tanh(v[2]), next = f * v[4] + i * g;
+              result[0] = i, result[1] = f, result[2] = g, result[3] = o;
+              result[4] = next, result[5] = o * simd::tanh(next);
+            });
       }
     });
   }
@@ -73,24 +114,34 @@ void Lstm(const LstmInput& in, const LstmSteps& made, const LstmShape& s) {
 
 void LstmBackward(const LstmInput& in, const LstmSteps& made, const LstmAdjoints& g,
                   const LstmGradients& d, const LstmShape& s) {
-  const size_t H = s.H, width = 4 * H, step = s.B * H;
-  std::vector<float> turned(width * H);  // W_hh transposed, once for all steps
-  for (size_t i = 0; i < H; ++i)
-    for (size_t j = 0; j < width; ++j) turned[j * H + i] = in.W_hh[i * width + j];
-  AlignedArray adjoints(s.T * s.B * width);  // of the gates before their functions
-  std::memcpy(d.h0, g.h, step * sizeof(float));
+  const size_t H = s.H, width = 4 * H, step = s.B * H, rows = s.T * s.B, work = 4 * step;
+  AlignedArray weights(H * width);      // W_hh transposed, block by block: (4H, units)
+  AlignedArray adjoints(rows * width);  // of the gates before their functions
+  AlignedArray up(step);                // of h, block by block: (B, units)
   std::memcpy(d.c0, g.c, step * sizeof(float));
+  for_units(H, work, [&](Units u) {
+    copy_matrix(transposed(in.W_hh + u.first * width, width), weights.ptr + u.first * width, width,
+                u.count);
+    copy_matrix(row_major(g.h + u.first, H), up.ptr + u.first * s.B, s.B, u.count);
+  });
+  // To h before step t, from the adjoints of the gates of step t.
+  auto back_to_h = [&](size_t t, Units u) {
+    multiply(row_major(adjoints.ptr + t * s.B * width, width),
+             row_major(weights.ptr + u.first * width, u.count), up.ptr + u.first * s.B, s.B, width,
+             u.count);
+  };
   for (size_t t = s.T; t-- > 0;) {
     const float* c = t == 0 ? in.c0 : made.cells + (t - 1) * step;
-    parallel_for(s.B, std::max<size_t>(1, 4096 / H), [&](size_t begin, size_t end) {
-      for (size_t b = begin; b < end; ++b) {
-        const float* z = made.gates + (t * s.B + b) * width;
-        float* a = adjoints.ptr + (t * s.B + b) * width;
-        for_lanes<9, 5>(H,
-                        {z, z + H, z + 2 * H, z + 3 * H, c + b * H, made.cells + t * step + b * H,
-                         g.out + t * step + b * H, d.h0 + b * H, d.c0 + b * H},
-                        {a, a + H, a + 2 * H, a + 3 * H, d.c0 + b * H},
-                        [](const Vec* v, Vec* result) {
+    for_units(H, work, [&](Units u) {
+      if (t + 1 < s.T) back_to_h(t + 1, u);
+      for (size_t b = 0; b < s.B; ++b) {
+        const size_t at = b * H + u.first;
+        const float* z = made.gates + (t * s.B + b) * width + u.first;
+        float* a = adjoints.ptr + (t * s.B + b) * width + u.first;
+        for_lanes<9, 5>(u.count,
+                        {z, z + H, z + 2 * H, z + 3 * H, c + at, made.cells + t * step + at,
+                         g.out + t * step + at, up.ptr + u.first * s.B + b * u.count, d.c0 + at},
+                        {a, a + H, a + 2 * H, a + 3 * H, d.c0 + at}, [](const Vec* v, Vec* result) {
                           const Vec i = v[0], f = v[1], g = v[2], o = v[3], bent = simd::tanh(v[5]);
                           const Vec up = v[6] + v[7];
                           const Vec down = v[8] + up * o * (1.0f - bent * bent);
@@ -102,20 +153,15 @@ void LstmBackward(const LstmInput& in, const LstmSteps& made, const LstmAdjoints
                         });
       }
     });
-    multiply(row_major(adjoints.ptr + t * s.B * width, width), row_major(turned.data(), H), d.h0,
-             s.B, width, H);
   }
-  const size_t rows = s.T * s.B;
+  multiply(row_major(adjoints.ptr, width), transposed(in.W_hh, width), d.h0, s.B, width, H);
   if (d.x != nullptr)
     multiply(row_major(adjoints.ptr, width), transposed(in.W_ih, width), d.x, rows, width, s.I);
   multiply(transposed(in.x, s.I), row_major(adjoints.ptr, width), d.W_ih, s.I, rows, width);
-  multiply(transposed(in.h0, H), row_major(adjoints.ptr, width), d.W_hh, H, s.B, width);
-  if (s.T > 1) {
-    AlignedArray later(H * width);
-    multiply(transposed(made.out, H), row_major(adjoints.ptr + s.B * width, width), later.ptr, H,
-             rows - s.B, width);
-    for (size_t i = 0; i < H * width; ++i) d.W_hh[i] += later.ptr[i];
-  }
+  AlignedArray before(rows * H);  // h before each step
+  std::memcpy(before.ptr, in.h0, step * sizeof(float));
+  std::memcpy(before.ptr + step, made.out, (rows - s.B) * H * sizeof(float));
+  multiply(transposed(before.ptr, H), row_major(adjoints.ptr, width), d.W_hh, H, rows, width);
   if (d.b != nullptr) SumRows(adjoints.ptr, d.b, rows, width);
 }
 
@@ -134,9 +180,7 @@ void Attention(const AttentionInput& in, float* out, float* probs, const Attenti
         const size_t reach = i + s.S + 1 > s.T ? i + s.S + 1 - s.T : s.S;
         const size_t seen = s.causal ? std::min(s.S, reach) : s.S;
         const bool none = s.causal && i + s.S + 1 <= s.T;
-        float peak = -std::numeric_limits<float>::infinity();
-        for (size_t j = 0; j < seen; ++j) peak = row[j] > peak ? row[j] : peak;
-        peak = simd::finite(peak);
+        const float peak = simd::finite(max_over(seen, row));
         const float factor = none ? 0.0f : scale;
         for_lanes<1, 1>(seen, {row}, {row}, [&](const Vec* v, Vec* result) {
           result[0] = simd::exp(simd::minimum(v[0] - peak, simd::splat(0.0f)) * factor);

@@ -76,11 +76,7 @@ inline void copy_strip(const scalar_t* from, Axis row, Axis column, scalar_t* to
     const scalar_t* source = from + j * column.from;
     scalar_t* target = to + j * column.to;
     if (rows == kBlock && j + kBlock <= columns && row.from == 1 && column.to == 1) {
-      scalar_t block[kBlock][kBlock];
-      for (size_t c = 0; c < kBlock; ++c)
-        std::memcpy(block[c], source + c * column.from, sizeof block[c]);
-      for (size_t r = 0; r < kBlock; ++r)
-        for (size_t c = 0; c < kBlock; ++c) target[r * row.to + c] = block[c][r];
+      simd::transpose8(source, column.from, target, row.to);
     } else {
       const size_t width = std::min(kBlock, columns - j);
       for (size_t r = 0; r < rows; ++r)
@@ -462,7 +458,6 @@ constexpr size_t kRows = simd::kRegisters == 32 ? 12 : 6;  // kRows x kVecs sums
 constexpr size_t kColumns = kVecs * simd::kWidth;
 constexpr size_t kDepth = 256;        // a panel of B, kDepth x kColumns, fits the L1 cache
 constexpr size_t kTall = 16 * kRows;  // a piece of A, kTall x kDepth, fits the L2 cache
-constexpr size_t kWide = 1024;        // columns of B that are packed at a time
 
 // Columns of B, side by side, from one row to the next `row` apart. The kernel reads kColumns of
 // them; the first `columns` belong to the product.
@@ -480,7 +475,8 @@ void micro_kernel(MatrixView a, Panel b, size_t depth, Output c, bool first) {
   for (size_t i = 0; i < R; ++i)  // C arrives meanwhile
     for (size_t j = 0; j < kColumns; j += kCacheLine / ELEM_SIZE)
       simd::prefetch(c.data + i * c.row + j);
-  Vec sum[R][kVecs] = {};
+  Vec sum[R][kVecs];
+  for (size_t i = 0; i < R; ++i) sum[i][0] = sum[i][1] = simd::splat(0.0f);
   for (size_t k = 0; k < depth; ++k) {
     const Vec b0 = simd::load(b.data), b1 = simd::load(b.data + simd::kWidth);
     for (size_t i = 0; i < R; ++i) {
@@ -511,7 +507,14 @@ void micro_kernel(MatrixView a, Panel b, size_t depth, Output c, bool first) {
   /// END SOLUTION
 }
 
-using Kernel = decltype(&micro_kernel<1>);
+// The same, called by reference: views that are handed over by value go through memory in pieces of
+// another size than they were written in, and wait there for the last block of C to be stored.
+template <size_t R>
+[[gnu::flatten]] void kernel_of(const MatrixView& a, const Panel& b, size_t depth, const Output& c,
+                                bool first) {
+  micro_kernel<R>(a, b, depth, c, first);
+}
+using Kernel = decltype(&kernel_of<1>);
 
 // micro_kernel<rows>, for rows from 1 to kRows: how many rows it has decides its registers, so the
 // compiler must know it.
@@ -520,7 +523,7 @@ Kernel kernel_for(size_t rows) {
   if constexpr (R > 1) {
     if (rows < R) return kernel_for<R - 1>(rows);
   }
-  return micro_kernel<R>;
+  return kernel_of<R>;
 }
 
 // Some rows of A, `depth` columns: where they lie, or `packed` by pack_rows, block after block.
@@ -563,6 +566,12 @@ void MatmulRegisters(MatrixView a, MatrixView b, Output c, size_t m, size_t n, s
 
 namespace {
 
+// `total` in pieces of at most `most`, as even as can be: how long they are.
+inline size_t even_share(size_t total, size_t most) {
+  const size_t pieces = (total + most - 1) / most;
+  return (total + pieces - 1) / pieces;
+}
+
 inline size_t panel_count(size_t columns) { return (columns + kColumns - 1) / kColumns; }
 
 // Copies `columns` columns of B, `depth` rows, to panels of kColumns columns, each in one piece;
@@ -579,10 +588,9 @@ inline void pack_columns(MatrixView b, size_t depth, size_t columns, scalar_t* p
     const size_t j0 = panel * kColumns, width = std::min(kColumns, columns - j0);
     scalar_t* to = packed + panel * panel_size;
     if (width < kColumns) std::fill(to, to + panel_size, 0.0f);
-    for (size_t k0 = 0; k0 < depth; k0 += kBlock)  // a transpose: block by block
-      for (size_t j = 0; j < width; ++j)
-        for (size_t k = k0; k < std::min(k0 + kBlock, depth); ++k)
-          to[k * kColumns + j] = b(k, j0 + j);
+    for (size_t k = 0; k < depth; k += kBlock)  // a transpose: block by block
+      copy_strip(b.from(k, j0).data, {std::min(kBlock, depth - k), b.row, kColumns},
+                 {width, b.column, 1}, to + k * kColumns);
   }
   /// END SOLUTION
 }
@@ -627,6 +635,11 @@ namespace {
 // rows of column 0, all rows of column 1, ...
 inline void pack_block(MatrixView a, size_t rows, size_t depth, scalar_t* packed) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
+  if (rows == kRows && a.row == 1) {  // columns in one piece
+    for (size_t k = 0; k < depth; ++k)
+      std::memcpy(packed + k * kRows, a.from(0, k).data, kRows * sizeof(scalar_t));
+    return;
+  }
   // Rows in one piece are read a stretch at a time, in loops of known length, which are unrolled.
   const size_t whole = rows == kRows && a.column == 1 ? depth / kBlock * kBlock : 0;
   for (size_t k0 = 0; k0 < whole; k0 += kBlock)
@@ -666,75 +679,51 @@ void MatmulPackedA(MatrixView a, MatrixView b, Output c, size_t m, size_t n, siz
 
 namespace {
 
-// A slice of B, `depth` rows and `columns` columns. Its panels are those of `packed`, or lie where
-// they are in b, the last one aside, which may lack columns.
-struct Slice {
-  MatrixView b;
-  const scalar_t* packed;
-  bool in_place;
-  size_t depth, columns;
-
-  Panel panel(size_t index) const {
-    const Panel made = packed_panel(packed, index, depth, columns);
-    if (!in_place || made.columns < kColumns) return made;
-    return {b.data + index * kColumns, b.row, kColumns};
-  }
-};
-
-// m rows of A times a slice of B, on all threads: pieces of A, and groups of panels where there are
-// fewer pieces than threads.
-inline void multiply_slice(MatrixView a, Slice b, Output c, size_t m, bool first) {
+// A part of C by one thread: all of n, and nothing packed that is not used often enough to pay for
+// it. A panel of B is packed when its turn comes, so that it is in the L1 cache while A goes by,
+// and the L2 cache is A's: pieces may be tall.
+inline void multiply_part(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
-  // Rows of A that lie in order are read where they are, unless many columns of B use them.
-  const bool pack_a = a.column != 1 || b.columns > 16 * kColumns;
-  const size_t threads = thread_count(), panels = panel_count(b.columns);
-  const size_t share = (m / (2 * threads) / kRows + 1) * kRows;  // two pieces a thread, at least
-  const size_t tall = std::min({kTall, share, (m + kRows - 1) / kRows * kRows});
-  const size_t pieces = (m + tall - 1) / tall;
-  const size_t groups = pieces >= threads ? 1 : std::min(panels, 2 * threads);
-  const size_t work = tall * b.depth * b.columns / groups;
-
-  parallel_for(pieces * groups, 1 + 20 * kGrain / work, [&](size_t begin, size_t end) {
-    AlignedArray packed(pack_a ? tall * b.depth : 0);
-    Rows rows{};
-    for (size_t task = begin; task < end; ++task) {
-      const size_t i = task / groups * tall, group = task % groups;
-      if (task == begin || group == 0) {
-        rows = {a.from(i, 0), nullptr, std::min(tall, m - i), b.depth};
-        if (pack_a) rows = pack_rows(rows.a, rows.count, b.depth, packed.ptr);
+  const bool pack_a = a.column != 1 || p > 16 * kColumns;
+  const bool pack_b = b.column != 1 || m > 2 * kRows;
+  const size_t deep = even_share(n, kDepth), tall = even_share(m, 4 * kTall);
+  AlignedArray piece(pack_a ? tall * deep : 0), panel(deep * kColumns);
+  for (size_t k = 0; k < n; k += deep)
+    for (size_t i = 0; i < m; i += tall) {
+      Rows rows{a.from(i, k), nullptr, std::min(tall, m - i), std::min(deep, n - k)};
+      if (pack_a) rows = pack_rows(rows.a, rows.count, rows.depth, piece.ptr);
+      for (size_t j = 0; j < p; j += kColumns) {
+        const size_t width = std::min(kColumns, p - j);
+        Panel columns{b.from(k, j).data, b.row, width};
+        if (pack_b || width < kColumns) {
+          pack_columns(b.from(k, j), rows.depth, width, panel.ptr);
+          columns = packed_panel(panel.ptr, 0, rows.depth, width);
+        }
+        multiply_panel(rows, columns, c.from(i, j), k == 0);
       }
-      for (size_t j = group * panels / groups; j < (group + 1) * panels / groups; ++j)
-        multiply_panel(rows, b.panel(j), c.from(i, j * kColumns), first);
     }
-  });
   /// END SOLUTION
 }
 
 }  // namespace
 
-// Rung 8: all threads, and nothing packed that is not used often enough to pay for it.
+// Rung 8: a part of C for each thread, some of its rows or some of its columns, whichever are more.
 void MatmulThreads(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
   if (m == 0 || n == 0 || p == 0) return MatmulNaive(a, b, c, m, n, p);  // zeros, or nothing
   if (p < kColumns && m > p && a.column != 1)  // C^T = B^T A^T fills the vectors better
     return MatmulThreads(b.transposed(), a.transposed(), c.transposed(), p, n, m);
-  const bool in_place = b.column == 1 && m <= 12 * kRows;
-  AlignedArray panels(std::min(n, kDepth) * panel_count(std::min(p, kWide)) * kColumns);
-  for (size_t j0 = 0; j0 < p; j0 += kWide) {
-    const size_t wide = std::min(kWide, p - j0);
-    for (size_t k0 = 0; k0 < n; k0 += kDepth) {
-      const size_t depth = std::min(kDepth, n - k0);
-      const Slice slice{b.from(k0, j0), panels.ptr, in_place, depth, wide};
-      const size_t first = in_place ? wide / kColumns : 0;  // panel that must be packed
-      const size_t grain = 1 + kGrain / 2 / (depth * kColumns);
-      parallel_for(panel_count(wide) - first, grain, [&](size_t begin, size_t end) {
-        const size_t j = (first + begin) * kColumns;
-        pack_columns(slice.b.from(0, j), depth, std::min(wide, (first + end) * kColumns) - j,
-                     panels.ptr + j * depth);
-      });
-      multiply_slice(a.from(0, k0), slice, c.from(0, j0), m, k0 == 0);
+  const bool by_rows = m > p;
+  const size_t length = by_rows ? m : p, unit = by_rows ? kRows : kColumns;
+  const size_t parts = std::min(thread_count(), 1 + m * n * p / (20 * kGrain));
+  const size_t share = ((length + unit - 1) / unit + parts - 1) / parts * unit;
+  parallel_for(length, share, [&](size_t begin, size_t end) {
+    if (by_rows) {
+      multiply_part(a.from(begin, 0), b, c.from(begin, 0), end - begin, n, p);
+    } else {
+      multiply_part(a, b.from(0, begin), c.from(0, begin), m, n, end - begin);
     }
-  }
+  });
   /// END SOLUTION
 }
 

@@ -7,16 +7,13 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from mugrade.server.db import MIGRATIONS, Database, _alembic_config
+from mugrade.server.db import Database, _alembic_config, revisions
 from mugrade.server.models import Base
 from mugrade.server.settings import Settings
 
-REVISIONS = [s.revision for s in ScriptDirectory(str(MIGRATIONS)).walk_revisions()][::-1]
-
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-@pytest.mark.parametrize("older", REVISIONS)
+@pytest.mark.parametrize("older", revisions()[::-1])
 def test_every_older_schema_becomes_the_one_that_the_models_describe(
     request, tmp_path, kind, older
 ):

@@ -9,6 +9,7 @@ Services find the process's cache and the settings in `session.info`.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import tempfile
@@ -31,6 +32,12 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 log = logging.getLogger("mugrade")
 PROBE_BYTES = 1 << 18
 _MIGRATION_LOCK = 0x6D756772  # "mugr": PostgreSQL advisory lock held while migrating
+
+
+@functools.cache
+def revisions() -> tuple[str, ...]:
+    """The schema's revisions that this code knows, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
 
 
 class Cache:
@@ -117,7 +124,7 @@ class Database:
 
     def is_current(self) -> bool:
         """Whether the schema is the one that this code was written for."""
-        return self.revision() == ScriptDirectory(str(MIGRATIONS)).get_current_head()
+        return self.revision() == revisions()[0]
 
     def revision(self) -> str | None:
         """The schema's revision, None in an empty database."""

@@ -7,11 +7,10 @@ import base64
 import binascii
 import datetime as dt
 
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from mugrade.server.db import MIGRATIONS, Database
+from mugrade.server.db import Database, revisions
 from mugrade.server.errors import Refusal
 from mugrade.server.services import signing
 from mugrade.server.settings import Settings
@@ -75,9 +74,8 @@ def place(settings: Settings) -> str:
 
 
 def _check_revision(database: Database) -> None:
-    known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
     current = database.revision()
-    if current is not None and current not in known:
+    if current is not None and current not in revisions():
         raise fault(
             f"{place(database.settings)} was written by a newer mugrade (schema {current!r:.60}); "
             "install that version, or restore a backup of this one's."
