@@ -330,7 +330,7 @@ QUESTIONS = {
             "no batch norm": lambda: train_images(BatchNorm2d=NoNorm),
         },
         "Without norms only small steps are safe: at 0.002 this way keeps up with the others. Nine "
-        "layers are not deep, so that nobody misses the sums; what they are for shows at forty "
+        "layers are not deep, so that the sums decide little; what they are for shows at forty "
         "layers, in the question `residual`.",
     ),
     "place": Question(

@@ -70,7 +70,9 @@ def compare(rows, rate):
             dense = row.startswith("perceptron")
             epochs = round(budget / seconds_of_an_epoch(row, folder)) if dense else None
             run = run_of(row, folder, epochs, rate if dense else None)
-            shares = []  # of the training images that were right; in place of a test after each epoch
+            shares: list[
+                float
+            ] = []  # of the training images that were right; in place of a test after each epoch
             run.report = lambda run=run, to=shares: to.append(share_of_right(run))
             began = time.process_time()
             run.train()
