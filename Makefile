@@ -27,7 +27,7 @@ setup:
 # BEGIN STAFF
 HW = .venv/bin/python -m coursekit
 
-.PHONY: test demo check prove count lint format coverage house sanitize parity lock cuda-hardware site
+.PHONY: test demo check prove count lint lint-rules lint-types lint-mugrade format coverage house sanitize parity lock cuda-hardware site
 
 test:
 	@$(PYTHON) course.py test $(ARGS)
@@ -63,14 +63,20 @@ cuda-hardware: setup
 CXX_FILES = $$(git ls-files '*.cc' '*.cpp' '*.cu' '*.h' ':!hw[0-4]/src/*')
 
 # Rules, layout, types, and the style of texts. .pre-commit-config.yaml asks the same of what is about to be committed.
-lint: setup
+lint: lint-rules lint-types lint-mugrade
+
+lint-rules: setup
 	@.venv/bin/python -m ruff check .
 	@.venv/bin/python -m ruff format --check .
 	@.venv/bin/clang-format --dry-run --Werror $(CXX_FILES)
-	@.venv/bin/python -m mypy
-	@cd shared/mugrade && ../../.venv/bin/python -m mypy
 	@.venv/bin/python shared/checks/runners/house.py --limits
 	@.venv/bin/python -m pytest -q -p no:cacheprovider shared/checks/test_style.py
+
+lint-types: setup
+	@.venv/bin/python -m mypy
+
+lint-mugrade: setup
+	@cd shared/mugrade && ../../.venv/bin/python -m mypy
 
 # At least 95% of coursekit's core and of the autograder's pure core are run by their own tests.
 PYTEST = .venv/bin/python -m pytest -q -p no:cacheprovider -n 2

@@ -300,11 +300,10 @@ class Tensor(Value):
     @data.setter
     def data(self, value):
         assert isinstance(value, Tensor), f"data must be a Tensor, got {type(value).__name__}"
-        old, new = self.realize_cached_data(), value.realize_cached_data()
-        same = new.dtype == old.dtype and library.device_of(new) == library.device_of(old)
+        same = value.dtype == self.dtype and value.device == self.device
         # Another dtype: some step before this one left float32.
         assert same, f"{value.dtype} on {value.device} cannot replace {self.dtype} on {self.device}"
-        self.cached_data = new
+        self.cached_data = value.realize_cached_data()
 
     shape = property(lambda self: self.realize_cached_data().shape, doc="Tuple of ints.")
     dtype = property(lambda self: self.realize_cached_data().dtype, doc='On an NDArray "float32".')

@@ -70,7 +70,7 @@ def test_adjoints_of_many_uses_are_added_by_one_operator():
     np.testing.assert_allclose(x.grad.numpy(), 6)
 
 
-STEPS = {ndl.optim.SGD: (19, 4), ndl.optim.Adam: (22, 6)}
+STEPS = {ndl.optim.SGD: (27, 4), ndl.optim.Adam: (30, 6)}
 
 
 @pytest.mark.parametrize("kind", STEPS, ids=lambda kind: kind.__name__)

@@ -78,8 +78,10 @@ def test_the_counter_counts_only_values_that_came_to_life(no_collector):
         raise AssertionError("no error")
     assert living() == before
     y = ndl.Tensor([1.0])
+    assert living() == before + 1
     for _ in range(100_000):
         y = y + 1
+    assert living() == before + 100_001
     y.backward()
     del y
     assert living() == before

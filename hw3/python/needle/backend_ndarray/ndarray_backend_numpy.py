@@ -31,8 +31,8 @@ def _view(buffer, shape, strides, offset):
     return np.ndarray(shape, _FLOAT, buffer.array, size * offset, byte_strides)
 
 
-def to_numpy(a, shape, strides, offset):
-    return _view(a, shape, strides, offset).copy()
+def to_numpy(a, *place):
+    return _view(a, *place).copy()
 
 
 def from_numpy(a, out):
@@ -43,16 +43,16 @@ def fill(out, val):
     out.array.fill(val)
 
 
-def compact(a, out, shape, strides, offset):
-    out.array.reshape(shape)[...] = _view(a, shape, strides, offset)
+def compact(a, out, shape, *place):
+    out.array.reshape(shape)[...] = _view(a, shape, *place)
 
 
-def ewise_setitem(a, out, shape, strides, offset):
-    _view(out, shape, strides, offset)[:] = a.array.reshape(shape)
+def ewise_setitem(a, out, shape, *place):
+    _view(out, shape, *place)[:] = a.array.reshape(shape)
 
 
-def scalar_setitem(size, val, out, shape, strides, offset):
-    _view(out, shape, strides, offset)[:] = val
+def scalar_setitem(size, val, out, *place):
+    _view(out, *place)[:] = val
 
 
 def _kernel(function):

@@ -7,7 +7,7 @@ Shapes: B is the number of samples in a batch.
 
 from .. import init
 
-from .ops_logarithmic import finite, logsumexp
+from .ops_logarithmic import finite, logsumexp, spread_to_shape
 
 composite = lambda function: function  # noqa: F811
 

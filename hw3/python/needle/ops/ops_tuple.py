@@ -39,12 +39,12 @@ class OnePart(TensorTupleOp):
     """A Tensor -> a TensorTuple with it at place `index`, and at the other places what `zeros` has."""
 
     def __init__(self, index, zeros):
-        self.index, self.zeros = range(len(zeros))[index], zeros
+        self.index, self.zeros = index, zeros
 
     def compute(self, a):
         parts = list(self.zeros)
         parts[self.index] = a
-        return MostlyZero(parts, [self.index])
+        return MostlyZero(parts, [self.index % len(parts)])
 
     def gradient(self, out_grad, node):
         return out_grad[self.index]

@@ -9,7 +9,7 @@ from .. import init
 
 from .ops_composite import composite
 
-from .ops_logarithmic import finite, logsumexp
+from .ops_logarithmic import finite, logsumexp, spread_to_shape
 
 
 @composite

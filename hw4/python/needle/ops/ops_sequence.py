@@ -76,8 +76,7 @@ def causal_mask(queries, keys, device):
 
 def softmax(logits):
     """exp(logits) divided by its sum over the last axis."""
-    last = (len(logits.shape) - 1,)
-    return softmax_of(logits, logsumexp(logits, last), last)
+    return softmax_of(logits, logsumexp(logits, -1), -1)
 
 
 @composite

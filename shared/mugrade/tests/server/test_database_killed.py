@@ -4,6 +4,7 @@ and the grader goes on by itself once the database is back."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import uuid
@@ -122,21 +123,31 @@ def test_every_acknowledged_attempt_survives_two_kills_of_the_database(empty, cl
     assert claims == {pk for _, _, pk in rows}, "every attempt has its values"
 
 
+@contextlib.contextmanager
+def last_attempt_locked(server):
+    """Until the block ends or the database is killed, no regrade comes to its end."""
+    with contextlib.closing(psycopg.connect(server.settings.database_url)) as connection:
+        connection.execute("SELECT pk FROM attempt ORDER BY pk DESC LIMIT 1 FOR UPDATE")
+        yield
+
+
 def test_a_regrade_goes_on_after_its_database_was_killed(empty, cluster, processes):
     server = fill(empty)
     process = processes(server.settings, workers=2)
     wait_until_ready(process)
     body = {"dry_run": False, "tolerance": {"rtol": 1e-4}}
-    job = ask(server, process, "POST", PROBLEM + "/regrade", json=body).json()["job"]
+    job = None
 
     def shown():
         return ask(server, process, "GET", f"api/v1/jobs/{job}")
 
     kills, done = 0, 0
     for share in (0.2, 0.5, 0.8):
-        while done < share * STUDENTS:
-            done = until(shown).json()["done"]
-        kill_and_start(cluster, server)
+        with last_attempt_locked(server):
+            job = job or ask(server, process, "POST", PROBLEM + "/regrade", json=body).json()["job"]
+            while done < share * STUDENTS:
+                done = until(shown).json()["done"]
+            kill_and_start(cluster, server)
         kills += done < STUDENTS
         assert until(shown).json()["done"] >= done, "what was told as done is done"
     until_done(server, process, job)

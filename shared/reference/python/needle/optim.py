@@ -64,8 +64,8 @@ class Optimizer:
         The norm is computed in float64: in float32 the square of 1e20 is infinite, that of 1e-25 is 0.
         """
         ### BEGIN SOLUTION hw2/optim_sgd
-        squares = [numpy.square(p.grad.numpy(), dtype="float64") for p in self.with_grad()]
-        norm = math.sqrt(sum(square.sum() for square in squares))
+        norms = [numpy.linalg.norm(numpy.float64(p.grad.numpy())) for p in self.with_grad()]
+        norm = math.hypot(*norms)
         if norm > max_norm:
             root = math.sqrt(max_norm / norm)  # in two steps: the factor itself may be below 1e-38
             for p in self.with_grad():

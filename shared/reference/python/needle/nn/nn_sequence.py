@@ -89,8 +89,9 @@ class RNN(Module):
         self.hidden_size, self.num_layers = hidden_size, num_layers
         ### BEGIN SOLUTION hw4/rnn
         widths = [input_size] + [hidden_size] * (num_layers - 1)
-        made = (hidden_size, bias, nonlinearity, device, dtype)
-        self.rnn_cells = [RNNCell(width, *made) for width in widths]
+        self.rnn_cells = [
+            RNNCell(n, hidden_size, bias, nonlinearity, device, dtype) for n in widths
+        ]
         ### END SOLUTION
 
     def forward(self, X, h0=None):

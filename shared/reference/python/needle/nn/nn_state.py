@@ -24,7 +24,7 @@ def named(value, kind, name=""):
 def state_dict(module):
     """Copies of all Tensors of a module; a name is the path of attributes: "modules.0.weight"."""
     return {
-        name: Tensor(value.numpy(), device=value.device, dtype=value.dtype, requires_grad=False)
+        name: Tensor(value.numpy(), device=value.device, requires_grad=False)
         for name, value in named(module, Tensor)
     }
 

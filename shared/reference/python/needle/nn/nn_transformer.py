@@ -52,8 +52,8 @@ class MultiHeadAttention(Module):
             (result, probs): (B, H, T, D), and the attention weights as they were applied to v,
             after dropout, (B, H, T, S).
         """
-        dim, keys = q.shape[3], k.shape[2]
-        assert (*q.shape[:2], keys, dim) == k.shape == v.shape, (
+        *heads, _, dim = q.shape
+        assert k.shape == v.shape == (*heads, k.shape[2], dim), (
             f"q (B, H, T, D) and k, v (B, H, S, D) do not fit: {q.shape}, {k.shape}, {v.shape}"
         )
         ### BEGIN SOLUTION hw4/attention_activation
@@ -76,18 +76,19 @@ class AttentionLayer(Module):
                  out_features=None, dropout=0.0, causal=True, device=None, dtype="float32"):  # fmt: skip
         super().__init__()
         self.device, self.dtype = device, dtype
-        self.q_features, self.k_features = q_features, k_features or q_features
-        self.v_features, self.out_features = v_features or q_features, out_features or q_features
         self.num_head, self.dim_head = num_head, dim_head
+        self.out_features = out_features or q_features
+        k_features = k_features or q_features
+        v_features = v_features or q_features
 
         made_on = {"device": device, "dtype": dtype}
         inner = num_head * dim_head
         self.prenorm_q = LayerNorm1d(q_features, **made_on)
-        self.prenorm_k = LayerNorm1d(self.k_features, **made_on)
-        self.prenorm_v = LayerNorm1d(self.v_features, **made_on)
+        self.prenorm_k = LayerNorm1d(k_features, **made_on)
+        self.prenorm_v = LayerNorm1d(v_features, **made_on)
         self.q_projection = Linear(q_features, inner, bias=False, **made_on)
-        self.k_projection = Linear(self.k_features, inner, bias=False, **made_on)
-        self.v_projection = Linear(self.v_features, inner, bias=False, **made_on)
+        self.k_projection = Linear(k_features, inner, bias=False, **made_on)
+        self.v_projection = Linear(v_features, inner, bias=False, **made_on)
         self.attn = MultiHeadAttention(dropout=dropout, causal=causal, **made_on)
         self.out_projection = Linear(inner, self.out_features, bias=False, **made_on)
 
