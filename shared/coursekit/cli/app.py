@@ -141,7 +141,8 @@ def test(
     if work.needs_build(course, problems, parts):
         try:
             _build(course, homework, parts)
-        except compiling.BuildError:
+        except compiling.BuildError as error:
+            work.remember(course, problems, error)
             raise
         except CourseError as error:  # no compiler: the Python problems can still be tested
             if all(problem.build for problem in problems):
@@ -308,7 +309,7 @@ def update(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 def viz(context: typer.Context) -> None:
-    """Draw a computational graph or a training curve."""
+    """Draw graphs, training curves, filters, attention."""
     try:
         from coursekit import viz as drawing
     except ImportError as error:

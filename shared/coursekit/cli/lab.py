@@ -30,11 +30,11 @@ def lab(
         int | None, typer.Option(min=1, metavar="N", help="N real processes under mpiexec instead")
     ] = None,
 ) -> None:
-    """Run a lab's program on a virtual cluster, or as processes under MPI.
+    """Run a lab's program on many ranks, virtual or real ones.
 
-    The program gets the number of ranks as its first word. Both ways give the same results, to the
-    last bit; time is virtual on the one and this machine's on the other. In the course's own
-    repository the solved lab runs.
+    The ranks are threads of a virtual cluster, or with --mpi processes under MPI. The program gets
+    their number as its first word. Both ways give the same results, to the last bit; time is virtual
+    on the one and this machine's on the other. In the course's own repository the solved lab runs.
     """
     import cluster
     from cluster import ClusterError, processes

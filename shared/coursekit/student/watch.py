@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coursekit.core import build, tree
+from coursekit.core.compiling import BuildError
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course, Homework
@@ -117,7 +118,11 @@ class Watch:
         work.check_files(self.course, self.homework.id)
         parts = work.parts_for(self.homework, [problem], self.device)
         if work.needs_build(self.course, [problem], parts):
-            build.build(self.course.folder(self.homework.id), self.homework, parts=parts)
+            try:
+                build.build(self.course.folder(self.homework.id), self.homework, parts=parts)
+            except BuildError as error:
+                work.remember(self.course, [problem], error)
+                raise
         if turn == self.turn:
             _, report = work.run_tests(self.course, [problem], QUICK, self.device, runner=self.warm)
         if turn != self.turn:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from coursekit.core import build, buildfiles, run, tree
-from coursekit.core.compiling import Echo
+from coursekit.core.compiling import BuildError, Echo
 from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Report
@@ -214,6 +214,13 @@ def _why_it_fails(course: Course, problem: Problem, report: Report) -> str:
         return "to write" if owner == problem.id else f"needs {owner}"
     waits = progress.waits_for(course, problem, words, wrong, files)
     return "to write" if waits is not None else "FAIL"
+
+
+def remember(course: Course, problems: list[Problem], error: BuildError) -> None:
+    """That these problems could not be tested, for their code does not compile, and where."""
+    place = r"^\s*([^\s:]+:\d+)(?::\d+)?: (?:fatal )?error: (.*)$"
+    if found := re.search(place, str(error), re.M):
+        progress.record(course, problems, Report(unread={found[1]: found[2]}))
 
 
 def parts_for(homework: Homework, problems: list[Problem], device: str | None) -> str:

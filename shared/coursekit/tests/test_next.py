@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import sys
 
 import pytest
@@ -227,6 +228,20 @@ def test_what_is_no_python_is_the_next_step_wherever_one_asks(world):
     told = f"{BOX0}:{line}: SyntaxError: '(' was never closed"
     assert following(world) == f"next: {told}"
     assert told in world.hw("doctor").stdout
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
+def test_what_does_not_compile_is_what_is_next(world):
+    world.edit("course.toml", 'title = "Numbers"', 'title = "Numbers"\nbuild = "make"')
+    world.edit("shared/problems/hw0/scale.toml", "points = 60", "points = 60\nbuild = true")
+    world.write("hw0/src/tiny_ext.cpp", "int one() {\n  return two;\n}\n")
+    assert "hw0 does not compile" in world.hw("start", "hw0").stderr
+    assert world.process("test", "hw0/scale").returncode == 2
+    step = "next: mend hw0/src/tiny_ext.cpp:2 ('two' was not declared in this scope), then: hw test hw0/scale"
+    assert following(world) == step
+    assert "unreadable" in world.hw().stdout
+    world.solve(BOX0, "hw0/scale", SCALE)
+    assert "hw0/src" not in following(world), "the fault is of other code"
 
 
 def test_an_extra_that_fails_is_what_is_next(world):
