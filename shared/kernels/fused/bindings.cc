@@ -75,40 +75,72 @@ py::object attribute(py::handle object, PyObject* name) {
   return py::reinterpret_steal<py::object>(value);
 }
 
+void set_attribute(py::handle object, PyObject* name, py::handle value) {
+  if (PyObject_SetAttr(object.ptr(), name, value.ptr()) != 0) throw py::error_already_set();
+}
+
+// The attributes of an NDArray (its __slots__), as Python's strings.
+struct Names {
+  PyObject* handle = PyUnicode_InternFromString("_handle");
+  PyObject* shape = PyUnicode_InternFromString("_shape");
+  PyObject* strides = PyUnicode_InternFromString("_strides");
+  PyObject* offset = PyUnicode_InternFromString("_offset");
+  PyObject* device = PyUnicode_InternFromString("_device");
+
+  static const Names& get() {
+    static const Names names;
+    return names;
+  }
+};
+
 // NDArrays, made compact where they are views.
 Arrays from_python(const py::list& items) {
-  static PyObject *const kHandle = PyUnicode_InternFromString("_handle"),
-                         *const kShape = PyUnicode_InternFromString("_shape"),
-                         *const kStrides = PyUnicode_InternFromString("_strides");
+  const Names& names = Names::get();
   using Object = ArrayObject<AlignedArray>;
   Arrays arrays;
   arrays.reserve(items.size());
   for (py::handle item : items) {
-    const py::object lengths = attribute(item, kShape), strides = attribute(item, kStrides);
+    const py::object lengths = attribute(item, names.shape),
+                     strides = attribute(item, names.strides);
     Shape shape(PyTuple_GET_SIZE(lengths.ptr()));
     for (size_t i = 0; i < shape.size(); ++i)
       shape[i] = static_cast<size_t>(PyLong_AsSsize_t(PyTuple_GET_ITEM(lengths.ptr(), i)));
-    py::object buffer = attribute(item, kHandle);
+    py::object buffer = attribute(item, names.handle);
     require(Py_TYPE(buffer.ptr()) == &Object::type, [&] {
       return "it lives on " + py::str(item.attr("device")).cast<std::string>() + ", not on cpu()";
     });
     auto data = [&] { return &reinterpret_cast<Object*>(buffer.ptr())->array; };
     if (data()->size != product(shape) || !row_major(shape, strides.ptr()))
-      buffer = attribute(item.attr("compact")(), kHandle);
+      buffer = attribute(item.attr("compact")(), names.handle);
     require_same_size("an array and its shape", data()->size, product(shape));
     arrays.push_back({buffer, data(), std::move(shape)});
   }
   return arrays;
 }
 
-// NDArrays on the device of another one.
+// NDArrays on the device of another one. They are made here, attribute by attribute: a step of an
+// optimizer makes one for each parameter, and calls of NDArray.make would take as long as the step.
 py::list to_python(const Arrays& arrays, const py::handle& beside) {
-  const py::object make = beside.attr("make"), device = beside.attr("_device");
-  py::list made;
-  for (const Array& array : arrays) {
-    py::tuple shape(array.shape.size());
-    for (size_t i = 0; i < array.shape.size(); ++i) shape[i] = array.shape[i];
-    made.append(make(shape, py::none(), device, array.buffer));
+  const Names& names = Names::get();
+  PyTypeObject* type = Py_TYPE(beside.ptr());
+  const py::object device = attribute(beside, names.device), zero = py::int_(0);
+  py::list made(arrays.size());
+  for (size_t k = 0; k < arrays.size(); ++k) {
+    const size_t axes = arrays[k].shape.size();
+    py::tuple shape(axes), strides(axes);
+    size_t stride = 1;
+    for (size_t i = axes; i-- > 0; stride *= arrays[k].shape[i]) {
+      shape[i] = py::int_(arrays[k].shape[i]);
+      strides[i] = py::int_(stride);
+    }
+    const auto array = py::reinterpret_steal<py::object>(type->tp_alloc(type, 0));
+    if (!array) throw py::error_already_set();
+    set_attribute(array, names.shape, shape);
+    set_attribute(array, names.strides, strides);
+    set_attribute(array, names.offset, zero);
+    set_attribute(array, names.device, device);
+    set_attribute(array, names.handle, arrays[k].buffer);
+    made[k] = array;
   }
   return made;
 }

@@ -33,6 +33,22 @@ struct Taps {
   size_t count() const { return last - first; }
 };
 
+// (pixels, channels) of one image <-> (channels, pixels), by blocks of 8 x 8 as far as they go
+void transpose(const float* from, float* to, size_t rows, size_t columns) {
+  if (rows == 1 || columns == 1) {
+    std::memcpy(to, from, rows * columns * sizeof(float));
+    return;
+  }
+  const ptrdiff_t from_row = static_cast<ptrdiff_t>(columns), to_row = static_cast<ptrdiff_t>(rows);
+  const size_t down = rows / 8 * 8, along = columns / 8 * 8;
+  for (size_t i = 0; i < down; i += 8)
+    for (size_t j = 0; j < along; j += 8)
+      simd::transpose8(from + i * columns + j, from_row, to + j * rows + i, to_row);
+  for (size_t i = 0; i < rows; ++i)
+    for (size_t j = i < down ? along : 0; j < columns; ++j)
+      to[j * rows + i] = from[i * columns + j];
+}
+
 // What one thread works with: a padded image (channels last), windows, products.
 class Workspace {
  public:
@@ -47,6 +63,7 @@ class Workspace {
         height(shape.H + 2 * shape.padding),
         width(shape.W + 2 * shape.padding),
         image(height * width * shape.C + simd::kWidth, 0.0f),
+        plane(shape.H * shape.W * shape.C),
         windows(images * pixels * depth + simd::kWidth),
         product(images * pixels * shape.O),
         kernel(depth * shape.O) {
@@ -57,12 +74,9 @@ class Workspace {
 
   // The windows of an image: `pixels` rows of `depth` numbers.
   void gather(const float* x, float* to) {
-    const size_t area = s.H * s.W;
-    for (size_t y = 0; y < s.H; ++y)
-      for (size_t x_ = 0; x_ < s.W; ++x_) {
-        float* pixel = &image[((y + s.padding) * width + x_ + s.padding) * s.C];
-        for (size_t c = 0; c < s.C; ++c) pixel[c] = x[c * area + y * s.W + x_];
-      }
+    transpose(x, plane.ptr, s.C, s.H * s.W);
+    for_rows(
+        [&](float* padded, float* row) { std::memcpy(padded, row, s.W * s.C * sizeof(float)); });
     // Whole Vecs: what is too much of a run is written over by the next one.
     for_windows([&](const float* from) {
       for (size_t j = 0; j < run; j += simd::kWidth) simd::store(to + j, simd::load(from + j));
@@ -77,21 +91,25 @@ class Workspace {
       for (size_t j = 0; j < run; ++j) to[j] += from[j];
       from += run;
     });
-    const size_t area = s.H * s.W;
-    for (size_t y = 0; y < s.H; ++y)
-      for (size_t x_ = 0; x_ < s.W; ++x_) {
-        const float* pixel = &image[((y + s.padding) * width + x_ + s.padding) * s.C];
-        for (size_t c = 0; c < s.C; ++c) dx[c * area + y * s.W + x_] = pixel[c];
-      }
+    for_rows(
+        [&](float* padded, float* row) { std::memcpy(row, padded, s.W * s.C * sizeof(float)); });
+    transpose(plane.ptr, dx, s.H * s.W, s.C);
   }
 
   const ConvShape s;
   const Taps rows, columns;
   const size_t run, depth, pixels, images, height, width;
   std::vector<float> image;
-  AlignedArray windows, product, kernel;
+  AlignedArray plane, windows, product, kernel;  // plane: the image without padding
 
  private:
+  // Calls f with each row of the image, where it lies with and without padding.
+  template <class F>
+  void for_rows(F f) {
+    for (size_t y = 0; y < s.H; ++y)
+      f(&image[((y + s.padding) * width + s.padding) * s.C], plane.ptr + y * s.W * s.C);
+  }
+
   // Calls f with each run of a window: the taps of one kernel row, over all channels.
   template <class F>
   void for_windows(F f) {
@@ -101,12 +119,6 @@ class Workspace {
           f(&image[((y * s.stride + i) * width + x * s.stride + columns.first) * s.C]);
   }
 };
-
-// (pixels, channels) of one image <-> (channels, pixels)
-void transpose(const float* from, float* to, size_t rows, size_t columns) {
-  for (size_t i = 0; i < rows; ++i)
-    for (size_t j = 0; j < columns; ++j) to[j * rows + i] = from[i * columns + j];
-}
 
 }  // namespace
 
@@ -151,8 +163,9 @@ void ConvBackward(const float* x, const float* w, const float* g, float* dx, flo
       multiply(transposed(work.windows.ptr, work.depth), row_major(work.product.ptr, s.O),
                some.data(), work.depth, rows, s.O);
       for (size_t i = 0; i < some.size(); ++i) kernels[part][i] += some[i];
+      float* __restrict sums = biases[part].data();
       for (size_t i = 0; i < rows; ++i)
-        for (size_t o = 0; o < s.O; ++o) biases[part][o] += work.product.ptr[i * s.O + o];
+        for (size_t o = 0; o < s.O; ++o) sums[o] += work.product.ptr[i * s.O + o];
       if (dx == nullptr) continue;
       multiply(row_major(work.product.ptr, s.O), transposed(work.kernel.ptr, s.O), work.windows.ptr,
                rows, s.O, work.depth);
