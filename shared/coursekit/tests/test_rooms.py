@@ -41,6 +41,8 @@ def imports(path: Path) -> Iterator[str]:
                 yield whole if known else node.module
 
 
+# A venv that Python 3.11 makes brings a setuptools that calls [tool.setuptools] beta.
+@pytest.mark.filterwarnings("ignore:Support for .* is still")
 def test_an_install_without_the_repository_has_every_room(monkeypatch):
     from setuptools import Distribution
 
