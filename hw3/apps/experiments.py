@@ -3,6 +3,7 @@
     python apps/experiments.py                        which questions there are
     python apps/experiments.py residual               asks what you expect, then trains
     python apps/experiments.py residual --expect 2    the same without asking
+    python apps/experiments.py residual --seed 1      other first weights, and another order
 
 Nothing is graded here. Your own code is trained; what a question wants otherwise is put in its place
 from outside, for the time of a run. All ways of a question see the same samples in the same order. The
@@ -73,6 +74,22 @@ def replaced(owner, **parts):
     finally:
         for name, part in before.items():
             setattr(owner, name, part)
+
+
+def parts_of(module):
+    """A module and all modules in it."""
+    return nn.nn_basic._child_modules(module)
+
+
+def made(make, **parts):
+    """A model of yours, with other `parts` of nn in place of yours."""
+    with replaced(nn, **parts):
+        model = make()
+    kinds = {type(part) for part in parts_of(model)}
+    for name, part in parts.items():
+        if part not in kinds:
+            sys.exit(f"experiments.py: your model makes no nn.{name}, so none can be taken out")
+    return model
 
 
 class NoResidual(nn.Module):
@@ -148,22 +165,11 @@ def train_digits(
         residual: with your Residual, or without the sum.
         sizes: of MLPResNet.
     """
-    np.random.seed(0)
-    with replaced(nn, **({} if residual else {"Residual": NoResidual})):
-        model = MLPResNet(784, **sizes)
-    if not residual and "NoResidual" not in {type(part).__name__ for part in parts_of(model)}:
-        sys.exit(
-            "experiments.py: your ResidualBlock makes no nn.Residual, so none can be taken out"
-        )
+    model = made(lambda: MLPResNet(784, **sizes), **({} if residual else {"Residual": NoResidual}))
     opt = optimizer(model.parameters(), lr=lr)
     losses = fit(model, opt, (batch for _ in range(epochs) for batch in digits(True, size)))
     model.eval() if evaluate else model.train()
     return Result(losses, accuracy_of(model, digits(False, 250)))
-
-
-def parts_of(module):
-    """A module and all modules in it."""
-    return nn.nn_basic._child_modules(module)
 
 
 # --------------------------------------------------------------------------------------- questions
@@ -240,7 +246,7 @@ def expected(question, given):
     return None if given is None else ways[given - 1]
 
 
-def ask(name, given=None, folder="curves"):
+def ask(name, given=None, seed=0, folder="curves"):
     """Run one question and show its answer -> the way that won."""
     question = QUESTIONS[name]
     print(f"{name}: {question.asks}")
@@ -251,6 +257,7 @@ def ask(name, given=None, folder="curves"):
     print(f"\n{'':22} {'loss: early':>11} {'middle':>7} {'end':>7} {'test':>7} {'seconds':>8}")
     scores, files = {}, []
     for way, train in question.ways.items():
+        np.random.seed(seed)
         began = time.perf_counter()
         result = train()
         took, losses = time.perf_counter() - began, np.array(result.losses)
@@ -274,12 +281,13 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("question", nargs="?", choices=list(QUESTIONS))
     parser.add_argument("--expect", type=int, help="the number of the way that you expect to win")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and order (default 0)")
     args = parser.parse_args(arguments)
     if args.question is None:
         for name, question in QUESTIONS.items():
             print(f"{name:11} {question.asks}")
         return
-    ask(args.question, args.expect)
+    ask(args.question, args.expect, args.seed)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Homework 4: whole training steps, needle against PyTorch eager, two threads each.
 
 needle runs with the kernels that are given for layers, or in another form (see forms.py) with
-`--form own:rows`. `--forms` measures the trainings of the homework's text in all forms instead.
+`--form own:rows`. `--forms` measures the trainings of the homework's text in all forms instead, and
+`--images` trains its ResNet9, wrong ones and perceptrons to the end (see images.py).
 
 Run from inside a solved, built hw4: `python .../shared/bench/hw4.py [--only abcde] [--rounds 12]`, or
 as `hw bench hw4`. Each side is a process of its own that is asked in turn for a short stretch of
@@ -21,6 +22,7 @@ import time
 from pathlib import Path
 
 import forms
+import images
 from measure import bandwidth_of_a_core, peak_of_a_core
 
 THREADS = int(os.environ.get("NEEDLE_NUM_THREADS", "2"))  # of each side
@@ -411,6 +413,10 @@ def main():
         const=",".join(forms.ALL),
         help="the text's trainings in these forms instead, without PyTorch",
     )
+    parser.add_argument(
+        "--images", action="store_true", help="ResNet9, wrong ones and perceptrons instead"
+    )
+    parser.add_argument("--rate", type=float, default=0.001, help="of the perceptrons' steps")
     parser.add_argument("--side", help=argparse.SUPPRESS)
     parser.add_argument("--write", type=Path, help="also write the table to this file")
     args = parser.parse_args()
@@ -421,6 +427,9 @@ def main():
         print(machine(args) + "\n")
         forms.table(args.forms.split(","), args.tree, args.threads, args.rounds, args.clock)
         return
+    if args.images:
+        print(machine(args) + "\n", flush=True)
+        raise SystemExit(images.table(args.tree, args.threads, args.rate))
     peak, bandwidth = peak_of_a_core(), bandwidth_of_a_core()
     lines = [
         f"{machine(args)} Form: {args.form}.",

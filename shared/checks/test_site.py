@@ -18,6 +18,8 @@ RULES = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
 }
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+PAPER = {"width": 718, "height": 1047}  # A4 without its margins
+SEEN = Path(__file__).with_name("seen.js")
 
 
 class Page(HTMLParser):
@@ -114,6 +116,47 @@ def test_every_page_can_be_read_by_everybody(chromium, pages, site, mode, size):
             screen.screenshot(path=f"{shots}/{mode}-{size['width']}-{name.replace('/', '-')}.png")
     context.close()
     assert not faults
+
+
+def test_paper_has_all_of_a_page_in_dark_ink(chromium, pages, site):
+    """Printed from dark mode; a moving figure as its still picture. NEEDLE_SHOTS has the PDFs."""
+    shots = os.environ.get("NEEDLE_SHOTS")
+    context = chromium.new_context(color_scheme="dark", viewport=PAPER)
+    screen, faults = context.new_page(), []
+    for path in sorted(pages):
+        name = path.relative_to(site.resolve()).as_posix()
+        screen.goto(path.as_uri())
+        screen.emulate_media(media="print")
+        screen.evaluate("dispatchEvent(new Event('beforeprint'))")
+        screen.add_script_tag(path=SEEN)
+        faults += [f"{name}: cut off: {part}" for part in screen.evaluate("cutOff()")]
+        pale = Axe().run(screen, options={**RULES, "runOnly": ["color-contrast"]})
+        faults += [
+            f"{name}: pale: {item['nodes'][0]['html'][:150]}"
+            for item in pale.response["violations"]
+        ]
+        for figure in screen.locator("figure.moving").all():
+            shown = [
+                figure.locator(part).is_visible()
+                for part in ("img", ".moving__panels", "button >> nth=0")
+            ]
+            faults += [] if shown == [True, False, False] else [f"{name}: a figure shows {shown}"]
+        if shots and "figure" in screen.content():
+            screen.pdf(path=f"{shots}/{name.replace('/', '-')}.pdf", format="A4")
+    context.close()
+    assert not faults
+
+
+def test_figures_and_buttons_are_seen_in_forced_colours(chromium, pages, site):
+    context = chromium.new_context(forced_colors="active", viewport=DESK)
+    screen, unseen = context.new_page(), []
+    for path in sorted(site.glob("shared/notes/*.html")):
+        screen.goto(path.as_uri())
+        screen.add_script_tag(path=SEEN)
+        for figure in screen.locator("figure.moving").all():
+            unseen += figure.evaluate("figure => unseen(figure)")
+    context.close()
+    assert not unseen
 
 
 def test_the_search_finds_a_word_without_a_server(chromium, site):

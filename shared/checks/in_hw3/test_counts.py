@@ -1,5 +1,6 @@
 """The reference's rungs of the CUDA product ask of a GPU what the course's formulas say, exactly."""
 
+import re
 import sys
 
 import inside
@@ -48,3 +49,19 @@ def test_register_tiles_need_half_a_load_from_shared_memory_for_a_product(rungs,
 
 def test_vector_loads_are_a_quarter_of_the_instructions(rungs):
     assert 4 * rungs["vector_loads"]["global_loads"] == rungs["register_tiles"]["global_loads"]
+
+
+@pytest.mark.parametrize("text", ["hw3/README.md", "shared/notes/gpu-model.md"])
+def test_the_texts_have_these_counts(rungs, text):
+    keys = {title: key for key, title in hw3_cuda.COLUMNS.items()}
+    content = (inside.ROOT / text).read_text(encoding="utf-8")
+    table = re.search(r"^\| rung \| floats loaded .*\n\|[-:|]+\n((?:\|.*\n)+)", content, re.M)
+    titles, *rows = [
+        [cell.strip() for cell in line.strip("|\n").split("|")]
+        for line in [table[0].splitlines()[0], *table[1].splitlines()]
+    ]
+    told = {
+        rung.replace(" ", "_"): {keys[t]: int(n.replace(",", "")) for t, n in zip(titles[1:], row)}
+        for rung, *row in rows
+    }
+    assert told == {rung: {key: rungs[rung][key] for key in told[rung]} for rung in rungs}

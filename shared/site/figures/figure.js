@@ -121,6 +121,9 @@ class MovingFigure {
     picture.replaceWith(more);
     more.append(make("summary", {}, "Still picture, and what it shows"), make("p", {}, picture.alt), picture);
     picture.alt = "";
+    let open = false; // on paper it stands in the moving figure's place
+    addEventListener("beforeprint", () => ([open, more.open] = [more.open, true]));
+    addEventListener("afterprint", () => (more.open = open));
   }
 
   controls() {
