@@ -30,6 +30,7 @@ inline std::vector<Axis> merge_axes(const std::vector<int64_t>& shape,
                                     const std::vector<int64_t>& from,
                                     const std::vector<int64_t>& to) {
   std::vector<Axis> axes;
+  axes.reserve(shape.size());
   for (size_t i = 0; i < shape.size(); ++i) {
     if (shape[i] == 1) continue;
     const Axis axis{static_cast<size_t>(shape[i]), static_cast<ptrdiff_t>(from[i]),

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "not_implemented.h"
+#include "python_function.h"
 #include "underflow.h"
 
 namespace needle {
@@ -147,6 +148,24 @@ struct type_caster<needle::Ref<Array>> {
     if (Py_TYPE(source.ptr()) != &Object::type) return false;
     value.array = &reinterpret_cast<Object*>(source.ptr())->array;
     return true;
+  }
+};
+
+// Shapes and strides: any sequence of ints. Nearly always it is a tuple, which is read as it lies.
+template <>
+struct type_caster<needle::Dims> {
+  PYBIND11_TYPE_CASTER(needle::Dims, const_name("collections.abc.Sequence[int]"));
+
+  bool load(handle source, bool) {
+    const auto items = reinterpret_steal<object>(PySequence_Tuple(source.ptr()));
+    value.resize(items ? static_cast<size_t>(PyTuple_GET_SIZE(items.ptr())) : 0);
+    bool read = static_cast<bool>(items);
+    for (size_t i = 0; read && i < value.size(); ++i) {
+      value[i] = PyLong_AsLongLong(PyTuple_GET_ITEM(items.ptr(), static_cast<Py_ssize_t>(i)));
+      read = value[i] != -1 || PyErr_Occurred() == nullptr;
+    }
+    if (!read) PyErr_Clear();  // it is no sequence, or something in it is no int
+    return read;
   }
 };
 
@@ -277,7 +296,7 @@ void bind_array(py::module_& m, const char* device_name, size_t tile_size) {
 template <class Array>
 void bind_unary(py::module_& m, Named<Unary<Array>> table) {
   for (auto& [name, kernel] : table) {
-    m.def(name, [name = name, kernel = kernel](Ref<Array> a, Ref<Array> out) {
+    add_function(m, name, [name = name, kernel = kernel](Ref<Array> a, Ref<Array> out) {
       require_same_size(name, a->size, out->size);
       run_kernel(out->size, [&] { kernel(*a, out.array); });
     });
@@ -287,18 +306,19 @@ void bind_unary(py::module_& m, Named<Unary<Array>> table) {
 template <class Array>
 void bind_binary(py::module_& m, Named<Binary<Array>> table) {
   for (auto& [name, kernel] : table) {
-    m.def(name, [name = name, kernel = kernel](Ref<Array> a, Ref<Array> b, Ref<Array> out) {
-      require_same_size(name, a->size, out->size);
-      require_same_size(name, b->size, out->size);
-      run_kernel(out->size, [&] { kernel(*a, *b, out.array); });
-    });
+    add_function(m, name,
+                 [name = name, kernel = kernel](Ref<Array> a, Ref<Array> b, Ref<Array> out) {
+                   require_same_size(name, a->size, out->size);
+                   require_same_size(name, b->size, out->size);
+                   run_kernel(out->size, [&] { kernel(*a, *b, out.array); });
+                 });
   }
 }
 
 template <class Array>
 void bind_scalar(py::module_& m, Named<Scalar<Array>> table) {
   for (auto& [name, kernel] : table) {
-    m.def(name, [name = name, kernel = kernel](Ref<Array> a, double val, Ref<Array> out) {
+    add_function(m, name, [name = name, kernel = kernel](Ref<Array> a, double val, Ref<Array> out) {
       require_same_size(name, a->size, out->size);
       run_kernel(out->size, [&] { kernel(*a, static_cast<float>(val), out.array); });
     });
@@ -307,7 +327,7 @@ void bind_scalar(py::module_& m, Named<Scalar<Array>> table) {
 
 template <class Array>
 void bind_fill(py::module_& m, void (*kernel)(Array* out, float val)) {
-  m.def("fill", [kernel](Ref<Array> out, double val) {
+  add_function(m, "fill", [kernel](Ref<Array> out, double val) {
     run_kernel(out->size, [&] { kernel(out.array, static_cast<float>(val)); });
   });
 }
@@ -315,16 +335,17 @@ void bind_fill(py::module_& m, void (*kernel)(Array* out, float val)) {
 template <class Array>
 void bind_reduction(py::module_& m, Named<Reduction<Array>> table) {
   for (auto& [name, kernel] : table) {
-    m.def(name, [name = name, kernel = kernel](Ref<Array> a, Ref<Array> out, size_t reduce_size) {
-      require(reduce_size > 0,
-              [&] { return std::string(name) + ": reduce_size must be at least 1"; });
-      require(a->size % reduce_size == 0 && a->size / reduce_size == out->size, [&] {
-        return std::string(name) + ": " + std::to_string(a->size) + " elements in blocks of " +
-               std::to_string(reduce_size) + " do not give " + std::to_string(out->size) +
-               " results";
-      });
-      run_kernel(a->size, [&] { kernel(*a, out.array, reduce_size); });
-    });
+    add_function(m, name,
+                 [name = name, kernel = kernel](Ref<Array> a, Ref<Array> out, size_t reduce_size) {
+                   require(reduce_size > 0,
+                           [&] { return std::string(name) + ": reduce_size must be at least 1"; });
+                   require(a->size % reduce_size == 0 && a->size / reduce_size == out->size, [&] {
+                     return std::string(name) + ": " + std::to_string(a->size) +
+                            " elements in blocks of " + std::to_string(reduce_size) +
+                            " do not give " + std::to_string(out->size) + " results";
+                   });
+                   run_kernel(a->size, [&] { kernel(*a, out.array, reduce_size); });
+                 });
   }
 }
 
@@ -332,29 +353,34 @@ void bind_reduction(py::module_& m, Named<Reduction<Array>> table) {
 template <class Array>
 void bind_strided(py::module_& m, Strided<Array> compact, Strided<Array> ewise_setitem,
                   ScalarSet<Array> scalar_setitem) {
-  m.def("compact", [compact](Ref<Array> a, Ref<Array> out, const Dims& shape, const Dims& strides,
-                             int64_t offset) {
-    check_view("compact", shape, strides, offset, a->size);
-    require_same_size("compact", element_count("compact", shape), out->size);
-    run_kernel(out->size,
-               [&] { compact(*a, out.array, shape, strides, static_cast<size_t>(offset)); });
-  });
-  m.def("ewise_setitem", [ewise_setitem](Ref<Array> a, Ref<Array> out, const Dims& shape,
-                                         const Dims& strides, int64_t offset) {
-    check_view("ewise_setitem", shape, strides, offset, out->size);
-    require_same_size("ewise_setitem", element_count("ewise_setitem", shape), a->size);
-    run_kernel(a->size,
-               [&] { ewise_setitem(*a, out.array, shape, strides, static_cast<size_t>(offset)); });
-  });
-  m.def("scalar_setitem", [scalar_setitem](size_t size, double val, Ref<Array> out,
-                                           const Dims& shape, const Dims& strides, int64_t offset) {
-    check_view("scalar_setitem", shape, strides, offset, out->size);
-    require_same_size("scalar_setitem", element_count("scalar_setitem", shape), size);
-    run_kernel(size, [&] {
-      scalar_setitem(size, static_cast<float>(val), out.array, shape, strides,
-                     static_cast<size_t>(offset));
-    });
-  });
+  add_function(m, "compact",
+               [compact](Ref<Array> a, Ref<Array> out, const Dims& shape, const Dims& strides,
+                         int64_t offset) {
+                 check_view("compact", shape, strides, offset, a->size);
+                 require_same_size("compact", element_count("compact", shape), out->size);
+                 run_kernel(out->size, [&] {
+                   compact(*a, out.array, shape, strides, static_cast<size_t>(offset));
+                 });
+               });
+  add_function(m, "ewise_setitem",
+               [ewise_setitem](Ref<Array> a, Ref<Array> out, const Dims& shape, const Dims& strides,
+                               int64_t offset) {
+                 check_view("ewise_setitem", shape, strides, offset, out->size);
+                 require_same_size("ewise_setitem", element_count("ewise_setitem", shape), a->size);
+                 run_kernel(a->size, [&] {
+                   ewise_setitem(*a, out.array, shape, strides, static_cast<size_t>(offset));
+                 });
+               });
+  add_function(m, "scalar_setitem",
+               [scalar_setitem](size_t size, double val, Ref<Array> out, const Dims& shape,
+                                const Dims& strides, int64_t offset) {
+                 check_view("scalar_setitem", shape, strides, offset, out->size);
+                 require_same_size("scalar_setitem", element_count("scalar_setitem", shape), size);
+                 run_kernel(size, [&] {
+                   scalar_setitem(size, static_cast<float>(val), out.array, shape, strides,
+                                  static_cast<size_t>(offset));
+                 });
+               });
 }
 
 // The kernels that every device has, under the names of the device table. They are those of the
@@ -392,22 +418,24 @@ void bind_kernels(py::module_& m) {
 
 template <class Array>
 void bind_matmul(py::module_& m, const char* name, MatrixProduct<Array> kernel, size_t tile = 1) {
-  m.def(name, [name, kernel, tile](Ref<Array> a, Ref<Array> b, Ref<Array> out, uint32_t rows,
-                                   uint32_t inner, uint32_t columns) {
-    const size_t m = rows, n = inner, p = columns;
-    require(a->size == m * n && b->size == n * p && out->size == m * p, [&] {
-      return std::string(name) + ": buffers of " + std::to_string(a->size) + ", " +
-             std::to_string(b->size) + " and " + std::to_string(out->size) +
-             " elements do not fit m, n, p = " + std::to_string(m) + ", " + std::to_string(n) +
-             ", " + std::to_string(p);
-    });
-    require(m % tile == 0 && n % tile == 0 && p % tile == 0, [&] {
-      return std::string(name) + ": m, n and p must be multiples of " + std::to_string(tile);
-    });
-    require(out.array != a.array && out.array != b.array,
-            [&] { return std::string(name) + ": out must be a buffer of its own"; });
-    run_kernel(m * n + n * p + m * p, [&] { kernel(*a, *b, out.array, m, n, p); });
-  });
+  add_function(m, name,
+               [name, kernel, tile](Ref<Array> a, Ref<Array> b, Ref<Array> out, uint32_t rows,
+                                    uint32_t inner, uint32_t columns) {
+                 const size_t m = rows, n = inner, p = columns;
+                 require(a->size == m * n && b->size == n * p && out->size == m * p, [&] {
+                   return std::string(name) + ": buffers of " + std::to_string(a->size) + ", " +
+                          std::to_string(b->size) + " and " + std::to_string(out->size) +
+                          " elements do not fit m, n, p = " + std::to_string(m) + ", " +
+                          std::to_string(n) + ", " + std::to_string(p);
+                 });
+                 require(m % tile == 0 && n % tile == 0 && p % tile == 0, [&] {
+                   return std::string(name) + ": m, n and p must be multiples of " +
+                          std::to_string(tile);
+                 });
+                 require(out.array != a.array && out.array != b.array,
+                         [&] { return std::string(name) + ": out must be a buffer of its own"; });
+                 run_kernel(m * n + n * p + m * p, [&] { kernel(*a, *b, out.array, m, n, p); });
+               });
 }
 
 // -------------------------------------------------------------------------------- NumPy and back

@@ -13,26 +13,19 @@ Product* multiply = MatmulViews;
 
 namespace {
 
-// One axis of an operation on two views: `length` elements, `a` apart in the one, `b` in the other.
+// One axis of two operands: `length` elements, `a` apart in the one and `b` in the other.
 struct Step {
+  explicit Step(const Axis& axis) : length(axis.length), a(axis.from), b(axis.to) {}
+
   size_t length;
   ptrdiff_t a, b;
 };
 
-// As few axes as walk over both views; at least one.
-std::vector<Step> merge_operands(const Dims& shape, const ArrayView& a, const ArrayView& b) {
-  std::vector<Step> steps;
-  for (const Axis& axis : merge_axes(shape, a.strides, b.strides))
-    steps.push_back({axis.length, axis.from, axis.to});
-  if (steps.empty()) steps.push_back({1, 1, 1});
-  return steps;
-}
-
 // One row: steps of 0 (one number for the whole row) and 1 become loops of their own, which the
 // compiler turns into vector code.
 template <class F>
-void row_of(const scalar_t* a, ptrdiff_t a_step, const scalar_t* b, ptrdiff_t b_step, scalar_t* out,
-            size_t length, F f) {
+void row_of(const scalar_t* a, ptrdiff_t a_step, const scalar_t* b, ptrdiff_t b_step,
+            scalar_t* __restrict out, size_t length, F f) {
   if (a_step == 1 && b_step == 1) {
     for (size_t i = 0; i < length; ++i) out[i] = f(a[i], b[i]);
   } else if (a_step == 1 && b_step == 0) {
@@ -46,25 +39,28 @@ void row_of(const scalar_t* a, ptrdiff_t a_step, const scalar_t* b, ptrdiff_t b_
 
 // Rows first to end of the result, where all axes but the last count the rows.
 template <class F>
-void rows(const std::vector<Step>& axes, const scalar_t* a, const scalar_t* b, scalar_t* out,
+void rows(const std::vector<Axis>& axes, const scalar_t* a, const scalar_t* b, scalar_t* out,
           size_t first, size_t end, F f) {
-  const Step last = axes.back();
-  for (size_t row = first; row < end; ++row) {
+  const Step last(axes[axes.size() - 1]), run(axes[axes.size() - 2]);
+  while (first < end) {  // a run of rows is a walk along the last axis but one
     const scalar_t *x = a, *y = b;
-    for (size_t i = axes.size() - 1, rest = row; i-- > 0; rest /= axes[i].length) {
-      x += rest % axes[i].length * axes[i].a;
-      y += rest % axes[i].length * axes[i].b;
+    for (size_t i = axes.size() - 2, rest = first / run.length; i-- > 0; rest /= axes[i].length) {
+      x += rest % axes[i].length * axes[i].from;
+      y += rest % axes[i].length * axes[i].to;
     }
-    row_of(x, last.a, y, last.b, out + row * last.length, last.length, f);
+    size_t row = first % run.length;
+    for (; row < run.length && first < end; ++row, ++first)
+      row_of(x + row * run.a, last.a, y + row * run.b, last.b, out + first * last.length,
+             last.length, f);
   }
 }
 
 template <class F>
 void binary(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape, F f) {
   if (out->size == 0) return;
-  const std::vector<Step> axes = merge_operands(shape, a, b);
+  const std::vector<Axis> axes = merge_axes(shape, a.strides, b.strides);
   const scalar_t *x = a.array.ptr + a.offset, *y = b.array.ptr + b.offset;
-  const Step last = axes.back();
+  const Step last(axes.empty() ? Axis{1, 1, 1} : axes.back());
   // Rows that jump through memory are copied together first, which Compact does block by block.
   if (last.a != 0 && last.a != 1) {
     AlignedArray copy(out->size);
@@ -74,7 +70,7 @@ void binary(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape, F f)
     AlignedArray copy(out->size);
     Compact(b.array, &copy, shape, b.strides, b.offset);
     binary(a, {copy, row_major_strides(shape), 0}, out, shape, f);
-  } else if (axes.size() == 1) {
+  } else if (axes.size() <= 1) {
     parallel_for(last.length, kGrain, [&](size_t begin, size_t end) {
       row_of(x + begin * last.a, last.a, y + begin * last.b, last.b, out->ptr + begin, end - begin,
              f);

@@ -189,21 +189,18 @@ inline void transpose8(const float* from, ptrdiff_t from_row, float* to, ptrdiff
 #endif
 }
 
-// The lanes one after the other: combine(... combine(start, first lane) ..., last lane).
+// All lanes and `start` combined to one number. Halves are combined until one is left: few steps
+// that wait for one another.
 template <class F>
 inline float fold(Vec value, float start, F combine) {
   float lanes[kWidth];
   store(lanes, value);
-  for (float lane : lanes) start = combine(start, lane);
-  return start;
-}
-// Halves are added until one number is left: few additions that wait for one another.
-inline float sum(Vec value) {
-  float lanes[kWidth];
-  store(lanes, value);
   for (size_t half = kWidth / 2; half > 0; half /= 2)
-    for (size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  return lanes[0];
+    for (size_t i = 0; i < half; ++i) lanes[i] = combine(lanes[i], lanes[i + half]);
+  return combine(start, lanes[0]);
+}
+inline float sum(Vec value) {
+  return fold(value, 0.0f, [](float x, float y) { return x + y; });
 }
 
 // The larger; NaN where either is NaN, as NumPy's maximum.

@@ -6,7 +6,7 @@ import needle as ndl
 import numpy as np
 import pytest
 from needle import init, ops
-from needle.backend_ndarray import NDArray
+from needle.backend_ndarray import NDArray, ndarray
 
 DEVICES = [device for device in ndl.all_devices() if device.enabled()]
 on_devices = pytest.mark.parametrize("device", DEVICES, ids=repr)
@@ -27,7 +27,8 @@ def calls(monkeypatch):
         static = isinstance(vars(owner)[name], staticmethod)
         monkeypatch.setattr(owner, name, staticmethod(counting) if static else counting)
 
-    count(NDArray, "make", "make")
+    count(ndarray, "_make", "make")
+    count(NDArray, "_view", "make")
     count(NDArray, "numpy", "numpy")
     count(NDArray, "__init__", "from_numpy")
     return counted

@@ -65,6 +65,7 @@ def from_root(row: str, tree: Path) -> str:
     return re.sub(r"^(\s*)(?:\.\./)?(src/[^\s:]+:\d+:)", rf"\1{tree.name}/\2", row)
 
 
+_OF_WHAT_IS_GIVEN = re.compile(r"[^\s:]*\bshared/[^\s:]+:\d+")
 _PLACE = re.compile(r"([^\s:()]+)[:(](\d+)")
 
 
@@ -75,6 +76,8 @@ def summary(rows: list[str], root: Path | None = None) -> str:
         root: where the places begin; then each error shows the line that it is about.
     """
     errors = [row.strip() for row in rows if re.search(r"\berror\b[ :]", row, re.I)]
+    # What the headers that are given say besides follows from what stands in the student's files.
+    errors = [row for row in errors if not _OF_WHAT_IS_GIVEN.match(row)] or errors
     chosen = list(dict.fromkeys(errors))[:5] or [row for row in rows if row.strip()][-8:]
     left = len(errors) - len(chosen)
     more = [f"  ... and {left} more; mend the first one first"] if left > 0 else []

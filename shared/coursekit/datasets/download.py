@@ -152,7 +152,7 @@ def fetch(
 def _fetch_from(url, file, target, progress, patience) -> Path:
     import pooch
 
-    logging.getLogger("pooch").setLevel(logging.ERROR)
+    pooch.get_logger().setLevel(logging.ERROR)  # not the one that logging knows by this name
     key = hashlib.sha256(url.encode()).hexdigest()[:16]
     partial = target.parent / f".{key}.part"
     arrived = target.parent / f".{key}.whole"

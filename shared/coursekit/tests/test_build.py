@@ -322,3 +322,10 @@ def test_an_error_shows_the_line_that_it_is_about(tmp_path):
         compiling.summary(["a.cc:9:1: error: no such line"], tmp_path)
         == "  a.cc:9:1: error: no such line"
     )
+
+
+def test_errors_in_what_is_given_are_told_only_where_there_is_no_other():
+    mine = "hw3/src/k.cu:2:9: error: cannot convert 'a'"
+    given = "../../shared/cuda_emulator/src/emulator.h:73:17: error: use of deleted function 'b'"
+    assert compiling.summary([mine, given, given]) == "  hw3/src/k.cu:2: error: cannot convert 'a'"
+    assert "emulator.h:73" in compiling.summary([given])

@@ -121,6 +121,12 @@ def test_a_file_arrives_verified_and_with_progress(serve, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["digits.gz"]
 
 
+def test_a_download_says_no_word_of_its_own(serve, tmp_path, capfd):
+    """Progress is told by the caller, and a failure in one sentence."""
+    fetch(described(BODY), [serve(PACKED).url], tmp_path)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_file_that_is_there_is_not_asked_for_again(serve, tmp_path):
     mirror = serve(PACKED)
     for _ in range(2):

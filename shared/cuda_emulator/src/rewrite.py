@@ -215,9 +215,31 @@ def rewrite_shared(text, blanked, match):
     return match.start(), end, "; ".join(pieces)
 
 
+def check_calls(blanked):
+    """Raise RewriteError where a kernel is called like a function: CUDA's compiler refuses it, and
+    here it would run on the host, once."""
+    for name in set(re.findall(r"__global__\s[^;{}()]*?\b([A-Za-z]\w*)\s*\(", blanked)):
+        host = rf"\b(?!return\b)\w+[\s*&]+{name}\s*\([^;{{}}]*\{{"
+        if re.search(host, without_kernels(blanked)):
+            continue  # a function of the host has this name, too
+        call = re.search(rf"[;{{}})]\s*{name}\s*(?:<[^;(){{}}<>]*>)?\s*\(", blanked)
+        if call is not None:
+            line = line_of(blanked, call.end() - 1)
+            raise RewriteError(
+                f"line {line}: the kernel {name} is called like a function; launch it: "
+                f"{name}<<<grid, block>>>(...)"
+            )
+
+
+def without_kernels(blanked):
+    """The text without the heads of its kernels."""
+    return re.sub(r"__global__\s[^;{}()]*\(", "(", blanked)
+
+
 def rewrite(text, path):
     """Return the C++ of a CUDA file. `path` is what messages and debuggers shall call it."""
     blanked = blank(text)
+    check_calls(blanked)
     edits = [
         rewrite_shared(text, blanked, m)
         for m in re.finditer(rf"{BEFORE_SHARED}\b__shared__\b", blanked)
@@ -244,7 +266,8 @@ def main(arguments):
     try:
         result = rewrite(source.read_text(encoding="utf-8"), source.resolve().as_posix())
     except RewriteError as error:
-        print(f"{source}: {error}", file=sys.stderr)
+        # As compilers tell their errors, for all who read those.
+        print(re.sub(r"^line (\d+): ", rf"{source}:\1: error: ", str(error)), file=sys.stderr)
         return 1
     Path(arguments[1]).write_text(result, encoding="utf-8")
     return 0

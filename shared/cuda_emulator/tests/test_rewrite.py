@@ -113,6 +113,32 @@ def test_a_launch_tells_the_names_of_the_kernels_parameters(kernel, names):
     assert f'__PRETTY_FUNCTION__, "{names}"}}' in got
 
 
+KERNEL = "template <int n> __global__ void k(int* a) {\n}\n"
+
+
+@pytest.mark.parametrize("call", ["  k<4>(a);", "  k (a);", "  if (a) k<4>(a);"])
+def test_a_kernel_that_is_called_like_a_function_is_an_error(call):
+    """Without a CUDA compiler it would run, once, on the host."""
+    with pytest.raises(
+        rewrite.RewriteError, match="line 4: the kernel k is called like a function"
+    ):
+        rewritten(f"{KERNEL}void f(int* a) {{\n{call}\n}}\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{KERNEL}void f(int* a) {{\n  k<4><<<1, 1>>>(a);\n}}\n",
+        f"{KERNEL}void k(int* a, int n) {{\n  k<4><<<1, 1>>>(a);\n}}\nvoid f() {{\n  k(0, 1);\n}}\n",
+        "__global__ void k(int* a);\n__global__ void k(int* a) {\n}\n",
+        f"{KERNEL}auto pointer = &k<4>;\n",
+    ],
+    ids=["launched", "a function of the host has its name", "declared first", "its address"],
+)
+def test_kernels_that_are_not_called_are_none(text):
+    rewritten(text)
+
+
 def test_every_line_keeps_its_number():
     text = building.HERE.joinpath("correct.cu").read_text(encoding="utf-8")
     for source in (text, "k<<<1,\n 2\n>>>\n(a,\n b\n);\n\n__shared__ float\n a[2];\nend"):
@@ -137,4 +163,5 @@ def test_what_is_not_understood_is_an_error_with_its_line(text, words, tmp_path)
     source = tmp_path / "bad.cu"
     source.write_text(text, encoding="utf-8")
     done = building.rewrite(source, tmp_path / "out.cc")
-    assert done.returncode == 1 and words in done.stderr and str(source) in done.stderr
+    line, told = words.removeprefix("line ").split(": ", 1)
+    assert done.returncode == 1 and f"{source}:{line}: error: {told}" in done.stderr

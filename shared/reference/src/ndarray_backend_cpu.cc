@@ -313,7 +313,7 @@ scalar_t reduce_row(const scalar_t* x, size_t count) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_reductions optional
   scalar_t result = Op::kStart;
   size_t i = 0;
-  if (count >= 4 * simd::kWidth) {
+  if (count >= simd::kWidth) {
     // Four vectors: each waits for its own last addition only, and rounding errors stay small.
     Vec part[4] = {simd::splat(Op::kStart), simd::splat(Op::kStart), simd::splat(Op::kStart),
                    simd::splat(Op::kStart)};

@@ -81,10 +81,15 @@ def matmul(a, b, out, m, n, p):
     np.matmul(a.array.reshape(m, n), b.array.reshape(n, p), out=out.array.reshape(m, p))
 
 
-def reduce_max(a, out, reduce_size):
-    np.max(a.array.reshape(out.size, reduce_size), axis=-1, out=out.array)
+def _reduction(function):
+    """The kernel that applies `function` to each `reduce_size` neighbours."""
+
+    @np.errstate(all="ignore")
+    def kernel(a, out, reduce_size):
+        function(a.array.reshape(out.size, reduce_size), axis=-1, out=out.array)
+
+    return kernel
 
 
-@np.errstate(all="ignore")
-def reduce_sum(a, out, reduce_size):
-    np.sum(a.array.reshape(out.size, reduce_size), axis=-1, out=out.array)
+reduce_max = _reduction(np.max)
+reduce_sum = _reduction(np.sum)

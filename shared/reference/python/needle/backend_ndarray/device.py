@@ -32,15 +32,16 @@ class BackendDevice:
         self.name, self.mod, self.why_disabled = name, mod, why_disabled
         self.__name__ = name  # what pytest calls a parameter that is a device
         # What runs the kernels: "cpu", or for cuda() "hardware", "emulated", "checked"; else "off".
-        self.device_kind = getattr(mod, "device_kind", "cpu" if mod is not None else "off")
+        self.device_kind = getattr(mod, "device_kind", "cpu" if mod else "off")
         # Copied once, so that device.ewise_add in every operation is one dictionary look-up.
-        found = {} if mod is None else vars(mod)
+        found = vars(mod) if mod else {}
         told = ("__device_name__", "__tile_size__")
         self._table = {key: found[key] for key in found if key in told or not key.startswith("_")}
         self.__dict__ = {**self._table, **self.__dict__}
         ### FROM hw4
         self._table.update(self._table.pop("layers", {}))  # see ops_composite.py
         ### END
+        self.__class__ = BackendDevice if mod else DisabledDevice
 
     def kernel(self, name, views=False):
         """The kernel of this name, or None: the one way to ask what a device can.
@@ -54,11 +55,6 @@ class BackendDevice:
     def add_kernel(self, name, kernel):
         """Give the device a kernel, in place of the one that it had by this name."""
         self._table[name] = kernel
-
-    def __getattr__(self, key):
-        if self.__dict__.get("mod") is None and not key.startswith("_"):
-            raise RuntimeError(f"{self!r} cannot be used: {self.__dict__.get('why_disabled')}")
-        raise AttributeError(f"device {self!r} has no {key!r}")
 
     def __repr__(self):
         return self.name + "()"
@@ -105,6 +101,17 @@ class BackendDevice:
         return out
 
 
+class DisabledDevice(BackendDevice):
+    """A device that cannot be used here: what is asked of it is an error that says why.
+
+    A class of its own, for with __getattr__ a class is slow to look up what is there.
+    """
+
+    def __getattr__(self, key):
+        kind = AttributeError if key.startswith("_") else RuntimeError
+        raise kind(f"{self!r} cannot be used: {self.why_disabled}")
+
+
 def _compiled(name, hint):
     """(module, reason why there is none) of a compiled device."""
     try:
@@ -149,9 +156,7 @@ def cpu_numpy():
     return BackendDevice("cpu_numpy", ndarray_backend_numpy)
 
 
-def default_device():
-    """The device of arrays that name none: cpu()."""
-    return cpu()
+default_device = cpu  # of arrays that name none
 
 
 def all_devices():

@@ -19,43 +19,62 @@ from .device import BackendDevice, all_devices, cpu, cpu_numpy, cuda, default_de
 prod = math.prod  # of some numbers; 1 for none
 
 
-@functools.lru_cache(maxsize=4096)
-def _layout(shape):
-    """(shape as Python ints, row-major strides, number of elements) of a tuple.
+class _Layouts(dict):
+    """{shape: (shape as Python ints, row-major strides, number of elements)}, filled as it is asked.
 
-    Remembered, because every operation asks for it.
+    Every operation asks, and a dictionary answers at once; it grows with a program's shapes only.
     """
-    shape = tuple(map(operator.index, shape))
-    if any(length < 0 for length in shape):
-        raise ValueError(f"the axes of a shape must not be negative, got {shape}")
-    strides = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
-    return shape, strides, math.prod(shape)
+
+    def __missing__(self, given):
+        shape = tuple(map(operator.index, given))
+        if any(length < 0 for length in shape):
+            raise ValueError(f"the axes of a shape must not be negative, got {shape}")
+        strides = tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
+        return self.setdefault(given, (shape, strides, prod(shape)))
+
+
+_layout = _Layouts()
 
 
 def _shape_of(shape):
     """A shape as a tuple of Python ints; a bare int is one axis."""
     if type(shape) is not tuple:
         shape = tuple(shape) if np.iterable(shape) else (shape,)
-    return _layout(shape)[0]
+    return _layout[shape][0]
+
+
+def _make(shape, strides=None, device=None, handle=None, offset=0):
+    """A view of `handle`, or of a new buffer (not initialized) when there is none."""
+    array = object.__new__(NDArray)
+    array._shape, row_major, size = _layout[shape if type(shape) is tuple else _shape_of(shape)]
+    array._strides = row_major if strides is None else tuple(strides)
+    array._offset = offset
+    array._device = device or default_device()
+    array._handle = array._device.Array(size) if handle is None else handle
+    return array
+
+
+_placed = attrgetter("_handle", "_strides", "_offset")  # how kernels for views take an operand
 
 
 def _operator(name):
-    """The operator of an NDArray and another or a number, by a device's two kernels for it."""
-    ewise, scalar = f"ewise_{name}", f"scalar_{name}"
+    """The operator of an NDArray and another or a number, by a device's kernels for it."""
+    ewise, scalar, views = f"ewise_{name}", f"scalar_{name}", f"ewise_{name}_views"
 
     def apply(self, other):
-        device = self._device
-        return self.ewise_or_scalar(other, getattr(device, ewise), getattr(device, scalar), ewise)
+        table = self._device._table
+        return self.ewise_or_scalar(other, table[ewise], table[scalar], table.get(views))
 
     return apply
 
 
 def _function(name):
     """A function of each element of an NDArray, by a device's kernel for it."""
+    ewise = f"ewise_{name}"
 
     def apply(self):
-        out = NDArray.make(self._shape, None, self._device)
-        getattr(self._device, f"ewise_{name}")(self.compact()._handle, out._handle)
+        out = _make(self._shape, None, self._device)
+        self._device._table[ewise](self.compact()._handle, out._handle)
         return out
 
     return apply
@@ -73,13 +92,10 @@ class NDArray:
     dtype = "float32"  # always
 
     def __init__(self, other, device=None):
-        if isinstance(other, NDArray):
-            device = device or other._device
-            other = other.numpy()
         values = np.asarray(other, dtype=np.float32, order="C")
-        self._shape, self._strides, size = _layout(values.shape)
+        self._shape, self._strides, size = _layout[values.shape]
         self._offset = 0
-        self._device = device or default_device()
+        self._device = device or (other._device if isinstance(other, NDArray) else default_device())
         self._handle = self._device.Array(size)
         self._device.from_numpy(values, self._handle)
 
@@ -88,18 +104,9 @@ class NDArray:
     @staticmethod
     def compact_strides(shape):
         """Row-major strides of a shape, in elements."""
-        return _layout(_shape_of(shape))[1]
+        return _layout[_shape_of(shape)][1]
 
-    @staticmethod
-    def make(shape, strides=None, device=None, handle=None, offset=0):
-        """A view of `handle`, or of a new buffer (not initialized) when there is none."""
-        array = object.__new__(NDArray)
-        array._shape, row_major, size = _layout(shape if type(shape) is tuple else _shape_of(shape))
-        array._strides = row_major if strides is None else tuple(strides)
-        array._offset = offset
-        array._device = device or default_device()
-        array._handle = array._device.Array(size) if handle is None else handle
-        return array
+    make = staticmethod(_make)  # found more slowly than _make, by which this file calls it
 
     # -------------------------------------------------------------------------------- properties
 
@@ -108,12 +115,10 @@ class NDArray:
     device = property(attrgetter("_device"), doc="Where the buffer lives.")
 
     ndim = property(lambda self: len(self._shape), doc="Number of axes.")
-    size = property(lambda self: _layout(self._shape)[2], doc="Number of elements.")
+    size = property(lambda self: _layout[self._shape][2], doc="Number of elements.")
 
-    @property
-    def flat(self):
-        """The elements as one axis; a view, so that `a.flat[j] += 1` changes a."""
-        return self.reshape((self.size,))
+    # A view, so that `a.flat[j] += 1` changes a.
+    flat = property(lambda self: self.reshape((self.size,)), doc="The elements as one axis.")
 
     def __repr__(self):
         return f"NDArray({self.numpy()}, device={self._device})"
@@ -155,23 +160,30 @@ class NDArray:
 
     def is_compact(self):
         """Whether the elements lie in row-major order and fill the whole buffer."""
-        _, strides, size = _layout(self._shape)
+        _, strides, size = _layout[self._shape]
         return self._strides == strides and self._handle.size == size
 
     def compact(self):
         """This array in row-major order: itself when it is compact, else a copy."""
         if self.is_compact():
             return self
-        out = NDArray.make(self._shape, None, self._device)
+        out = _make(self._shape, None, self._device)
         self._device.compact(self._handle, out._handle, self._shape, self._strides, self._offset)
         return out
 
     # ------------------------------------------------------------------------------------- views
 
+    def _view(self, shape, strides, offset):
+        """Another view of the same buffer; shape and strides are tuples of Python ints."""
+        view = object.__new__(NDArray)
+        view._shape, view._strides, view._offset = shape, strides, offset
+        view._device, view._handle = self._device, self._handle
+        return view
+
     def as_strided(self, shape, strides):
         """A view of the same buffer and offset with any shape and strides (in elements)."""
         assert len(shape) == len(strides), f"one stride an axis, not {strides} for {shape}"
-        return NDArray.make(shape, strides, self._device, self._handle, self._offset)
+        return _make(shape, strides, self._device, self._handle, self._offset)
 
     def reshape(self, new_shape):
         """A view of a compact array with another shape of the same size.
@@ -206,13 +218,9 @@ class NDArray:
         Raises AssertionError when an axis that is not 1 would change its length.
         """
         ### BEGIN SOLUTION hw3/ndarray_python_ops
-        new_shape = _shape_of(new_shape)
-        added = len(new_shape) - self.ndim
-        axes = list(zip(self._shape, new_shape[max(0, added) :], self._strides))
-        fits = added >= 0 and all([old in (1, new) for old, new, _ in axes])
-        assert fits, f"cannot broadcast {self._shape} to {new_shape}: only axes of length 1 grow"
-        strides = tuple([stride if old == new else 0 for old, new, stride in axes])
-        return self.as_strided(new_shape, (0,) * added + strides)
+        new_shape = new_shape if type(new_shape) is tuple else _shape_of(new_shape)
+        shape, strides = _broadcast(self._shape, self._strides, new_shape)
+        return self._view(shape, strides, self._offset)
         ### END SOLUTION
 
     def transpose(self, axes=None):
@@ -222,9 +230,7 @@ class NDArray:
     def swapaxes(self, axis1, axis2):
         """A view with two axes exchanged."""
         (axis1,), (axis2,) = _axes_of(axis1, self.ndim), _axes_of(axis2, self.ndim)
-        order = list(range(self.ndim))
-        order[axis1], order[axis2] = axis2, axis1
-        return self.permute(tuple(order))
+        return self.permute([{axis1: axis2, axis2: axis1}.get(k, k) for k in range(self.ndim)])
 
     ### FROM hw4
     def flip(self, axes=None):
@@ -234,7 +240,7 @@ class NDArray:
         for axis in _axes_of(axes, self.ndim):
             offset += (self._shape[axis] - 1) * strides[axis]
             strides[axis] = -strides[axis]
-        return NDArray.make(self._shape, strides, self._device, self._handle, offset).compact()
+        return self._view(self._shape, tuple(strides), offset).compact()
         ### END SOLUTION
 
     def pad(self, axes):
@@ -261,7 +267,7 @@ class NDArray:
         if isinstance(sl, slice):
             start, stop, step = sl.indices(length)
             assert step > 0, f"slices need a step of 1 or more, got {sl}; use flip"
-            return slice(start, max(start, stop), step)
+            return slice(start, stop if stop > start else start, step)
         index = operator.index(sl)
         if not -length <= index < length:
             raise IndexError(f"index {index} is outside axis {dim}, which has length {length}")
@@ -281,7 +287,7 @@ class NDArray:
             shape.append(-((sl.start - sl.stop) // sl.step))
             strides.append(sl.step * stride)
             offset += sl.start * stride
-        return NDArray.make(tuple(shape), strides, self._device, self._handle, offset)
+        return self._view(tuple(shape), tuple(strides), offset)
         ### END SOLUTION
 
     def __setitem__(self, idxs, other):
@@ -304,39 +310,36 @@ class NDArray:
 
     def _check_device(self, other):
         if other._device is not self._device and other._device != self._device:
-            raise ValueError(
-                f"operands are on {self._device} and {other._device}; move one with .to(device)"
-            )
+            both = f"{self._device} and {other._device}"
+            raise ValueError(f"operands are on {both}; move one with .to(device)")
 
-    def ewise_or_scalar(self, other, ewise_func, scalar_func, name=""):
+    def ewise_or_scalar(self, other, ewise_func, scalar_func, views=None):
         """ewise_func for an NDArray of the same shape, scalar_func for a number.
 
-        name: of ewise_func; a device may have a form of it that takes views as they lie.
+        views: a form of ewise_func that takes operands as they lie; None if the device has none.
         """
+        out = _make(self._shape, None, self._device)
         if not isinstance(other, NDArray):
-            out = NDArray.make(self._shape, None, self._device)
             scalar_func(self.compact()._handle, _number(other), out._handle)
             return out
-        out = self._out_beside(other)
-        if self.is_compact() and other.is_compact():
-            ewise_func(self._handle, other._handle, out._handle)
-        elif kernel := self._device.kernel(name, views=True):
-            kernel(*self._placed(), *other._placed(), out._handle, out._shape)
+        if self._shape != other._shape or self._device is not other._device:
+            self._check_fit(other)
+        a, b, c = self._handle, other._handle, out._handle
+        compact = other._strides == out._strides == self._strides and a.size == c.size == b.size
+        if compact and ewise_func:
+            ewise_func(a, b, c)
+        elif views:
+            views(a, self._strides, self._offset, b, other._strides, other._offset, c, out._shape)
         else:
-            ewise_func(self.compact()._handle, other.compact()._handle, out._handle)
+            ewise_func(self.compact()._handle, other.compact()._handle, c)
         return out
 
-    def _out_beside(self, other):
-        """An array for the result of an operator on self and `other`, which must fit together."""
+    def _check_fit(self, other):
+        """An error unless an operator can take self and `other` together."""
         assert self._shape == other._shape, (
             f"operands of shapes {self._shape} and {other._shape} must be equal: use broadcast_to"
         )
         self._check_device(other)
-        return NDArray.make(self._shape, None, self._device)
-
-    def _placed(self):
-        """Buffer, strides and offset: how kernels for views take an operand."""
-        return self._handle, self._strides, self._offset
 
     __add__ = __radd__ = _operator("add")
     __mul__ = __rmul__ = _operator("mul")
@@ -348,9 +351,7 @@ class NDArray:
         ### FROM hw4
         kernel = self._device.kernel("ewise_sub", views=True)
         if kernel and isinstance(other, NDArray):
-            out = self._out_beside(other)
-            kernel(*self._placed(), *other._placed(), out._handle, out._shape)
-            return out
+            return self.ewise_or_scalar(other, None, None, kernel)
         ### END
         return self + (-other)
 
@@ -365,7 +366,7 @@ class NDArray:
     def __pow__(self, other):
         if not isinstance(other, NDArray):
             return self.ewise_or_scalar(other, None, self._device.scalar_power)
-        self._out_beside(other)  # no device has a kernel for powers of arrays: NumPy computes them
+        self._check_fit(other)  # no device has a kernel for powers of arrays: NumPy computes them
         with np.errstate(all="ignore"):
             return NDArray(np.power(self.numpy(), other.numpy()), device=self._device)
 
@@ -406,15 +407,15 @@ class NDArray:
         a, b = (self, other) if kernel else (self.compact(), other.compact())
         if len(right) == 2 and a.is_compact() and b.is_compact():
             # A batch times one matrix is one product: all rows of the batch below one another.
-            out = NDArray.make((*left[:-1], right[1]), None, self._device)
+            out = _make((*left[:-1], right[1]), None, self._device)
             self._device.matmul(a._handle, b._handle, out._handle, prod(left[:-1]), *right)
             return out
         batch = np.broadcast_shapes(left[:-2], right[:-2])
         (m, n), p = left[-2:], right[-1]
         a, b = a.broadcast_to((*batch, m, n)), b.broadcast_to((*batch, n, p))
-        out = NDArray.make((*batch, m, p), None, self._device)
+        out = _make((*batch, m, p), None, self._device)
         if kernel:
-            kernel(*a._placed(), *b._placed(), out._handle, (*batch, m, n, p))
+            kernel(*_placed(a), *_placed(b), out._handle, (*batch, m, n, p))
             return out
         for place in np.ndindex(batch):
             matrix = (*place, slice(None), slice(None))
@@ -430,8 +431,8 @@ class NDArray:
         axis = tuple(axis) if isinstance(axis, list) else axis
         order, sizes, result = _reduction(self._shape, axis, keepdims, stay)
         ordered = self.permute(order) if order else self
-        view = NDArray.make(sizes, None, self._device, ordered.compact()._handle)
-        return view, NDArray.make(result, None, self._device)
+        view = _make(sizes, None, self._device, ordered.compact()._handle)
+        return view, _make(result, None, self._device)
 
     def _reduce(self, name, axis, keepdims):
         kernel = None
@@ -456,6 +457,19 @@ class NDArray:
     def max(self, axis=None, keepdims=False):
         """Largest element over axes as in sum; NaN where there is one."""
         return self._reduce("reduce_max", axis, keepdims)
+
+
+@functools.lru_cache(maxsize=4096)
+def _broadcast(shape, strides, new_shape):
+    """Shape and strides of what broadcast_to makes of a view of this shape and these strides."""
+    ### BEGIN SOLUTION hw3/ndarray_python_ops optional
+    added = len(new_shape) - len(shape)
+    axes = list(zip(shape, new_shape[max(0, added) :], strides))
+    fits = added >= 0 and all([old in (1, new) for old, new, _ in axes])
+    assert fits, f"cannot broadcast {shape} to {new_shape}: only axes of length 1 grow"
+    strides = tuple([stride if old == new else 0 for old, new, stride in axes])
+    return _shape_of(new_shape), (0,) * added + strides
+    ### END SOLUTION
 
 
 @functools.lru_cache(maxsize=4096)
@@ -484,8 +498,7 @@ def _reduction(shape, axis, keepdims, stay):
 
 def _number(value):
     """A number (NumPy's too, or an array of one) as a Python float."""
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.item()
+    value = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
     if not isinstance(value, (float, numbers.Real, np.bool_)):
         raise TypeError(f"NDArray computes with numbers and NDArrays, not {type(value).__name__}")
     return float(value)

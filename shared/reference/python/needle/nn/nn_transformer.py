@@ -132,8 +132,9 @@ class TransformerLayer(Module):
         self.device, self.dtype = device, dtype
         ### BEGIN SOLUTION hw4/transformer_layer
         made_on = {"device": device, "dtype": dtype}
-        sizes = (q_features, num_head, dim_head)
-        self.attention = AttentionLayer(*sizes, dropout=dropout, causal=causal, **made_on)
+        self.attention = AttentionLayer(
+            q_features, num_head, dim_head, dropout=dropout, causal=causal, **made_on
+        )
         self.dropout = Dropout(dropout)
         self.mlp = Sequential(
             LayerNorm1d(q_features, **made_on),

@@ -251,8 +251,7 @@ def sum_to_shape(a, shape):
         return a
     added = len(a.shape) - len(shape)
     stretched = [added + k for k, n in enumerate(shape) if n == 1 and a.shape[added + k] != 1]
-    axes = (*range(added), *stretched)
-    summed = summation(a, axes)
+    summed = summation(a, (*range(added), *stretched))
     return reshape(summed, shape) if stretched else summed
     ### END SOLUTION
 
