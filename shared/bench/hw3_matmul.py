@@ -4,11 +4,7 @@ Run from inside a built hw3 (`hw bench hw3 -- matmul` does): `python .../hw3_mat
 A rung whose stub stands is not measured. Each run is kept, so that the climb shows.
 """
 
-import ctypes
-import os
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), "python"]
@@ -30,21 +26,6 @@ RUNGS = {  # of the text's ladder: the C++ function, and what it is called in Py
     "8 MatmulThreads": "matmul_threads",
 }
 ONE_THREAD = "1234567"  # rungs that use no other
-
-
-def peak_of_a_core():
-    """GFLOP/s of multiply-adds that find everything in registers (peak.cc)."""
-    shared = Path(__file__).resolve().parents[1]
-    source = Path(__file__).with_name("peak.cc")
-    compiler = os.environ.get("CXX", "c++").split()
-    flags = ["-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC"]
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder, "peak.so")
-        command = [*compiler, *flags, f"-I{shared}", str(source), "-o", str(library)]
-        subprocess.run(command, check=True)
-        measured = ctypes.CDLL(str(library)).peak
-        measured.restype = ctypes.c_double
-        return measured()
 
 
 def ladder(peak, side=512):
@@ -90,7 +71,7 @@ def ladder(peak, side=512):
 
 def main():
     print(measure.machine(chosen, None))
-    peak = peak_of_a_core()
+    peak = measure.peak_of_a_core()
     print(f"Measured peak: {peak:.0f} GFLOP/s a core.")
     speeds = ladder(peak)
     climbed = {label[0]: speed for label, speed in speeds.items() if label[0].isdigit()}

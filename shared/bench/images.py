@@ -70,9 +70,7 @@ def compare(rows, rate):
             dense = row.startswith("perceptron")
             epochs = round(budget / seconds_of_an_epoch(row, folder)) if dense else None
             run = run_of(row, folder, epochs, rate if dense else None)
-            shares: list[
-                float
-            ] = []  # of the training images that were right; in place of a test after each epoch
+            shares: list[float] = []  # kept in place of the test after each epoch
             run.report = lambda run=run, to=shares: to.append(share_of_right(run))
             began = time.process_time()
             run.train()
@@ -88,6 +86,7 @@ def compare(rows, rate):
 
 
 def share_of_right(run):
+    """How many of the epoch's training images were right."""
     return run.progress["right"] / run.progress["count"]
 
 

@@ -1,6 +1,7 @@
 """What the benchmarks share: contenders that take turns, medians, tables, and the machine they ran on."""
 
 import argparse
+import ctypes
 import datetime
 import json
 import math
@@ -9,8 +10,10 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
+from pathlib import Path
 
 # Settings that would make OpenBLAS take another kernel than the one it would choose on this processor.
 FOREIGN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -164,6 +167,35 @@ def table(header, rows):
 def threads(chosen):
     """How many, in words."""
     return f"{chosen.threads} thread" + "s" * (chosen.threads != 1)
+
+
+def peak_of_a_core():
+    """GFLOP/s of multiply-adds that find everything in registers (peak.cc)."""
+    shared = Path(__file__).resolve().parents[1]
+    source = Path(__file__).with_name("peak.cc")
+    compiler = os.environ.get("CXX", "c++").split()
+    flags = ["-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-shared", "-fPIC"]
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder, "peak.so")
+        command = [*compiler, *flags, f"-I{shared}", str(source), "-o", str(library)]
+        subprocess.run(command, check=True)
+        measured = ctypes.CDLL(str(library)).peak
+        measured.restype = ctypes.c_double
+        return measured()
+
+
+def bandwidth_of_a_core():
+    """GB/s that one core moves between memory and itself, while it copies what fits no cache."""
+    import numpy as np
+
+    source = np.ones(25_000_000, np.float32)
+    target = np.ones_like(source)
+    times = []
+    for _ in range(7):
+        began = time.process_time()  # others may be busy
+        np.copyto(target, source)
+        times.append(time.process_time() - began)
+    return 2 * source.nbytes / min(times) / 1e9
 
 
 def machine(chosen, torch):

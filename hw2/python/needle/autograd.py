@@ -454,6 +454,7 @@ class Record:
 
 _new = object.__new__  # calling a class costs twice as much, and every operator makes a Value
 _counted = object()
+_nobody = sys.getrefcount(_counted)  # with no record at all
 
 
 def _remember(value, op, inputs, data, requires_grad):
@@ -504,12 +505,12 @@ LAZY_MODE = False  # True: compute a value when its data is first asked for
 
 
 def __getattr__(name):
-    """TENSOR_COUNTER, the values alive in all graphs: as many as references to `_counted`, less two.
+    """TENSOR_COUNTER, the values alive in all graphs: as many as records refer to `_counted`.
 
     Python keeps that number anyway; counting up and down ourselves would cost every operator more.
     """
     if name == "TENSOR_COUNTER":
-        return sys.getrefcount(_counted) - 2  # the name `_counted` and the argument of this call
+        return sys.getrefcount(_counted) - _nobody
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -96,13 +96,14 @@ class _Instruments:
         self.here.meter = self.here.outer.pop()
         self.counting -= 1
         if self.counting == 0:
-            autograd.Record.data, autograd.Record.__del__, ops.MatMul.compute = self.before
+            autograd.Record.data, ops.MatMul.compute = self.before
+            del autograd.Record.__del__
             self.kernels.__exit__()
             self.held.clear()
 
     def _install(self):
         record, product = autograd.Record, ops.MatMul
-        self.before = slot, delete, multiply = record.data, record.__del__, product.compute
+        self.before = slot, multiply = record.data, product.compute
 
         def set_data(this, data):
             self.forget(this)
@@ -118,12 +119,8 @@ class _Instruments:
                 meter.multiplied(2 * math.prod(result.shape) * a.shape[-1])
             return result
 
-        def counted_delete(this):
-            self.forget(this)
-            delete(this)
-
         record.data, product.compute = property(slot.__get__, set_data), counted_multiply
-        record.__del__ = counted_delete
+        record.__del__ = lambda this: self.forget(this)
         self.kernels = ops.kernels("own")
 
     def forget(self, record):
