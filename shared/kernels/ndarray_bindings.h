@@ -242,18 +242,23 @@ inline Extent check_view(const char* name, const Dims& shape, const Dims& stride
   return {static_cast<size_t>(first), static_cast<size_t>(last) + 1};
 }
 
-// Runs `body`, without Python's global lock when there is work enough to be worth it; results below
-// the smallest normal float32 become zero.
+// Runs `body`, without Python's global lock when there is work enough to be worth it.
 template <class Body>
 void run_kernel(size_t work, Body&& body) {
   constexpr size_t kWorthReleasing = size_t{1} << 15;
-  const FlushToZero mode;
   if (work < kWorthReleasing) {
     body();
   } else {
     py::gil_scoped_release release;
     body();
   }
+}
+
+// The same for products of matrices, layers and steps: subnormal numbers are zero to them.
+template <class Body>
+void run_product(size_t work, Body&& body) {
+  const FlushToZero mode;
+  run_kernel(work, body);
 }
 
 // --------------------------------------------------------------------------- the device's table
@@ -434,7 +439,7 @@ void bind_matmul(py::module_& m, const char* name, MatrixProduct<Array> kernel, 
                  });
                  require(out.array != a.array && out.array != b.array,
                          [&] { return std::string(name) + ": out must be a buffer of its own"; });
-                 run_kernel(m * n + n * p + m * p, [&] { kernel(*a, *b, out.array, m, n, p); });
+                 run_product(m * n + n * p + m * p, [&] { kernel(*a, *b, out.array, m, n, p); });
                });
 }
 

@@ -76,6 +76,7 @@ class Pool {
       return;
     }
     count_ = count, grain_ = grain, function_ = function, body_ = body;
+    mode_ = float_mode();
     error_ = nullptr;
     next_ = 0;
     open_ = true;
@@ -129,12 +130,14 @@ class Pool {
   }
 
   void help() {
-    const FlushToZero mode;  // as in the thread that has the kernel
     for (unsigned seen = 0;;) {
       wait_for_round(seen);
       seen = round_;
       ++helping_;  // before looking at open_: run() closes first and counts helpers afterwards
-      if (open_) take_pieces();
+      if (open_) {
+        set_float_mode(mode_);
+        take_pieces();
+      }
       --helping_;
     }
   }
@@ -170,6 +173,7 @@ class Pool {
   size_t count_ = 0, grain_ = 1;
   detail::ChunkFunction function_ = nullptr;
   void* body_ = nullptr;
+  unsigned mode_ = 0;  // of the processor, for the thread that has the job and its helpers
   std::exception_ptr error_;
 };
 

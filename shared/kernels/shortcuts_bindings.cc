@@ -24,7 +24,7 @@ void bind_matmul_views(py::module_& m) {
                  require_same_size(name, element_count(name, result), out->size);
                  require(out.array != a.array && out.array != b.array,
                          "matmul_views: out must be a buffer of its own");
-                 run_kernel(out->size * static_cast<size_t>(shape[shape.size() - 2]), [&] {
+                 run_product(out->size * static_cast<size_t>(shape[shape.size() - 2]), [&] {
                    MatmulStrided(*a, *b, out.array, shape, a_strides, static_cast<size_t>(a_offset),
                                  b_strides, static_cast<size_t>(b_offset));
                  });

@@ -235,7 +235,7 @@ size_t linear_work(const Call& call) {
 Arrays linear(Call& call) {
   const auto layers = linear_layers(call);
   const Array& x = call[0];
-  run_kernel(linear_work(call), [&] { Mlp(x.ptr(), x.size() / x.last(), layers); });
+  run_product(linear_work(call), [&] { Mlp(x.ptr(), x.size() / x.last(), layers); });
   return {call.saved.back()};
 }
 
@@ -246,7 +246,7 @@ Arrays linear_backward(Call& call) {
   std::vector<LinearGradient> pairs;
   for (size_t i = 1; i + 1 < grads.size(); i += 2)
     pairs.push_back({grads[i].ptr(), pointer(grads[i + 1])});
-  run_kernel(linear_work(call), [&] {
+  run_product(linear_work(call), [&] {
     MlpBackward(x.ptr(), x.size() / x.last(), layers, call.adjoints[0].ptr(), pointer(grads[0]),
                 pairs);
   });
@@ -255,14 +255,14 @@ Arrays linear_backward(Call& call) {
 
 Arrays relu(Call& call) {
   Array y = new_array(call[0].shape);
-  run_kernel(y.size(), [&] { Relu(call[0].ptr(), y.ptr(), y.size()); });
+  run_product(y.size(), [&] { Relu(call[0].ptr(), y.ptr(), y.size()); });
   return call.saved = {y};
 }
 
 Arrays relu_backward(Call& call) {
   Arrays grads = call.gradients(1);
   const float *y = call.saved[0].ptr(), *g = call.adjoints[0].ptr();
-  run_kernel(grads[0].size(), [&] { ReluBackward(y, g, grads[0].ptr(), grads[0].size()); });
+  run_product(grads[0].size(), [&] { ReluBackward(y, g, grads[0].ptr(), grads[0].size()); });
   return grads;
 }
 
@@ -274,7 +274,7 @@ Arrays softmax_loss(Call& call) {
   need_ids("SoftmaxLoss", classes, logits.last());
   Array loss = new_array({});
   call.saved = {new_array({logits.shape[0]})};
-  run_kernel(logits.size(), [&] {
+  run_product(logits.size(), [&] {
     SoftmaxLoss(logits.ptr(), classes.ptr(), loss.ptr(), call.saved[0].ptr(), logits.shape[0],
                 logits.last());
   });
@@ -284,7 +284,7 @@ Arrays softmax_loss(Call& call) {
 Arrays softmax_loss_backward(Call& call) {
   const Array &logits = call[0], &classes = call[1];
   Arrays grads = call.gradients(1);
-  run_kernel(logits.size(), [&] {
+  run_product(logits.size(), [&] {
     SoftmaxLossBackward(logits.ptr(), classes.ptr(), call.saved[0].ptr(), *call.adjoints[0].ptr(),
                         grads[0].ptr(), logits.shape[0], logits.last());
   });
@@ -299,14 +299,14 @@ Arrays embedding(Call& call) {
   Shape shape = ids.shape;
   shape.push_back(table.last());
   Array out = new_array(shape);
-  run_kernel(out.size(),
-             [&] { Gather(table.ptr(), ids.ptr(), out.ptr(), ids.size(), table.last()); });
+  run_product(out.size(),
+              [&] { Gather(table.ptr(), ids.ptr(), out.ptr(), ids.size(), table.last()); });
   return {out};
 }
 
 Arrays embedding_backward(Call& call) {
   Arrays grads = {new_array(call[0].shape)};
-  run_kernel(grads[0].size(), [&] {
+  run_product(grads[0].size(), [&] {
     ScatterAdd(call.adjoints[0].ptr(), call[1].ptr(), grads[0].ptr(), call[1].size(),
                call[0].last(), grads[0].size());
   });
@@ -321,7 +321,7 @@ Arrays layer_norm(Call& call) {
   const size_t width = w.size(), rows = width > 0 ? x.size() / width : 0;
   Array y = new_array(x.shape);
   call.saved = {new_array({rows, 2})};
-  run_kernel(x.size(), [&] {
+  run_product(x.size(), [&] {
     LayerNorm(x.ptr(), w.ptr(), b.ptr(), y.ptr(), call.saved[0].ptr(), rows, width,
               static_cast<float>(call.settings.at(0)));
   });
@@ -336,7 +336,7 @@ Arrays layer_norm_backward(Call& call) {
   call.needs_dx = true;
   Arrays grads = call.gradients(3);
   const Array &x = call[0], &w = call[1];
-  run_kernel(x.size(), [&] {
+  run_product(x.size(), [&] {
     LayerNormBackward(x.ptr(), w.ptr(), call.saved[0].ptr(), call.adjoints[0].ptr(),
                       norm_gradients(grads), call.saved[0].shape[0], w.size());
   });
@@ -355,7 +355,7 @@ Arrays batch_norm(Call& call) {
   const float momentum = static_cast<float>(call.settings.at(1));
   Array y = new_array(x.shape);
   call.saved = {new_array({C}), new_array({C})};
-  run_kernel(x.size(), [&] {
+  run_product(x.size(), [&] {
     BatchNorm(x.ptr(), w.ptr(), b.ptr(), y.ptr(), call.saved[0].ptr(), call.saved[1].ptr(),
               {N, C, S, eps});
   });
@@ -373,7 +373,7 @@ Arrays batch_norm_backward(Call& call) {
   Arrays grads = call.gradients(3);
   const Array& x = call[0];
   const size_t N = x.shape[0], C = x.shape[1];
-  run_kernel(x.size(), [&] {
+  run_product(x.size(), [&] {
     BatchNormBackward(x.ptr(), call[1].ptr(), call.saved[0].ptr(), call.saved[1].ptr(),
                       call.adjoints[0].ptr(), norm_gradients(grads),
                       {N, C, x.size() / (N * C), static_cast<float>(call.settings[0])});
@@ -402,8 +402,8 @@ ConvShape conv_shape(const Call& call) {
 Arrays conv(Call& call) {
   const ConvShape s = conv_shape(call);
   Array y = new_array({s.N, s.O, s.h, s.w});
-  run_kernel(y.size() * s.K * s.K * s.C,
-             [&] { Conv(call[0].ptr(), call[1].ptr(), pointer(call[2]), y.ptr(), s); });
+  run_product(y.size() * s.K * s.K * s.C,
+              [&] { Conv(call[0].ptr(), call[1].ptr(), pointer(call[2]), y.ptr(), s); });
   return {y};
 }
 
@@ -412,7 +412,7 @@ Arrays conv_backward(Call& call) {
   Arrays grads = call.gradients(2);
   Array db = new_array({s.O});
   const Array& g = call.adjoints[0];
-  run_kernel(g.size() * s.K * s.K * s.C, [&] {
+  run_product(g.size() * s.K * s.K * s.C, [&] {
     ConvBackward(call[0].ptr(), call[1].ptr(), g.ptr(), pointer(grads[0]), grads[1].ptr(), db.ptr(),
                  s);
   });
@@ -447,7 +447,7 @@ Arrays lstm(Call& call) {
   const Shape steps{s.T, s.B, s.H};
   call.saved = {new_array(steps), new_array({s.T, s.B, 4 * s.H}), new_array(steps)};
   const Array &out = call.saved[0], &cells = call.saved[2];
-  run_kernel(4 * out.size() * (s.I + s.H), [&] { Lstm(lstm_input(call), lstm_steps(call), s); });
+  run_product(4 * out.size() * (s.I + s.H), [&] { Lstm(lstm_input(call), lstm_steps(call), s); });
   const size_t last = (s.T - 1) * s.B * s.H;
   return {out, new_copy(out.ptr() + last, {s.B, s.H}), new_copy(cells.ptr() + last, {s.B, s.H})};
 }
@@ -458,8 +458,8 @@ Arrays lstm_backward(Call& call) {
   const LstmAdjoints g{call.adjoints[0].ptr(), call.adjoints[1].ptr(), call.adjoints[2].ptr()};
   const LstmGradients d{pointer(grads[0]), grads[1].ptr(), grads[2].ptr(),
                         grads[3].ptr(),    grads[4].ptr(), pointer(grads[5])};
-  run_kernel(4 * call.saved[0].size() * (s.I + s.H),
-             [&] { LstmBackward(lstm_input(call), lstm_steps(call), g, d, s); });
+  run_product(4 * call.saved[0].size() * (s.I + s.H),
+              [&] { LstmBackward(lstm_input(call), lstm_steps(call), g, d, s); });
   grads.push_back(grads[5]);  // both biases are added: one adjoint for both
   return grads;
 }
@@ -483,8 +483,8 @@ Arrays attention(Call& call) {
   const Array& q = call[0];
   Array out = new_array(q.shape);
   call.saved = {new_array({q.shape[0], q.shape[1], s.T, s.S})};
-  run_kernel(out.size() * s.S,
-             [&] { Attention(attention_input(call), out.ptr(), call.saved[0].ptr(), s); });
+  run_product(out.size() * s.S,
+              [&] { Attention(attention_input(call), out.ptr(), call.saved[0].ptr(), s); });
   return {out, call.saved[0]};
 }
 
@@ -492,7 +492,7 @@ Arrays attention_backward(Call& call) {
   const AttentionShape s = attention_shape(call);
   call.needs_dx = true;
   Arrays grads = call.gradients(3);
-  run_kernel(call[0].size() * s.S, [&] {
+  run_product(call[0].size() * s.S, [&] {
     AttentionBackward(attention_input(call), call.saved[0].ptr(), call.adjoints[0].ptr(),
                       call.adjoints[1].ptr(), {grads[0].ptr(), grads[1].ptr(), grads[2].ptr()}, s);
   });
@@ -631,7 +631,7 @@ py::list step(const std::vector<py::list>& columns, size_t averages, Step one) {
     results.push_back(new_array(c[0][i].shape));
     work += c[0][i].size();
   }
-  run_kernel(work, [&] {
+  run_product(work, [&] {
     for (size_t i = 0; i < results.size(); ++i) one(c, i, results[i].ptr(), results[i].size());
   });
   return to_python(results, columns[0][0]);
