@@ -140,7 +140,7 @@ def test(
     work.folder_of(course, homework.id)
     work.check_files(course, homework.id)
     parts = work.parts_for(homework, problems, device)
-    if work.needscompile_and_tell(course, problems, parts):
+    if work.needs_build(course, problems, parts):
         try:
             compile_and_tell(course, homework, parts)
         except compiling.BuildError as error:
@@ -194,14 +194,17 @@ def build(
 
 @app.command()
 def submit(target: Target = None, extra: ForMugrade = None) -> None:
-    """Send your values to the autograder."""
+    """Send your values to the autograder.
+
+    A problem that crashes, or takes longer than HW_TEST_SECONDS (120), costs itself only.
+    """
     course = load()
     work.check_one_target(course, extra or [])
     problems = work.chosen(course, target)
     homework = course.homework(problems[0].homework)
     work.check_files(course, homework.id)
     parts = work.parts_for(homework, problems, None)
-    if work.needscompile_and_tell(course, problems, parts):
+    if work.needs_build(course, problems, parts):
         compile_and_tell(course, homework, parts)
     status, rows = work.submit(course, homework, problems, extra or [])
     if status in (0, 1):

@@ -71,10 +71,11 @@ def test_the_picture_is_an_svg(tmp_path):
     assert "<svg" in (tmp_path / "new" / "p.svg").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["p.nothing", "."])
+@pytest.mark.parametrize("name", ["p.nothing", "folder.svg"])
 def test_a_picture_that_cannot_be_written_is_a_sentence(tmp_path, name):
     pytest.importorskip("matplotlib")
-    with pytest.raises(CourseError, match="the picture .* cannot be written: "):
+    (tmp_path / "folder.svg").mkdir()
+    with pytest.raises(CourseError, match=r"the picture .* cannot be written: "):
         profiling.picture(profile([]), tmp_path / name)
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import sys
 
 import numpy as np
 import pytest
 from fake import KEY
 from mugrade.cli import display
-from mugrade.client import run as hooks_run
 from mugrade.client.check import is_empty
 from mugrade.encoding import encode
 from mugrade.recorder import solo_seed, variant_seed
