@@ -20,36 +20,6 @@ torch = measure.torch_or_none(chosen.threads)
 BATCH, HIDDEN = 100, 100
 
 
-def torch_block(dim, hidden):
-    linear, norm = torch.nn.Linear, torch.nn.BatchNorm1d
-    return torch.nn.Sequential(
-        linear(dim, hidden),
-        norm(hidden),
-        torch.nn.ReLU(),
-        torch.nn.Dropout(0.1),
-        linear(hidden, dim),
-        norm(dim),
-    )
-
-
-def torch_mlp_resnet():
-    """The same network in PyTorch."""
-
-    class Model(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first, self.last = torch.nn.Linear(784, HIDDEN), torch.nn.Linear(HIDDEN, 10)
-            self.blocks = torch.nn.ModuleList(torch_block(HIDDEN, HIDDEN // 2) for _ in range(3))
-
-        def forward(self, x):
-            x = torch.relu(self.first(x))
-            for block in self.blocks:
-                x = torch.relu(x + block(x))
-            return self.last(x)
-
-    return Model()
-
-
 def steps():
     """One training step in needle and in PyTorch, each a function without arguments; None without
     PyTorch."""
@@ -68,7 +38,9 @@ def steps():
 
     if torch is None:
         return needle, None
-    peer = torch_mlp_resnet()
+    import torch_models
+
+    peer = torch_models.mlp_resnet(HIDDEN)
     peer_optimizer = torch.optim.Adam(peer.parameters())
     t_images, t_classes = torch.tensor(X), torch.tensor(labels)
 

@@ -38,6 +38,7 @@ class Side:
                 sentence.
         """
         row = ""
+        assert self.process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             for line in question:
                 print(line, file=self.process.stdin, flush=True)
