@@ -615,8 +615,8 @@ py::object call_of(const Kernel& kernel, std::vector<bool> given, const py::dict
 
 // One step of an optimizer on all its parameters. `columns` has the parameters, their gradients,
 // and their averages, which change in place. Returns new arrays for the parameters. All of them are
-// one job for the threads: one by one most are too small to be shared out. `one` makes a piece, from
-// as many pointers as there are columns.
+// one job for the threads: one by one most are too small to be shared out. `one` makes a piece,
+// from as many pointers as there are columns.
 template <class Step>
 py::list step(const std::vector<py::list>& columns, size_t averages, Step one) {
   require(columns.size() == 2 + averages, [&] {

@@ -152,7 +152,8 @@ void ConvBackward(const float* x, const float* w, const float* g, float* dx, flo
     Workspace work(s, w);
     kernels[part].resize(work.depth * s.O);
     biases[part].assign(s.O, 0.0f);
-    AlignedArray some(work.images < end - begin ? work.depth * s.O : 0);  // of a group, not the first
+    AlignedArray some(work.images < end - begin ? work.depth * s.O
+                                                : 0);  // of a group, not the first
     for (size_t n = begin; n < end; n += work.images) {
       const size_t count = std::min(work.images, end - n), rows = count * work.pixels;
       for (size_t k = 0; k < count; ++k) {
