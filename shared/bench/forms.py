@@ -10,13 +10,13 @@ RUNG is one of homework 3's ladder by its name in Python: naive, rows, registers
 packed_a, threads; without it the one that `MatmulViews` names, in the solved tree the last.
 """
 
-import json
 import math
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
+
+import sides
 
 ALL = ("given", "own", "own:rows", "own:naive", "cpu_numpy")
 TRAININGS = ("lstm --chars", "transformer --chars", "resnet9", "lstm", "transformer")
@@ -32,19 +32,17 @@ def settings(form):
     return device, {"NEEDLE_KERNELS": "own" if kernels != "given" else kernels, "NEEDLE_RUNG": rung}
 
 
-class Side:
-    """A training in one form, in a process of its own, that goes on for a while when asked."""
+class Side(sides.Side):
+    """A training in one form that goes on for a while when asked."""
 
     def __init__(self, form, training, tree, threads):
         self.form = form
         device, chosen = settings(form)
         names = ("NEEDLE", "OMP", "MKL", "OPENBLAS")
-        self.process = subprocess.Popen(
+        super().__init__(
+            f"{training} ({form})",
             [sys.executable, str(Path(__file__).resolve()), *training.split(), "--device", device],
             cwd=tree,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
             env={
                 **os.environ,
                 **{f"{name}_NUM_THREADS": str(threads) for name in names},
@@ -56,23 +54,15 @@ class Side:
         self.samples = self.wall = self.cpu = 0.0
         self.first = self.answer()
 
-    def answer(self):
-        """What the side has said on its next line."""
-        assert self.process.stdout is not None
-        return json.loads(self.process.stdout.readline())
-
     def go_on(self, seconds):
         """Train for about so many seconds, a step at least."""
-        print(seconds, file=self.process.stdin, flush=True)
-        samples, wall, cpu = self.answer()
+        samples, wall, cpu = self.answer(seconds)
         self.samples, self.wall, self.cpu = self.samples + samples, self.wall + wall, self.cpu + cpu
-
-    def end(self):
-        self.process.communicate()
 
 
 def serve(arguments):
     """One side: say the losses of the first two steps, then train as long as each line asks."""
+    sides.listen()
     import train
 
     run = train.Run(train.parse([*arguments, "--quiet"]))
@@ -82,7 +72,7 @@ def serve(arguments):
         before = run.progress["loss"]
         count = run.step()
         losses.append((run.progress["loss"] - before) / count)
-    print(json.dumps({"losses": losses, "unit": run.data.unit}), flush=True)
+    sides.reply({"losses": losses, "unit": run.data.unit})
     for line in sys.stdin:
         wall, cpu, samples = time.perf_counter(), time.process_time(), 0
         until = wall + float(line)
@@ -91,22 +81,22 @@ def serve(arguments):
                 run.progress["step"] = 0
             samples += run.step()
         spent = time.perf_counter() - wall, time.process_time() - cpu
-        print(json.dumps([samples, *spent]), flush=True)
+        sides.reply([samples, *spent])
 
 
 def measure(training, forms, tree, threads=2, rounds=3, seconds=2.0):
     """The sides of a training in these forms, measured in turns; their losses are the same."""
-    sides = [Side(form, training, tree, threads) for form in forms]
-    for side in sides[1:]:
-        for ours, theirs in zip(side.first["losses"], sides[0].first["losses"]):
-            same = math.isclose(ours, theirs, rel_tol=1e-3)
-            assert same, f"{training}: {side.form} computes another loss, {ours} for {theirs}"
+    started = [Side(form, training, tree, threads) for form in forms]
+    for side in started[1:]:
+        for ours, theirs in zip(side.first["losses"], started[0].first["losses"]):
+            if not math.isclose(ours, theirs, rel_tol=1e-3):
+                raise SystemExit(f"{side.name} computes another loss, {ours} for {theirs}")
     for _ in range(rounds):
-        for side in sides:
+        for side in started:
             side.go_on(seconds)
-    for side in sides:
+    for side in started:
         side.end()
-    return sides
+    return started
 
 
 def table(forms, tree, threads, rounds, clock):
@@ -114,10 +104,10 @@ def table(forms, tree, threads, rounds, clock):
     print(f"| `train.py ...` | {' | '.join(forms)} |")
     print("|---|" + "---|" * len(forms), flush=True)
     for training in TRAININGS:
-        sides = measure(training, forms, tree, threads, rounds)
-        speeds = [side.samples / (side.wall if clock == "wall" else side.cpu) for side in sides]
+        ran = measure(training, forms, tree, threads, rounds)
+        speeds = [side.samples / (side.wall if clock == "wall" else side.cpu) for side in ran]
         cells = " | ".join(f"{speed:,.0f}" for speed in speeds)
-        print(f"| `{training}`, {sides[0].first['unit']}/s | {cells} |", flush=True)
+        print(f"| `{training}`, {ran[0].first['unit']}/s | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

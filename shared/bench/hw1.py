@@ -1,6 +1,7 @@
 """Homework 1: what an operator costs beside PyTorch, and the training step of an MLP.
 
 Run from inside a solved hw1 (`hw bench hw1` does): `python .../hw1.py`. needle computes with NumPy here.
+PyTorch may be missing.
 """
 
 import sys
@@ -13,9 +14,9 @@ chosen = measure.options(__doc__.splitlines()[0])
 
 import needle as ndl
 import numpy as np
-import torch
 from simple_ml import softmax_loss
 
+torch = measure.torch_or_none(chosen.threads)
 SIZE, CHAIN = 32, 20
 BATCH, FEATURES, HIDDEN, CLASSES, LR = 100, 784, 500, 10, 0.1
 
@@ -55,8 +56,10 @@ def measure_operators():
     for name, ours, theirs in operators():
         start = np.full_like(array, -0.5) if name == "exp" else array
         needle = chains(ours, ndl.Tensor(start), ndl.Tensor(array), ndl.init.ones(SIZE, SIZE))
-        x, y = (torch.tensor(a, requires_grad=True) for a in (start, array))
-        pytorch = chains(theirs, x, y, torch.ones(SIZE, SIZE))
+        pytorch = None, None
+        if torch:
+            x, y = (torch.tensor(a, requires_grad=True) for a in (start, array))
+            pytorch = chains(theirs, x, y, torch.ones(SIZE, SIZE))
         cells, pair = [name], []
         for functions in zip(needle, pytorch):
             with np.errstate(all="ignore"):
@@ -72,7 +75,8 @@ def measure_operators():
 
 
 def mlp_steps():
-    """One training step of the MLP in needle and in PyTorch, each a function without arguments."""
+    """One training step of the MLP in needle and in PyTorch, each a function without arguments; None
+    without PyTorch."""
     random = np.random.RandomState(0)
     X = random.rand(BATCH, FEATURES).astype("float32")
     labels = random.randint(CLASSES, size=BATCH)
@@ -88,6 +92,8 @@ def mlp_steps():
         for w in weights:
             w.data = w.data - LR * w.grad.data
 
+    if torch is None:
+        return needle, None
     parameters = [torch.tensor(a, requires_grad=True) for a in (first, second)]
     optimizer = torch.optim.SGD(parameters, lr=LR)
     t_images, t_labels = torch.tensor(X), torch.tensor(labels)
@@ -103,7 +109,6 @@ def mlp_steps():
 
 
 def main():
-    torch.set_num_threads(chosen.threads)
     print(measure.machine(chosen, torch))
     measure_operators()
     took = measure.medians(dict(zip(("needle", "PyTorch"), mlp_steps())), chosen, seconds=0.1)
@@ -115,9 +120,10 @@ def main():
         ["", "milliseconds", "ratio"],
         [
             ["needle", f"{ours * 1e3:.2f}", f"{ours / theirs:.2f}"],
-            ["PyTorch", f"{theirs * 1e3:.2f}", "1.00"],
+            ["PyTorch", f"{theirs * 1e3:.2f}", "1.00" if torch else "-"],
         ],
     )
+    measure.tell_without(torch)
 
 
 if __name__ == "__main__":

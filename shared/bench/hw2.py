@@ -1,6 +1,7 @@
 """Homework 2: one training step of the MLP-ResNet, needle with NumPy beside PyTorch eager.
 
 Run from inside a solved hw2 (`hw bench hw2` does): `python .../hw2.py`.
+PyTorch may be missing.
 """
 
 import sys
@@ -13,41 +14,15 @@ chosen = measure.options(__doc__.splitlines()[0])
 
 import needle as ndl
 import numpy as np
-import torch
 from mlp_resnet import MLPResNet
 
+torch = measure.torch_or_none(chosen.threads)
 BATCH, HIDDEN = 100, 100
 
 
-def torch_block(dim, hidden):
-    linear, norm = torch.nn.Linear, torch.nn.BatchNorm1d
-    return torch.nn.Sequential(
-        linear(dim, hidden),
-        norm(hidden),
-        torch.nn.ReLU(),
-        torch.nn.Dropout(0.1),
-        linear(hidden, dim),
-        norm(dim),
-    )
-
-
-class TorchMLPResNet(torch.nn.Module):
-    """The same network in PyTorch."""
-
-    def __init__(self):
-        super().__init__()
-        self.first, self.last = torch.nn.Linear(784, HIDDEN), torch.nn.Linear(HIDDEN, 10)
-        self.blocks = torch.nn.ModuleList(torch_block(HIDDEN, HIDDEN // 2) for _ in range(3))
-
-    def forward(self, x):
-        x = torch.relu(self.first(x))
-        for block in self.blocks:
-            x = torch.relu(x + block(x))
-        return self.last(x)
-
-
 def steps():
-    """One training step in needle and in PyTorch, each a function without arguments."""
+    """One training step in needle and in PyTorch, each a function without arguments; None without
+    PyTorch."""
     random = np.random.RandomState(0)
     X = random.rand(BATCH, 784).astype("float32")
     labels = random.randint(10, size=BATCH)
@@ -61,7 +36,11 @@ def steps():
         loss.backward()
         optimizer.step()
 
-    peer = TorchMLPResNet()
+    if torch is None:
+        return needle, None
+    import torch_models
+
+    peer = torch_models.mlp_resnet(HIDDEN)
     peer_optimizer = torch.optim.Adam(peer.parameters())
     t_images, t_classes = torch.tensor(X), torch.tensor(labels)
 
@@ -75,7 +54,6 @@ def steps():
 
 
 def main():
-    torch.set_num_threads(chosen.threads)
     print(measure.machine(chosen, torch))
     took = measure.medians(dict(zip(("needle", "PyTorch"), steps())), chosen, seconds=0.1)
     ours, theirs = took.values()
@@ -86,9 +64,10 @@ def main():
         ["", "milliseconds", "ratio"],
         [
             ["needle", f"{ours * 1e3:.2f}", f"{ours / theirs:.2f}"],
-            ["PyTorch", f"{theirs * 1e3:.2f}", "1.00"],
+            ["PyTorch", f"{theirs * 1e3:.2f}", "1.00" if torch else "-"],
         ],
     )
+    measure.tell_without(torch)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).parent), "python"]
 import measure
 
-chosen = measure.options(__doc__.splitlines()[0], mine="cpu")
+chosen = measure.options(__doc__.splitlines()[0])
 
 import numpy as np
 from needle import backend_ndarray as nd
@@ -82,17 +82,15 @@ def operations(torch):
 
 def compare(calls, torch, unit, digits):
     """Time {name: (needle, NumPy or None, PyTorch)}; print a table; the rows of ratios."""
-    peers = [name for name, there in (("NumPy", True), ("PyTorch", torch)) if there]
     rows, ratios = [], []
     for name, functions in calls.items():
         contenders = dict(zip(("needle", "NumPy", "PyTorch"), functions))
-        contenders = {key: contenders[key] for key in ("needle", *peers) if contenders[key]}
+        contenders["PyTorch"] = contenders["PyTorch"] if torch else None
         try:
-            took = measure.medians(contenders, chosen)
+            times = list(measure.medians(contenders, chosen).values())
         except NotImplementedError:
             rows.append([name, "not written", *[""] * 4])
             continue
-        times = [took.get(key, math.nan) for key in ("needle", "NumPy", "PyTorch")]
         ratios.append([other / times[0] for other in times[1:]])
         rows.append(
             [
@@ -164,6 +162,7 @@ def main():
     print(measure.machine(chosen, torch))
     throughput(torch)
     overhead(torch)
+    measure.tell_without(torch)
 
 
 if __name__ == "__main__":

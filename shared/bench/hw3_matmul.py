@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), "python"]
 import measure
 
-chosen = measure.options(__doc__.splitlines()[0], mine="cpu")
+chosen = measure.options(__doc__.splitlines()[0])
 
 import numpy as np
 from needle import backend_ndarray as nd

@@ -4,14 +4,13 @@ Run from inside a built hw3 (`hw bench hw3 -- shapes` does): `python .../hw3_sha
 PyTorch may be missing.
 """
 
-import math
 import sys
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), "python"]
 import measure
 
-chosen = measure.options(__doc__.splitlines()[0], mine="cpu")
+chosen = measure.options(__doc__.splitlines()[0])
 
 import numpy as np
 from needle import backend_ndarray as nd
@@ -40,14 +39,14 @@ def shapes(torch):
         x = np.random.standard_normal((m, n)).astype(np.float32)
         y = np.random.standard_normal((n, p)).astype(np.float32)
         a, b = nd.array(x), nd.array(y)
-        contenders = {"needle": lambda a=a, b=b: a @ b, "numpy": lambda x=x, y=y: x @ y}
-        if torch:
-            u, v = torch.from_numpy(x), torch.from_numpy(y)
-            contenders["torch"] = lambda u=u, v=v: u @ v
+        u, v = map(torch.from_numpy, (x, y)) if torch else (None, None)
+        contenders = {
+            "needle": lambda a=a, b=b: a @ b,
+            "NumPy": lambda x=x, y=y: x @ y,
+            "PyTorch": (lambda u=u, v=v: u @ v) if torch else None,
+        }
         took = measure.medians(contenders, chosen, rest=0.25)
-        speeds = [
-            2 * m * n * p / took.get(name, math.nan) / 1e9 for name in ("needle", "numpy", "torch")
-        ]
+        speeds = [2 * m * n * p / seconds / 1e9 for seconds in took.values()]
         ratios.append([speeds[0] / other for other in speeds[1:]])
         rows.append(
             [
@@ -70,6 +69,7 @@ def main():
         "the matrix product", lambda: nd.array(np.ones((2, 2))) @ nd.array(np.ones((2, 2)))
     )
     shapes(torch)
+    measure.tell_without(torch)
 
 
 if __name__ == "__main__":

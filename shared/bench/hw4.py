@@ -8,22 +8,23 @@ Run from inside a solved, built hw4: `python .../shared/bench/hw4.py [--only abc
 as `hw bench hw4`. Each side is a process of its own that is asked in turn for a short stretch of
 steps, so that a busy machine slows both; the ratio is that of the medians. First both take the same
 weights and batch, and their losses over some steps are compared. On a machine that others use too,
-`--threads 1 --clock cpu` measures the processor time of one thread instead.
+`--threads 1 --clock cpu` measures the processor time of one thread instead. PyTorch may be missing.
 """
 
 import argparse
+import contextlib
 import importlib
-import json
+import math
 import os
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import forms
 import images
-from measure import bandwidth_of_a_core, peak_of_a_core
+import measure
+from sides import Side, listen, reply
 
 THREADS = int(os.environ.get("NEEDLE_NUM_THREADS", "2"))  # of each side
 CASES = {
@@ -158,15 +159,16 @@ def needle_step(case, model, opt):
 def torch_model(case):
     """The same with PyTorch's own layers, made in the same order: (model, optimizer)."""
     import torch
+    import torch_models
     from torch import nn
 
     torch.set_num_threads(THREADS)
     if case == "a":
         model = nn.Sequential(nn.Linear(784, 500), nn.ReLU(), nn.Linear(500, 10))
     elif case == "b":
-        model = torch_resnet9()
+        model = torch_models.resnet9()
     elif case in "cd":
-        model = (torch_lstm_lm if case == "c" else torch_transformer_lm)()
+        model = (torch_models.lstm_lm if case == "c" else torch_models.transformer_lm)()
     else:
         layers = [layer for _ in range(20) for layer in (nn.Linear(32, 32), nn.ReLU())]
         model = nn.Sequential(*layers[:-1])
@@ -213,92 +215,6 @@ def copy_weights(ours, theirs):
     assert next(values, None) is None
 
 
-def torch_resnet9():
-    from torch import nn
-
-    def block(a, b, k, s):
-        return nn.Sequential(nn.Conv2d(a, b, k, s, k // 2), nn.BatchNorm2d(b), nn.ReLU())
-
-    class Residual(nn.Module):
-        def __init__(self, channels):
-            super().__init__()
-            self.fn = nn.Sequential(
-                block(channels, channels, 3, 1), block(channels, channels, 3, 1)
-            )
-
-        def forward(self, x):
-            return self.fn(x) + x
-
-    return nn.Sequential(
-        block(3, 16, 7, 4),
-        block(16, 32, 3, 2),
-        Residual(32),
-        block(32, 64, 3, 2),
-        block(64, 128, 3, 2),
-        Residual(128),
-        nn.Flatten(),
-        nn.Linear(128, 128),
-        nn.ReLU(),
-        nn.Linear(128, 10),
-    )
-
-
-def torch_lstm_lm():
-    from torch import nn
-
-    class Model(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.embedding = nn.Embedding(10000, 128)
-            self.lstm = nn.LSTM(128, 256)
-            self.linear = nn.Linear(256, 10000)
-
-        def forward(self, x, h):
-            out, h = self.lstm(self.embedding(x), h)
-            return self.linear(out.reshape(-1, 256)), h
-
-    return Model()
-
-
-def torch_transformer_lm():
-    import torch
-    from torch import nn
-
-    class Layer(nn.Module):
-        def __init__(self, features=128, heads=8, dim=32, hidden=64):
-            super().__init__()
-            self.heads, inner = heads, heads * dim
-            self.norms = nn.ModuleList(nn.LayerNorm(features) for _ in range(3))
-            self.q, self.k, self.v = (nn.Linear(features, inner, bias=False) for _ in range(3))
-            self.out = nn.Linear(inner, features, bias=False)
-            self.norm = nn.LayerNorm(features)
-            self.up, self.down = nn.Linear(features, hidden), nn.Linear(hidden, features)
-
-        def forward(self, x):
-            B, T, _ = x.shape
-            q, k, v = (
-                project(norm(x)).reshape(B, T, self.heads, -1).transpose(1, 2)
-                for project, norm in zip((self.q, self.k, self.v), self.norms)
-            )
-            a = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-            x = x + self.out(a.transpose(1, 2).reshape(B, T, -1))
-            return x + self.down(torch.relu(self.up(self.norm(x))))
-
-    class Model(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.embedding, self.positions = nn.Embedding(10000, 128), nn.Embedding(40, 128)
-            self.layers = nn.Sequential(Layer(), Layer())
-            self.linear = nn.Linear(128, 10000)
-
-        def forward(self, x):
-            x = self.embedding(x).transpose(0, 1)
-            x = self.layers(x + self.positions(torch.arange(x.shape[1])))
-            return self.linear(x.transpose(0, 1).reshape(-1, 128))
-
-    return Model()
-
-
 # -------------------------------------------------------------------------------------- measuring
 
 
@@ -313,27 +229,31 @@ def compare(case, steps=5):
 
 
 def memory():
-    """(now, peak) of this process in MB, as Linux counts them."""
-    with open("/proc/self/status", encoding="utf-8") as file:
-        facts = dict(line.split(":", 1) for line in file)
+    """(now, peak) of this process in MB, as Linux counts them; NaN on other systems."""
+    try:
+        with open("/proc/self/status", encoding="utf-8") as file:
+            facts = dict(line.split(":", 1) for line in file)
+    except OSError:
+        return math.nan, math.nan
     return tuple(int(facts[key].split()[0]) / 1000 for key in ("VmRSS", "VmHWM"))
 
 
 def serve(side, case):
     """Answer each number of seconds on a line of input with the times of that many steps."""
+    listen()
     if side == "losses":
-        print(json.dumps(compare(case)))
+        reply(compare(case))
         return
     make, step_of = (torch_model, torch_step) if side == "torch" else (needle_model, needle_step)
     # What a library itself takes does not count.
     importlib.import_module(side)
-    with open("/proc/self/clear_refs", "w", encoding="utf-8") as file:
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w", encoding="utf-8") as file:
         file.write("5")  # the peak starts anew
     before = memory()[0]
     step = step_of(case, *make(case))
     for _ in range(5):
         step()
-    print(json.dumps(memory()[1] - before), flush=True)
+    reply(memory()[1] - before)
     for line in sys.stdin:
         clock_name, seconds = line.split()
         clock = time.perf_counter if clock_name == "wall" else time.process_time
@@ -343,18 +263,16 @@ def serve(side, case):
             start = clock()
             step()
             times.append(clock() - start)
-        print(json.dumps(times), flush=True)
+        reply(times)
 
 
 def start(side, case, chosen):
     device, settings = forms.settings(chosen.form)
     names = ("NEEDLE_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    return subprocess.Popen(
+    return Side(
+        f"{side} in step ({case})",
         [sys.executable, str(Path(__file__).resolve()), "--side", side, "--only", case],
         cwd=chosen.tree,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
         env={
             **os.environ,
             **dict.fromkeys(names, str(chosen.threads)),
@@ -366,36 +284,36 @@ def start(side, case, chosen):
     )
 
 
-def answer(process, *question):
-    for line in question:
-        print(line, file=process.stdin, flush=True)
-    return json.loads(process.stdout.readline())
+def compared(case, chosen):
+    """The difference of the losses; the two sides run in one process for it."""
+    both = start("losses", case, chosen)
+    difference = both.answer()
+    both.end()
+    if not difference < 1e-3:
+        raise SystemExit(f"({case}): the two sides compute different losses: {difference:.0e}")
+    return difference
 
 
-def measure(case, chosen):
-    """(difference of the losses, [ours, theirs] in ms, [ours, theirs] in MB)."""
-    with start("losses", case, chosen) as both:
-        difference = answer(both)
-    assert difference < 1e-3, f"({case}): the two sides compute different losses: {difference}"
-    sides = [start(side, case, chosen) for side in ("needle", "torch")]
-    megabytes = [answer(side) for side in sides]
-    times: list[list[float]] = [[], []]
+def measured(case, chosen, torch):
+    """(difference of the losses, [ours, theirs] in ms, [ours, theirs] in MB); NaN for what is to be
+    said of PyTorch where that is not installed."""
+    difference = compared(case, chosen) if torch else math.nan
+    sides = [start(side, case, chosen) for side in (["needle", "torch"] if torch else ["needle"])]
+    megabytes = [side.answer() for side in sides]
+    times: list[list[float]] = [[] for _ in sides]
     for _ in range(chosen.rounds):
         for side, kept in zip(sides, times):
-            kept.extend(answer(side, f"{chosen.clock} {chosen.seconds}"))
+            kept.extend(side.answer(f"{chosen.clock} {chosen.seconds}"))
     for side in sides:
-        side.communicate()
-    return difference, [1000 * statistics.median(kept) for kept in times], megabytes
+        side.end()
+    missing = [math.nan] * (2 - len(sides))
+    medians = [1000 * statistics.median(kept) for kept in times]
+    return difference, medians + missing, megabytes + missing
 
 
-def machine(chosen):
-    from measure import machine as described
-    from measure import torch_or_none
-
-    torch = torch_or_none(chosen.threads)
-
-    chosen.repetitions = "all steps"
-    return described(chosen, torch)
+def row(*cells):
+    """A row of the table; NaN is a dash."""
+    return f"| {' | '.join(cells)} |".replace("nan", "-")
 
 
 def main():
@@ -419,20 +337,26 @@ def main():
     parser.add_argument("--rate", type=float, default=0.001, help="of the perceptrons' steps")
     parser.add_argument("--side", help=argparse.SUPPRESS)
     parser.add_argument("--write", type=Path, help="also write the table to this file")
+    measure.speak_plainly()
     args = parser.parse_args()
+    if strange := set(args.only) - set(CASES):
+        parser.error(f"--only {args.only}: no step {min(strange)}; there are {''.join(CASES)}")
     if args.side:
         serve(args.side, args.only)
         return
+    torch = measure.torch_or_none(args.threads)
+    args.repetitions = "all steps"
+    machine = measure.machine(args, torch)
     if args.forms:
-        print(machine(args) + "\n")
+        print(machine + "\n")
         forms.table(args.forms.split(","), args.tree, args.threads, args.rounds, args.clock)
         return
     if args.images:
-        print(machine(args) + "\n", flush=True)
+        print(machine + "\n", flush=True)
         raise SystemExit(images.table(args.tree, args.threads, args.rate))
-    peak, bandwidth = peak_of_a_core(), bandwidth_of_a_core()
+    peak, bandwidth = measure.peak_of_a_core(), measure.bandwidth_of_a_core()
     lines = [
-        f"{machine(args)} Form: {args.form}.",
+        f"{machine} Form: {args.form}.",
         f"A core's peak is {peak:.0f} GFLOP/s, its bandwidth {bandwidth:.1f} GB/s.",
         "",
         "| step | needle, ms | of the floor | PyTorch, ms | times as fast | peak memory, MB | PyTorch, MB "
@@ -440,19 +364,18 @@ def main():
         "|---|---|---|---|---|---|---|---|",
     ]
     print("\n".join(lines), flush=True)
-    product = 1.0
+    ratios = []
     for case in args.only:
-        difference, (ours, theirs), (mb, their_mb) = measure(case, args)
-        product *= theirs / ours
+        difference, (ours, theirs), (mb, their_mb) = measured(case, args, torch)
+        ratios.append(theirs / ours)
         lowest = floor(case, args.threads * peak, args.threads * bandwidth)
-        lines.append(
-            f"| ({case}) {CASES[case]} | {ours:.2f} | {ours / lowest:.1f} "
-            f"| {theirs:.2f} | {theirs / ours:.2f} "
-            f"| {mb:.0f} | {their_mb:.0f} | {difference:.0e} |"
-        )
+        times = (f"{ours:.2f}", f"{ours / lowest:.1f}", f"{theirs:.2f}", f"{theirs / ours:.2f}")
+        others = (f"{mb:.0f}", f"{their_mb:.0f}", f"{difference:.0e}")
+        lines.append(row(f"({case}) {CASES[case]}", *times, *others))
         print(lines[-1], flush=True)
-    lines.append(f"| geometric mean | | | | {product ** (1 / len(args.only)):.2f} | | | |")
+    lines.append(row("geometric mean", "", "", "", f"{measure.mean(ratios):.2f}", "", "", ""))
     print(lines[-1])
+    measure.tell_without(torch)
     if args.write:
         args.write.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -10,6 +10,8 @@ import sys
 import tempfile
 import time
 
+from measure import speak_plainly
+
 ROWS = (
     *("ResNet9", "no sums", "no batch norm"),
     *("perceptron 256", "perceptron 512", "perceptron 1024", "perceptron 512 with batch norm"),
@@ -105,4 +107,5 @@ def table(tree, threads, rate=0.001, rows=ROWS):
 
 
 if __name__ == "__main__":
+    speak_plainly()
     compare(sys.argv[2:], float(sys.argv[1]))

@@ -13,21 +13,16 @@ import sys
 import tempfile
 import textwrap
 import time
+import traceback
 from pathlib import Path
 
 # Settings that would make OpenBLAS take another kernel than the one it would choose on this processor.
 FOREIGN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
-def options(description, mine=None):
-    """Command line: --threads, --repetitions, --clock. To be called before NumPy is imported.
-
-    mine: where a homework's programs measure several things, what this one does ("cpu", "cuda"): it
-    ends at once if the command line asks for another.
-    """
+def options(description):
+    """Command line: --threads, --repetitions, --clock. To be called before NumPy is imported."""
     parser = argparse.ArgumentParser(description=description)
-    if mine:
-        parser.add_argument("what", nargs="?", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--threads", type=int, default=2, help="for every library (default 2)")
     parser.add_argument("--repetitions", type=int, default=9, help="rounds; medians are reported")
     parser.add_argument(
@@ -36,9 +31,8 @@ def options(description, mine=None):
         default="wall",
         help="cpu: processor time of this process, for one thread on a busy machine",
     )
+    speak_plainly()
     chosen = parser.parse_args()
-    if mine and chosen.what != mine:
-        sys.exit()
     for name in FOREIGN:
         os.environ.pop(name, None)
     for library in ("NEEDLE", "OPENBLAS", "MKL", "OMP"):  # read when the libraries are loaded
@@ -46,20 +40,43 @@ def options(description, mine=None):
     return chosen
 
 
+def speak_plainly():
+    """From now on this program ends with one sentence instead of a traceback: what fails while a
+    homework is measured is most often the homework. Ctrl-C says nothing."""
+    sys.excepthook = sentence
+
+
+def sentence(kind, fault, trace):
+    """Print what went wrong, and at which line of the homework (the current folder)."""
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    here = Path.cwd()
+    own = [
+        f"{path.relative_to(here).as_posix()}:{frame.lineno}: "
+        for frame in traceback.extract_tb(trace)
+        if here in (path := here / frame.filename).parents
+    ]
+    said = str(fault).strip().partition("\n")[0]
+    more = f"; hw test {here.name} says more" if own else ""
+    print(f"{''.join(own[-1:])}{kind.__name__}: {said}{more}", file=sys.stderr)
+
+
 def medians(contenders, chosen, seconds=0.02, rest=0.02):
     """{name: median seconds of a call} of {name: function}: the first meets each other in turn.
+
+    A contender that is not there, None in place of its function, gets NaN.
 
     The two of a duel take turns in each round. A turn calls a function as often as fills about
     `seconds`, after a rest: threads of the one who was last go on looking for work for a while
     (OpenBLAS's for up to a fifth of a second), and would take a processor from the next.
     """
-    (first, ours), *others = contenders.items()
+    (first, ours), *others = [(name, call) for name, call in contenders.items() if call]
     times: dict[str, float] = {}
     for name, theirs in others or [(first, ours)]:
         taken = duel({first: ours, name: theirs}, chosen, seconds, rest)
         for contender, values in taken.items():
             times.setdefault(contender, statistics.median(values))
-    return times
+    return {name: times.get(name, math.nan) for name in contenders}
 
 
 def busy():
@@ -146,6 +163,13 @@ def torch_or_none(threads):
         return None
     torch.set_num_threads(threads)
     return torch
+
+
+def tell_without(torch):
+    """The last line where PyTorch did not take part."""
+    if torch is None:
+        pip = f"{sys.executable} -m pip install torch"
+        print(f"\nPyTorch is not installed: its columns are dashes; to compare with it: {pip}")
 
 
 def mean(ratios):

@@ -3,14 +3,14 @@
 import sys
 
 
-def _without_traceback(kind, value, traceback) -> None:
-    """Ctrl-C while the rest is imported is no fault of anybody's."""
-    if not issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, value, traceback)
+def main() -> None:
+    """Load the command and run it; Ctrl-C, while it loads too, is no fault of anybody's."""
+    try:
+        from coursekit.cli import app  # slow to load
 
+        app.main()
+    except KeyboardInterrupt:
+        sys.exit(130)
 
-sys.excepthook = _without_traceback
-
-from coursekit.cli.app import main  # noqa: E402
 
 __all__ = ["main"]

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from coursekit.cli import desk, lab, show
-from coursekit.cli.words import STAFF, Device, ProblemId, Stage, Target, load, staff_of
+from coursekit.cli import desk, lab, measuring, show
+from coursekit.cli.words import (
+    MORE,
+    STAFF,
+    Device,
+    ProblemId,
+    Stage,
+    Target,
+    compile_and_tell,
+    load,
+    staff_of,
+)
 from coursekit.core import build as building
-from coursekit.core import compiling, kept_builds, terminal
+from coursekit.core import compiling, terminal
 from coursekit.core.errors import CourseError
-from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data as datasets
-from coursekit.student import carry, profiling, progress, work
+from coursekit.student import carry, progress, work
 from coursekit.student import doctor as examination
 from coursekit.student import reset as resetting
 
@@ -33,14 +40,9 @@ app = typer.Typer(
 UsageError: type[Any] = typer.BadParameter.__bases__[
     0
 ]  # click's own, or the copy that Typer brings
-# Arguments after `--`, which another program reads.
-_MORE = "-- MORE"
-ForPytest = Annotated[list[str] | None, typer.Argument(metavar=_MORE, help="passed on to pytest")]
+ForPytest = Annotated[list[str] | None, typer.Argument(metavar=MORE, help="passed on to pytest")]
 ForMugrade = Annotated[
-    list[str] | None, typer.Argument(metavar=_MORE, help="passed on to mugrade submit")
-]
-ForBenchmark = Annotated[
-    list[str] | None, typer.Argument(metavar=_MORE, help="passed on to the benchmark")
+    list[str] | None, typer.Argument(metavar=MORE, help="passed on to mugrade submit")
 ]
 
 
@@ -100,7 +102,7 @@ def start(
         typer.echo(f"settle the conflicts in your editor, then: hw start {stage}")
         raise typer.Exit(1)
     if building.is_stale(course.folder(stage), homework, building.CPU):
-        _build(course, homework, building.CPU)
+        compile_and_tell(course, homework, building.CPU)
         if building.is_stale(course.folder(stage), homework):
             typer.echo(
                 "you can work; cuda() is compiled when a test first needs it, or now by: "
@@ -140,7 +142,7 @@ def test(
     parts = work.parts_for(homework, problems, device)
     if work.needs_build(course, problems, parts):
         try:
-            _build(course, homework, parts)
+            compile_and_tell(course, homework, parts)
         except compiling.BuildError as error:
             work.remember(course, problems, error)
             raise
@@ -186,32 +188,16 @@ def build(
         raise CourseError(
             "--nvcc: there is no nvcc on this machine; `hw doctor` says how to get one"
         )
-    _build(course, homework, nvcc=nvcc)
+    compile_and_tell(course, homework, nvcc=nvcc)
     typer.echo(f"next: hw test {homework.id}")
-
-
-def _build(
-    course: Course, homework: Homework, parts: str = building.DEVICES, nvcc: bool = False
-) -> None:
-    """Compile, and say what was made and what the compiler warns of in the homework's sources."""
-    place, rows = course.folder(homework.id), list[str]()
-    what = f"building {homework.id}" + ", the CPU's part" * (parts == building.CPU)
-    with terminal.status(what) as say:
-
-        def heard(row: str) -> None:
-            rows.append(row)
-            say(row)
-
-        built = building.build(place, homework, heard, parts, nvcc)
-    for path in built:
-        typer.echo(f"built {path.relative_to(course.root).as_posix()}")
-    for warning in compiling.warnings(place, rows):
-        typer.echo(f"{homework.folder}/{warning}")
 
 
 @app.command()
 def submit(target: Target = None, extra: ForMugrade = None) -> None:
-    """Send your values to the autograder."""
+    """Send your values to the autograder.
+
+    A problem that crashes, or takes longer than HW_TEST_SECONDS (120), costs itself only.
+    """
     course = load()
     work.check_one_target(course, extra or [])
     problems = work.chosen(course, target)
@@ -219,7 +205,7 @@ def submit(target: Target = None, extra: ForMugrade = None) -> None:
     work.check_files(course, homework.id)
     parts = work.parts_for(homework, problems, None)
     if work.needs_build(course, problems, parts):
-        _build(course, homework, parts)
+        compile_and_tell(course, homework, parts)
     status, rows = work.submit(course, homework, problems, extra or [])
     if status in (0, 1):
         typer.echo(f"next: {work.mending(course, homework, rows) or progress.next_step(course)}")
@@ -320,71 +306,7 @@ def viz(context: typer.Context) -> None:
     raise typer.Exit(drawing.main(context.args) or 0)
 
 
-@app.command()
-def bench(stage: Stage, extra: ForBenchmark = None) -> None:
-    """Measure your homework against NumPy (and PyTorch).
-
-    PyTorch takes part where it is installed. `hw bench hw3 -- matmul` measures one part alone; what
-    is not written yet is said to be so. In the course's own repository the solved homework is
-    measured.
-    """
-    course = load()
-    homework = course.homework(stage)
-    scripts, words = work.benchmarks(course, homework, extra or [])
-    with tree_to_measure(course, homework, work.is_in_parts(scripts)) as place:
-        with terminal.status(f"building {homework.id}") as say:
-            kept_builds.build_tree(place, homework, say)
-        status = work.bench(course, homework, scripts, place, words)
-    raise typer.Exit(status)
-
-
-@app.command()
-def profile(
-    stage: Stage,
-    command: Annotated[
-        list[str] | None, typer.Argument(metavar="-- FILE.py ...", help="what to run in hwN")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="the picture; else .hw/profile-hwN.svg")
-    ] = None,
-) -> None:
-    """Show where a step's time goes, by operator and by kernel.
-
-    Runs the program inside hwN with the clock in your needle: forward and backward apart, as a
-    table, as bars and as a picture, and one sentence on what dominates.
-    """
-    course = load()
-    homework = course.homework(stage)
-    with contextlib.ExitStack() as stack:
-        place = work.folder_of(course, stage)
-        if staff := staff_of(course):
-            place = stack.enter_context(staff.solved_tree(course, homework))
-            kept_builds.build_tree(place, homework)
-        elif building.is_stale(place, homework, building.CPU):
-            _build(course, homework, building.CPU)
-        measured = profiling.measure(course, homework, place, command or [])
-    show.profile(measured)
-    picture = out or course.root / ".hw" / f"profile-{stage}.svg"
-    profiling.picture(measured, picture)
-    typer.echo(f"picture: {picture}\n{profiling.advice(measured)}")
-
-
-@contextlib.contextmanager
-def tree_to_measure(course: Course, homework: Homework, in_parts: bool) -> Iterator[Path]:
-    """The student's own homework, written unless it is measured in parts; for staff the solved."""
-    if staff := staff_of(course):
-        with staff.solved_tree(course, homework) as place:
-            yield place
-        return
-    for row in progress.standings(course, homework.id):
-        if row.stub in ("stub", "begun", "missing") and not in_parts:
-            raise CourseError(
-                f"{row.problem.id} is not written yet; a benchmark measures a finished homework"
-            )
-    datasets.fill_homework(course.root, course.folder(homework.id))
-    yield course.folder(homework.id)
-
-
+measuring.add_to(app)
 desk.add_to(app)
 app.command()(lab.lab)
 if STAFF is not None:
@@ -414,8 +336,10 @@ def main() -> None:
 
 
 _REFUSED = {
-    errno.EACCES: "the course's folder and what lies in it must be yours to read and to write",
-    errno.EPERM: "the course's folder and what lies in it must be yours to read and to write",
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM),
+        "the course's folder and what lies in it must be yours to read and to write",
+    ),
     errno.EROFS: "copy the course to a place where you may write",
     errno.ENOSPC: "free some space, then run the command again",
 }

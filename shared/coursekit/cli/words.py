@@ -1,4 +1,5 @@
-"""What every verb of `hw` shares: its arguments' meaning, the course that it loads, the staff's room."""
+"""What every verb of `hw` shares: its arguments' meaning, the course that it loads, the staff's room,
+building."""
 
 from __future__ import annotations
 
@@ -11,8 +12,9 @@ from typing import Annotated
 import typer
 
 import coursekit
-from coursekit.core import syllabus
-from coursekit.core.syllabus import Course
+from coursekit.core import build as building
+from coursekit.core import compiling, syllabus, terminal
+from coursekit.core.syllabus import Course, Homework
 
 Stage = Annotated[str, typer.Argument(metavar="hwN", help="the homework, such as hw1")]
 ProblemId = Annotated[
@@ -27,6 +29,9 @@ Target = Annotated[
         "folder, or the last begun",
     ),
 ]
+
+MORE = "-- MORE"
+"""How arguments after `--`, which another program reads, are called."""
 
 Device = Annotated[str | None, typer.Option(metavar="DEVICE", help="cpu, cuda or cpu_numpy alone")]
 
@@ -52,3 +57,22 @@ def load(root: Path | None = None) -> Course:
     if staff := staff_of(course):
         staff.prepare(course)
     return course
+
+
+def compile_and_tell(
+    course: Course, homework: Homework, parts: str = building.DEVICES, nvcc: bool = False
+) -> None:
+    """Compile, and say what was made and what the compiler warns of in the homework's sources."""
+    place, rows = course.folder(homework.id), list[str]()
+    what = f"building {homework.id}" + ", the CPU's part" * (parts == building.CPU)
+    with terminal.status(what) as say:
+
+        def heard(row: str) -> None:
+            rows.append(row)
+            say(row)
+
+        built = building.build(place, homework, heard, parts, nvcc)
+    for path in built:
+        typer.echo(f"built {path.relative_to(course.root).as_posix()}")
+    for warning in compiling.warnings(place, rows):
+        typer.echo(f"{homework.folder}/{warning}")

@@ -11,13 +11,19 @@ from pathlib import Path
 from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course, Homework
 
+PATIENCE = "HW_TEST_SECONDS"
+"""The environment variable that says how long one test, or one submission hook, may take; 0: as long
+as it likes."""
+
 
 def environment(course: Course, homework: Homework) -> dict[str, str]:
     """The variables for a program that runs inside a homework and calls the autograder."""
     client = course.root / "shared" / "mugrade" / "src"
     path = [str(client)] if client.is_dir() else []
     path += [os.environ["PYTHONPATH"]] if os.environ.get("PYTHONPATH") else []
-    return {**os.environ, **homework.env, "PYTHONPATH": os.pathsep.join(path)}
+    patience = os.environ.get(PATIENCE)
+    hooks = {"MUGRADE_HOOK_SECONDS": patience} if patience else {}
+    return {**hooks, **os.environ, **homework.env, "PYTHONPATH": os.pathsep.join(path)}
 
 
 def mugrade(course: Course, homework: Homework, arguments: list[str], folder: Path) -> int:

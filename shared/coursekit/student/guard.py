@@ -25,10 +25,8 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from coursekit.core.recorder import VARIABLE, Recorder
+from coursekit.core.run import PATIENCE
 from coursekit.student import checked
-
-PATIENCE = "HW_TEST_SECONDS"
-"""The environment variable that says how long one test may take; 0: as long as it likes."""
 
 _SIGNALS = {
     "SIGSEGV": "it touched memory that is not its own",
@@ -98,9 +96,12 @@ class Guard:
         # Open as long as the process lives: faulthandler writes to it when that ends.
         self.stack: TextIO = open(wish["stack"], "w", encoding="utf-8")  # noqa: SIM115
         faulthandler.enable(self.stack)
+        if self.patience:  # to read the tests may take as long as one of them
+            faulthandler.dump_traceback_later(self.patience, exit=True, file=self.stack)
 
     @pytest.hookimpl(trylast=True)  # after the recorder's choice
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        faulthandler.cancel_dump_traceback_later()
         items[:] = [
             item
             for item in items

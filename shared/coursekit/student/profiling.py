@@ -170,7 +170,7 @@ def picture(profile: Profile, path: Path, most: int = 16) -> None:
     """The same bars as an SVG (or what else the file's name ends with).
 
     Raises:
-        CourseError: matplotlib is not installed.
+        CourseError: matplotlib is not installed, or it cannot write such a file there.
     """
     try:
         import matplotlib
@@ -192,6 +192,10 @@ def picture(profile: Profile, path: Path, most: int = 16) -> None:
     axes.set_xlabel("milliseconds a step")
     axes.legend(loc="lower right")
     figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    pyplot.close(figure)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path)
+    except (OSError, ValueError) as error:  # ValueError: no picture ends so
+        raise CourseError(f"the picture {path} cannot be written: {error}") from None
+    finally:
+        pyplot.close(figure)

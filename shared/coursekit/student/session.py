@@ -110,11 +110,11 @@ class Session:
         stopped = status == -signal.SIGTERM  # somebody wanted it to end
         if stopped:
             return status, Report(crashed=f"the test session ended with status {status}")
-        if not begun and not done:
-            return status, Report(crashed=self.never_began(status))
-        if not begun:
+        if not begun and done:
             return 1, self.died_at_the_end(status, done)
-        stack = (place / "stack").read_text(errors="replace")
+        stack = (place / "stack").read_text(errors="replace") if (place / "stack").is_file() else ""
+        if not begun:
+            return status, Report(crashed=self.never_began(status, stack))
         late, name = "Timeout (" in stack, begun.split("::")[-1]
         where = guard.caller(stack, self.folder)
         advice = "" if self.watched else guard.advised(mine)
@@ -143,8 +143,13 @@ class Session:
         report.tests = list(found.values())
         return again or 1, report
 
-    def never_began(self, status: int) -> str:
+    def never_began(self, status: int, stack: str) -> str:
         """The sentence for a session that ended before its first test."""
+        if "Timeout (" in stack:
+            where = guard.caller(stack, self.folder)
+            return guard.sentence_of(
+                "reading the tests", status, False, guard.patience(), where, ""
+            )
         said = f"the test session ended with status {status} before its first test"
         if self.homework.build is None or status != 1:
             return f"{said}; the lines above say why"

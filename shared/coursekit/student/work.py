@@ -19,7 +19,7 @@ from coursekit.core.recorder import Report
 from coursekit.core.syllabus import Course, Homework
 from coursekit.core.tree import YOURS
 from coursekit.datasets import data
-from coursekit.student import checked, editor, progress
+from coursekit.student import checked, editor, guard, progress
 from coursekit.student.handouts import pristine
 from coursekit.student.obstacles import obstacles
 from coursekit.student.session import Runner, Session, in_a_process
@@ -285,7 +285,8 @@ def benchmarks(
     """The homework's scripts in shared/bench, and the words that are for them.
 
     Args:
-        extra: begins with the parts that are wanted, `matmul` for hw3_matmul.py; without any, all.
+        extra: begins with the parts that are wanted, `matmul` for hw3_matmul.py; without any, all
+            but those of a device, hw3_cuda.py.
     """
     scripts = sorted((course.root / "shared" / "bench").glob(f"{homework.id}*.py"))
     if not scripts:
@@ -296,7 +297,9 @@ def benchmarks(
         if word not in parts:
             known = ", ".join(filter(None, parts)) or "none"
             raise CourseError(f"{homework.id}'s benchmark has no part {word!r}; it has: {known}")
-    return [parts[word] for word in wanted] or scripts, extra[len(wanted) :]
+    rest = extra[len(wanted) :]
+    wanted = wanted or [part for part in parts if part not in DEVICES]
+    return [parts[word] for word in wanted], rest
 
 
 def is_in_parts(scripts: list[Path]) -> bool:
@@ -307,13 +310,19 @@ def is_in_parts(scripts: list[Path]) -> bool:
 def bench(
     course: Course, homework: Homework, scripts: list[Path], place: Path, extra: list[str]
 ) -> int:
-    """Run the scripts inside a built tree; returns the first status that is not 0."""
+    """Run the scripts inside a built tree; returns the first status that is not 0.
+
+    Raises:
+        CourseError: one was ended from outside, by what C++ did most often.
+    """
     env = {**run.environment(course, homework), "NEEDLE_TREE": str(place)}
     if place == course.folder(homework.id):  # a student's own: how far it came
         env["NEEDLE_BENCH_HISTORY"] = str(course.root / ".hw" / f"bench-{homework.id}.json")
     status = 0
     for script in scripts:
         done = subprocess.run([sys.executable, str(script), *extra], cwd=place, env=env)
+        if done.returncode < 0:
+            raise CourseError(f"{script.name} crashed: {guard.death(done.returncode)}")
         status = status or done.returncode
     return status
 

@@ -151,6 +151,16 @@ def test_a_session_that_never_begins_says_what_to_do(world):
     assert "hw build hw0 makes it anew" in world.process("test", "hw0/add").stderr
 
 
+def test_an_endless_loop_in_a_module_is_one_sentence(world):
+    add_is(world, "pass")
+    world.edit(BOX0, '"""Boxes of numbers."""\n', "while True: pass\n")
+    done = world.process("test", "hw0/add", HW_TEST_SECONDS="2")
+    assert done.returncode == 2 and done.stderr == (
+        "hw: reading the tests did not end within 2 s (HW_TEST_SECONDS), "
+        "called by `while True: pass` (box.py:1): does a loop never end?\n"
+    )
+
+
 def test_python_that_dies_after_the_last_test_is_a_failure(world):
     add_is(world, "import atexit; atexit.register(os.abort)")
     done = world.process("test", "hw0/scale")

@@ -1,6 +1,14 @@
-"""What `hw profile` concludes from what was measured."""
+"""What `hw profile` concludes from what was measured, and how it is stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
 
 import pytest
+from coursekit.core.errors import CourseError
 from coursekit.student import profiling
 
 
@@ -61,3 +69,37 @@ def test_the_picture_is_an_svg(tmp_path):
     pytest.importorskip("matplotlib")
     profiling.picture(profile([]), tmp_path / "new" / "p.svg")
     assert "<svg" in (tmp_path / "new" / "p.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["p.nothing", "folder.svg"])
+def test_a_picture_that_cannot_be_written_is_a_sentence(tmp_path, name):
+    pytest.importorskip("matplotlib")
+    (tmp_path / "folder.svg").mkdir()
+    with pytest.raises(CourseError, match=r"the picture .* cannot be written: "):
+        profiling.picture(profile([]), tmp_path / name)
+
+
+INTERRUPTED = """\
+import os, signal
+os.kill(os.getppid(), signal.SIGINT)  # Ctrl-C reaches both
+raise KeyboardInterrupt
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
+def test_ctrl_c_before_the_program_began_is_one_quiet_line(world, tmp_path):
+    assert world.hw("release", str(tmp_path / "out")).returncode == 0
+    there = type(world)(tmp_path / "out")
+    there.write("hw0/python/needle/__init__.py", INTERRUPTED)
+    there.write("hw0/run.py", "print('never')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "coursekit", "profile", "hw0", "--", "run.py"],
+        cwd=there.root,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        capture_output=True,
+        text=True,
+        # As on a terminal: what a shell starts in the background is deaf to Ctrl-C.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
+    assert done.returncode == 130 and done.stdout == ""
+    assert done.stderr == "hw: stopped before the program's end: nothing to show\n"

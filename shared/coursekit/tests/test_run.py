@@ -20,6 +20,16 @@ def test_the_client_of_the_course_comes_first_on_the_path(world, monkeypatch):
     assert first == str(world.root / "shared/mugrade/src") and second == "mine"
 
 
+def test_a_hook_may_take_as_long_as_a_test(world, monkeypatch):
+    course = world.course()
+    limit = lambda: run.environment(course, course.homework("hw0")).get("MUGRADE_HOOK_SECONDS")
+    assert limit() is None, "the client's own"
+    monkeypatch.setenv(run.PATIENCE, "7")
+    assert limit() == "7"
+    monkeypatch.setenv("MUGRADE_HOOK_SECONDS", "9")
+    assert limit() == "9"
+
+
 def test_the_client_runs_inside_the_homework(world):
     course = world.course()
     world.write(

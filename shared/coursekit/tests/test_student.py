@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -392,6 +395,40 @@ def test_a_benchmark_in_parts_measures_what_is_written(world, tmp_path):
     done = type(world)(tmp_path / "out").process("bench", "hw0", "--", "rungs")
     kept = tmp_path / "out" / ".hw" / "bench-hw0.json"
     assert done.stdout.strip() == f"rungs [] {kept}", "nothing is written, and nobody refuses"
+
+
+def test_a_device_has_a_part_of_its_own_that_runs_when_it_is_asked_for(world):
+    for part in ("cuda", "shapes"):
+        world.write(f"shared/bench/hw0_{part}.py", f"import sys\nprint({part!r}, sys.argv[1:])\n")
+    assert world.process("bench", "hw0").stdout.splitlines() == ["shapes []"]
+    assert world.process("bench", "hw0", "--", "cuda").stdout.splitlines() == ["cuda []"]
+
+
+def test_what_keeps_a_benchmark_from_running_is_one_sentence(world, tmp_path):
+    world.write("shared/bench/hw0.py", "import os\nos.abort()\n")
+    done = world.process("bench", "hw0")
+    assert done.returncode == 2
+    assert done.stderr.startswith("hw: hw0.py crashed: SIGABRT") and done.stderr.count("\n") == 1
+    assert world.hw("release", str(tmp_path / "out")).returncode == 0
+    student_world = type(world)(tmp_path / "out")
+    student_world.solve(BOX0, "hw0/add", "return Box(")
+    done = student_world.hw("bench", "hw0")
+    assert done.returncode == 2 and f"{BOX0}:" in done.stderr and "SyntaxError" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["typer", "rich"])
+def test_ctrl_c_while_the_command_loads_says_nothing(world, name):
+    world.write(f"planted/{name}.py", "raise KeyboardInterrupt\n")
+    shared = str(Path(run.__file__).parents[2])
+    path = os.pathsep.join([str(world.root / "planted"), shared])
+    done = world.process("doctor", PYTHONPATH=path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_to_import_the_command_changes_nothing_for_others():
+    asked = "import sys, coursekit.cli; print(sys.excepthook is sys.__excepthook__)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True)
+    assert done.stdout == "True\n"
 
 
 def test_outside_of_a_course_the_tools_own_course_is_taken(tmp_path, monkeypatch):

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import bdb
 import dataclasses
+import faulthandler
 import inspect
 import json
 import os
 import pdb
 import traceback
+from collections.abc import Generator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -31,7 +33,9 @@ OWN_CODE = str(Path(__file__).parent)
 @dataclasses.dataclass
 class Plan:
     """What to run. `variants` maps a problem to its [variant, seed] pairs; others get the first `pool`
-    variants of a class, or with `solo` the one that is sealed for learners alone."""
+    variants of a class, or with `solo` the one that is sealed for learners alone. What takes longer
+    than `seconds`, one run of a hook or reading the tests, ends the process, and where it was then
+    stands in `stack`; 0: as long as it likes."""
 
     assignment: str
     out: str
@@ -41,6 +45,11 @@ class Plan:
     solo: bool = False
     case: int | None = None
     debug: bool = False
+    seconds: float = 0
+
+    @property
+    def stack(self) -> Path:
+        return Path(f"{self.out}.stack")
 
     def pairs(self, problem: str) -> list[list[int]]:
         if problem in self.variants:
@@ -65,6 +74,13 @@ class HookRunner:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+        if plan.seconds:  # open as long as the process lives: it is written when that is ended
+            self.stack = open(plan.stack, "w", encoding="utf-8")  # noqa: SIM115
+        self.begin_to_wait()
+
+    def begin_to_wait(self) -> None:
+        if self.plan.seconds:
+            faulthandler.dump_traceback_later(self.plan.seconds, exit=True, file=self.stack)
 
     def write(self, **record: Any) -> None:
         with open(self.plan.out, "a", encoding="utf-8") as out:
@@ -80,6 +96,21 @@ class HookRunner:
             config.hook.pytest_deselected(items=[i for i in items if i not in wanted])
             items[:] = wanted
         self.write(event="collected", hooks=found, selected=[_problem(item) for item in items])
+        faulthandler.cancel_dump_traceback_later()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """A module that ends the program when it is imported cannot be loaded, and no more."""
+        try:
+            return (yield)
+        except SystemExit as error:
+            place = "".join(
+                "E {file}:{line}: {text}\n".format(**f) for f in short_trace(error)[-1:]
+            )
+            said = f"{place}E {type(error).__name__}: {error}"
+            return pytest.CollectReport(collector.nodeid, "failed", said, [])
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -115,6 +146,7 @@ class HookRunner:
         self.write(event="started", problem=problem, variant=variant, seed=seed)
         target = Recording(seed, self.watch if self.plan.case is not None else None)
         result: dict[str, Any] = {"outcome": "ok"}
+        self.begin_to_wait()
         try:
             with recording(target):
                 if self.plan.debug and self.plan.case == 1:
@@ -135,6 +167,7 @@ class HookRunner:
             result = {"outcome": "exception", "message": text, "trace": short_trace(error)}
             raise
         finally:
+            faulthandler.cancel_dump_traceback_later()
             cases = [dataclasses.asdict(case) for case in target.cases]
             self.write(
                 event="result", problem=problem, variant=variant, seed=seed, cases=cases, **result
@@ -174,8 +207,13 @@ def _skip_reason(text: str) -> str:
 
 
 def short_trace(error: BaseException, limit: int = 6) -> list[dict[str, Any]]:
-    """The last frames of the way into the student's code, without pytest's and our own."""
-    hidden = (OWN_CODE, str(Path(pytest.__file__).parent), str(Path(_pytest.__file__).parent))
+    """The last frames of the way into the student's code, without Python's, pytest's and our own."""
+    hidden = (
+        "<frozen",
+        OWN_CODE,
+        str(Path(pytest.__file__).parent),
+        str(Path(_pytest.__file__).parent),
+    )
     frames = [
         {"file": f.filename, "line": f.lineno, "function": f.name, "text": f.line or ""}
         for f in traceback.extract_tb(error.__traceback__)

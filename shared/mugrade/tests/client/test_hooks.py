@@ -9,7 +9,8 @@ from pathlib import Path
 import mugrade
 import numpy as np
 import pytest
-from mugrade.client.run import run_hooks
+from mugrade.client.errors import UsageFault
+from mugrade.client.run import PATIENCE, run_hooks
 from mugrade.encoding import decode
 from mugrade.plugin import Plan
 from mugrade.recorder import Recording, recording, variant_seed
@@ -145,3 +146,47 @@ def test_helpers_with_arguments_are_no_hooks(homework: Path):
     hooks.write_text(hooks.read_text() + "\n\ndef submit_all(values, mugrade):\n    assert False\n")
     results = run_hooks(Plan("hw0", out=""), homework)
     assert sorted(r.problem for r in results) == ["double", "norm"]
+
+
+# ------------------------------------------------------------ what does not end, or ends everything
+
+ENDLESS = "while True: pass"
+
+
+def test_an_endless_hook_costs_itself_and_says_where_it_was(homework: Path, rewrite):
+    rewrite("return 2 * x", ENDLESS)
+    double, norm = run_hooks(Plan("hw0", out=""), homework, seconds=1)
+    assert (double.problem, double.outcome) == ("double", "crash")
+    assert double.message == (
+        "the hook did not end within 1 s (MUGRADE_HOOK_SECONDS): does a loop never end?"
+    )
+    (frame,) = double.trace
+    assert (frame["file"], frame["line"]) == (str(homework / "src" / "work.py"), 5)
+    assert (norm.problem, norm.outcome, len(norm.cases)) == ("norm", "ok", 2)
+
+
+def test_a_crash_costs_one_hook(homework: Path, rewrite):
+    rewrite("return 2 * x", "import os; os.abort()")
+    results = run_hooks(Plan("hw0", out=""), homework)
+    assert [(r.problem, r.outcome) for r in results] == [("double", "crash"), ("norm", "ok")]
+
+
+def test_tests_that_cannot_be_read_to_the_end_are_one_sentence(homework: Path, rewrite):
+    rewrite("import numpy as np", ENDLESS)
+    with pytest.raises(
+        UsageFault, match=r"reading the tests did not end within 1 s (.*)\n  .*:2: "
+    ):
+        run_hooks(Plan("hw0", out=""), homework, seconds=1)
+
+
+def test_a_module_that_ends_the_program_cannot_be_loaded(homework: Path, rewrite):
+    rewrite("import numpy as np", "exit(3)")
+    with pytest.raises(UsageFault, match=r"work.py:2: exit\(3\)\n  SystemExit: 3") as fault:
+        run_hooks(Plan("hw0", out=""), homework)
+    assert "INTERNALERROR" not in str(fault.value) and fault.value.code == "broken"
+
+
+def test_how_long_a_hook_may_take_is_a_number(homework: Path, monkeypatch):
+    monkeypatch.setenv(PATIENCE, "soon")
+    with pytest.raises(UsageFault, match="MUGRADE_HOOK_SECONDS is 'soon'; expected a number"):
+        run_hooks(Plan("hw0", out=""), homework)

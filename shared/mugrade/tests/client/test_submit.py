@@ -97,6 +97,20 @@ def test_a_crash_of_the_interpreter_is_a_result_like_any_other(homework, grader,
     assert "SIGABRT" in done.out and "compiled code" in " ".join(done.out.split())
 
 
+def test_an_endless_hook_keeps_no_other_problem_from_the_grader(
+    homework, grader, mugrade, rewrite, monkeypatch
+):
+    grader.publish()
+    monkeypatch.setenv("MUGRADE_HOOK_SECONDS", "1")
+    rewrite("return 2 * x", "while True: pass")
+    done = mugrade("submit", "hw0")
+    assert done.status == 1
+    told = " ".join(done.out.split())
+    assert "double: the hook did not end within 1 s (MUGRADE_HOOK_SECONDS)" in told
+    assert "src/work.py:5 in double while True: pass" in told
+    assert [path.split("/")[-2] for _, path, *_ in grader.paths("attempts")] == ["norm"]
+
+
 def test_a_file_that_does_not_load_is_named(homework, grader, mugrade, rewrite):
     grader.publish()
     rewrite("return 2 * x", "return 2 *")

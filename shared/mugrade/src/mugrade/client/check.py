@@ -81,7 +81,7 @@ class Checker:
         folder: Path | None = None,
         environment: dict[str, str] | None = None,
         only: list[str] | None = None,
-        timeout: float | None = None,
+        seconds: float | None = None,
     ) -> Runs:
         plan = dataclasses.replace(self.plan, only=only or self.plan.only)
         began = time.monotonic()
@@ -91,7 +91,7 @@ class Checker:
             select=None if only else self.select,
             flags=self.flags,
             environment=environment,
-            timeout=timeout,
+            seconds=seconds,
         )
         self.seconds = max(self.seconds, time.monotonic() - began)
         return by_problem(results)
@@ -148,7 +148,7 @@ class Checker:
     ) -> None:
         """Run every wrong tree, several at a time, and look for what it would get points for."""
         trees = [t for t in trees if t.problem is None or t.problem in reference]
-        patience = 60 + 20 * self.seconds  # a wrong loop may never end
+        patience = 60 + 20 * self.seconds  # of one hook: a wrong loop may never end
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             runs = [pool.submit(self._run_wrong, tree, reference, patience) for tree in trees]
             for number, (tree, run) in enumerate(zip(trees, runs)):
@@ -157,10 +157,10 @@ class Checker:
                 for name in [tree.problem] if tree.problem else reference:
                     findings[name] += self._undeserved(tree, reference[name], found.get(name, []))
 
-    def _run_wrong(self, tree: WrongTree, reference: Runs, timeout: float) -> Runs:
+    def _run_wrong(self, tree: WrongTree, reference: Runs, seconds: float) -> Runs:
         try:
             return self.run(
-                tree.folder, None, [tree.problem] if tree.problem else list(reference), timeout
+                tree.folder, None, [tree.problem] if tree.problem else list(reference), seconds
             )
         except UsageFault as fault:
             if fault.code == "broken":  # what cannot be imported gets no points

@@ -7,8 +7,11 @@ becomes a result like any other.
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import linecache
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -37,9 +40,10 @@ HOOK_FLAGS = [
     "no:cacheprovider",
 ]
 PYTEST_USAGE_ERROR = 4
-TIMED_OUT = 124
-"""Stands for the status of a process that was ended; what `timeout(1)` uses."""
+PATIENCE = "MUGRADE_HOOK_SECONDS"
+"""The environment variable that says how long one hook may take; 0: as long as it likes."""
 QUIET_FLAGS = ["-q", "--no-header", "--no-summary", "--tb=no"]
+DEBUGGED = {"--pdb", "--trace"}
 SHOWN = ("-s", "-v", "-vv", "--pdb", "--capture=no", "--trace")
 
 
@@ -67,6 +71,15 @@ class HookResult:
         return {"kind": self.outcome, "message": self.message[:2000]}
 
 
+def patience() -> float:
+    """Seconds that one hook may take."""
+    text = os.environ.get(PATIENCE, "120")
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        raise UsageFault(f"{PATIENCE} is {text!r}; expected a number of seconds.") from None
+
+
 def run_hooks(
     plan: Plan,
     folder: Path,
@@ -74,30 +87,51 @@ def run_hooks(
     select: str | None = None,
     flags: Sequence[str] = (),
     environment: dict[str, str] | None = None,
-    timeout: float | None = None,
+    seconds: float | None = None,
 ) -> list[HookResult]:
     """Run the hooks that `plan` and the `-k` expression `select` choose, in `folder`.
 
+    A hook that takes the process down, or does not end, costs itself: the others run in a new one.
+
     Args:
-        timeout: seconds after which the hook that is running counts as crashed.
+        seconds: how long one hook may take, unless a person debugs it; None: see PATIENCE.
 
     Raises:
         UsageFault: no hook matches, or (code `broken`) the tests could not be collected.
     """
     if not folder.is_dir():
         raise UsageFault(f"There is no folder {folder}; name a homework's tree.")
+    limit = patience() if seconds is None else seconds
+    plan = dataclasses.replace(plan, seconds=0 if DEBUGGED & set(flags) else limit)
+    results: list[HookResult] = []
+    while True:
+        found, left = _run_once(plan, folder, select, flags, environment)
+        results += found
+        if not left:
+            return results
+        plan = dataclasses.replace(plan, only=left)
+
+
+def _run_once(
+    plan: Plan,
+    folder: Path,
+    select: str | None,
+    flags: Sequence[str],
+    environment: dict[str, str] | None,
+) -> tuple[list[HookResult], list[str]]:
+    """One process: what its hooks handed in, and which it did not come to, for it died before."""
     with tempfile.TemporaryDirectory(prefix="mugrade-") as scratch:
-        plan.out = str(Path(scratch, "results.jsonl"))
+        plan = dataclasses.replace(plan, out=str(Path(scratch, "results.jsonl")))
         plan_file = Path(scratch, "plan.json")
         plan.save(plan_file)
         command = _command(select, flags)
         settings = _environment(plan_file, environment, plugins=False)
-        outcome = _start(command, folder, settings, timeout)
+        outcome = _start(command, folder, settings)
         if outcome[0] == PYTEST_USAGE_ERROR and not Path(plan.out).exists():
             # An option in the homework's own pytest settings may belong to a plugin.
             settings = _environment(plan_file, environment, plugins=True)
-            outcome = _start(command, folder, settings, timeout)
-        return _read_results(Path(plan.out), *outcome, folder, select)
+            outcome = _start(command, folder, settings)
+        return _read_results(plan, *outcome, folder, select)
 
 
 def _command(select: str | None, flags: Sequence[str]) -> list[str]:
@@ -106,23 +140,17 @@ def _command(select: str | None, flags: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "pytest", *HOOK_FLAGS, *quiet, *chosen, *flags]
 
 
-def _start(
-    command: list[str], folder: Path, environment: dict[str, str], timeout: float | None
-) -> tuple[int, str]:
+def _start(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
     """Run to the end; the output is kept unless it is meant for the person at the terminal."""
     kept = None if any(flag in SHOWN for flag in command) else subprocess.PIPE
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            check=False,
-            stdout=kept,
-            stderr=subprocess.STDOUT if kept else None,
-            timeout=timeout,
-        )
-    except subprocess.TimeoutExpired:
-        return TIMED_OUT, ""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        check=False,
+        stdout=kept,
+        stderr=subprocess.STDOUT if kept else None,
+    )
     return done.returncode, (done.stdout or b"").decode("utf-8", "replace")
 
 
@@ -141,9 +169,9 @@ def _environment(plan_file: Path, extra: dict[str, str] | None, plugins: bool) -
 
 
 def _read_results(
-    out: Path, status: int, output: str, folder: Path, select: str | None
-) -> list[HookResult]:
-    events = []
+    plan: Plan, status: int, output: str, folder: Path, select: str | None
+) -> tuple[list[HookResult], list[str]]:
+    out, events = Path(plan.out), []
     if out.exists():
         events = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     by_event: dict[str, list[dict[str, Any]]] = {}
@@ -151,15 +179,38 @@ def _read_results(
         by_event.setdefault(event.pop("event"), []).append(event)
     if "broken" in by_event:
         raise UsageFault(_broken_sentence(by_event["broken"][0]), code="broken")
+    late, trace = _where_it_was(plan.stack, folder)
     results = [HookResult(**event) for event in by_event.get("result", [])]
     crashed = by_event.get("started", [])[-1:]
     if crashed and not any(_same_run(result, crashed[0]) for result in results):
+        said = _too_long("the hook", plan) if late else _crash_sentence(status)
         results.append(
-            HookResult(**crashed[0], outcome="crash", cases=[], message=_crash_sentence(status))
+            HookResult(**crashed[0], outcome="crash", cases=[], message=said, trace=trace)
         )
+        done = {result.problem for result in results}
+        return results, [name for name in by_event["collected"][-1]["selected"] if name not in done]
+    if not results and late and not by_event:
+        place = "".join("\n  {file}:{line}: {text}".format(**frame) for frame in trace[-1:])
+        raise UsageFault(f"{_too_long('reading the tests', plan)}{place}", code="broken")
     if not results:
         raise UsageFault(_nothing_ran(by_event, status, output, folder, select))
-    return results
+    return results, []
+
+
+def _where_it_was(stack: Path, folder: Path) -> tuple[bool, list[dict[str, Any]]]:
+    """Was the process ended for taking too long, and the innermost line of the homework's own code
+    that it was at."""
+    text = stack.read_text(encoding="utf-8", errors="replace") if stack.is_file() else ""
+    for file, line, function in re.findall(r'File "(.*?)", line (\d+) in (\S+)', text):
+        path, number = Path(file), int(line)
+        if path.is_relative_to(folder.resolve()) and "tests" not in path.parts:
+            row = linecache.getline(file, number).strip()
+            return True, [{"file": str(path), "line": number, "function": function, "text": row}]
+    return bool(text), []
+
+
+def _too_long(what: str, plan: Plan) -> str:
+    return f"{what} did not end within {plan.seconds:g} s ({PATIENCE}): does a loop never end?"
 
 
 def _same_run(result: HookResult, started: dict[str, Any]) -> bool:
@@ -167,8 +218,6 @@ def _same_run(result: HookResult, started: dict[str, Any]) -> bool:
 
 
 def _crash_sentence(status: int) -> str:
-    if status == TIMED_OUT:
-        return "the hook took too long and was ended"
     if status < 0:
         try:
             name = signal.Signals(-status).name
