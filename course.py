@@ -192,7 +192,8 @@ def test(arguments):
     built = {"NEEDLE_SOLVED": str(solved), "NEEDLE_HOME": str(solved / "hw4")}
 
     def suite(name, output=None):
-        others, totals = [], Counter()
+        totals: Counter[str] = Counter()
+        others = []
         if "--coverage" in ours and name in COVERED:
             floor, words = COVERED[name]
             files = [f"{name}/{word}" for word in words.split()]

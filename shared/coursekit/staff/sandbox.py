@@ -22,7 +22,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from course_testing import names
+from course_testing.names import parsed
 
 from coursekit.core import kept_builds
 from coursekit.core.problems import Problem
@@ -120,7 +120,7 @@ def _parse_tests(runs: list[Run]) -> None:
     tests = {text for files in trees for name, text in files if re.match(r"tests/.*\.py$", name)}
     for text in tests:
         with contextlib.suppress(SyntaxError, ValueError):  # the session says it better
-            names.parsed(text.decode("utf-8"))
+            parsed(text.decode("utf-8"))
 
 
 def _collect(receiver, child, is_late: bool) -> Report:
