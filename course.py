@@ -146,12 +146,15 @@ def setup(arguments=()):
         install("--no-deps", "--no-build-isolation", *editable)
     else:
         install(*editable)
+    # On all processors, where pip takes one. Some packages hold templates that are no Python: no fault.
+    runs([PYTHON, "-m", "compileall", "-qq", "-j", "0", VENV])
     STAMP.write_text("\n".join(wanted))
     print("done", flush=True)
 
 
 def install(*arguments):
-    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
+    words = ["install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    command = [PYTHON, "-m", "pip", *words, *arguments]
     if subprocess.run([str(part) for part in command], cwd=ROOT).returncode:
         fail("installing failed; see the lines above, then run again: python3 course.py setup")
 
