@@ -19,7 +19,7 @@ from coursekit.core.tree import Files
 from coursekit.student import carry
 from coursekit.student.handouts import pristine
 from coursekit.student.merge import conflicts
-from coursekit.student.written import is_stub, outside, regions
+from coursekit.student.written import bodies, is_stub, outside, regions
 
 OUTSIDE = "outside the marks"
 
@@ -114,10 +114,10 @@ def _places(mine: Files, theirs: Files, alike: Files | None = None) -> list[Plac
     """
     found = []
     for name in sorted(mine.keys() & theirs.keys()):
-        there = dict(regions(theirs[name]))
+        there = bodies(theirs[name])
         for key, match in regions(mine[name]):
             if key in there:
-                found.append(_place(name, key[0], mine[name], match, there[key][0]))
+                found.append(_place(name, key[0], mine[name], match, there[key]))
         found += _outside(name, (alike or mine).get(name, b""), theirs[name])
     return found
 
