@@ -139,9 +139,10 @@ def test_a_file_that_goes_while_it_is_read_ends_no_watch(world, monkeypatch, cap
     """As where an editor puts a new file in the place of the old one."""
     course = world.course()
     seat = Seat(Watch(course, course.homework("hw0")))
-    (world.root / BOX0).unlink()
+    gone, is_file = world.root / BOX0, Path.is_file
+    gone.unlink()
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "is_file", lambda _: True)
+        patched.setattr(Path, "is_file", lambda path: path == gone or is_file(path))
         assert BOX0.removeprefix("hw0/") not in seat.watch._files()
     seat.job = Future()
     seat.job.set_exception(FileNotFoundError(2, "No such file or directory", BOX0))
