@@ -98,7 +98,8 @@ class Seat:
             return
         if verdict.word == "stopped":
             return
-        print(f"{verdict.problem.id}: {verdict.word}, {verdict.counts} ({verdict.seconds:.1f} s)")
+        told = ", ".join(filter(None, (verdict.word, verdict.counts)))
+        print(f"{verdict.problem.id}: {told} ({verdict.seconds:.1f} s)")
         if verdict.word in ("ok", "skipped"):
             print(f"next: {progress.next_step(self.watch.course)}")
         print(HELP, flush=True)

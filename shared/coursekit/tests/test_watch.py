@@ -150,6 +150,15 @@ def test_a_file_that_goes_while_it_is_read_ends_no_watch(world, monkeypatch, cap
     assert BOX0 in capsys.readouterr().out and not seat.busy
 
 
+def test_a_verdict_without_counts_is_told_without_them(world, capsys):
+    course = world.course()
+    seat = Seat(Watch(course, course.homework("hw0")))
+    seat.job = Future()
+    seat.job.set_result(Verdict(course.problem("hw0/add"), "cannot be read", "", 0.5))
+    seat.answer(None)
+    assert "hw0/add: cannot be read (0.5 s)" in capsys.readouterr().out
+
+
 def test_ctrl_c_at_once_ends_it_too(world, monkeypatch):
     course, stopped = world.course(), []
 
