@@ -90,6 +90,22 @@ def test_a_program_that_failed_is_no_success(world, tmp_path, monkeypatch):
     assert done.stdout.endswith("the program ended with status 3; this is what ran before\n")
 
 
+def test_a_needle_that_cannot_be_imported_is_one_sentence(tmp_path):
+    needle = tmp_path / "needle"
+    needle.mkdir()
+    (needle / "__init__.py").write_text("\nnonsense\n")
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).resolve().parents[2])])
+    done = subprocess.run(
+        [sys.executable, "-m", "coursekit.student.profiled", "out.json", "run.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    said = "needle cannot be imported: NameError: name 'nonsense' is not defined"
+    assert done.stderr == f"needle/__init__.py:2: {said}\n" and done.returncode == 1
+
+
 INTERRUPTED = """\
 import os, signal
 os.kill(os.getppid(), signal.SIGINT)  # Ctrl-C reaches both
