@@ -16,6 +16,5 @@ if BACKEND == "np":
 
     NDArray = array_api.ndarray
 else:
-    raise RuntimeError(
-        f"NEEDLE_BACKEND={BACKEND!r} is not an array library: set it to 'nd' (NDArray) or 'np' (NumPy)"
-    )
+    names = "'nd' (NDArray) or 'np' (NumPy)"
+    raise RuntimeError(f"NEEDLE_BACKEND={BACKEND!r} is not an array library: set it to {names}")

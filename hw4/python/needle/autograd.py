@@ -66,11 +66,9 @@ class Op:
             return (None,) * len(inputs)
         grads = self.gradient(out_grad, node)
         if type(grads) is not tuple:
-            grads = tuple(grads) if isinstance(grads, list) else (grads,)
+            grads = tuple(grads) if type(grads) is list else (grads,)
         if len(grads) != len(inputs):
-            raise ValueError(
-                f"{self}.gradient gave {len(grads)} gradients for {len(inputs)} inputs"
-            )
+            raise ValueError(f"{self}.gradient gave {len(grads)} for {len(inputs)} inputs")
         for grad, record in zip(grads, inputs):
             try:
                 if grad._record.data.shape != record.data.shape:
@@ -87,9 +85,8 @@ class Op:
         pairs = zip(reversed(wanted), reversed(given))
         stretched = len(wanted) <= len(given) and all(n in (1, m) for n, m in pairs)
         hint = ": sum back what was broadcast" if stretched else ""
-        raise ValueError(
-            f"{self}.gradient returned shape {given} for an input of shape {wanted}{hint}"
-        )
+        text = f"{self}.gradient returned shape {given} for an input of shape {wanted}{hint}"
+        raise ValueError(text)
 
 
 class TensorOp(Op):
@@ -99,9 +96,10 @@ class TensorOp(Op):
         return Tensor.make_from_op(self, args)
 
     @classmethod
-    def apply(cls, *args):
-        """A new operator of this class, which has no settings, on the Tensors `args`."""
-        return Tensor.make_from_op(cls(), args)
+    def function(cls):
+        """The function, or method, of Tensors that applies a new operator without settings."""
+        make = Tensor.make_from_op
+        return lambda *args: make(cls(), args)
 
 
 class TensorTupleOp(Op):
@@ -186,12 +184,9 @@ class Value:
     """What an operator takes and gives: a Tensor, or a TensorTuple.
 
     Values are compared and hashed by identity, so that they can be keys of a dict.
-
-    Attributes:
-        grad: the gradient that the last backward pass left; a Tensor, or None.
     """
 
-    __slots__ = ("__weakref__", "_path", "_record", "grad")
+    __slots__ = ("__weakref__", "_grad", "_inputs", "_path", "_record")
     num_outputs = 1
 
     op = _of_record("op", "The operator that made it; None for a leaf.")
@@ -201,11 +196,16 @@ class Value:
     @property
     def inputs(self):
         """The Values that the operator was applied to, as a tuple; empty for a leaf."""
-        values = []
-        for record in self._record.inputs:
-            held = record.value()
-            values.append(record.new_value() if held is None else held)
-        return tuple(values)
+        values = self._inputs
+        return tuple(map(Record.its_value, self._record.inputs)) if values is None else values
+
+    def _set_grad(self, value):
+        self._grad = value
+        if value is not None:
+            value._inputs = None  # `self` may be among them: see Record
+
+    # The gradient that the last backward pass left.
+    grad = property(attrgetter("_grad"), _set_grad, doc="A Tensor, or None.")
 
     def realize_cached_data(self):
         """The array itself, not a copy; computed now if it was not."""
@@ -216,39 +216,36 @@ class Value:
         """True if no operator made this value."""
         return self._record.op is None
 
-    def _init(self, op, inputs, *, num_outputs=1, cached_data=None, requires_grad=None):
-        """Give this value a record of its own. `requires_grad=None`: if any input requires it."""
-        if requires_grad is None:
-            requires_grad = any(value.requires_grad for value in inputs)
-        _remember(self, op, [value._record for value in inputs], cached_data, requires_grad)
-
     @classmethod
     def make_const(cls, data, requires_grad=False):
         """A leaf that shares `data`: an array, or the data of another Value."""
-        if isinstance(data, Value):
+        if issubclass(type(data), Value):  # isinstance would ask an array for its __class__
             data = data.realize_cached_data()
-        return _remember(_new(cls), None, (), data, requires_grad)
+        return _remember(cls, _new(cls), None, (), (), data, requires_grad)
 
     @classmethod
-    def make_from_op(cls, op, inputs):
-        """`op` applied to the Values `inputs`: computed at once, unless in lazy mode.
+    def make_from_op(cls, op, inputs, data=None):
+        """`op` applied to the Values `inputs`: computed at once, unless in lazy mode, or known: `data`.
 
         If no input needs a gradient, the result is a constant that remembers no graph.
         """
         records, arrays, requires_grad = [], [], False
         for value in inputs:
-            if not isinstance(value, Value):
+            try:
+                record = value._record
+            except AttributeError as error:
                 kind = type(value).__name__
-                raise TypeError(f"{op} takes Tensors, got {kind}: wrap arrays in Tensor(...)")
-            record = value._record
+                text = f"{op} takes Tensors, got {kind}: wrap arrays in Tensor(...)"
+                raise TypeError(text) from error
             records.append(record)
             requires_grad = requires_grad or record.requires_grad
             if not LAZY_MODE:
                 arrays.append(record.realize() if record.data is None else record.data)
-        data = None if LAZY_MODE else _compute(op, arrays)
+        if data is None and not LAZY_MODE:
+            data = _compute(op, arrays)
         if not requires_grad and not LAZY_MODE:
-            op, records = None, ()
-        return _remember(_new(cls), op, records, data, requires_grad)
+            op, inputs, records = None, (), ()
+        return _remember(cls, _new(cls), op, inputs, records, data, requires_grad)
 
     def detach(self):
         """A constant with the same data, without the graph."""
@@ -285,7 +282,7 @@ class Tensor(Value):
                 data = array.realize_cached_data()
         if data is None:
             data = Tensor._array_from_numpy(array, device, dtype)
-        self._init(None, (), cached_data=data, requires_grad=requires_grad)
+        _remember(type(self), self, None, (), (), data, requires_grad)
 
     @staticmethod
     def _array_from_numpy(numpy_array, device, dtype):
@@ -308,10 +305,7 @@ class Tensor(Value):
     shape = property(lambda self: self.realize_cached_data().shape, doc="Tuple of ints.")
     dtype = property(lambda self: self.realize_cached_data().dtype, doc='On an NDArray "float32".')
 
-    @property
-    def device(self):
-        """The device that holds the data."""
-        return library.device_of(self.realize_cached_data())
+    device = property(lambda self: library.device_of(self.realize_cached_data()), doc="Its home.")
 
     def numpy(self):
         """A copy of the data as a NumPy array."""
@@ -390,11 +384,14 @@ class TensorTuple(Value):
         return ops.tuple_get_item(self, index)
 
     def __iter__(self):
-        return (self[k] for k in range(len(self)))
+        return iter(self.tuple())
 
     def tuple(self):
-        """The parts, as a Python tuple of Tensors."""
-        return tuple(self)
+        """The parts, as a Python tuple of Tensors; all at once, for there may be many."""
+        if isinstance(self.op, ops.MakeTensorTuple):
+            return self.inputs
+        make, arrays = Tensor.make_from_op, self.realize_cached_data()
+        return tuple([make(ops.TupleGetItem(k), (self,), a) for k, a in enumerate(arrays)])
 
     def __repr__(self):
         return f"needle.TensorTuple{self.tuple()}"
@@ -408,32 +405,35 @@ class TensorTuple(Value):
 # ----------------------------------------------------------------------- how a value remembers
 #
 # Behind every Value stands a Record: the operator, the records of its inputs, and the result.
-# Records refer to records, Values to records, and a record knows its Value by a weak reference only:
+# Records refer to records, and a record knows its Value by a weak reference only. A Value refers to
+# its record and to the Values that it was computed from; but what becomes a gradient lets go of them:
 #
 #     Tensor x --> Record x        the graph, reachable from `x.grad`, may contain Record x, but
 #       .grad                      never the Tensor x: no reference cycle. The moment a program drops
 #         Tensor --> Record --+    its tensors, the graph goes too, without a garbage collector.
 #                    Record x <-+
 #
-# What a program sees of it, `node.inputs` included, are Values: the one that the program holds, as
-# long as it holds one, else a fresh one. After `y.backward()` the Tensor y holds all Tensors on the
-# way, so that their gradients can be looked at.
+# The `inputs` of a gradient are found by the records: the Value that somebody holds, as long as
+# there is one, else a fresh one. After `y.backward()` the Tensor y holds all Tensors on the way, so
+# that their gradients can be looked at.
 
 
 class Record:
     """How a value came to be: an operator, the records it was applied to, and the result.
 
     A leaf has `op` None and no inputs. `data` is None until it is computed (lazy mode).
-    `value` is a weak reference to the Value that a program holds, `kind` the class of that.
+    `value` is a weak reference to the Value that somebody holds, `kind` the class of that.
     `counted` is one object for all records, see TENSOR_COUNTER.
     """
 
     __slots__ = ("counted", "data", "inputs", "kind", "op", "requires_grad", "value")
 
-    def new_value(self):
-        """A Value on this record, when a program holds none."""
-        value = _new(self.kind)
-        value._record, value.grad, self.value = self, None, ref(value)
+    def its_value(self):
+        """The Value on this record that somebody holds, or else a new one."""
+        value = self.value()
+        if value is None:
+            value = _new(self.kind)
+            value._record, value._inputs, value._grad, self.value = self, None, None, ref(value)
         return value
 
     def realize(self):
@@ -457,17 +457,18 @@ _counted = object()
 _nobody = sys.getrefcount(_counted)  # with no record at all
 
 
-def _remember(value, op, inputs, data, requires_grad):
-    """The new Value `value` with a record of its own."""
+def _remember(kind, value, op, inputs, records, data, requires_grad):
+    """The new Value `value`, computed from the Values `inputs`, with a record of its own."""
     record = value._record = _new(Record)
+    value._inputs = inputs
+    value._grad = None
     record.op = op
-    record.inputs = inputs
+    record.inputs = records
     record.data = data
     record.requires_grad = requires_grad
-    record.kind = type(value)
+    record.kind = kind
     record.value = ref(value)
     record.counted = _counted
-    value.grad = None
     return value
 
 

@@ -22,6 +22,5 @@ elif BACKEND == "nd":
     from .backend_ndarray import BackendDevice as Device, NDArray, default_device
     from .backend_ndarray import all_devices, cpu, cpu_numpy, cuda
 else:
-    raise RuntimeError(
-        f"NEEDLE_BACKEND={BACKEND!r} is not an array library: set it to 'nd' (NDArray) or 'np' (NumPy)"
-    )
+    names = "'nd' (NDArray) or 'np' (NumPy)"
+    raise RuntimeError(f"NEEDLE_BACKEND={BACKEND!r} is not an array library: set it to {names}")

@@ -39,10 +39,10 @@ class Optimizer:
         params = self.with_grad()
         for average in averages:
             average.update((p, init.zeros_like(p)) for p in params if p not in average)
-        rows = [(p, p.grad, *[average[p] for average in averages]) for p in params]
-        if ops.step_by_kernel(step.__name__, rows, settings):
+        columns = [params, [p.grad for p in params], *([a[p] for p in params] for a in averages)]
+        if ops.step_by_kernel(step.__name__, columns, settings):
             return
-        for p, grad, *state in rows:
+        for p, grad, *state in zip(*columns):
             arrays = [value.realize_cached_data() for value in (p, grad, *state)]
             array, *new_averages = step(*arrays, **settings)
             p.data = Tensor.make_const(as_data(array, arrays))

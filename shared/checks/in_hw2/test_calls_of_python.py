@@ -13,9 +13,9 @@ OPERATORS = {
     "add": (lambda h, y: h + y, 5, 11),
     "multiply": (lambda h, y: h * y, 5, 22),
     "by a number": (lambda h, y: h * 1.5, 6, 18),
-    "divide": (lambda h, y: h / y, 5, 28),
-    "matmul": (lambda h, y: h @ y, 6, 49),
-    "relu": (lambda h, y: ndl.relu(h), 6, 20),
+    "divide": (lambda h, y: h / y, 5, 27),
+    "matmul": (lambda h, y: h @ y, 5, 46),
+    "relu": (lambda h, y: ndl.relu(h), 5, 19),
     "exp": (lambda h, y: ndl.exp(h), 5, 16),
     "transpose": (lambda h, y: h.transpose(), 7, 20),
 }

@@ -88,6 +88,33 @@ def test_the_counter_counts_only_values_that_came_to_life(no_collector):
     KEPT.append(ndl.Tensor([1.0]) * 2)
 
 
+@pytest.mark.own_process()
+def test_a_gradient_leads_back_to_no_tensor(no_collector):
+    """Whatever becomes a `.grad` holds records only: there is no circle for a collector to break."""
+    before = living()
+    x = ndl.Tensor([1.0, 2.0])
+    (x * x).sum().backward()
+    x.grad = x.grad + 0.1 * x
+    assert [type(value.op).__name__ for value in x.grad.inputs] == ["EWiseAdd", "MulScalar"]
+    (x.grad * x.grad).sum().backward()
+    pair = ndl.ops.fused_add_scalars(x, 1, 2)
+    (pair[0] * pair[1]).sum().backward()
+    assert living() > before
+    del x, pair
+    assert living() == before
+
+
+def test_the_inputs_of_a_node_are_the_tensors_that_it_was_computed_from():
+    x, y = ndl.Tensor([1.0]), ndl.Tensor([2.0])
+    z = (x * y) * x
+    product = z.inputs[0]
+    assert z.inputs[1] is x and product.inputs == (x, y) and product is z.inputs[0]
+    z.backward()
+    assert product.grad.item() == 1.0 and x.inputs == ()
+    (x.grad * y).backward()  # through a gradient
+    assert y.grad.item() == 8.0
+
+
 def test_a_node_without_data_says_so():
     value = ndl.Tensor([1.0])
     value.cached_data = None

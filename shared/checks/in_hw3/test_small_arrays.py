@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from needle import backend_ndarray as nd
+from needle.backend_ndarray import ndarray
 
 A = nd.array(np.arange(1024.0).reshape(32, 32))
 ROW = A[3, :]
@@ -87,6 +88,17 @@ def test_an_operator_of_no_elements_or_one_has_its_shape():
         a = nd.array(np.full(shape, 2.0))
         for result in (a + a, a * 2, a - a.permute(range(len(shape))), a >= a):
             assert result.shape == shape and result.strides == nd.NDArray.compact_strides(shape)
+
+
+def test_what_is_remembered_of_shapes_does_not_grow_for_ever():
+    """A training on sequences of ever new lengths, say."""
+    known = [ndarray._layout, ndarray._broadcast, ndarray._reduction]
+    for n in range(10_000):
+        a = nd.empty((n % 100, n // 100))
+        a.broadcast_to((1, *a.shape))
+    sizes = [len(known[0]), *[cache.cache_info().currsize for cache in known[1:]]]
+    assert max(sizes) <= 4096, sizes
+    assert nd.empty((7, 3)).strides == (3, 1)
 
 
 # --------------------------------------------------------------------- how a kernel is called

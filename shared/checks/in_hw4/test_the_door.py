@@ -169,18 +169,35 @@ class Keeping(nn.Module):
         return x
 
 
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
 @pytest.mark.parametrize("spectator", [Watching, Keeping])
-def test_a_module_in_a_chain_may_look_at_and_keep_its_input(spectator):
+def test_a_module_in_a_chain_may_look_at_and_keep_its_input(spectator, place):
+    """What it keeps is an ordinary Tensor as soon as it is looked at, and takes part in the graph."""
     x = tensor(np.random.randn(3, 2))
-    parts = [nn.Linear(2, 4), spectator(), nn.ReLU(), nn.Linear(4, 2)]
+    layers, watching = [nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 2)], spectator()
+    parts = [*layers[:place], watching, *layers[place:]]
     found = {}
     for form in ("given", "own"):
         with ndl.kernels(form):
             y = nn.Sequential(*parts)(x)
-            (y * y).sum().backward()
-            found[form] = [y, parts[1].seen, x.grad, parts[0].weight.grad, parts[3].bias.grad]
+            ((y * y).sum() + (watching.seen * watching.seen * 3.0).sum()).backward()
+            found[form] = [y, watching.seen, x.grad]
+            found[form] += [p.grad for layer in layers for p in layer.parameters()]
+            if spectator is Watching:  # looked at in time, it is a node between x and y
+                found[form].append(watching.seen.grad)
+            assert type(watching.seen) is ndl.Tensor and type(y) is ndl.Tensor
     for given, own in zip(*found.values()):
-        assert np.allclose(given.numpy(), own.numpy(), atol=1e-5)
+        assert np.allclose(given.numpy(), own.numpy(), atol=1e-4)
+
+
+def test_what_a_tensor_does_not_have_a_chain_does_not_have_either():
+    class Asking(nn.Module):
+        def forward(self, x):
+            assert not hasattr(x, "colour") and hasattr(x, "shape")
+            return x
+
+    with ndl.kernels("given"):
+        assert nn.Sequential(nn.Linear(2, 2), Asking())(tensor(np.ones((1, 2)))).shape == (1, 2)
 
 
 def test_what_leaves_a_sequential_is_an_ordinary_tensor():
@@ -224,3 +241,27 @@ def test_a_kernel_call_costs_ten_calls_of_python():
         layer(x)
         names = python_calls(lambda: layer(x))
     assert len(names) <= 10, names
+
+
+@pytest.mark.parametrize("optimizer", [ndl.optim.SGD, ndl.optim.Adam])
+def test_a_step_of_a_deep_narrow_network_costs_few_calls_of_python_a_layer(optimizer):
+    """In such a network the time is between the kernels."""
+
+    def step(layers):
+        model = nn.Sequential(
+            *[part for _ in range(layers) for part in (nn.Linear(2, 2), nn.ReLU())]
+        )
+        opt, x = optimizer(model.parameters()), tensor(np.ones((3, 2)), requires_grad=False)
+        labels = tensor([0, 1, 0], requires_grad=False)
+
+        def run():
+            opt.reset_grad()
+            nn.SoftmaxLoss()(model(x), labels).backward()
+            opt.step()
+
+        run()
+        with ndl.kernels("given"):
+            return len(python_calls(run))
+
+    ten, thirty = step(10), step(30)
+    assert thirty - ten <= 20 * 36, (thirty - ten) / 20

@@ -41,4 +41,4 @@ BOOL = "float32"  # the dtype of what is true or false
 
 
 new_array = array
-device_of, to_numpy = attrgetter("device"), methodcaller("numpy")
+device_of, to_numpy = attrgetter("_device"), methodcaller("numpy")

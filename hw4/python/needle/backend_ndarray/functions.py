@@ -42,7 +42,7 @@ BOOL = "float32"  # the dtype of what is true or false
 
 
 new_array = array
-device_of, to_numpy = attrgetter("device"), methodcaller("numpy")
+device_of, to_numpy = attrgetter("_device"), methodcaller("numpy")
 as_strided = NDArray.as_strided
 
 

@@ -22,10 +22,12 @@ prod = math.prod  # of some numbers; 1 for none
 class _Layouts(dict):
     """{shape: (shape as Python ints, row-major strides, number of elements)}, filled as it is asked.
 
-    Every operation asks, and a dictionary answers at once; it grows with a program's shapes only.
+    Every operation asks, and a dictionary answers at once, sooner than functools.lru_cache does.
     """
 
     def __missing__(self, given):
+        if len(self) >= 4096:  # a program of ever new shapes: begin anew
+            self.clear()
         shape = tuple(map(operator.index, given))
         if any(length < 0 for length in shape):
             raise ValueError(f"the axes of a shape must not be negative, got {shape}")
@@ -309,8 +311,9 @@ class NDArray:
 
     def _check_fit(self, other):
         """An error unless an operator can take self and `other` together."""
+        shapes = f"{self._shape} and {other._shape}"
         assert self._shape == other._shape, (
-            f"operands of shapes {self._shape} and {other._shape} must be equal: use broadcast_to"
+            f"operands of shapes {shapes} must be equal: use broadcast_to"
         )
         self._check_device(other)
 

@@ -14,11 +14,12 @@ from .ops_sequence import *
 
 def _method(of_tensors, of_number):
     """The method for `tensor <operator> other`, by the operator for a Tensor or for a number."""
+    make = Tensor.make_from_op
 
     def method(self, other):
         if isinstance(other, Tensor):
-            return Tensor.make_from_op(of_tensors(), (self, other))
-        return Tensor.make_from_op(of_number(other), (self,))
+            return make(of_tensors(), (self, other))
+        return make(of_number(other), (self,))
 
     return method
 

@@ -65,8 +65,8 @@ def composite(function):
     @functools.wraps(function)
     def run(*tensors, **settings):
         join = getattr(tensors[0], "joined", None)  # a Chain: see ops_chain.py
-        if join and (chain := join(name, *tensors[1:])):
-            return chain
+        if join and (longer := join(name, tensors)):
+            return longer
         given = list(map(is_not, tensors, repeat(None)))
         inputs = list(compress(tensors, given))
         kernel = kernel_for(name, inputs)
@@ -85,7 +85,7 @@ def composite(function):
         if call.results > 1:
             return tuple(_KernelOfTuple(name, call, own)(*inputs))
         op = _Kernel(name, call, own)
-        result = Tensor.make_from_op(op, inputs)
+        result = Tensor.make_from_op(op, tuple(inputs))
         if not call.rest:
             return result
         result.realize_cached_data()  # a lazy graph has not computed it, and op.rest, yet
@@ -132,7 +132,7 @@ class _Kernel(TensorOp):
         adjoints = (out_grad,) if self.call.results == 1 else out_grad
         needed = [value.requires_grad for value in node.inputs]
         parts = iter(_Gradient(self, needed)(*adjoints, *node.inputs))
-        return tuple(next(parts) if need else None for need in needed)
+        return tuple([next(parts) if need else None for need in needed])
 
 
 class _KernelOfTuple(TensorTupleOp, _Kernel):
@@ -169,18 +169,18 @@ def _adjoints(results, adjoints, leaves):
     return [sum_node_list(collected[leaf]) or zeros_like(leaf) for leaf in leaves]
 
 
-def step_by_kernel(name, rows, settings):
+def step_by_kernel(name, columns, settings):
     """A step of an optimizer by a device's kernel, for all parameters at once.
 
     Args:
-        rows: for each parameter itself, its gradient, and averages, which change where they are.
+        columns: the parameters, their gradients, and their averages, which change where they are.
 
     Returns:
-        False if the device of all these has no kernel of this name.
+        False if the device of the parameters has no kernel of this name.
     """
-    kernel = kernel_for(name, [value for row in rows for value in row])
+    kernel = kernel_for(name, columns[0])
     if kernel:
-        columns = [[value.realize_cached_data() for value in column] for column in zip(*rows)]
-        for (p, *_), array in zip(rows, kernel(columns, **settings)):
-            p.cached_data = array
+        arrays = [[value.realize_cached_data() for value in column] for column in columns]
+        for p, array in zip(columns[0], kernel(arrays, **settings)):
+            p._record.data = array
     return bool(kernel)

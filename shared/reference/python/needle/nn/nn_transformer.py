@@ -190,10 +190,8 @@ class Transformer(Module):
         x = x if self.batch_first else x.transpose((0, 1))
         batch, time, _ = x.shape
         if time > self.sequence_len:
-            raise ValueError(
-                f"{time} tokens are more than the sequence_len={self.sequence_len} of this "
-                "Transformer: cut the sequence"
-            )
+            limit = f"sequence_len={self.sequence_len}"
+            raise ValueError(f"{time} tokens are more than the {limit}: cut the sequence")
         ### BEGIN SOLUTION hw4/transformer_model
         times = np.tile(np.arange(time), (batch, 1))
         times = Tensor(times, device=x.device, requires_grad=False)

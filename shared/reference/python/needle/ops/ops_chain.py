@@ -6,13 +6,18 @@ whatever else wants to see it, or the end of the Sequential, gets all of them fr
 """
 
 import functools
+from weakref import ref
 
 from ..autograd import Tensor
 from . import ops_mathematic
 from .ops_composite import composite, kernel_for
 from .ops_layers import linear
 
-relu = composite(ops_mathematic.relu)
+
+@composite
+def relu(x):
+    """max(x, 0), element by element."""
+    return ops_mathematic.relu(x)
 
 
 @composite
@@ -28,35 +33,35 @@ def linears(x, *tensors, relus):
 class Chain(Tensor):
     """A Tensor whose linear layers and ReLUs have not run yet.
 
-    Attributes:
-        start: the Tensor that goes into the first.
-        tensors: weight and bias (or None) of each linear layer.
-        relus: for each, whether a ReLU follows.
+    Its own slots are empty, but for `_path`: (start, tensors, relus) are the Tensor that goes into
+    the first layer, weight and bias (or None) of each, and for each whether a ReLU follows.
     """
 
-    __slots__ = ("made", "relus", "start", "tensors")
+    __slots__ = ()
 
-    def __init__(self, start, tensors=(), relus=()):
-        self.start, self.tensors, self.relus, self.made = start, tensors, relus, None
+    def __getattr__(self, name):
+        """Whoever looks at the Tensor itself has it computed; from then on it is an ordinary one."""
+        start, tensors, relus = self._path
+        same = ops_mathematic.to_device(start, start.device)  # a node of its own
+        made = linears(start, *tensors, relus=relus) if tensors else same
+        self.__class__ = Tensor
+        self._record, self._inputs, self._grad, self._path = made._record, made._inputs, None, None
+        self._record.value = ref(self)
+        return getattr(self, name)
 
-    def result(self):
-        """The Tensor itself, computed now if it was not."""
-        if self.made is None:
-            run = self.tensors and linears(self.start, *self.tensors, relus=self.relus)
-            self.made = run or self.start
-        return self.made
-
-    _record = property(lambda self: self.result()._record)
-    grad = property(lambda self: self.result().grad)
-
-    def joined(self, name, *tensors):
+    def joined(self, name, args):
         """The chain with one more function of this name, or None if it does not belong here."""
-        if name == "linear" and self.made is None:
-            pair = (*tensors, None)[:2]
-            return Chain(self.start, (*self.tensors, *pair), (*self.relus, False))
-        if name == "relu" and self.made is None and self.relus:
-            return Chain(self.start, self.tensors, (*self.relus[:-1], True))
-        return None
+        start, tensors, relus = self._path
+        if name == "linear" and len(args) == 3:
+            return _chain(start, (*tensors, *args[1:]), (*relus, False))
+        return _chain(start, tensors, (*relus[:-1], True)) if name == "relu" and relus else None
+
+
+def _chain(*path):
+    """A new Chain; calling the class would cost twice as much, and there is one for every layer."""
+    chain = object.__new__(Chain)
+    chain._path = path
+    return chain
 
 
 def chained(forward):
@@ -66,7 +71,9 @@ def chained(forward):
     def run(self, x):
         if isinstance(x, Chain) or not kernel_for("linears", [x]):
             return forward(self, x)
-        result = forward(self, Chain(x))
-        return result.result() if isinstance(result, Chain) else result
+        result = forward(self, _chain(x, (), ()))
+        if type(result) is Chain:
+            result.realize_cached_data()
+        return result
 
     return run

@@ -5,9 +5,6 @@ returns Tensors, so that a gradient can be differentiated again. The same text s
 NDArray: it uses only what both have.
 """
 
-import operator
-from functools import reduce
-
 # Names that programs written for this library take from it, beside those that are used here.
 from numbers import Number
 from typing import List, Optional, Tuple, Union  # noqa: UP035
@@ -26,14 +23,9 @@ class ScalarOp(TensorOp):
         if getattr(scalar, "size", None) == 1:
             scalar = scalar.item()
         if not isinstance(scalar, (float, int, Number)):  # the last alone takes longer to ask for
-            raise TypeError(
-                f"{type(self).__name__} takes a Tensor and a number, got {type(scalar).__name__}: "
-                "wrap arrays in Tensor(...)"
-            )
+            wanted = f"{self} takes a Tensor and a number, got {type(scalar).__name__}"
+            raise TypeError(f"{wanted}: wrap arrays in Tensor(...)")
         self.scalar = scalar
-
-    def __repr__(self):
-        return f"{type(self).__name__}({self.scalar})"
 
 
 class AxesOp(TensorOp):
@@ -60,14 +52,17 @@ class EWiseAdd(TensorOp):
         return out_grad, out_grad
 
 
-add = EWiseAdd.apply
+add = EWiseAdd.function()
 
 
 class AddAll(TensorOp):
-    """The sum of any number of arrays of one shape, from left to right."""
+    """The sum of two or more arrays of one shape, from left to right."""
 
-    def compute(self, *arrays):
-        return reduce(operator.add, arrays)
+    def compute(self, first, second, *others):
+        total = first + second
+        for array in others:
+            total += array  # in its place where arrays can that, for nobody else has seen it
+        return total
 
     def gradient(self, out_grad, node):
         return (out_grad,) * len(node.inputs)
@@ -97,7 +92,7 @@ class EWiseMul(TensorOp):
         return out_grad * b, out_grad * a
 
 
-multiply = EWiseMul.apply
+multiply = EWiseMul.function()
 
 
 class MulScalar(ScalarOp):
@@ -129,7 +124,7 @@ class EWisePow(TensorOp):
         ### END SOLUTION
 
 
-power = EWisePow.apply
+power = EWisePow.function()
 
 
 class PowerScalar(ScalarOp):
@@ -168,7 +163,7 @@ class EWiseDiv(TensorOp):
         ### END SOLUTION
 
 
-divide = EWiseDiv.apply
+divide = EWiseDiv.function()
 
 
 class DivScalar(ScalarOp):
@@ -304,8 +299,7 @@ class MatMul(TensorOp):
         ### END SOLUTION
 
 
-def matmul(a, b):
-    return MatMul()(a, b)
+matmul = MatMul.function()
 
 
 class Negate(TensorOp):
@@ -322,8 +316,7 @@ class Negate(TensorOp):
         ### END SOLUTION
 
 
-def negate(a):
-    return Negate()(a)
+negate = Negate.function()
 
 
 class Log(TensorOp):
@@ -340,7 +333,7 @@ class Log(TensorOp):
         ### END SOLUTION
 
 
-log = Log.apply
+log = Log.function()
 
 
 class Exp(TensorOp):
@@ -357,7 +350,7 @@ class Exp(TensorOp):
         ### END SOLUTION
 
 
-exp = Exp.apply
+exp = Exp.function()
 
 
 class ToDevice(TensorOp):
@@ -386,10 +379,8 @@ class ReLU(TensorOp):
 
     def gradient(self, out_grad, node):
         ### BEGIN SOLUTION hw1/nn_epoch_ndl
-        passes = node.realize_cached_data() > 0
-        return out_grad * Tensor.make_const(passes)
+        return out_grad * Tensor.make_const(node.realize_cached_data() > 0)
         ### END SOLUTION
 
 
-def relu(a):
-    return ReLU()(a)
+relu = ReLU.function()
