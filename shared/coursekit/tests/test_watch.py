@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -146,7 +146,8 @@ def test_a_file_that_goes_while_it_is_read_ends_no_watch(world, monkeypatch, cap
         assert BOX0.removeprefix("hw0/") not in seat.watch._files()
     seat.job = Future()
     seat.job.set_exception(FileNotFoundError(2, "No such file or directory", BOX0))
-    seat.answer(None)
+    with ThreadPoolExecutor(1) as pool:
+        seat.answer(pool)
     assert BOX0 in capsys.readouterr().out and not seat.busy
 
 
@@ -155,7 +156,8 @@ def test_a_verdict_without_counts_is_told_without_them(world, capsys):
     seat = Seat(Watch(course, course.homework("hw0")))
     seat.job = Future()
     seat.job.set_result(Verdict(course.problem("hw0/add"), "cannot be read", "", 0.5))
-    seat.answer(None)
+    with ThreadPoolExecutor(1) as pool:
+        seat.answer(pool)
     assert "hw0/add: cannot be read (0.5 s)" in capsys.readouterr().out
 
 
