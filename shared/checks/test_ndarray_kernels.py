@@ -16,9 +16,9 @@ sys.path.append(str(ROOT / "shared" / "kernels" / "tests"))
 import compiling  # noqa: E402
 
 
-def compile_kernels(flags, folder, compiler=compiling.COMPILER):
+def compile_kernels(flags, folder, compiler=compiling.COMPILER, kernels=KERNELS):
     """The program kernels.cc: the reference's kernels, and the given ones that they need."""
-    sources = [Path(__file__).with_name("kernels.cc"), KERNELS, *compiling.SOURCES]
+    sources = [Path(__file__).with_name("kernels.cc"), kernels, *compiling.SOURCES]
     flags = [*flags, f"-I{KERNELS.parent}"]
     return compiling.compile_program(sources, folder / "kernels", flags, compiler)
 
@@ -38,14 +38,12 @@ def test_kernels_are_right_on_aarch64(tmp_path):
     compiler = os.environ.get("AARCH64_CXX", "aarch64-linux-gnu-g++")
     if shutil.which(compiler) is None:
         pytest.skip("no cross compiler for AArch64 (Debian: apt-get install g++-aarch64-linux-gnu)")
-    program = compile_kernels(["-static"], tmp_path, compiler)
-    listing = subprocess.run(
-        [compiler, *compiling.FLAGS, "-S", "-o", "-", str(KERNELS)],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    assert "fmla\tv" in listing, "the matrix kernel should use NEON's fused multiply-add"
+    listing = tmp_path / "kernels.s"
+    flags = [*compiling.FLAGS, f"-I{KERNELS.parent}"]
+    subprocess.run([compiler, *flags, "-S", "-o", str(listing), str(KERNELS)], check=True)
+    said = listing.read_text(encoding="utf-8")
+    assert "fmla\tv" in said, "the matrix kernel should use NEON's fused multiply-add"
+    program = compile_kernels(["-static"], tmp_path, compiler, kernels=listing)
     emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
     if emulator is None:
         pytest.skip("compiled, not run: no emulator (Debian: apt-get install qemu-user)")

@@ -12,6 +12,7 @@ import gc
 import importlib
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import time
@@ -21,6 +22,8 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+from course_testing.names import parsed
+
 from coursekit.core import kept_builds
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Recorder, Report
@@ -28,6 +31,16 @@ from coursekit.core.syllabus import Homework
 from coursekit.core.tree import Files
 from coursekit.staff import values
 
+PRELOADED = (
+    "hypothesis.extra.numpy",
+    "numdifftools",
+    "scipy.stats",
+    "course_testing.slips",
+    "course_testing.diagnoses",
+    "mugrade.draws",
+    "xml.etree.ElementTree",
+)
+"""What tests import besides pytest and the library under test; what is not installed is left out."""
 _QUIET = ["-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:randomly"]
 
 
@@ -53,10 +66,11 @@ def warm_up() -> None:
     os.environ.setdefault("NEEDLE_SHARED", str(Path(__file__).resolve().parents[2]))
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")  # the runs themselves are what goes in parallel
-    for name in ("numpy", "pytest", "hypothesis", "numdifftools", "scipy.stats"):
+    from _pytest.config import default_plugins
+
+    for name in (*PRELOADED, *(f"_pytest.{plugin}" for plugin in default_plugins)):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    gc.freeze()  # pytest collects garbage many times as it ends; what is shared is none
 
 
 def run_all(
@@ -71,6 +85,8 @@ def run_all(
     forks = "fork" in multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("fork" if forks else "spawn")
     queue = list(runs)[::-1]
+    _parse_tests(queue)
+    gc.freeze()  # pytest collects garbage many times as it ends; what is shared is none
     free = list(range(jobs))
     active: dict[Any, tuple] = {}
     try:
@@ -96,6 +112,15 @@ def run_all(
     finally:
         for _, _, child, _ in active.values():
             _kill(child)
+
+
+def _parse_tests(runs: list[Run]) -> None:
+    """Once, before the forks: each session asks which names its tests take from the library."""
+    trees = [run.tree.items() for run in runs]
+    tests = {text for files in trees for name, text in files if re.match(r"tests/.*\.py$", name)}
+    for text in tests:
+        with contextlib.suppress(SyntaxError, ValueError):  # the session says it better
+            parsed(text.decode("utf-8"))
 
 
 def _collect(receiver, child, is_late: bool) -> Report:

@@ -39,7 +39,7 @@ def quietly(folder: Path, arguments: list[str], env: dict[str, str]) -> int:
     try:
         done = subprocess.run(command, cwd=folder, env=env, capture_output=True, timeout=AGAIN)
     except subprocess.TimeoutExpired:
-        return -signal.SIGKILL
+        return -signal.SIGTERM
     return done.returncode
 
 

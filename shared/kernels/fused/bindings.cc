@@ -614,7 +614,9 @@ py::object call_of(const Kernel& kernel, std::vector<bool> given, const py::dict
 }
 
 // One step of an optimizer on all its parameters. `columns` has the parameters, their gradients,
-// and their averages, which change in place. Returns new arrays for the parameters.
+// and their averages, which change in place. Returns new arrays for the parameters. All of them are
+// one job for the threads: one by one most are too small to be shared out. `one` makes a piece,
+// from as many pointers as there are columns.
 template <class Step>
 py::list step(const std::vector<py::list>& columns, size_t averages, Step one) {
   require(columns.size() == 2 + averages, [&] {
@@ -623,24 +625,39 @@ py::list step(const std::vector<py::list>& columns, size_t averages, Step one) {
   });
   std::vector<Arrays> c;
   for (const py::list& column : columns) c.push_back(from_python(column));
+  struct Piece {
+    size_t parameter, begin, size;
+  };
+  std::vector<Piece> pieces;
   Arrays results;
   size_t work = 0;
   for (size_t i = 0; i < c[0].size(); ++i) {
+    const size_t size = c[0][i].size();
     for (const Arrays& column : c)
       need("the gradient or an average of a parameter", column.at(i), c[0][i].shape);
     results.push_back(new_array(c[0][i].shape));
-    work += c[0][i].size();
+    for (size_t begin = 0; begin < size; begin += kGrain)
+      pieces.push_back({i, begin, std::min(kGrain, size - begin)});
+    work += size;
   }
   run_product(work, [&] {
-    for (size_t i = 0; i < results.size(); ++i) one(c, i, results[i].ptr(), results[i].size());
+    const size_t at_once = work <= kGrain ? pieces.size() : 1;
+    parallel_for(pieces.size(), at_once, [&](size_t first, size_t last) {
+      for (size_t k = first; k < last; ++k) {
+        const Piece& piece = pieces[k];
+        std::vector<float*> from;
+        for (const Arrays& column : c) from.push_back(column[piece.parameter].ptr() + piece.begin);
+        one(from, results[piece.parameter].ptr() + piece.begin, piece.size);
+      }
+    });
   });
   return to_python(results, columns[0][0]);
 }
 
 py::list sgd(const std::vector<py::list>& columns, float lr, float momentum, float weight_decay) {
-  return step(columns, 1, [&](std::vector<Arrays>& c, size_t i, float* out, size_t size) {
-    float* average = momentum != 0 ? c[2][i].ptr() : nullptr;  // without momentum it has no use
-    SgdStep(c[0][i].ptr(), c[1][i].ptr(), average, out, size, {lr, momentum, weight_decay});
+  return step(columns, 1, [&](const std::vector<float*>& from, float* out, size_t size) {
+    float* average = momentum != 0 ? from[2] : nullptr;  // without momentum it has no use
+    SgdStep(from[0], from[1], average, out, size, {lr, momentum, weight_decay});
   });
 }
 
@@ -654,8 +671,8 @@ py::list adam(const std::vector<py::list>& columns, double lr, double beta1, dou
                                  static_cast<float>(weight_decay),
                                  static_cast<float>(1 - std::pow(beta1, t)),
                                  static_cast<float>(1 - std::pow(beta2, t))};
-  return step(columns, 2, [&](std::vector<Arrays>& c, size_t i, float* out, size_t size) {
-    AdamStep(c[0][i].ptr(), c[1][i].ptr(), c[2][i].ptr(), c[3][i].ptr(), out, size, settings);
+  return step(columns, 2, [&](const std::vector<float*>& from, float* out, size_t size) {
+    AdamStep(from[0], from[1], from[2], from[3], out, size, settings);
   });
 }
 

@@ -171,7 +171,8 @@ void Attention(const AttentionInput& in, float* out, float* probs, const Attenti
 void AttentionBackward(const AttentionInput& in, const float* probs, const float* dout,
                        const float* dprobs, const AttentionGradients& d, const AttentionShape& s);
 
-// One step of an optimizer on one parameter; `out` is the new parameter, u, m, v change in place.
+// One step of an optimizer on a piece of a parameter; `out` is the new piece, u, m, v change in
+// place.
 struct SgdSettings {
   float lr, momentum, weight_decay;
 };

@@ -150,9 +150,10 @@ void ConvBackward(const float* x, const float* w, const float* g, float* dx, flo
   for_parts(s.N, [&](size_t part, size_t begin, size_t end) {
     if (begin == end) return;
     Workspace work(s, w);
-    kernels[part].assign(work.depth * s.O, 0.0f);
+    kernels[part].resize(work.depth * s.O);
     biases[part].assign(s.O, 0.0f);
-    std::vector<float> some(work.depth * s.O);
+    AlignedArray some(work.images < end - begin ? work.depth * s.O
+                                                : 0);  // of a group, not the first
     for (size_t n = begin; n < end; n += work.images) {
       const size_t count = std::min(work.images, end - n), rows = count * work.pixels;
       for (size_t k = 0; k < count; ++k) {
@@ -161,8 +162,9 @@ void ConvBackward(const float* x, const float* w, const float* g, float* dx, flo
                   work.pixels);
       }
       multiply(transposed(work.windows.ptr, work.depth), row_major(work.product.ptr, s.O),
-               some.data(), work.depth, rows, s.O);
-      for (size_t i = 0; i < some.size(); ++i) kernels[part][i] += some[i];
+               n == begin ? kernels[part].data() : some.ptr, work.depth, rows, s.O);
+      if (n != begin)
+        for (size_t i = 0; i < some.size; ++i) kernels[part][i] += some.ptr[i];
       float* __restrict sums = biases[part].data();
       for (size_t i = 0; i < rows; ++i)
         for (size_t o = 0; o < s.O; ++o) sums[o] += work.product.ptr[i * s.O + o];

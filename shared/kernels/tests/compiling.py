@@ -21,9 +21,17 @@ PROCESSORS = {
 
 
 def compile_program(sources, program, flags=(), compiler=COMPILER):
-    """Compile and link `sources`; returns the program's path."""
-    command = [*compiler.split(), *FLAGS, *flags, *map(str, sources), "-pthread", "-o", program]
-    subprocess.run([str(word) for word in command], check=True)
+    """Compile `sources`, each by CMake's launcher if one is named (a compiler's cache), and link them.
+
+    Returns the program's path.
+    """
+    launcher = os.environ.get("CMAKE_CXX_COMPILER_LAUNCHER", "").split()
+    command = [*compiler.split(), *FLAGS, *flags, "-pthread"]
+    objects = []
+    for number, source in enumerate(sources):
+        objects.append(f"{program}-{number}.o")
+        subprocess.run([*launcher, *command, "-c", str(source), "-o", objects[-1]], check=True)
+    subprocess.run([*command, *objects, "-o", str(program)], check=True)
     return program
 
 

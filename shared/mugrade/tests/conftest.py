@@ -3,12 +3,25 @@
 import sys
 from pathlib import Path
 
+import pytest
+from argon2 import PasswordHasher
 from hypothesis import settings
+from mugrade.server.services import passwords
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 settings.register_profile("mugrade", deadline=None, max_examples=100, derandomize=True)
 settings.load_profile("mugrade")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def hasher_of_the_product():
+    """The tests' own servers hash passwords by the real argon2 with little work; yields the other."""
+    ours = passwords._hasher()
+    cheap = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", lambda: cheap)
+        yield ours
 
 
 def pytest_addoption(parser):

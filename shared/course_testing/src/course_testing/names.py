@@ -8,6 +8,7 @@ is; the other tests run.
 
 import ast
 import contextlib
+import functools
 import importlib
 from pathlib import Path
 from types import ModuleType
@@ -65,6 +66,12 @@ def provide(path, is_under_test):
     return missing
 
 
+@functools.cache
+def parsed(text):
+    """The program's tree; who goes on to fork may ask for it before."""
+    return ast.parse(text)
+
+
 def has(module, name):
     """Has the module this name, be it a submodule that nobody has imported yet?"""
     if hasattr(module, name):
@@ -91,7 +98,7 @@ class _Taken(ast.NodeVisitor):
         outer = self.folder, self.aliases
         self.folder, self.aliases = path.parent, {}
         with contextlib.suppress(SyntaxError):  # importing the file says it better
-            self.visit(ast.parse(path.read_text(encoding="utf-8")))
+            self.visit(parsed(path.read_text(encoding="utf-8")))
         self.folder, self.aliases = outer
 
     def visit_Import(self, node):

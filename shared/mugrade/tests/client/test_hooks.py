@@ -165,6 +165,13 @@ def test_an_endless_hook_costs_itself_and_says_where_it_was(homework: Path, rewr
     assert (norm.problem, norm.outcome, len(norm.cases)) == ("norm", "ok", 2)
 
 
+def test_after_an_endless_hook_the_next_has_a_quarter_of_its_time(homework: Path, rewrite):
+    rewrite("return 2 * x", ENDLESS)
+    rewrite("return np.sqrt", f"{ENDLESS}\n    return np.sqrt")
+    said = [result.message for result in run_hooks(Plan("hw0", out=""), homework, seconds=4)]
+    assert ["within 4 s" in said[0], "within 1 s" in said[1]] == [True, True]
+
+
 def test_a_crash_costs_one_hook(homework: Path, rewrite):
     rewrite("return 2 * x", "import os; os.abort()")
     results = run_hooks(Plan("hw0", out=""), homework)

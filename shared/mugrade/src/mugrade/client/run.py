@@ -91,7 +91,8 @@ def run_hooks(
 ) -> list[HookResult]:
     """Run the hooks that `plan` and the `-k` expression `select` choose, in `folder`.
 
-    A hook that takes the process down, or does not end, costs itself: the others run in a new one.
+    A hook that takes the process down, or does not end, costs itself: the others run in a new one,
+    after an endless one with a quarter of its time, for the next endless loop is most often the same.
 
     Args:
         seconds: how long one hook may take, unless a person debugs it; None: see PATIENCE.
@@ -105,11 +106,11 @@ def run_hooks(
     plan = dataclasses.replace(plan, seconds=0 if DEBUGGED & set(flags) else limit)
     results: list[HookResult] = []
     while True:
-        found, left = _run_once(plan, folder, select, flags, environment)
+        found, left, late = _run_once(plan, folder, select, flags, environment)
         results += found
         if not left:
             return results
-        plan = dataclasses.replace(plan, only=left)
+        plan = dataclasses.replace(plan, only=left, seconds=limit / 4 if late else plan.seconds)
 
 
 def _run_once(
@@ -118,8 +119,9 @@ def _run_once(
     select: str | None,
     flags: Sequence[str],
     environment: dict[str, str] | None,
-) -> tuple[list[HookResult], list[str]]:
-    """One process: what its hooks handed in, and which it did not come to, for it died before."""
+) -> tuple[list[HookResult], list[str], bool]:
+    """One process: what its hooks handed in, which it did not come to, for it died before, and
+    whether it died of taking too long."""
     with tempfile.TemporaryDirectory(prefix="mugrade-") as scratch:
         plan = dataclasses.replace(plan, out=str(Path(scratch, "results.jsonl")))
         plan_file = Path(scratch, "plan.json")
@@ -170,7 +172,7 @@ def _environment(plan_file: Path, extra: dict[str, str] | None, plugins: bool) -
 
 def _read_results(
     plan: Plan, status: int, output: str, folder: Path, select: str | None
-) -> tuple[list[HookResult], list[str]]:
+) -> tuple[list[HookResult], list[str], bool]:
     out, events = Path(plan.out), []
     if out.exists():
         events = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
@@ -187,14 +189,17 @@ def _read_results(
         results.append(
             HookResult(**crashed[0], outcome="crash", cases=[], message=said, trace=trace)
         )
-        done = {result.problem for result in results}
-        return results, [name for name in by_event["collected"][-1]["selected"] if name not in done]
+        done, selected = (
+            {result.problem for result in results},
+            by_event["collected"][-1]["selected"],
+        )
+        return results, [name for name in selected if name not in done], late
     if not results and late and not by_event:
         place = "".join("\n  {file}:{line}: {text}".format(**frame) for frame in trace[-1:])
         raise UsageFault(f"{_too_long('reading the tests', plan)}{place}", code="broken")
     if not results:
         raise UsageFault(_nothing_ran(by_event, status, output, folder, select))
-    return results, []
+    return results, [], False
 
 
 def _where_it_was(stack: Path, folder: Path) -> tuple[bool, list[dict[str, Any]]]:
