@@ -281,14 +281,15 @@ class NDArray:
         Unlike NumPy the number of axes stays: an int i selects like the slice i:i+1.
         """
         idxs = idxs if isinstance(idxs, tuple) else (idxs,)
-        assert len(idxs) == self.ndim, f"{len(idxs)} indices for an array of shape {self._shape}"
+        assert len(idxs) == len(self._shape), f"{len(idxs)} indices for an array of shape {self._shape}"
         idxs = [self.process_slice(sl, dim) for dim, sl in enumerate(idxs)]
         ### BEGIN SOLUTION hw3/ndarray_python_ops
         shape, strides, offset = [], [], self._offset
         for sl, stride in zip(idxs, self._strides):
-            shape.append(-((sl.start - sl.stop) // sl.step))
-            strides.append(sl.step * stride)
-            offset += sl.start * stride
+            start, step = sl.start, sl.step
+            shape.append(-((start - sl.stop) // step))
+            strides.append(step * stride)
+            offset += start * stride
         return self._view(tuple(shape), tuple(strides), offset)
         ### END SOLUTION
 
