@@ -257,8 +257,6 @@ class NDArray:
         """Writes a number or an array of as many elements to the view at `idxs`."""
         view = self[idxs]
         target = (view._handle, view._shape, view._strides, view._offset)
-        if isinstance(other, np.ndarray) and other.ndim > 0:
-            other = NDArray(other, device=self._device)
         if not isinstance(other, NDArray):
             self._device.scalar_setitem(view.size, _number(other), *target)
             return
