@@ -193,11 +193,9 @@ def _read_results(
         results.append(
             HookResult(**crashed[0], outcome="crash", cases=[], message=said, trace=trace)
         )
-        done, selected = (
-            {result.problem for result in results},
-            by_event["collected"][-1]["selected"],
-        )
-        return results, [name for name in selected if name not in done], late
+        done = {result.problem for result in results}
+        left = [name for name in by_event["collected"][-1]["selected"] if name not in done]
+        return results, left, late
     if not results and late and not by_event:
         place = "".join("\n  {file}:{line}: {text}".format(**frame) for frame in trace[-1:])
         raise UsageFault(f"{_too_long('reading the tests', plan.reading)}{place}", code="broken")
