@@ -147,9 +147,7 @@ class Session:
         """The sentence for a session that ended before its first test."""
         if "Timeout (" in stack:
             where = guard.caller(stack, self.folder)
-            return guard.sentence_of(
-                "reading the tests", status, False, guard.patience(), where, ""
-            )
+            return guard.sentence_of("reading the tests", status, False, guard.reading(), where, "")
         said = f"the test session ended with status {status} before its first test"
         if self.homework.build is None or status != 1:
             return f"{said}; the lines above say why"
