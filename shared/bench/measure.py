@@ -42,13 +42,14 @@ def options(description):
 
 def speak_plainly():
     """From now on this program ends with one sentence instead of a traceback: what fails while a
-    homework is measured is most often the homework. Ctrl-C says nothing."""
+    homework is measured is most often the homework."""
     sys.excepthook = sentence
 
 
 def sentence(kind, fault, trace):
     """Print what went wrong, and at which line of the homework (the current folder)."""
     if issubclass(kind, KeyboardInterrupt):
+        print("stopped", file=sys.stderr)
         return
     here = Path.cwd()
     own = [

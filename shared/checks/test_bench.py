@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import inside
 import pytest
@@ -21,7 +22,7 @@ SHORT = {
 LAST = "PyTorch is not installed: its columns are dashes; to compare with it: "
 
 
-def bench(stage, tree, no_torch):
+def bench(stage, tree, no_torch, **how):
     """A short run of the homework's benchmark inside a tree, on a machine without PyTorch."""
     (no_torch / "torch.py").write_text("raise ImportError\n")
     return subprocess.run(
@@ -30,6 +31,7 @@ def bench(stage, tree, no_torch):
         env={**os.environ, "PYTHONPATH": str(no_torch)},
         capture_output=True,
         text=True,
+        **how,
     )
 
 
@@ -53,6 +55,18 @@ def test_a_homework_that_fails_is_one_sentence_with_its_line(stage, tmp_path):
     assert done.returncode == 1
     said = f"python/needle/__init__.py:2: MemoryError: no room; hw test {stage} says more\n"
     assert done.stderr == said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals")
+def test_ctrl_c_is_one_word(tmp_path):
+    needle = tmp_path / "python" / "needle"
+    needle.mkdir(parents=True)
+    interrupts = "import os, signal, time\nos.kill(os.getppid(), signal.SIGINT)\ntime.sleep(600)\n"
+    (needle / "__init__.py").write_text(interrupts)
+    # As on a terminal: what a shell starts in the background is deaf to Ctrl-C.
+    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    done = bench("hw4", tmp_path, tmp_path, preexec_fn=listening)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "stopped\n")
 
 
 def side(*words):

@@ -245,10 +245,7 @@ def reset(problem: ProblemId) -> None:
     """Put a problem's stub back; yours is kept in .hw/backups."""
     course = load()
     meant = work.one(course, problem, "reset")
-    changed, backup = resetting.reset(course, meant)
-    for name in changed:
-        typer.echo(f"{name}: stub of {meant.id} put back")
-    typer.echo(f"your version is in {backup}" if backup else f"{meant.id} is a stub already")
+    show.put_back(meant, *resetting.reset(course, meant))
     typer.echo(f"next: {progress.next_step(course)}")
 
 
@@ -328,9 +325,10 @@ def main() -> None:
     except typer.Abort:  # Ctrl-C
         sys.exit(130)
     except OSError as error:
-        if error.errno not in _REFUSED:
+        if error.filename is None:
             raise
-        sentence = f"{error.filename}: {error.strerror}; {_REFUSED[error.errno]}"
+        advice = f"; {_REFUSED[error.errno]}" if error.errno in _REFUSED else ""
+        sentence = f"{error.filename}: {error.strerror}{advice}"
     typer.echo(f"hw: {sentence}", err=True)
     sys.exit(2)
 

@@ -97,3 +97,8 @@ def profile(
     picture = out or course.root / ".hw" / f"profile-{stage}.svg"
     profiling.picture(measured, picture)
     typer.echo(f"picture: {picture}\n{profiling.advice(measured)}")
+    if measured.status:
+        typer.echo(
+            f"note: the program ended with status {measured.status}; this is what ran before"
+        )
+        raise typer.Exit(1)

@@ -140,6 +140,13 @@ def outcome(done: Outcome, idle: str) -> None:
         print(idle)
 
 
+def put_back(problem: Problem, changed: list[str], backup: str) -> None:
+    """What a reset did."""
+    for name in changed:
+        print(f"{name}: stub of {problem.id} put back")
+    print(f"your version is in {backup}" if backup else f"{problem.id} is a stub already")
+
+
 def said(report: Report) -> None:
     """What a checked build says of the tests that failed, before the verdicts."""
     for number, sentence in enumerate(report.said):
@@ -203,7 +210,7 @@ def profile(measured: profiling.Profile, most: int = 16) -> None:
     steps = max(measured.steps, 1)
     of_step = lambda seconds: f"{1000 * seconds / steps:.2f}" if seconds else ""
     out, whole = console(), max(measured.seconds, 1e-9)
-    title = f"{steps} steps, {1000 * whole / steps:.1f} ms each"
+    title = f"{steps} step{'s' * (steps != 1)}, {1000 * whole / steps:.1f} ms each"
     made = table("!operator", ">a step", ">forward, ms", ">backward, ms", ">share", title=title)
     for row in measured.operators[:most]:
         there = row.seconds[profiled.FORWARD] + row.seconds[profiled.STEP]

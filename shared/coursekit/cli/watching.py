@@ -30,7 +30,6 @@ def run(
     seat = Seat(Watch(course, homework, only, device))
     with terminal.keys() as pressed, ThreadPoolExecutor(1) as pool:
         print(f"watching {homework.id}; save a file to test what you changed\n{HELP}", flush=True)
-        seat.test(pool)
         events = watchfiles.watch(
             course.folder(homework.id),
             watch_filter=lambda _, path: seat.watch.concerns(path),
@@ -40,6 +39,7 @@ def run(
             yield_on_timeout=True,
         )
         try:
+            seat.test(pool)
             for changes in events:
                 if changes:
                     seat.saved(pool)
@@ -93,12 +93,13 @@ class Seat:
         job, self.job = self.job, None
         try:
             verdict = job.result()
-        except CourseError as error:
+        except (CourseError, OSError) as error:  # OSError: a file that went while it was read
             print(f"{error}\n{HELP}", flush=True)
             return
         if verdict.word == "stopped":
             return
-        print(f"{verdict.problem.id}: {verdict.word}, {verdict.counts} ({verdict.seconds:.1f} s)")
+        told = ", ".join(filter(None, (verdict.word, verdict.counts)))
+        print(f"{verdict.problem.id}: {told} ({verdict.seconds:.1f} s)")
         if verdict.word in ("ok", "skipped"):
             print(f"next: {progress.next_step(self.watch.course)}")
         print(HELP, flush=True)
@@ -129,7 +130,7 @@ class Seat:
                     self.test(pool)
             else:
                 print(HELP)
-        except CourseError as error:
+        except (CourseError, OSError) as error:
             print(error)
         print(end="", flush=True)
 
@@ -138,6 +139,4 @@ class Seat:
         if not really:
             print("nothing was changed")
             return
-        changed, backup = reset.reset(self.watch.course, problem)
-        kept = f"your version is in {backup}" if backup else f"{problem.id} is a stub already"
-        print("\n".join([*(f"{name}: stub of {problem.id} put back" for name in changed), kept]))
+        show.put_back(problem, *reset.reset(self.watch.course, problem))

@@ -189,7 +189,10 @@ class Course:
 
 def find_root(start: Path | None = None) -> Path:
     """The nearest folder upwards with a course.toml, else the one this package lies in."""
-    start = (start or Path.cwd()).resolve()
+    try:
+        start = (start or Path.cwd()).resolve()
+    except FileNotFoundError:
+        raise CourseError("the current folder is gone; cd into the course's folder") from None
     package_root = Path(__file__).resolve().parents[3]
     for folder in (start, *start.parents, package_root):
         if (folder / FILE).is_file():

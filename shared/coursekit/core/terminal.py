@@ -18,6 +18,10 @@ PLAIN = "HW_PLAIN"
 """Set to anything: no redrawing, no boxes, no colour, in this program and in those that it starts."""
 
 
+WIDE = 200
+"""Columns of a pipe, whose lines nobody breaks."""
+
+
 def is_plain() -> bool:
     return bool(os.environ.get(PLAIN))
 
@@ -31,7 +35,7 @@ def settle() -> None:
 def console(stderr: bool = False) -> Console:
     """A console that never wraps a pipe's lines and obeys NO_COLOR and HW_PLAIN."""
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() and not is_plain() else 200
+    width = None if stream.isatty() and not is_plain() else WIDE
     return Console(
         stderr=stderr,
         width=width,
@@ -42,24 +46,26 @@ def console(stderr: bool = False) -> Console:
     )
 
 
-class Sentences(Table):
-    """A table as one sentence a row, `hw1/add: yours written, tests passed`, to be read aloud."""
+class Readable(Table):
+    """A table; with HW_PLAIN, and where the terminal is too narrow for it, one sentence a row instead,
+    `hw1/add: yours written, tests passed`, which can be read aloud."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        needed = self.__rich_measure__(console, options.update_width(WIDE)).minimum
+        if not is_plain() and needed <= options.max_width:
+            yield from super().__rich_console__(console, options)
+            return
         if self.title:
             yield Text(f"{self.title}:")
         for first, *rest in zip(*(column.cells for column in self.columns)):
             heads = [str(column.header) for column in self.columns[1:]]
             told = ", ".join(f"{head} {cell}" for head, cell in zip(heads, rest) if str(cell))
-            yield Text(f"{first}: {told}", no_wrap=True, overflow="ignore")
+            yield Text(f"{first}: {told}", overflow="fold")
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """An ASCII table; a column that begins with '>' is set to the right, one with '!' never broken.
-
-    With HW_PLAIN it is a sentence a row.
-    """
-    made = (Sentences if is_plain() else Table)(
+    """An ASCII table; a column that begins with '>' is set to the right, one with '!' never broken."""
+    made = Readable(
         title=title, box=box.ASCII2 if sys.stdout.isatty() else box.ASCII, title_justify="left"
     )
     for column in columns:

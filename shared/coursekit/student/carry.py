@@ -298,7 +298,7 @@ def unpacked(release: Path) -> Iterator[Path]:
                 shutil.unpack_archive(release, folder)
             else:
                 shutil.unpack_archive(release, folder, filter="data")
-        except (ValueError, OSError, shutil.ReadError) as error:
+        except Exception as error:  # each format has its own for what is broken or cut short
             raise CourseError(f"{release} cannot be unpacked: {error}") from None
         inner = [path for path in Path(folder).iterdir() if path.is_dir()]
         whole = (Path(folder) / "course.toml").is_file()

@@ -19,7 +19,7 @@ from coursekit.core.tree import Files
 from coursekit.student import carry
 from coursekit.student.handouts import pristine
 from coursekit.student.merge import conflicts
-from coursekit.student.written import is_stub, outside, regions
+from coursekit.student.written import bodies, is_stub, outside, problems_in, regions
 
 OUTSIDE = "outside the marks"
 
@@ -97,10 +97,14 @@ def of_problem(course: Course, problem: Problem, other: str | None = None) -> Co
     """`compare`, of one problem's regions only.
 
     Raises:
-        CourseError: the other version has no code of that problem.
+        CourseError: one of the versions has no code of that problem.
     """
     found = compare(course, problem.homework, other)
     found.places[:] = [place for place in found.places if place.problem == problem.id]
+    if not found.places and problem.id not in problems_in(
+        tree.students_code(course, problem.homework)
+    ):
+        raise CourseError(f"the marks of {problem.id} are gone; put back BEGIN/END YOUR SOLUTION")
     if not found.places:
         raise CourseError(f"{found.there} has no code of {problem.id} to compare with")
     return found
@@ -114,10 +118,10 @@ def _places(mine: Files, theirs: Files, alike: Files | None = None) -> list[Plac
     """
     found = []
     for name in sorted(mine.keys() & theirs.keys()):
-        there = dict(regions(theirs[name]))
+        there = bodies(theirs[name])
         for key, match in regions(mine[name]):
             if key in there:
-                found.append(_place(name, key[0], mine[name], match, there[key][0]))
+                found.append(_place(name, key[0], mine[name], match, there[key]))
         found += _outside(name, (alike or mine).get(name, b""), theirs[name])
     return found
 

@@ -16,6 +16,7 @@ from coursekit.core.syllabus import Course, Homework
 from coursekit.core.tree import OPTIONAL
 from coursekit.student import progress
 from coursekit.student.handouts import pristine
+from coursekit.student.obstacles import obstacles
 from coursekit.student.written import is_stub, regions
 
 _FORMS = {
@@ -53,6 +54,8 @@ def place_of(course: Course, problem: Problem) -> tuple[Path, int]:
         if owner == problem.id
     ]
     if not found:
+        for fault in obstacles(course, stage):  # a file that is missing, say
+            raise fault
         if problem.id in {
             o for c in tree.code_of(pristine(course, stage)).values() for o, *_ in _lines(c)
         }:
@@ -124,8 +127,12 @@ def _lines(content: bytes) -> Iterator[tuple[str, int, re.Match[bytes]]]:
 
 def command(file: Path, line: int) -> list[str]:
     """What opens the place: $VISUAL, $EDITOR, else VS Code where it is installed; [] without any."""
-    wish = os.environ.get("VISUAL") or os.environ.get("EDITOR") or shutil.which("code") or ""
-    words = shlex.split(wish)
+    wish, code = os.environ.get("VISUAL") or os.environ.get("EDITOR"), shutil.which("code")
+    try:
+        split = shlex.split(wish or "", posix=os.name != "nt")  # else a \ would be lost
+    except ValueError as error:  # a quote that is not closed
+        raise CourseError(f"the editor's command {wish!r} cannot be read: {error}") from None
+    words = [word.strip('"') for word in split] or ([code] if code else [])
     if not words:
         return []
     name = Path(words[0]).stem.lower()

@@ -47,6 +47,11 @@ def patience() -> float:
         raise SystemExit(f"{PATIENCE} is {text!r}; expected a number of seconds") from None
 
 
+def reading() -> float:
+    """Seconds that reading the tests may take."""
+    return max(10.0, patience())
+
+
 def death(status: int) -> str:
     """How a process of this exit status died."""
     if status >= 0:
@@ -96,8 +101,8 @@ class Guard:
         # Open as long as the process lives: faulthandler writes to it when that ends.
         self.stack: TextIO = open(wish["stack"], "w", encoding="utf-8")  # noqa: SIM115
         faulthandler.enable(self.stack)
-        if self.patience:  # to read the tests may take as long as one of them
-            faulthandler.dump_traceback_later(self.patience, exit=True, file=self.stack)
+        if self.patience:
+            faulthandler.dump_traceback_later(reading(), exit=True, file=self.stack)
 
     @pytest.hookimpl(trylast=True)  # after the recorder's choice
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:

@@ -8,9 +8,11 @@ it ends.
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import sys
 import time
+import traceback
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -145,7 +147,12 @@ def machine_speed() -> float:
 
 def main(out: str, program: str, *arguments: str) -> None:
     clock = Clock()
-    watch(clock)
+    try:
+        watch(clock)
+    except Exception as error:
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{os.path.relpath(at.filename)}:{at.lineno}"
+        sys.exit(f"{place}: needle cannot be imported: {type(error).__name__}: {error}")
     sys.argv = [program, *arguments]
     try:
         runpy.run_path(program, run_name="__main__")

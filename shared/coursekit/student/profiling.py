@@ -51,6 +51,7 @@ class Profile:
         seconds: from the first operator to the last.
         steps: how often `backward` ran.
         numpy: GFLOP/s of NumPy's matrix product on this machine.
+        status: with which the program ended.
     """
 
     operators: list[Row]
@@ -58,6 +59,7 @@ class Profile:
     seconds: float
     steps: int
     numpy: float
+    status: int = 0
 
     @property
     def rest(self) -> float:
@@ -88,10 +90,10 @@ def measure(course: Course, homework: Homework, place: Path, command: list[str])
         done = subprocess.run(words, cwd=place, env=env)
         if not out.is_file():
             raise CourseError(f"{command[0]} ended with status {done.returncode} before it began")
-        return read(json.loads(out.read_text(encoding="utf-8")))
+        return read(json.loads(out.read_text(encoding="utf-8")), done.returncode)
 
 
-def read(rows: dict) -> Profile:
+def read(rows: dict, status: int = 0) -> Profile:
     operators: dict[str, Row] = {}
     for name, direction, calls, seconds in rows["operators"]:
         row = operators.setdefault(name, Row(name))
@@ -105,6 +107,7 @@ def read(rows: dict) -> Profile:
         rows["seconds"],
         rows["steps"],
         rows["numpy"] / 1e9,
+        status,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -105,9 +106,13 @@ def in_hand(course: Course) -> str:
 
 def own_files(course: Course, stage: str, handout: tree.Files) -> tree.Files:
     """What the student made of the handout's code; other files, such as scratch files, do not count."""
-    folder = course.folder(stage)
-    paths = {name: folder / name for name in tree.code_of(handout)}
-    return {n: tree.as_handed_out(p.read_bytes()) for n, p in paths.items() if p.is_file()}
+    found = {}
+    for name in tree.code_of(handout):
+        path = course.folder(stage) / name
+        with contextlib.suppress(FileNotFoundError):  # an editor may be putting a new one there
+            if path.is_file():
+                found[name] = tree.as_handed_out(path.read_bytes())
+    return found
 
 
 def digests(problems: Iterable[Problem], files: tree.Files) -> dict[str, str]:

@@ -39,7 +39,7 @@ def quietly(folder: Path, arguments: list[str], env: dict[str, str]) -> int:
     try:
         done = subprocess.run(command, cwd=folder, env=env, capture_output=True, timeout=AGAIN)
     except subprocess.TimeoutExpired:
-        return -signal.SIGKILL
+        return -signal.SIGTERM
     return done.returncode
 
 
@@ -147,9 +147,7 @@ class Session:
         """The sentence for a session that ended before its first test."""
         if "Timeout (" in stack:
             where = guard.caller(stack, self.folder)
-            return guard.sentence_of(
-                "reading the tests", status, False, guard.patience(), where, ""
-            )
+            return guard.sentence_of("reading the tests", status, False, guard.reading(), where, "")
         said = f"the test session ended with status {status} before its first test"
         if self.homework.build is None or status != 1:
             return f"{said}; the lines above say why"

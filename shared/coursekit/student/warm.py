@@ -44,12 +44,15 @@ class Warm:
         """Run pytest in the folder; returns its status, or -15 when it was stopped."""
         if self.context is None:
             command = [sys.executable, "-m", "pytest", *arguments]
-            self._running = subprocess.Popen(command, cwd=folder, env=env)
-            return self._running.wait()
+            started = self._running = subprocess.Popen(command, cwd=folder, env=env)
+            status = started.wait()
+            self._running = None
+            return status
         process = self.context.Process(target=session, args=(folder, arguments, env), daemon=True)
         self._running = process
         process.start()
         process.join()
+        self._running = None  # another process may get its number
         return process.exitcode or 0
 
     def apart(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -70,6 +73,7 @@ class Warm:
             return None
         finally:
             process.join()
+            self._running = None
 
     def stop(self) -> None:
         """End what runs, if anything does."""

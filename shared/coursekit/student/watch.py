@@ -6,7 +6,6 @@ Knows nothing of keys and terminals; the cli does.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from coursekit.student import checked, progress, work
 from coursekit.student.handouts import pristine
 from coursekit.student.session import Session
 from coursekit.student.warm import Warm
-from coursekit.student.written import regions
+from coursekit.student.written import bodies
 
 _CODE = {".py", ".cc", ".cpp", ".cu", ".h"}
 
@@ -143,9 +142,5 @@ class Watch:
 
 def _touched(before: bytes, after: bytes) -> set[str]:
     """The problems whose regions differ."""
-    old, new = (dict(_contents(content)) for content in (before, after))
+    old, new = bodies(before), bodies(after)
     return {key[0] for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
-
-
-def _contents(content: bytes) -> Iterator[tuple[tuple[str, int], bytes]]:
-    return ((key, match[0]) for key, match in regions(content))

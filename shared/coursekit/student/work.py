@@ -43,10 +43,10 @@ def chosen(course: Course, target: str | None) -> list[Problem]:
     """The problems that are meant.
 
     Args:
-        target: a homework, a problem, or FILE:LINE inside of a problem's marks, as an editor knows
-            it; None: the homework of the current folder, else the one in hand.
+        target: a homework, a problem, or FILE:LINE inside of a problem's marks, as an editor or a
+            compiler (FILE:LINE:COLUMN) tells it; None: the homework of the current folder, else the one in hand.
     """
-    if target and (place := re.fullmatch(r"(.+\.\w+)(?::(\d+))?", target)):
+    if target and (place := re.fullmatch(r"(.+\.\w+)(?::(\d+)(?::\d+)?)?", target)):
         return [editor.at_line(course, Path(place[1]), int(place[2] or 1))]
     return course.select(target or current(course))
 
@@ -56,7 +56,7 @@ def one(course: Course, target: str, verb: str) -> Problem:
     if not names_problem(course, target):
         first = course.homework(target.rstrip("/")).problems[0].id
         raise CourseError(f"{verb} takes one problem, such as {first}, not a whole homework")
-    return chosen(course, target)[0] if ":" in target else course.problem(target)
+    return chosen(course, target)[0]
 
 
 def names_problem(course: Course, target: str | None) -> bool:
@@ -74,6 +74,7 @@ def folder_of(course: Course, stage: str) -> Path:
 
 def check_files(course: Course, stage: str) -> None:
     """Raises: CourseError: a file is missing, holds a conflict, or is no Python; says every one."""
+    folder_of(course, stage)
     if faults := obstacles(course, stage):
         raise CourseError("\n".join(map(str, faults)))
 
@@ -313,7 +314,7 @@ def bench(
     """Run the scripts inside a built tree; returns the first status that is not 0.
 
     Raises:
-        CourseError: one was ended from outside, by what C++ did most often.
+        CourseError: one did not come to its end: C++ crashed most often, or Python was ended.
     """
     env = {**run.environment(course, homework), "NEEDLE_TREE": str(place)}
     if place == course.folder(homework.id):  # a student's own: how far it came
@@ -321,8 +322,8 @@ def bench(
     status = 0
     for script in scripts:
         done = subprocess.run([sys.executable, str(script), *extra], cwd=place, env=env)
-        if done.returncode < 0:
-            raise CourseError(f"{script.name} crashed: {guard.death(done.returncode)}")
+        if not 0 <= done.returncode <= 2:  # 1 and 2 come with a sentence
+            raise CourseError(f"{script.name} did not finish: {guard.death(done.returncode)}")
         status = status or done.returncode
     return status
 

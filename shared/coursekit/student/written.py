@@ -48,6 +48,11 @@ def regions(content: bytes) -> Iterator[tuple[Key, re.Match[bytes]]]:
         count[problem] += 1
 
 
+def bodies(content: bytes) -> dict[Key, bytes]:
+    """The same as text, marks included."""
+    return {key: found[0] for key, found in regions(content)}
+
+
 def is_stub(region: bytes, problem: str) -> bool:
     """Does the region hold a stub of the problem, and nothing else that does anything?"""
     found = False
@@ -106,13 +111,13 @@ def called(files: Files, stub: Stub) -> bool:
     content = next((c for n, c in files.items() if name.endswith(n)), b"")
     word = re.compile(rb"\b" + re.escape(stub.name.split(".")[-1]).encode() + rb"\b")
     return any(
-        word.search(match[0]) and not is_stub(match[0], key[0]) for key, match in regions(content)
+        word.search(body) and not is_stub(body, key[0]) for key, body in bodies(content).items()
     )
 
 
 def written(content: bytes) -> set[Key]:
     """The regions that are not stubs."""
-    return {key for key, found in regions(content) if not is_stub(found[0], key[0])}
+    return {key for key, body in bodies(content).items() if not is_stub(body, key[0])}
 
 
 def fill_stubs(content: bytes, source: bytes, but: str = "") -> bytes:
@@ -122,9 +127,9 @@ def fill_stubs(content: bytes, source: bytes, but: str = "") -> bytes:
         but: a homework whose problems stay as they are.
     """
     mine = {
-        key: found[0]
-        for key, found in regions(source)
-        if not is_stub(found[0], key[0]) and key[0].split("/")[0] != but
+        key: body
+        for key, body in bodies(source).items()
+        if not is_stub(body, key[0]) and key[0].split("/")[0] != but
     }
     keys = iter([key for key, _ in regions(content)])
 
@@ -137,7 +142,7 @@ def fill_stubs(content: bytes, source: bytes, but: str = "") -> bytes:
 
 def without(content: bytes, handout: bytes, problems: set[str]) -> bytes:
     """`content` with the regions of these problems as the handout has them."""
-    given = {key: found[0] for key, found in regions(handout) if key[0] in problems}
+    given = {key: body for key, body in bodies(handout).items() if key[0] in problems}
     keys = iter([key for key, _ in regions(content)])
     return _REGION.sub(lambda found: given.get(next(keys), found[0]), content)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 from coursekit.core.errors import CourseError
 from coursekit.staff import render
@@ -318,3 +321,13 @@ def test_start_works_in_a_released_tree(released):
     done = student.hw("start", "hw1")
     assert done.returncode == 0, done.stderr
     assert "mine = self.value + other.value" in student.read(BOX1)
+
+
+@pytest.mark.parametrize("kind", ["gztar", "bztar", "xztar", "zip"])
+def test_an_archive_that_was_cut_short_is_one_sentence(world, tmp_path, kind):
+    made = Path(shutil.make_archive(str(tmp_path / "release"), kind, world.root))
+    made.write_bytes(made.read_bytes()[:-200])
+    world.hw("release", str(tmp_path / "out"))
+    done = type(world)(tmp_path / "out").hw("update", str(made))
+    assert done.returncode == 2 and f"{made} cannot be unpacked: " in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1

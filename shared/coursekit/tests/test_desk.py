@@ -74,6 +74,12 @@ def test_what_cannot_be_compared_is_one_sentence(carried, words):
     assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1
 
 
+def test_marks_that_are_gone_are_told_of_the_right_side(carried):
+    carried.edit(BOX1, "### BEGIN YOUR SOLUTION hw1/negate", "# mine")
+    done = carried.hw("diff", "hw1/negate")
+    assert done.returncode == 2 and "the marks of hw1/negate are gone" in done.stderr
+
+
 # --------------------------------------------------------------------------- what a verdict covers
 
 

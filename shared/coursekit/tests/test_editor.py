@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -13,7 +14,10 @@ import pytest
 import typer
 from coursekit.cli.app import app
 from coursekit.core import build, compiling
+from coursekit.core.errors import CourseError
+from coursekit.core.terminal import table
 from coursekit.student import editor
+from rich.console import Console
 
 ROOT = Path(__file__).resolve().parents[3]
 BOX0 = "hw0/python/minilib/box.py"
@@ -172,6 +176,8 @@ def test_file_and_line_stand_for_the_problem_around_them(world):
     course, path = world.course(), world.root / BOX0
     assert editor.at_line(course, path, 1).id == "hw0/add"
     assert editor.at_line(course, path, 9999).id == "hw0/scale"
+    assert "hw0/add, hint 2 of 3" in world.hw("hint", f"{BOX0}:{at}:9").stdout, "with a column"
+    assert "hw0/add, hint 3 of 3" in world.hw("hint", BOX0).stdout, "without a line"
     for wrong in (f"{BOX0}x:3", "hw0/python/minilib/given.py:1", "course.toml:1"):
         done = world.hw("hint", wrong)
         assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1
@@ -198,6 +204,9 @@ def test_open_names_the_first_stub_and_then_the_solution(world):
     world.edit(BOX0, "BEGIN YOUR SOLUTION hw0/add", "mine")
     done = world.hw("open", "hw0/add")
     assert done.returncode == 2 and "the marks of hw0/add are gone" in done.stderr
+    (world.root / BOX0).unlink()
+    done = world.hw("open", "hw0/add")
+    assert done.returncode == 2 and f"{BOX0}: the file is missing; hw start hw0" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -215,6 +224,18 @@ def test_each_editor_is_told_the_line_in_its_own_way(monkeypatch, wish, words):
     assert editor.command(Path("a.py"), 7) == words
     monkeypatch.setenv("VISUAL", "nano")
     assert editor.command(Path("a.py"), 7) == ["nano", "+7", "a.py"]
+
+
+def test_an_editor_may_stand_in_a_folder_with_blanks(monkeypatch):
+    for name in ("VISUAL", "EDITOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(shutil, "which", lambda _: "/opt/VS Code/bin/code")
+    assert editor.command(Path("a.py"), 7) == ["/opt/VS Code/bin/code", "-g", "a.py:7"]
+    monkeypatch.setenv("EDITOR", '"/opt/my editors/nano" -w')
+    assert editor.command(Path("a.py"), 7) == ["/opt/my editors/nano", "-w", "+7", "a.py"]
+    monkeypatch.setenv("EDITOR", "'nano")
+    with pytest.raises(CourseError, match="the editor's command \"'nano\" cannot be read"):
+        editor.command(Path("a.py"), 7)
 
 
 def test_on_a_terminal_the_editor_is_started(world):
@@ -261,3 +282,15 @@ def test_plain_output_has_no_colour_no_box_and_redraws_nothing(world, words):
         assert "--" in said[""], "without HW_PLAIN there is a table"
     if not words:
         assert "hw0/add: yours written, tests not run, pts 40, sent no" in text
+
+
+def test_a_table_that_is_wider_than_the_terminal_loses_nothing():
+    said = {}
+    for width in (40, 30):
+        made = table("!problem", ">passed", ">failed", "verdict")
+        made.add_row("hw0/add", "2", "1", "FAIL")
+        out = io.StringIO()
+        Console(file=out, width=width).print(made)
+        said[width] = out.getvalue()
+    assert "| FAIL" in said[40]
+    assert " ".join(said[30].split()) == "hw0/add: passed 2, failed 1, verdict FAIL"

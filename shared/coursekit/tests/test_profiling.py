@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -77,6 +78,32 @@ def test_a_picture_that_cannot_be_written_is_a_sentence(tmp_path, name):
     (tmp_path / "folder.svg").mkdir()
     with pytest.raises(CourseError, match=r"the picture .* cannot be written: "):
         profiling.picture(profile([]), tmp_path / name)
+
+
+def test_a_program_that_failed_is_no_success(world, tmp_path, monkeypatch):
+    assert world.hw("release", str(tmp_path / "out")).returncode == 0
+    measured = replace(profile([], [["Add", "forward", 1, 0.3]]), status=3)
+    monkeypatch.setattr(profiling, "measure", lambda *_: measured)
+    monkeypatch.setattr(profiling, "picture", lambda *_: None)
+    done = type(world)(tmp_path / "out").hw("profile", "hw0", "--", "run.py")
+    assert done.returncode == 1
+    assert done.stdout.endswith("the program ended with status 3; this is what ran before\n")
+
+
+def test_a_needle_that_cannot_be_imported_is_one_sentence(tmp_path):
+    needle = tmp_path / "needle"
+    needle.mkdir()
+    (needle / "__init__.py").write_text("\nnonsense\n")
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).resolve().parents[2])])
+    done = subprocess.run(
+        [sys.executable, "-m", "coursekit.student.profiled", "out.json", "run.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    said = "needle cannot be imported: NameError: name 'nonsense' is not defined"
+    assert done.stderr == f"needle/__init__.py:2: {said}\n" and done.returncode == 1
 
 
 INTERRUPTED = """\

@@ -405,10 +405,14 @@ def test_a_device_has_a_part_of_its_own_that_runs_when_it_is_asked_for(world):
 
 
 def test_what_keeps_a_benchmark_from_running_is_one_sentence(world, tmp_path):
-    world.write("shared/bench/hw0.py", "import os\nos.abort()\n")
-    done = world.process("bench", "hw0")
-    assert done.returncode == 2
-    assert done.stderr.startswith("hw: hw0.py crashed: SIGABRT") and done.stderr.count("\n") == 1
+    for end, told in (
+        ("abort()", "SIGABRT: something gave up"),
+        ("_exit(3)", "it ended Python with status 3"),
+    ):
+        world.write("shared/bench/hw0.py", f"import os\nos.{end}\n")
+        done = world.process("bench", "hw0")
+        assert done.returncode == 2 and done.stderr.count("\n") == 1
+        assert done.stderr.startswith(f"hw: hw0.py did not finish: {told}")
     assert world.hw("release", str(tmp_path / "out")).returncode == 0
     student_world = type(world)(tmp_path / "out")
     student_world.solve(BOX0, "hw0/add", "return Box(")
@@ -429,6 +433,30 @@ def test_to_import_the_command_changes_nothing_for_others():
     asked = "import sys, coursekit.cli; print(sys.excepthook is sys.__excepthook__)"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True)
     assert done.stdout == "True\n"
+
+
+def test_what_the_system_refuses_is_one_sentence(world, monkeypatch):
+    world.write(".hw", "")
+    done = world.hw("start", "hw0")
+    assert done.returncode == 2 and done.stderr.startswith(f"hw: {world.root / '.hw'}")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+    def gone():
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "getcwd", gone)
+    with pytest.raises(CourseError, match="the current folder is gone"):
+        syllabus.find_root()
+
+
+@pytest.mark.parametrize("verb", ["test", "submit", "bench"])
+def test_a_homework_that_is_gone_is_one_sentence(world, tmp_path, verb):
+    assert world.hw("release", str(tmp_path / "out")).returncode == 0
+    there = type(world)(tmp_path / "out")
+    there.write("shared/bench/hw0.py", "")
+    shutil.rmtree(there.root / "hw0")
+    done = there.hw(verb, "hw0")
+    assert done.returncode == 2 and "the folder hw0 is missing" in done.stderr
 
 
 def test_outside_of_a_course_the_tools_own_course_is_taken(tmp_path, monkeypatch):

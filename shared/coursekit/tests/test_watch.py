@@ -9,10 +9,13 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import pytest
+from coursekit.cli import watching
+from coursekit.cli.watching import Seat
 from coursekit.core.recorder import Outcome, Report
 from coursekit.student.warm import Warm
 from coursekit.student.watch import Verdict, Watch
@@ -132,6 +135,44 @@ def test_which_problem_a_save_means(world):
     assert watch.step() and watch.at.id == "hw0/add"
 
 
+def test_a_file_that_goes_while_it_is_read_ends_no_watch(world, monkeypatch, capsys):
+    """As where an editor puts a new file in the place of the old one."""
+    course = world.course()
+    seat = Seat(Watch(course, course.homework("hw0")))
+    gone, is_file = world.root / BOX0, Path.is_file
+    gone.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "is_file", lambda path: path == gone or is_file(path))
+        assert BOX0.removeprefix("hw0/") not in seat.watch._files()
+    seat.job = Future()
+    seat.job.set_exception(FileNotFoundError(2, "No such file or directory", BOX0))
+    with ThreadPoolExecutor(1) as pool:
+        seat.answer(pool)
+    assert BOX0 in capsys.readouterr().out and not seat.busy
+
+
+def test_a_verdict_without_counts_is_told_without_them(world, capsys):
+    course = world.course()
+    seat = Seat(Watch(course, course.homework("hw0")))
+    seat.job = Future()
+    seat.job.set_result(Verdict(course.problem("hw0/add"), "cannot be read", "", 0.5))
+    with ThreadPoolExecutor(1) as pool:
+        seat.answer(pool)
+    assert "hw0/add: cannot be read (0.5 s)" in capsys.readouterr().out
+
+
+def test_ctrl_c_at_once_ends_it_too(world, monkeypatch):
+    course, stopped = world.course(), []
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Seat, "test", interrupted)
+    monkeypatch.setattr(Warm, "stop", lambda self: stopped.append(self))
+    watching.run(course, course.homework("hw0"), None)
+    assert stopped
+
+
 def test_only_code_concerns_it(world):
     course = world.course()
     watch = Watch(course, course.homework("hw0"))
@@ -166,6 +207,7 @@ def test_a_failure_of_cuda_is_looked_at_again_unless_a_newer_test_began(world, m
 def test_what_runs_apart_ends_with_what_it_has_started():
     warm = Warm()
     assert warm.apart(len, "four") == 4
+    assert warm._running is None, "its number may be another process's by now"
     began, found = time.monotonic(), []
     look = threading.Thread(
         target=lambda: found.append(warm.apart(subprocess.run, ["sleep", "3600"]))

@@ -1,10 +1,9 @@
 """Operators that make and take apart TensorTuples."""
 
-import functools
+from collections import defaultdict
 
-from ..autograd import TensorOp, TensorTuple, TensorTupleOp
-from ..backend_selection import array_api
-from ..init import zeros
+from ..autograd import Tensor, TensorOp, TensorTuple, TensorTupleOp, sum_node_list
+from ..init import zeros_like
 
 
 class MakeTensorTuple(TensorTupleOp):
@@ -20,48 +19,33 @@ class MakeTensorTuple(TensorTupleOp):
 make_tuple = MakeTensorTuple()
 
 
-class MostlyZero(tuple):
-    """Arrays of which only those at `places` may differ from zero.
+class OnePart(TensorTuple):
+    """The adjoint of one part of a TensorTuple of T parts: a TensorTuple with T - 1 zeros.
 
-    The adjoint of one part of a TensorTuple of T parts is a TensorTuple with T - 1 zeros. Written out
-    for each of the T parts, that would be T * T arrays to make and to add. Here all zeros of one
-    shape are views of one number, and `AddTuples` leaves them out.
+    Written out for each of the T parts, that would be T * T arrays to make and to add. Its own slots
+    are empty, but for `_path`: a list of (index, part), and the arrays of the whole.
     """
 
-    def __new__(cls, arrays, places):
-        self = super().__new__(cls, arrays)
-        self.places = frozenset(places)
-        return self
+    __slots__ = ()
+
+    def __getattr__(self, name):
+        """Whoever looks at it has the zeros made; from then on it is an ordinary TensorTuple."""
+        self.become(add_tuples([self]))
+        return getattr(self, name)
 
 
-class OnePart(TensorTupleOp):
-    """A Tensor -> a TensorTuple with it at place `index`, and at the other places what `zeros` has."""
-
-    def __init__(self, index, zeros):
-        self.index, self.zeros = index, zeros
-
-    def compute(self, a):
-        parts = list(self.zeros)
-        parts[self.index] = a
-        return MostlyZero(parts, [self.index % len(parts)])
-
-    def gradient(self, out_grad, node):
-        return out_grad[self.index]
-
-
-class AddTuples(TensorTupleOp):
-    """a + b, part by part."""
-
-    def compute(self, a, b):
-        everywhere = frozenset(range(len(a)))
-        in_a, in_b = getattr(a, "places", everywhere), getattr(b, "places", everywhere)
-        parts = list(a)
-        for k in in_b:
-            parts[k] = parts[k] + b[k] if k in in_a else b[k]
-        return MostlyZero(parts, in_a | in_b)
-
-    def gradient(self, out_grad, node):
-        return out_grad, out_grad
+def add_tuples(tuples):
+    """The sum of TensorTuples, part by part; a single one is returned as it is."""
+    if len(tuples) == 1 and type(tuples[0]) is TensorTuple:
+        return tuples[0]
+    found = defaultdict(list)
+    for value in tuples:
+        parts, whole = value._path if type(value) is OnePart else (enumerate(value), value.tuple())
+        for index, part in parts:
+            found[index].append(part)
+    for k, array in enumerate(whole):
+        found[k] = sum_node_list(found[k]) or zeros_like(Tensor.make_const(array))
+    return make_tuple(*[found[k] for k in range(len(whole))])
 
 
 class TupleGetItem(TensorOp):
@@ -82,10 +66,10 @@ class TupleGetItem(TensorOp):
         return a[self.index]
 
     def gradient(self, out_grad, node):
-        parts = node.inputs[0].realize_cached_data()
-        zero = zeros(like=out_grad).realize_cached_data()
-        view = functools.cache(lambda shape: array_api.broadcast_to(zero, shape))
-        return OnePart(self.index, [view(part.shape) for part in parts])(out_grad)
+        adjoint = object.__new__(OnePart)
+        whole = node.inputs[0].realize_cached_data()
+        adjoint._path = [(self.index % len(whole), out_grad)], whole
+        return adjoint
 
 
 tuple_get_item = TupleGetItem.apply_to

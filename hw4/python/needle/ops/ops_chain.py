@@ -6,7 +6,6 @@ whatever else wants to see it, or the end of the Sequential, gets all of them fr
 """
 
 import functools
-from weakref import ref
 
 from ..autograd import Tensor
 from . import ops_mathematic
@@ -42,11 +41,10 @@ class Chain(Tensor):
     def __getattr__(self, name):
         """Whoever looks at the Tensor itself has it computed; from then on it is an ordinary one."""
         start, tensors, relus = self._path
-        same = ops_mathematic.to_device(start, start.device)  # a node of its own
-        made = linears(start, *tensors, relus=relus) if tensors else same
-        self.__class__ = Tensor
-        self._record, self._inputs, self._grad, self._path = made._record, made._inputs, None, None
-        self._record.value = ref(self)
+        if tensors:
+            self.become(linears(start, *tensors, relus=relus))
+        else:  # what `start` is, as a node of its own
+            self.become(ops_mathematic.to_device(start, start.device))
         return getattr(self, name)
 
     def joined(self, name, args):

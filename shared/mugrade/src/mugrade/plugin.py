@@ -33,9 +33,9 @@ OWN_CODE = str(Path(__file__).parent)
 @dataclasses.dataclass
 class Plan:
     """What to run. `variants` maps a problem to its [variant, seed] pairs; others get the first `pool`
-    variants of a class, or with `solo` the one that is sealed for learners alone. What takes longer
-    than `seconds`, one run of a hook or reading the tests, ends the process, and where it was then
-    stands in `stack`; 0: as long as it likes."""
+    variants of a class, or with `solo` the one that is sealed for learners alone. A run of a hook that
+    takes longer than `seconds`, or reading the tests longer than `reading`, ends the process, and where
+    it was then stands in `stack`; 0: as long as it likes."""
 
     assignment: str
     out: str
@@ -46,6 +46,7 @@ class Plan:
     case: int | None = None
     debug: bool = False
     seconds: float = 0
+    reading: float = 0
 
     @property
     def stack(self) -> Path:
@@ -76,11 +77,12 @@ class HookRunner:
         self.plan = plan
         if plan.seconds:  # open as long as the process lives: it is written when that is ended
             self.stack = open(plan.stack, "w", encoding="utf-8")  # noqa: SIM115
-        self.begin_to_wait()
+        self.wait_for(plan.reading)
 
-    def begin_to_wait(self) -> None:
-        if self.plan.seconds:
-            faulthandler.dump_traceback_later(self.plan.seconds, exit=True, file=self.stack)
+    def wait_for(self, seconds: float) -> None:
+        """End the process after so many seconds, unless that is cancelled."""
+        if seconds:
+            faulthandler.dump_traceback_later(seconds, exit=True, file=self.stack)
 
     def write(self, **record: Any) -> None:
         with open(self.plan.out, "a", encoding="utf-8") as out:
@@ -146,7 +148,7 @@ class HookRunner:
         self.write(event="started", problem=problem, variant=variant, seed=seed)
         target = Recording(seed, self.watch if self.plan.case is not None else None)
         result: dict[str, Any] = {"outcome": "ok"}
-        self.begin_to_wait()
+        self.wait_for(self.plan.seconds)
         try:
             with recording(target):
                 if self.plan.debug and self.plan.case == 1:

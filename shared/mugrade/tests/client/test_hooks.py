@@ -9,6 +9,7 @@ from pathlib import Path
 import mugrade
 import numpy as np
 import pytest
+from mugrade.client import run
 from mugrade.client.errors import UsageFault
 from mugrade.client.run import PATIENCE, run_hooks
 from mugrade.encoding import decode
@@ -155,14 +156,27 @@ ENDLESS = "while True: pass"
 
 def test_an_endless_hook_costs_itself_and_says_where_it_was(homework: Path, rewrite):
     rewrite("return 2 * x", ENDLESS)
-    double, norm = run_hooks(Plan("hw0", out=""), homework, seconds=1)
+    double, norm = run_hooks(Plan("hw0", out=""), homework, seconds=2)
     assert (double.problem, double.outcome) == ("double", "crash")
     assert double.message == (
-        "the hook did not end within 1 s (MUGRADE_HOOK_SECONDS): does a loop never end?"
+        "the hook did not end within 2 s (MUGRADE_HOOK_SECONDS): does a loop never end?"
     )
     (frame,) = double.trace
     assert (frame["file"], frame["line"]) == (str(homework / "src" / "work.py"), 5)
     assert (norm.problem, norm.outcome, len(norm.cases)) == ("norm", "ok", 2)
+
+
+@pytest.mark.parametrize("limit, then", [(120, 30), (20, 10), (4, 4)])
+def test_after_an_endless_hook_the_next_has_less_time(homework: Path, monkeypatch, limit, then):
+    told = []
+
+    def process(plan, *_):
+        told.append((plan.only, plan.seconds, plan.reading))
+        return [], [["norm"], []][len(told) - 1], True
+
+    monkeypatch.setattr(run, "_run_once", process)
+    run_hooks(Plan("hw0", out=""), homework, seconds=limit)
+    assert told == [(None, limit, max(10, limit)), (["norm"], then, max(10, limit))]
 
 
 def test_a_crash_costs_one_hook(homework: Path, rewrite):
@@ -171,7 +185,10 @@ def test_a_crash_costs_one_hook(homework: Path, rewrite):
     assert [(r.problem, r.outcome) for r in results] == [("double", "crash"), ("norm", "ok")]
 
 
-def test_tests_that_cannot_be_read_to_the_end_are_one_sentence(homework: Path, rewrite):
+def test_tests_that_cannot_be_read_to_the_end_are_one_sentence(
+    homework: Path, rewrite, monkeypatch
+):
+    monkeypatch.setattr(run, "LEAST", 1)
     rewrite("import numpy as np", ENDLESS)
     with pytest.raises(
         UsageFault, match=r"reading the tests did not end within 1 s (.*)\n  .*:2: "

@@ -13,8 +13,7 @@ In homework 1 read on to "How a value remembers". All that the backward pass nee
 """
 
 import sys
-from functools import reduce
-from operator import add, attrgetter
+from operator import attrgetter
 from weakref import ref
 
 import numpy
@@ -71,7 +70,7 @@ class Op:
             raise ValueError(f"{self}.gradient gave {len(grads)} for {len(inputs)} inputs")
         for grad, record in zip(grads, inputs):
             try:
-                if grad._record.data.shape != record.data.shape:
+                if record.data.shape != grad._record.data.shape:
                     self._refuse(grad.shape, record.data.shape)
             except AttributeError:  # None has no shape, nor a tuple, nor what waits to be computed
                 if not isinstance(grad, Value) and (grad is not None or record.requires_grad):
@@ -182,12 +181,14 @@ def sum_node_list(node_list):
 
     None stands for a gradient that nobody needs; the sum of nothing else is None.
     """
-    if len(node_list) == 1:
+    if len(node_list) == 1 and type(node_list[0]) is Tensor:
         return node_list[0]
     known = [node for node in node_list if node is not None]
-    if len(known) > 2 and isinstance(known[0], Tensor):
+    if known and isinstance(known[0], TensorTuple):
+        return ops.add_tuples(known)
+    if len(known) > 1:
         return ops.AddAll()(*known)
-    return reduce(add, known) if known else None
+    return known[0] if known else None
 
 
 # --------------------------------------------------------------------------------- the values
@@ -234,6 +235,12 @@ class Value:
         data = self._record.data
         return self._record.realize() if data is None else data
 
+    def become(self, made):
+        """Be what `made` is: for a Value without a record, which waited until somebody asked."""
+        self.__class__ = type(made)
+        self._record, self._inputs, self._grad, self._path = made._record, made._inputs, None, None
+        self._record.value = ref(self)
+
     def is_leaf(self):
         """True if no operator made this value."""
         return self._record.op is None
@@ -243,7 +250,7 @@ class Value:
         """A leaf that shares `data`: an array, or the data of another Value."""
         if issubclass(type(data), Value):  # isinstance would ask an array for its __class__
             data = data.realize_cached_data()
-        return _remember(cls, _new(cls), None, (), (), data, requires_grad)
+        return _remember(_new(cls), None, (), (), data, requires_grad)
 
     @classmethod
     def make_from_op(cls, op, inputs, data=None):
@@ -267,7 +274,7 @@ class Value:
             data = _compute(op, arrays)
         if not requires_grad and not LAZY_MODE:
             op, inputs, records = None, (), ()
-        return _remember(cls, _new(cls), op, inputs, records, data, requires_grad)
+        return _remember(_new(cls), op, inputs, records, data, requires_grad)
 
     def detach(self):
         """A constant with the same data, without the graph."""
@@ -304,7 +311,7 @@ class Tensor(Value):
                 data = array.realize_cached_data()
         if data is None:
             data = Tensor._array_from_numpy(array, device, dtype)
-        _remember(type(self), self, None, (), (), data, requires_grad)
+        _remember(self, None, (), (), data, requires_grad)
 
     @staticmethod
     def _array_from_numpy(numpy_array, device, dtype):
@@ -421,7 +428,7 @@ class TensorTuple(Value):
     def __add__(self, other):
         fits = isinstance(other, TensorTuple) and len(self) == len(other)
         assert fits, f"{other} cannot be added to a TensorTuple of {len(self)} parts"
-        return ops.AddTuples()(self, other)
+        return ops.add_tuples([self, other])
 
 
 # ----------------------------------------------------------------------- how a value remembers
@@ -444,17 +451,17 @@ class Record:
     """How a value came to be: an operator, the records it was applied to, and the result.
 
     A leaf has `op` None and no inputs. `data` is None until it is computed (lazy mode).
-    `value` is a weak reference to the Value that somebody holds, `kind` the class of that.
+    `value` is a weak reference to the Value that somebody holds.
     `counted` is one object for all records, see TENSOR_COUNTER.
     """
 
-    __slots__ = ("counted", "data", "inputs", "kind", "op", "requires_grad", "value")
+    __slots__ = ("counted", "data", "inputs", "op", "requires_grad", "value")
 
     def its_value(self):
         """The Value on this record that somebody holds, or else a new one."""
         value = self.value()
         if value is None:
-            value = _new(self.kind)
+            value = _new(TensorTuple if isinstance(self.op, TensorTupleOp) else Tensor)
             value._record, value._inputs, value._grad, self.value = self, None, None, ref(value)
         return value
 
@@ -479,7 +486,7 @@ _counted = object()
 _nobody = sys.getrefcount(_counted)  # with no record at all
 
 
-def _remember(kind, value, op, inputs, records, data, requires_grad):
+def _remember(value, op, inputs, records, data, requires_grad):
     """The new Value `value`, computed from the Values `inputs`, with a record of its own."""
     record = value._record = _new(Record)
     value._inputs = inputs
@@ -488,7 +495,6 @@ def _remember(kind, value, op, inputs, records, data, requires_grad):
     record.inputs = records
     record.data = data
     record.requires_grad = requires_grad
-    record.kind = kind
     record.value = ref(value)
     record.counted = _counted
     return value

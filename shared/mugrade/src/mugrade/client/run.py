@@ -42,6 +42,8 @@ HOOK_FLAGS = [
 PYTEST_USAGE_ERROR = 4
 PATIENCE = "MUGRADE_HOOK_SECONDS"
 """The environment variable that says how long one hook may take; 0: as long as it likes."""
+LEAST = 10.0
+"""Seconds that reading the tests, and a hook after an endless one, may take where a hook may."""
 QUIET_FLAGS = ["-q", "--no-header", "--no-summary", "--tb=no"]
 DEBUGGED = {"--pdb", "--trace"}
 SHOWN = ("-s", "-v", "-vv", "--pdb", "--capture=no", "--trace")
@@ -91,7 +93,8 @@ def run_hooks(
 ) -> list[HookResult]:
     """Run the hooks that `plan` and the `-k` expression `select` choose, in `folder`.
 
-    A hook that takes the process down, or does not end, costs itself: the others run in a new one.
+    A hook that takes the process down, or does not end, costs itself: the others run in a new one,
+    after an endless one with a quarter of its time, for the next endless loop is most often the same.
 
     Args:
         seconds: how long one hook may take, unless a person debugs it; None: see PATIENCE.
@@ -102,14 +105,16 @@ def run_hooks(
     if not folder.is_dir():
         raise UsageFault(f"There is no folder {folder}; name a homework's tree.")
     limit = patience() if seconds is None else seconds
-    plan = dataclasses.replace(plan, seconds=0 if DEBUGGED & set(flags) else limit)
+    if limit and not DEBUGGED & set(flags):  # a person takes longer
+        plan = dataclasses.replace(plan, seconds=limit, reading=max(LEAST, limit))
     results: list[HookResult] = []
     while True:
-        found, left = _run_once(plan, folder, select, flags, environment)
+        found, left, late = _run_once(plan, folder, select, flags, environment)
         results += found
         if not left:
             return results
-        plan = dataclasses.replace(plan, only=left)
+        seconds = max(min(LEAST, limit), limit / 4) if late else plan.seconds
+        plan = dataclasses.replace(plan, only=left, seconds=seconds)
 
 
 def _run_once(
@@ -118,8 +123,9 @@ def _run_once(
     select: str | None,
     flags: Sequence[str],
     environment: dict[str, str] | None,
-) -> tuple[list[HookResult], list[str]]:
-    """One process: what its hooks handed in, and which it did not come to, for it died before."""
+) -> tuple[list[HookResult], list[str], bool]:
+    """One process: what its hooks handed in, which it did not come to, for it died before, and
+    whether it died of taking too long."""
     with tempfile.TemporaryDirectory(prefix="mugrade-") as scratch:
         plan = dataclasses.replace(plan, out=str(Path(scratch, "results.jsonl")))
         plan_file = Path(scratch, "plan.json")
@@ -170,7 +176,7 @@ def _environment(plan_file: Path, extra: dict[str, str] | None, plugins: bool) -
 
 def _read_results(
     plan: Plan, status: int, output: str, folder: Path, select: str | None
-) -> tuple[list[HookResult], list[str]]:
+) -> tuple[list[HookResult], list[str], bool]:
     out, events = Path(plan.out), []
     if out.exists():
         events = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
@@ -183,18 +189,19 @@ def _read_results(
     results = [HookResult(**event) for event in by_event.get("result", [])]
     crashed = by_event.get("started", [])[-1:]
     if crashed and not any(_same_run(result, crashed[0]) for result in results):
-        said = _too_long("the hook", plan) if late else _crash_sentence(status)
+        said = _too_long("the hook", plan.seconds) if late else _crash_sentence(status)
         results.append(
             HookResult(**crashed[0], outcome="crash", cases=[], message=said, trace=trace)
         )
         done = {result.problem for result in results}
-        return results, [name for name in by_event["collected"][-1]["selected"] if name not in done]
+        left = [name for name in by_event["collected"][-1]["selected"] if name not in done]
+        return results, left, late
     if not results and late and not by_event:
         place = "".join("\n  {file}:{line}: {text}".format(**frame) for frame in trace[-1:])
-        raise UsageFault(f"{_too_long('reading the tests', plan)}{place}", code="broken")
+        raise UsageFault(f"{_too_long('reading the tests', plan.reading)}{place}", code="broken")
     if not results:
         raise UsageFault(_nothing_ran(by_event, status, output, folder, select))
-    return results, []
+    return results, [], False
 
 
 def _where_it_was(stack: Path, folder: Path) -> tuple[bool, list[dict[str, Any]]]:
@@ -209,8 +216,8 @@ def _where_it_was(stack: Path, folder: Path) -> tuple[bool, list[dict[str, Any]]
     return bool(text), []
 
 
-def _too_long(what: str, plan: Plan) -> str:
-    return f"{what} did not end within {plan.seconds:g} s ({PATIENCE}): does a loop never end?"
+def _too_long(what: str, seconds: float) -> str:
+    return f"{what} did not end within {seconds:g} s ({PATIENCE}): does a loop never end?"
 
 
 def _same_run(result: HookResult, started: dict[str, Any]) -> bool:
