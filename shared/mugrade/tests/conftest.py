@@ -4,7 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 from argon2 import PasswordHasher
+from fastapi.testclient import TestClient
 from hypothesis import settings
 from mugrade.server.services import passwords
 
@@ -22,6 +24,14 @@ def hasher_of_the_product():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "_hasher", lambda: cheap)
         yield ours
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_event_loop():
+    """For all in-process clients, as a server has one; else each request would start a loop and threads."""
+    with start_blocking_portal() as portal, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TestClient, "portal", portal)
+        yield
 
 
 def pytest_addoption(parser):
