@@ -54,14 +54,15 @@ def failing(
         wish = {
             "problems": [(problem.id, problem.tests, problem.select)],
             "root": str(place),
+            "name": problem.homework,
             "out": str(out),
             "journal": str(Path(scratch, "journal")),
             "stack": str(Path(scratch, "stack")),
             "apart": apart,
             "done": list(done),
         }
-        env = {**os.environ, **course.homework(problem.homework).env}
-        env[recorder.VARIABLE] = json.dumps(wish)
+        told = recorder.tell(wish, Path(scratch))
+        env = {**os.environ, **course.homework(problem.homework).env, **told}
         env["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), str(ROOT / "shared")])
         env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         env |= {SHUFFLE: str(seed)} if seed else {}
