@@ -49,8 +49,8 @@ COVERED = {
     "shared/mugrade/tests": (
         "shared/mugrade/pyproject.toml",
         "client/test_hooks.py client/test_receipts.py client/test_submit.py server/test_api.py "
-        "server/test_attempts.py server/test_class_rules.py server/test_compare.py "
-        "server/test_encoding.py server/test_policies.py server/test_regrading.py server/test_sealed.py",
+        "server/test_attempts.py server/test_compare.py server/test_encoding.py "
+        "server/test_keys.py server/test_policies.py server/test_sealed.py",
     ),
 }
 """Suites that must reach a share of the lines of a core: the file that says which, and the tests that
@@ -146,12 +146,15 @@ def setup(arguments=()):
         install("--no-deps", "--no-build-isolation", *editable)
     else:
         install(*editable)
+    # On all processors, where pip takes one. Some packages hold templates that are no Python: no fault.
+    runs([PYTHON, "-m", "compileall", "-qq", "-j", "0", VENV])
     STAMP.write_text("\n".join(wanted))
     print("done", flush=True)
 
 
 def install(*arguments):
-    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
+    words = ["install", "--quiet", "--disable-pip-version-check", "--no-compile"]
+    command = [PYTHON, "-m", "pip", *words, *arguments]
     if subprocess.run([str(part) for part in command], cwd=ROOT).returncode:
         fail("installing failed; see the lines above, then run again: python3 course.py setup")
 

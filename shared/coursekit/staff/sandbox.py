@@ -22,8 +22,6 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from course_testing.names import parsed
-
 from coursekit.core import kept_builds
 from coursekit.core.problems import Problem
 from coursekit.core.recorder import Recorder, Report
@@ -116,6 +114,8 @@ def run_all(
 
 def _parse_tests(runs: list[Run]) -> None:
     """Once, before the forks: each session asks which names its tests take from the library."""
+    from course_testing.names import parsed  # NumPy comes with it, which `hw` itself does without
+
     trees = [run.tree.items() for run in runs]
     tests = {text for files in trees for name, text in files if re.match(r"tests/.*\.py$", name)}
     for text in tests:

@@ -41,9 +41,10 @@ class Chain(Tensor):
     def __getattr__(self, name):
         """Whoever looks at the Tensor itself has it computed; from then on it is an ordinary one."""
         start, tensors, relus = self._path
-        same = ops_mathematic.to_device(start, start.device)  # a node of its own
-        made = linears(start, *tensors, relus=relus) if tensors else same
-        self.become(made)
+        if tensors:
+            self.become(linears(start, *tensors, relus=relus))
+        else:  # what `start` is, as a node of its own
+            self.become(ops_mathematic.to_device(start, start.device))
         return getattr(self, name)
 
     def joined(self, name, args):

@@ -38,7 +38,7 @@ from .test_killed import (
 )
 
 __all__ = ["processes"]  # the fixture
-ATTEMPTS = 1000
+ATTEMPTS = 400
 THREADS = 16
 
 
@@ -61,7 +61,7 @@ def settings(cluster, tmp_path):
 @pytest.fixture
 def empty(settings, monkeypatch):
     """A server on it whose jobs go on by small batches."""
-    monkeypatch.setenv("MUGRADE_JOB_BATCH", "10")
+    monkeypatch.setenv("MUGRADE_JOB_BATCH", "4")
     monkeypatch.setenv("MUGRADE_JOB_SECONDS_IN_REQUEST", "0")
     monkeypatch.setenv("MUGRADE_JOB_LEASE_SECONDS", "2")
     database = Database(settings)
@@ -82,10 +82,10 @@ def kill_and_start(cluster, *servers):
 def test_every_acknowledged_attempt_survives_two_kills_of_the_database(empty, cluster, processes):
     server = empty.load(TIMELESS)
     server.staff.publish("hw0/add", [7])
-    tokens = [server.person(f"s{i}").token for i in range(100)]
+    tokens = [server.person(f"s{i}").token for i in range(40)]
     process = processes(server.settings, workers=2)
     wait_until_ready(process)
-    given = [(tokens[i % 100], uuid.uuid4().hex, 7 if i % 3 else i) for i in range(ATTEMPTS)]
+    given = [(tokens[i % 40], uuid.uuid4().hex, 7 if i % 3 else i) for i in range(ATTEMPTS)]
     acknowledged: dict[str, str] = {}
     reached = {count: threading.Event() for count in (ATTEMPTS // 4, ATTEMPTS // 2)}
     met: set[int] = set()

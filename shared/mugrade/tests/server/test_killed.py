@@ -27,14 +27,14 @@ from .conftest import Server, make_settings
 from .test_durability import TIMELESS, processes, wait_until_ready
 
 __all__ = ["processes"]  # the fixture
-STUDENTS = 300
+STUDENTS = 120
 PROBLEM = "api/v1/assignments/hw0/problems/add"
 
 
 @pytest.fixture
 def stored(database_settings, monkeypatch):
     """The course of `fill`, and jobs that take it in small batches."""
-    monkeypatch.setenv("MUGRADE_JOB_BATCH", "10")
+    monkeypatch.setenv("MUGRADE_JOB_BATCH", "4")
     monkeypatch.setenv("MUGRADE_JOB_SECONDS_IN_REQUEST", "0")
     monkeypatch.setenv("MUGRADE_JOB_LEASE_SECONDS", "2")
     server = fill(Server(Settings(**database_settings)))

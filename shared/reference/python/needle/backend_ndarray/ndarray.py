@@ -281,14 +281,16 @@ class NDArray:
         Unlike NumPy the number of axes stays: an int i selects like the slice i:i+1.
         """
         idxs = idxs if isinstance(idxs, tuple) else (idxs,)
-        assert len(idxs) == self.ndim, f"{len(idxs)} indices for an array of shape {self._shape}"
+        ndim = len(self._shape)
+        assert len(idxs) == ndim, f"{len(idxs)} indices for an array of shape {self._shape}"
         idxs = [self.process_slice(sl, dim) for dim, sl in enumerate(idxs)]
         ### BEGIN SOLUTION hw3/ndarray_python_ops
         shape, strides, offset = [], [], self._offset
         for sl, stride in zip(idxs, self._strides):
-            shape.append(-((sl.start - sl.stop) // sl.step))
-            strides.append(sl.step * stride)
-            offset += sl.start * stride
+            start, step = sl.start, sl.step
+            shape.append(-((start - sl.stop) // step))
+            strides.append(step * stride)
+            offset += start * stride
         return self._view(tuple(shape), tuple(strides), offset)
         ### END SOLUTION
 
@@ -296,8 +298,6 @@ class NDArray:
         """Writes a number or an array of as many elements to the view at `idxs`."""
         view = self[idxs]
         target = (view._handle, view._shape, view._strides, view._offset)
-        if isinstance(other, np.ndarray) and other.ndim > 0:
-            other = NDArray(other, device=self._device)
         if not isinstance(other, NDArray):
             self._device.scalar_setitem(view.size, _number(other), *target)
             return
