@@ -148,9 +148,9 @@ def test_a_value_of_ones_own_class_gets_its_record_by_init(needs):
             self._init(op, inputs)
 
     a, b = (ndl.Tensor([k + 1.0], dtype="float32", requires_grad=needs) for k in range(2))
-    before = ndl.autograd.TENSOR_COUNTER
+    alive = ndl.autograd.TENSOR_COUNTER
     value = Named(ndl.ops.EWiseAdd(), [a, b])
-    assert ndl.autograd.TENSOR_COUNTER == before + 1
+    assert ndl.autograd.TENSOR_COUNTER - alive == 1
     assert value.cached_data is None and value.requires_grad is needs
     assert value.inputs == (a, b) and value.numpy() == [3]
     value.backward()
