@@ -296,6 +296,8 @@ constexpr size_t kRows = simd::kRegisters == 32 ? 12 : 6;  // kRows x kVecs sums
 constexpr size_t kColumns = kVecs * simd::kWidth;
 constexpr size_t kDepth = 256;        // a panel of B, kDepth x kColumns, fits the L1 cache
 constexpr size_t kTall = 16 * kRows;  // a piece of A, kTall x kDepth, fits the L2 cache
+constexpr size_t kWide = 8;           // panels of B that are packed together for a large C
+constexpr size_t kLarge = 1 << 19;    // numbers of C that slices add to: 2 MiB
 
 // Columns of B, side by side, from one row to the next `row` apart. The kernel reads kColumns of
 // them; the first `columns` belong to the product.
@@ -340,7 +342,11 @@ struct Rows {
   size_t count;
   size_t depth;
 
-  // `rows` rows from row i on, which is a multiple of kRows. Packed ones lie side by side.
+  // `rows` rows, or what is left, from row i on, which is a multiple of kRows.
+  Rows part(size_t i, size_t rows) const {
+    return {a.from(i, 0), packed ? packed + i * depth : nullptr, std::min(rows, count - i), depth};
+  }
+  // A block of `rows` <= kRows of them. Packed ones lie side by side.
   MatrixView block(size_t i, size_t rows) const {
     if (packed == nullptr) return a.from(i, 0);
     return {packed + i * depth, 1, static_cast<ptrdiff_t>(rows)};
@@ -433,7 +439,8 @@ namespace {
 
 // A part of C by one thread: all of n, and nothing packed that is not used often enough to pay for
 // it. A panel of B is packed when its turn comes, so that it is in the L1 cache while A goes by,
-// and the L2 cache is A's: pieces may be tall.
+// and the L2 cache is A's: pieces may be tall. Where slice after slice is added to a large C, a
+// block of its rows meets kWide panels in turn: memory is fast along a row.
 inline void multiply_part(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
   throw NotImplemented("hw3/ndarray_cpu_matmul: multiply_part is yours to write or not");

@@ -67,7 +67,7 @@ class Op:
         if type(grads) is not tuple:
             grads = tuple(grads) if type(grads) is list else (grads,)
         if len(grads) != len(inputs):
-            raise ValueError(f"{self}.gradient gave {len(grads)} for {len(inputs)} inputs")
+            raise ValueError(f"{self}.gradient gave {len(grads)} gradients, not {len(inputs)}")
         for grad, record in zip(grads, inputs):
             try:
                 if record.data.shape != grad._record.data.shape:
@@ -181,6 +181,11 @@ def _of_record(name, doc):
     return property(attrgetter(f"_record.{name}"), put, doc=doc)
 
 
+def _of_data(read, doc):
+    """A property of Tensors: what `read` finds in their array."""
+    return property(lambda self: read(self.realize_cached_data()), doc=doc)
+
+
 class Value:
     """What an operator takes and gives: a Tensor, or a TensorTuple.
 
@@ -223,6 +228,13 @@ class Value:
         """True if no operator made this value."""
         return self._record.op is None
 
+    def _init(self, op, inputs, *, num_outputs=1, cached_data=None, requires_grad=None):
+        """Give this value a record of its own. `requires_grad=None`: if any input requires it."""
+        records = [value._record for value in inputs]
+        if requires_grad is None:
+            requires_grad = any(record.requires_grad for record in records)
+        _remember(self, op, tuple(inputs), records, cached_data, requires_grad)
+
     @classmethod
     def make_const(cls, data, requires_grad=False):
         """A leaf that shares `data`: an array, or the data of another Value."""
@@ -241,8 +253,7 @@ class Value:
             try:
                 record = value._record
             except AttributeError as error:
-                kind = type(value).__name__
-                text = f"{op} takes Tensors, got {kind}: wrap arrays in Tensor(...)"
+                text = f"{op} takes Tensors, got {type(value).__name__}: wrap arrays in Tensor(...)"
                 raise TypeError(text) from error
             records.append(record)
             requires_grad = requires_grad or record.requires_grad
@@ -289,7 +300,7 @@ class Tensor(Value):
                 data = array.realize_cached_data()
         if data is None:
             data = Tensor._array_from_numpy(array, device, dtype)
-        _remember(self, None, (), (), data, requires_grad)
+        self._init(None, (), cached_data=data, requires_grad=requires_grad)
 
     @staticmethod
     def _array_from_numpy(numpy_array, device, dtype):
@@ -309,10 +320,9 @@ class Tensor(Value):
         assert same, f"{value.dtype} on {value.device} cannot replace {self.dtype} on {self.device}"
         self.cached_data = value.realize_cached_data()
 
-    shape = property(lambda self: self.realize_cached_data().shape, doc="Tuple of ints.")
-    dtype = property(lambda self: self.realize_cached_data().dtype, doc='On an NDArray "float32".')
-
-    device = property(lambda self: library.device_of(self.realize_cached_data()), doc="Its home.")
+    shape = _of_data(attrgetter("shape"), "Tuple of ints.")
+    dtype = _of_data(attrgetter("dtype"), 'On an NDArray "float32".')
+    device = _of_data(library.device_of, "The device that holds the data.")
 
     def numpy(self):
         """A copy of the data as a NumPy array."""

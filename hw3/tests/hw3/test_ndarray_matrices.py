@@ -55,6 +55,15 @@ def test_matmul(m, n, p, device):
     assert_close(a @ b, desired, problem=problem_of("matmul", device), terms=n, dtype="float32")
 
 
+@pytest.mark.parametrize("device", chosen([CPU]))
+def test_matmul_of_a_large_result_with_many_terms(device):
+    m, n, p = 256, 2300, 640  # an emulated GPU would take half a minute
+    x, a = pair(device, m, n)
+    y, b = pair(device, n, p)
+    desired = x.astype(np.float64) @ y
+    assert_close(a @ b, desired, problem=problem_of("matmul", device), terms=n)
+
+
 @devices
 def test_matmul_overwrites_its_output(device):
     x, a = pair(device, 9, 20)

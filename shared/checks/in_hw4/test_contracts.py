@@ -139,3 +139,19 @@ def test_models_and_optimizers_are_copied_whole_and_apart(device, copied):
     for one, other in zip(step(model, adam), moved):
         np.testing.assert_array_equal(one, other)
     assert all(isinstance(p, nn.Parameter) for p in other_model.parameters())
+
+
+@pytest.mark.parametrize("needs", [True, False])
+def test_a_value_of_ones_own_class_gets_its_record_by_init(needs):
+    class Named(ndl.Tensor):
+        def __init__(self, op, inputs):
+            self._init(op, inputs)
+
+    a, b = (ndl.Tensor([k + 1.0], dtype="float32", requires_grad=needs) for k in range(2))
+    alive = ndl.autograd.TENSOR_COUNTER
+    value = Named(ndl.ops.EWiseAdd(), [a, b])
+    assert ndl.autograd.TENSOR_COUNTER - alive == 1
+    assert value.cached_data is None and value.requires_grad is needs
+    assert value.inputs == (a, b) and value.numpy() == [3]
+    value.backward()
+    assert a.grad.numpy() == b.grad.numpy() == [1]

@@ -54,15 +54,18 @@ def failing(
         wish = {
             "problems": [(problem.id, problem.tests, problem.select)],
             "root": str(place),
+            "name": problem.homework,
             "out": str(out),
             "journal": str(Path(scratch, "journal")),
             "stack": str(Path(scratch, "stack")),
             "apart": apart,
             "done": list(done),
         }
-        env = {**os.environ, **course.homework(problem.homework).env}
-        env[recorder.VARIABLE] = json.dumps(wish)
-        env["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), str(ROOT / "shared")])
+        told = recorder.tell(wish, Path(scratch))
+        env = {**os.environ, **course.homework(problem.homework).env, **told}
+        shared = ROOT / "shared"
+        paths = (Path(__file__).parent, shared / "course_testing" / "src", shared)
+        env["PYTHONPATH"] = os.pathsep.join(map(str, paths))
         env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         env |= {SHUFFLE: str(seed)} if seed else {}
         plugins = [recorder.__name__, guard.__name__, Path(__file__).stem]
@@ -75,8 +78,10 @@ def failing(
             kept = tuple(test for test, row in rows.items() if row["outcome"] == "passed")
             return failing(place, course, problem, seed, apart=True, done=kept)
         if not out.is_file():
-            return {f"(the session died with status {ended.returncode})"}
+            raise SystemExit(f"the session died with status {ended.returncode}:\n{ended.stderr}")
         report = Report.from_dict(json.loads(out.read_text(encoding="utf-8")))
+        if report.broken:
+            raise SystemExit(f"{problem.tests} cannot be read: {report.broken[0]}")
     return {test.test for test in report.tests if test.outcome == "failed"}
 
 
@@ -119,7 +124,7 @@ def main(arguments: list[str]) -> int:
             count = len(found["in order"])
             told = "; ".join(faulty) or "the same in every order"
             print(f"{problem.id} {mutant.name}: {count} fail, {told}", flush=True)
-            status |= bool(faulty)
+            status |= bool(faulty) or not count  # a mutant that nothing fails on proves nothing
     return status
 
 

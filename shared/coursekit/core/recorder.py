@@ -1,7 +1,7 @@
 """A pytest plugin: runs the tests of given problems and remembers what became of each.
 
 Used in two ways: as an object inside the proof's worker processes, and as a module
-by `hw test`, which passes its wishes in the environment variable COURSEKIT_RUN.
+by `hw test`, which names a file of its wishes in the environment variable COURSEKIT_RUN.
 """
 
 from __future__ import annotations
@@ -256,12 +256,24 @@ def _last_line(text: str) -> str:
     return (marked or rows or ["no reason given"])[-1]
 
 
+def tell(wishes: dict[str, Any], folder: Path) -> dict[str, str]:
+    """The variable by which a session finds its wishes, which are kept in a file of the folder."""
+    file = folder / "wishes.json"  # a variable has room for 128 KiB only
+    file.write_text(json.dumps(wishes), encoding="utf-8")
+    return {VARIABLE: str(file)}
+
+
+def asked() -> dict[str, Any]:
+    """The wishes; {} where there are none."""
+    file = os.environ.get(VARIABLE)
+    return json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """As a plugin module: record to the file that the environment names."""
-    wish = os.environ.get(VARIABLE)
-    if not wish:
+    """As a plugin module: record to the file that the wishes name."""
+    data = asked()
+    if not data:
         return
-    data = json.loads(wish)
     problems = [tuple(row) for row in data["problems"]]
     recorder = Recorder(problems, Path(data["root"]), data["name"])
     config.pluginmanager.register(recorder, "coursekit-recorder-object")

@@ -2,7 +2,7 @@
 
 A session runs as always and keeps a journal of the tests that are done. If it dies, the session
 after it takes up what is left, each test in a process of its own (a fork, where there is one).
-What it shall do comes in the environment variable COURSEKIT_RUN, as the recorder's wishes do.
+What it shall do comes among the recorder's wishes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from typing import Any, TextIO
 import pytest
 from _pytest.runner import runtestprotocol
 
-from coursekit.core.recorder import VARIABLE, Recorder
+from coursekit.core.errors import CourseError
+from coursekit.core.recorder import Recorder, asked
 from coursekit.core.run import PATIENCE
 from coursekit.student import checked
 
@@ -39,12 +40,16 @@ _SIGNALS = {
 
 
 def patience() -> float:
-    """Seconds that one test may take."""
+    """Seconds that one test may take.
+
+    Raises:
+        CourseError: the variable holds no number.
+    """
     text = os.environ.get(PATIENCE, "120")
     try:
         return max(0.0, float(text))
     except ValueError:
-        raise SystemExit(f"{PATIENCE} is {text!r}; expected a number of seconds") from None
+        raise CourseError(f"{PATIENCE} is {text!r}; expected a number of seconds") from None
 
 
 def reading() -> float:
@@ -242,7 +247,7 @@ def sentence_of(
 
 @pytest.hookimpl(trylast=True)  # after the recorder's
 def pytest_configure(config: pytest.Config) -> None:
-    wish = json.loads(os.environ.get(VARIABLE) or "{}")
+    wish = asked()
     recorder = config.pluginmanager.get_plugin("coursekit-recorder-object")
     if recorder is None or "journal" not in wish:
         return

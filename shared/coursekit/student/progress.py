@@ -71,7 +71,11 @@ def state(course: Course) -> dict:
     except (OSError, ValueError):
         data = {}
     data = data if isinstance(data, dict) else {}
-    return {"started": [], "results": {}, "submitted": {}, "hints": {}, **data}
+    empty: dict[str, Any] = {"started": [], "results": {}, "submitted": {}, "hints": {}}
+    return data | {
+        key: data[key] if isinstance(data.get(key), type(none)) else none
+        for key, none in empty.items()
+    }
 
 
 def save(course: Course, data: dict) -> None:

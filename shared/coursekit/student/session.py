@@ -65,6 +65,7 @@ class Session:
 
     def run(self) -> tuple[int, Report]:
         """Returns pytest's status, and what became of each test."""
+        guard.patience()  # complains before pytest begins
         with tempfile.TemporaryDirectory(prefix="needle-test-") as scratch:
             place = Path(scratch)
             status, report = self.once(place)
@@ -97,8 +98,8 @@ class Session:
             *sorted({p.tests for p in self.problems}),
             *self.extra,
         ]
-        env = {**os.environ, **self.homework.env, **self.env}
-        env[recorder.VARIABLE] = json.dumps(wishes)
+        told = recorder.tell(wishes, place)
+        env = {**os.environ, **self.homework.env, **self.env, **told}
         if {"--pdb", "--trace"} & set(self.extra):  # a person takes longer
             env[guard.PATIENCE] = "0"
         runner = quietly if quiet else in_a_process if wish else self.runner

@@ -200,10 +200,21 @@ def test_an_integer_that_is_divided_by_zero_in_cpp_is_one_sentence(world):
     assert row(done, "hw0/add") == [0, 1, 0]
 
 
-def test_patience_is_a_number(monkeypatch):
-    monkeypatch.setenv(guard.PATIENCE, "soon")
-    with pytest.raises(SystemExit, match="HW_TEST_SECONDS is 'soon'; expected a number"):
-        guard.patience()
+def test_patience_is_a_number(world):
+    done = world.process("test", "hw0", HW_TEST_SECONDS="soon")
+    said = "hw: HW_TEST_SECONDS is 'soon'; expected a number of seconds\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)
+
+
+def test_a_crash_after_very_many_tests_costs_one_too(world):
+    """Their names are told to the session after it, and have no room in a variable."""
+    add_is(world, "if other.value == 3: os.abort()")
+    name = "hw0/tests/test_numbers.py"
+    many = "@pytest.mark.parametrize('n', [f'{n:01000}' for n in range(200)])"
+    first = f"import pytest\n\n\n{many}\ndef test_scale_many(n):\n    pass\n\n\ndef test_add():"
+    world.write(name, world.read(name).replace("def test_add():", first))
+    done = world.process("test", "hw0", "--", "-q")
+    assert row(done, "hw0/scale") == [201, 0, 0] and row(done, "hw0/add") == [1, 2, 0]
 
 
 def test_the_words_of_a_death():

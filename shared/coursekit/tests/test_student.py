@@ -268,8 +268,9 @@ def test_a_problem_that_is_not_written_is_one_line(world):
     assert "test_scale" in done.stdout, "a real failure is shown as ever"
 
 
-def test_a_broken_state_file_counts_as_empty(world):
-    world.write(".hw/state.json", "{half")
+@pytest.mark.parametrize("text", ["{half", "[]", '{"results": [], "started": null, "hints": 1}'])
+def test_a_broken_state_file_counts_as_empty(world, text):
+    world.write(".hw/state.json", text)
     assert world.hw().returncode == 0
 
 

@@ -458,6 +458,8 @@ constexpr size_t kRows = simd::kRegisters == 32 ? 12 : 6;  // kRows x kVecs sums
 constexpr size_t kColumns = kVecs * simd::kWidth;
 constexpr size_t kDepth = 256;        // a panel of B, kDepth x kColumns, fits the L1 cache
 constexpr size_t kTall = 16 * kRows;  // a piece of A, kTall x kDepth, fits the L2 cache
+constexpr size_t kWide = 8;           // panels of B that are packed together for a large C
+constexpr size_t kLarge = 1 << 19;    // numbers of C that slices add to: 2 MiB
 
 // Columns of B, side by side, from one row to the next `row` apart. The kernel reads kColumns of
 // them; the first `columns` belong to the product.
@@ -533,7 +535,11 @@ struct Rows {
   size_t count;
   size_t depth;
 
-  // `rows` rows from row i on, which is a multiple of kRows. Packed ones lie side by side.
+  // `rows` rows, or what is left, from row i on, which is a multiple of kRows.
+  Rows part(size_t i, size_t rows) const {
+    return {a.from(i, 0), packed ? packed + i * depth : nullptr, std::min(rows, count - i), depth};
+  }
+  // A block of `rows` <= kRows of them. Packed ones lie side by side.
   MatrixView block(size_t i, size_t rows) const {
     if (packed == nullptr) return a.from(i, 0);
     return {packed + i * depth, 1, static_cast<ptrdiff_t>(rows)};
@@ -681,25 +687,30 @@ namespace {
 
 // A part of C by one thread: all of n, and nothing packed that is not used often enough to pay for
 // it. A panel of B is packed when its turn comes, so that it is in the L1 cache while A goes by,
-// and the L2 cache is A's: pieces may be tall.
+// and the L2 cache is A's: pieces may be tall. Where slice after slice is added to a large C, a
+// block of its rows meets kWide panels in turn: memory is fast along a row.
 inline void multiply_part(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
   const bool pack_a = a.column != 1 || p > 16 * kColumns;
   const bool pack_b = b.column != 1 || m > 2 * kRows;
   const size_t deep = even_share(n, kDepth), tall = even_share(m, 4 * kTall);
-  AlignedArray piece(pack_a ? tall * deep : 0), panel(deep * kColumns);
+  const bool large = pack_b && m * p * ((n - 1) / deep) > kLarge;
+  const size_t wide = large ? kWide * kColumns : kColumns, high = large ? kRows : tall;
+  AlignedArray piece(pack_a ? tall * deep : 0), panels(deep * wide);
   for (size_t k = 0; k < n; k += deep)
     for (size_t i = 0; i < m; i += tall) {
       Rows rows{a.from(i, k), nullptr, std::min(tall, m - i), std::min(deep, n - k)};
       if (pack_a) rows = pack_rows(rows.a, rows.count, rows.depth, piece.ptr);
-      for (size_t j = 0; j < p; j += kColumns) {
-        const size_t width = std::min(kColumns, p - j);
-        Panel columns{b.from(k, j).data, b.row, width};
-        if (pack_b || width < kColumns) {
-          pack_columns(b.from(k, j), rows.depth, width, panel.ptr);
-          columns = packed_panel(panel.ptr, 0, rows.depth, width);
-        }
-        multiply_panel(rows, columns, c.from(i, j), k == 0);
+      for (size_t j = 0; j < p; j += wide) {
+        const size_t columns = std::min(wide, p - j);
+        const bool packed = pack_b || columns < kColumns;
+        if (packed) pack_columns(b.from(k, j), rows.depth, columns, panels.ptr);
+        for (size_t r = 0; r < rows.count; r += high)
+          for (size_t l = 0; l < panel_count(columns); ++l) {
+            Panel panel{b.from(k, j).data, b.row, columns};
+            if (packed) panel = packed_panel(panels.ptr, l, rows.depth, columns);
+            multiply_panel(rows.part(r, high), panel, c.from(i + r, j + l * kColumns), k == 0);
+          }
       }
     }
   /// END SOLUTION
