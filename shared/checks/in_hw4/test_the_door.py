@@ -264,4 +264,4 @@ def test_a_step_of_a_deep_narrow_network_costs_few_calls_of_python_a_layer(optim
             return len(python_calls(run))
 
     ten, thirty = step(10), step(30)
-    assert thirty - ten <= 20 * 36, (thirty - ten) / 20
+    assert thirty - ten <= 20 * 32, (thirty - ten) / 20
