@@ -1,14 +1,14 @@
 // What Python sees of the fused kernels: a table `layers` of functions that make one call of a
 // kernel (ops_composite.py says what they take), and the optimizers' steps. All that
-// arrives are arrays (arrays.h) and numbers; it is checked here, once. The arrays of results and
-// gradients are made here too.
+// arrives are arrays (bindings_arrays.h) and numbers; it is checked here, once. The arrays of
+// results and gradients are made here too.
 #include "bindings.h"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
 
-#include "arrays.h"
+#include "bindings_arrays.h"
 #include "fused.h"
 
 namespace needle {

@@ -1,4 +1,4 @@
-#include "arrays.h"
+#include "bindings_arrays.h"
 
 #include <structmember.h>
 
