@@ -29,12 +29,13 @@ SOURCES = SHARED / "reference" / "src"
 EMULATOR = SHARED / "cuda_emulator" / "src"
 
 GIVEN = [SHARED / "kernels" / name for name in ("allocator.cc", "parallel.cc", "shortcuts.cc")]
-FUSED = [path for path in (SHARED / "kernels" / "fused").glob("*.cc") if path.stem != "bindings"]
-KERNELS = [SOURCES / "ndarray_backend_cpu.cc", *GIVEN, *FUSED]
+FUSED = set((SHARED / "kernels" / "fused").glob("*.cc"))
+FUSED_BINDINGS = {path for path in FUSED if path.stem.startswith("bindings")}
+KERNELS = [SOURCES / "ndarray_backend_cpu.cc", *GIVEN, *(FUSED - FUSED_BINDINGS)]
 BINDINGS = [
     *SOURCES.glob("ndarray_bindings_*.cc"),
     *SHARED.glob("kernels/*_bindings.cc"),
-    SHARED / "kernels" / "fused" / "bindings.cc",
+    *FUSED_BINDINGS,
 ]
 UNIX_ONLY = [*BINDINGS, *EMULATOR.glob("*.cc"), SOURCES / "ndarray_backend_cuda.cu"]
 UNITS = {

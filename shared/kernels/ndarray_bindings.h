@@ -51,13 +51,17 @@ struct ArrayObject {
                    size);
       return nullptr;
     }
+    return make(static_cast<size_t>(size));
+  }
+
+  static PyObject* make(size_t size) {
     auto* self = PyObject_New(ArrayObject, &type);
     if (self == nullptr) return nullptr;
     try {
-      new (&self->array) Array(static_cast<size_t>(size));
+      new (&self->array) Array(size);
     } catch (const std::bad_alloc&) {
       PyObject_Free(self);
-      PyErr_Format(PyExc_MemoryError, "no memory for an array of %zd float32 elements", size);
+      PyErr_Format(PyExc_MemoryError, "no memory for an array of %zu float32 elements", size);
       return nullptr;
     } catch (const std::exception& error) {
       PyObject_Free(self);

@@ -243,8 +243,8 @@ class Value:
         return _remember(_new(cls), None, (), (), data, requires_grad)
 
     @classmethod
-    def make_from_op(cls, op, inputs, data=None):
-        """`op` applied to the Values `inputs`: computed at once, unless in lazy mode, or known: `data`.
+    def make_from_op(cls, op, inputs):
+        """`op` applied to the Values `inputs`: computed at once, unless in lazy mode.
 
         If no input needs a gradient, the result is a constant that remembers no graph.
         """
@@ -259,8 +259,7 @@ class Value:
             requires_grad = requires_grad or record.requires_grad
             if not LAZY_MODE:
                 arrays.append(record.realize() if record.data is None else record.data)
-        if data is None and not LAZY_MODE:
-            data = _compute(op, arrays)
+        data = None if LAZY_MODE else _compute(op, arrays)
         if not requires_grad and not LAZY_MODE:
             op, inputs, records = None, (), ()
         return _remember(_new(cls), op, inputs, records, data, requires_grad)
@@ -294,8 +293,7 @@ class Tensor(Value):
     def __init__(self, array, *, device=None, dtype=None, requires_grad=True, **kwargs):
         data = None
         if isinstance(array, Tensor):
-            device = device or array.device
-            dtype = dtype or array.dtype
+            device, dtype = device or array.device, dtype or array.dtype
             if device == array.device and dtype == array.dtype:
                 data = array.realize_cached_data()
         if data is None:
@@ -407,8 +405,11 @@ class TensorTuple(Value):
         """The parts, as a Python tuple of Tensors; all at once, for there may be many."""
         if isinstance(self.op, ops.MakeTensorTuple):
             return self.inputs
-        make, arrays = Tensor.make_from_op, self.realize_cached_data()
-        return tuple([make(ops.TupleGetItem(k), (self,), a) for k, a in enumerate(arrays)])
+        arrays, record = self.realize_cached_data(), self._record
+        if not record.requires_grad:
+            return tuple(map(Tensor.make_const, arrays))
+        get, inputs, records, parts = ops.TupleGetItem, (self,), (record,), enumerate(arrays)
+        return tuple([_remember(_new(Tensor), get(k), inputs, records, a, True) for k, a in parts])
 
     def __repr__(self):
         return f"needle.TensorTuple{self.tuple()}"

@@ -280,6 +280,10 @@ WRONG = {
         lambda: nn.SoftmaxLoss()(tensor(random(2, 3)), tensor([0, 3])),
         "id 3.000000 is outside 0 to 2",
     ),
+    "too many axes": (
+        lambda: nn.Linear(1, 4)(tensor(random(*[1] * 17))),
+        "the given kernels take arrays of at most 16 axes",
+    ),
     "another device": (
         lambda: nn.Linear(3, 4)(ndl.Tensor(random(2, 3), device=ndl.cpu_numpy(), dtype="float32")),
         "cpu_numpy",
@@ -293,6 +297,17 @@ def test_mistakes_are_found_by_the_kernels_too(mistake):
     with pytest.raises((ValueError, IndexError)) as caught:
         call()
     assert says in str(caught.value)
+
+
+def test_a_kernel_takes_nothing_but_ndarrays():
+    call = DEVICE.kernel("relu")([True], {})
+    with pytest.raises(AttributeError, match=r"ndarray' has no attribute '_handle'"):
+        call.forward([random(2)])
+    unfinished = object.__new__(ndl.NDArray)
+    with pytest.raises(AttributeError, match="has no value for _shape"):
+        call.forward([unfinished])
+    for array in call.forward([ndl.NDArray(random(2), device=DEVICE)]):
+        assert type(array) is ndl.NDArray
 
 
 def test_no_name_of_a_device_is_written_in_a_call_that_is_right(monkeypatch):

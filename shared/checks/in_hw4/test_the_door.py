@@ -218,8 +218,8 @@ def test_no_module_of_nn_knows_of_kernels():
 
 
 def test_compiled_code_knows_nothing_of_modules():
-    source = inside.ROOT / "shared" / "kernels" / "fused" / "bindings.cc"
-    text = source.read_text("utf-8")
+    folder = inside.ROOT / "shared" / "kernels" / "fused"
+    text = "".join(path.read_text("utf-8") for path in sorted(folder.iterdir()) if path.is_file())
     assert "LayerCall" in text and not re.search('hasattr|__dict__|modules|parameters"', text)
 
 
@@ -264,4 +264,4 @@ def test_a_step_of_a_deep_narrow_network_costs_few_calls_of_python_a_layer(optim
             return len(python_calls(run))
 
     ten, thirty = step(10), step(30)
-    assert thirty - ten <= 20 * 36, (thirty - ten) / 20
+    assert thirty - ten <= 20 * 32, (thirty - ten) / 20

@@ -1,15 +1,14 @@
 // What Python sees of the fused kernels: a table `layers` of functions that make one call of a
 // kernel (ops_composite.py says what they take), and the optimizers' steps. All that
-// arrives are arrays and numbers; it is checked here, once. The arrays of results and gradients are
-// made here too.
+// arrives are arrays (bindings_arrays.h) and numbers; it is checked here, once. The arrays of
+// results and gradients are made here too.
 #include "bindings.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <map>
 
-#include "../ndarray_bindings.h"
+#include "bindings_arrays.h"
 #include "fused.h"
 
 namespace needle {
@@ -17,168 +16,6 @@ namespace cpu {
 namespace fused {
 
 namespace {
-
-using Shape = std::vector<size_t>;
-
-size_t product(const Shape& shape) {
-  size_t size = 1;
-  for (size_t length : shape) size *= length;
-  return size;
-}
-
-std::string text(const Shape& shape) {
-  std::string words;
-  for (size_t length : shape) words += (words.empty() ? "" : ", ") + std::to_string(length);
-  return "(" + words + (shape.size() == 1 ? ",)" : ")");
-}
-
-// -------------------------------------------------------------- arrays, from Python and to Python
-
-// A compact array of this device: its buffer, and its shape.
-struct Array {
-  py::object buffer;  // the Python object that owns `data`
-  AlignedArray* data = nullptr;
-  Shape shape;
-
-  float* ptr() const { return data->ptr; }
-  size_t size() const { return data->size; }
-  size_t last() const { return shape.back(); }  // length of the last axis
-};
-using Arrays = std::vector<Array>;
-
-Array new_array(const Shape& shape) {
-  using Object = ArrayObject<AlignedArray>;
-  PyObject* buffer = Object::create(py::int_(product(shape)).ptr());
-  if (buffer == nullptr) throw py::error_already_set();
-  return {py::reinterpret_steal<py::object>(buffer), &reinterpret_cast<Object*>(buffer)->array,
-          shape};
-}
-
-Array new_copy(const float* data, const Shape& shape) {
-  Array copy = new_array(shape);
-  if (copy.size() > 0) std::memcpy(copy.ptr(), data, copy.size() * sizeof(float));
-  return copy;
-}
-
-// Whether strides are those of a row-major array of this shape.
-bool row_major(const Shape& shape, PyObject* strides) {
-  size_t stride = 1;
-  for (size_t i = shape.size(); i-- > 0; stride *= shape[i])
-    if (PyLong_AsSsize_t(PyTuple_GET_ITEM(strides, i)) != static_cast<Py_ssize_t>(stride))
-      return false;
-  return true;
-}
-
-py::object attribute(py::handle object, PyObject* name) {
-  PyObject* value = PyObject_GetAttr(object.ptr(), name);
-  if (value == nullptr) throw py::error_already_set();
-  return py::reinterpret_steal<py::object>(value);
-}
-
-void set_attribute(py::handle object, PyObject* name, py::handle value) {
-  if (PyObject_SetAttr(object.ptr(), name, value.ptr()) != 0) throw py::error_already_set();
-}
-
-// The attributes of an NDArray (its __slots__), as Python's strings.
-struct Names {
-  PyObject* handle = PyUnicode_InternFromString("_handle");
-  PyObject* shape = PyUnicode_InternFromString("_shape");
-  PyObject* strides = PyUnicode_InternFromString("_strides");
-  PyObject* offset = PyUnicode_InternFromString("_offset");
-  PyObject* device = PyUnicode_InternFromString("_device");
-
-  static const Names& get() {
-    static const Names names;
-    return names;
-  }
-};
-
-// NDArrays, made compact where they are views.
-Arrays from_python(const py::list& items) {
-  const Names& names = Names::get();
-  using Object = ArrayObject<AlignedArray>;
-  Arrays arrays;
-  arrays.reserve(items.size());
-  for (py::handle item : items) {
-    const py::object lengths = attribute(item, names.shape),
-                     strides = attribute(item, names.strides);
-    Shape shape(PyTuple_GET_SIZE(lengths.ptr()));
-    for (size_t i = 0; i < shape.size(); ++i)
-      shape[i] = static_cast<size_t>(PyLong_AsSsize_t(PyTuple_GET_ITEM(lengths.ptr(), i)));
-    py::object buffer = attribute(item, names.handle);
-    require(Py_TYPE(buffer.ptr()) == &Object::type, [&] {
-      return "it lives on " + py::str(item.attr("device")).cast<std::string>() + ", not on cpu()";
-    });
-    auto data = [&] { return &reinterpret_cast<Object*>(buffer.ptr())->array; };
-    if (data()->size != product(shape) || !row_major(shape, strides.ptr()))
-      buffer = attribute(item.attr("compact")(), names.handle);
-    require_same_size("an array and its shape", data()->size, product(shape));
-    arrays.push_back({buffer, data(), std::move(shape)});
-  }
-  return arrays;
-}
-
-// NDArrays on the device of another one. They are made here, attribute by attribute: a step of an
-// optimizer makes one for each parameter, and calls of NDArray.make would take as long as the step.
-py::list to_python(const Arrays& arrays, const py::handle& beside) {
-  const Names& names = Names::get();
-  PyTypeObject* type = Py_TYPE(beside.ptr());
-  const py::object device = attribute(beside, names.device), zero = py::int_(0);
-  py::list made(arrays.size());
-  for (size_t k = 0; k < arrays.size(); ++k) {
-    const size_t axes = arrays[k].shape.size();
-    py::tuple shape(axes), strides(axes);
-    size_t stride = 1;
-    for (size_t i = axes; i-- > 0; stride *= arrays[k].shape[i]) {
-      shape[i] = py::int_(arrays[k].shape[i]);
-      strides[i] = py::int_(stride);
-    }
-    const auto array = py::reinterpret_steal<py::object>(type->tp_alloc(type, 0));
-    if (!array) throw py::error_already_set();
-    set_attribute(array, names.shape, shape);
-    set_attribute(array, names.strides, strides);
-    set_attribute(array, names.offset, zero);
-    set_attribute(array, names.device, device);
-    set_attribute(array, names.handle, arrays[k].buffer);
-    made[k] = array;
-  }
-  return made;
-}
-
-// `what` must have a shape; lengths of 0 in `expected` may be any.
-void need(const char* what, const Array& array, const Shape& expected) {
-  bool fits = array.shape.size() == expected.size();
-  for (size_t i = 0; fits && i < expected.size(); ++i)
-    fits = expected[i] == 0 || array.shape[i] == expected[i];
-  if (fits) return;
-  std::string words = text(expected);
-  for (size_t at; (at = words.find("(0,")) != std::string::npos;) words.replace(at, 3, "(any,");
-  for (size_t at; (at = words.find(" 0")) != std::string::npos;) words.replace(at, 2, " any");
-  throw std::invalid_argument(std::string(what) + " has shape " + text(array.shape) +
-                              ", expected " + words);
-}
-
-void need_size(const char* what, const Array& array, size_t size) {
-  require(array.size() == size, [&] {
-    return std::string(what) + " has shape " + text(array.shape) + ", expected " +
-           std::to_string(size) + " elements";
-  });
-}
-
-void need_samples(const Array& array) {
-  require(array.size() > 0,
-          [&] { return "there is nothing in an array of shape " + text(array.shape); });
-}
-
-// Every id is a row of a table of `rows` rows.
-void need_ids(const char* name, const Array& ids, size_t rows) {
-  for (size_t i = 0; i < ids.size(); ++i) {
-    const float id = ids.ptr()[i];
-    if (!(id >= 0 && id < static_cast<float>(rows)))
-      throw std::out_of_range(std::string(name) + ": class or word id " + std::to_string(id) +
-                              " is outside 0 to " + std::to_string(rows - 1));
-  }
-}
 
 // --------------------------------------------------------------------------- the layers' kernels
 
@@ -197,12 +34,10 @@ struct Call {
   Arrays gradients(size_t count) const {
     Arrays result(count);
     for (size_t i = needs_dx ? 0 : 1; i < count; ++i)
-      if (given(i)) result[i] = new_array(arrays[i].shape);
+      if (given(i)) result[i] = new_array_like(arrays[i]);
     return result;
   }
 };
-
-float* pointer(const Array& array) { return array.data ? array.ptr() : nullptr; }
 
 // A forward returns the results, and behind them constants; a backward the adjoints of the arrays.
 using Function = Arrays (*)(Call&);
@@ -254,7 +89,7 @@ Arrays linear_backward(Call& call) {
 }
 
 Arrays relu(Call& call) {
-  Array y = new_array(call[0].shape);
+  Array y = new_array_like(call[0]);
   run_product(y.size(), [&] { Relu(call[0].ptr(), y.ptr(), y.size()); });
   return call.saved = {y};
 }
@@ -305,7 +140,7 @@ Arrays embedding(Call& call) {
 }
 
 Arrays embedding_backward(Call& call) {
-  Arrays grads = {new_array(call[0].shape)};
+  Arrays grads = {new_array_like(call[0])};
   run_product(grads[0].size(), [&] {
     ScatterAdd(call.adjoints[0].ptr(), call[1].ptr(), grads[0].ptr(), call[1].size(),
                call[0].last(), grads[0].size());
@@ -319,7 +154,7 @@ Arrays layer_norm(Call& call) {
   require(!x.shape.empty(), "the input must have an axis of features");
   need("weight", w, {x.last()}), need("bias", b, {x.last()});
   const size_t width = w.size(), rows = width > 0 ? x.size() / width : 0;
-  Array y = new_array(x.shape);
+  Array y = new_array_like(x);
   call.saved = {new_array({rows, 2})};
   run_product(x.size(), [&] {
     LayerNorm(x.ptr(), w.ptr(), b.ptr(), y.ptr(), call.saved[0].ptr(), rows, width,
@@ -353,7 +188,7 @@ Arrays batch_norm(Call& call) {
   for (size_t i = 1; i < 5; ++i) need("a parameter or running average", call[i], {C});
   const float eps = static_cast<float>(call.settings.at(0));
   const float momentum = static_cast<float>(call.settings.at(1));
-  Array y = new_array(x.shape);
+  Array y = new_array_like(x);
   call.saved = {new_array({C}), new_array({C})};
   run_product(x.size(), [&] {
     BatchNorm(x.ptr(), w.ptr(), b.ptr(), y.ptr(), call.saved[0].ptr(), call.saved[1].ptr(),
@@ -481,7 +316,7 @@ AttentionInput attention_input(const Call& call) {
 Arrays attention(Call& call) {
   const AttentionShape s = attention_shape(call);
   const Array& q = call[0];
-  Array out = new_array(q.shape);
+  Array out = new_array_like(q);
   call.saved = {new_array({q.shape[0], q.shape[1], s.T, s.S})};
   run_product(out.size() * s.S,
               [&] { Attention(attention_input(call), out.ptr(), call.saved[0].ptr(), s); });
@@ -556,7 +391,8 @@ class LayerCall {
     Arrays adjoints = from_python(adjoints_and_arrays);
     require(adjoints.size() >= results() + needed.size(),
             "backward needs an adjoint for each result");
-    Arrays arrays(adjoints.begin() + static_cast<ptrdiff_t>(results()), adjoints.end());
+    const auto arrays_begin = adjoints.begin() + static_cast<ptrdiff_t>(results());
+    Arrays arrays(std::make_move_iterator(arrays_begin), std::make_move_iterator(adjoints.end()));
     adjoints.resize(results());
     for (size_t k = 0; k < results(); ++k) need("the adjoint", adjoints[k], shapes_[k]);
     Call call{by_place(std::move(arrays)), settings_, saved_, std::move(adjoints), needed.at(0)};
@@ -613,16 +449,22 @@ py::object call_of(const Kernel& kernel, std::vector<bool> given, const py::dict
   return py::cast(LayerCall(kernel, std::move(given), std::move(numbers)));
 }
 
-// One step of an optimizer on all its parameters. `columns` has the parameters, their gradients,
-// and their averages, which change in place. Returns new arrays for the parameters. All of them are
-// one job for the threads: one by one most are too small to be shared out. `one` makes a piece,
-// from as many pointers as there are columns.
-template <class Step>
-py::list step(const std::vector<py::list>& columns, size_t averages, Step one) {
+constexpr size_t kMostColumns =
+    4;  // what an optimizer's step reads: parameters, gradients, averages
+
+void need_columns(const std::vector<py::list>& columns, size_t averages) {
   require(columns.size() == 2 + averages, [&] {
     return "a step needs parameters, gradients and " + std::to_string(averages) +
            " averages of each";
   });
+}
+
+// One step of an optimizer on all its parameters. `columns` has the parameters, their gradients,
+// and their averages, which change in place. Returns new arrays for the parameters. All of them are
+// one job for the threads: one by one most are too small to be shared out. `one` makes a piece,
+// from a pointer for each column, null behind the last.
+template <class Step>
+py::list step(const std::vector<py::list>& columns, Step one) {
   std::vector<Arrays> c;
   for (const py::list& column : columns) c.push_back(from_python(column));
   struct Piece {
@@ -635,7 +477,7 @@ py::list step(const std::vector<py::list>& columns, size_t averages, Step one) {
     const size_t size = c[0][i].size();
     for (const Arrays& column : c)
       need("the gradient or an average of a parameter", column.at(i), c[0][i].shape);
-    results.push_back(new_array(c[0][i].shape));
+    results.push_back(new_array_like(c[0][i]));
     for (size_t begin = 0; begin < size; begin += kGrain)
       pieces.push_back({i, begin, std::min(kGrain, size - begin)});
     work += size;
@@ -645,8 +487,8 @@ py::list step(const std::vector<py::list>& columns, size_t averages, Step one) {
     parallel_for(pieces.size(), at_once, [&](size_t first, size_t last) {
       for (size_t k = first; k < last; ++k) {
         const Piece& piece = pieces[k];
-        std::vector<float*> from;
-        for (const Arrays& column : c) from.push_back(column[piece.parameter].ptr() + piece.begin);
+        float* from[kMostColumns] = {};
+        for (size_t j = 0; j < c.size(); ++j) from[j] = c[j][piece.parameter].ptr() + piece.begin;
         one(from, results[piece.parameter].ptr() + piece.begin, piece.size);
       }
     });
@@ -654,10 +496,11 @@ py::list step(const std::vector<py::list>& columns, size_t averages, Step one) {
   return to_python(results, columns[0][0]);
 }
 
-py::list sgd(const std::vector<py::list>& columns, float lr, float momentum, float weight_decay) {
-  return step(columns, 1, [&](const std::vector<float*>& from, float* out, size_t size) {
-    float* average = momentum != 0 ? from[2] : nullptr;  // without momentum it has no use
-    SgdStep(from[0], from[1], average, out, size, {lr, momentum, weight_decay});
+py::list sgd(std::vector<py::list> columns, float lr, float momentum, float weight_decay) {
+  need_columns(columns, 1);
+  if (momentum == 0) columns.pop_back();  // an average has no use
+  return step(columns, [&](float* const* from, float* out, size_t size) {
+    SgdStep(from[0], from[1], from[2], out, size, {lr, momentum, weight_decay});
   });
 }
 
@@ -671,7 +514,8 @@ py::list adam(const std::vector<py::list>& columns, double lr, double beta1, dou
                                  static_cast<float>(weight_decay),
                                  static_cast<float>(1 - std::pow(beta1, t)),
                                  static_cast<float>(1 - std::pow(beta2, t))};
-  return step(columns, 2, [&](const std::vector<float*>& from, float* out, size_t size) {
+  need_columns(columns, 2);
+  return step(columns, [&](float* const* from, float* out, size_t size) {
     AdamStep(from[0], from[1], from[2], from[3], out, size, settings);
   });
 }

@@ -1,4 +1,4 @@
-// Binds the fused kernels: class FusedLayer and function fused_step of the CPU device's module.
+// Binds the fused kernels: the table `layers` and the steps of the optimizers.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -1,0 +1,215 @@
+#include "bindings_arrays.h"
+
+#include <structmember.h>
+
+#include <cstring>
+
+namespace needle {
+namespace cpu {
+namespace fused {
+
+namespace {
+
+using Buffer = ArrayObject<AlignedArray>;
+
+AlignedArray* data_of(const py::object& buffer) {
+  return &reinterpret_cast<Buffer*>(buffer.ptr())->array;
+}
+
+std::string text(const Shape& shape) {
+  std::string words;
+  for (size_t length : shape) words += (words.empty() ? "" : ", ") + std::to_string(length);
+  return "(" + words + (shape.size() == 1 ? ",)" : ")");
+}
+
+// An attribute of NDArray: a slot, which lies at the same place in every object of the type. To ask
+// Python for hundreds of attributes by their names would take longer than a small layer.
+class Slot {
+ public:
+  Slot(py::handle type, const char* name) : name_(name) {
+    const auto member = py::reinterpret_steal<py::object>(PyObject_GetAttrString(type.ptr(), name));
+    if (!member) throw py::error_already_set();
+    if (Py_TYPE(member.ptr()) != &PyMemberDescr_Type)
+      throw py::type_error(std::string("NDArray must keep ") + name_ + " in one of its __slots__");
+    offset_ = reinterpret_cast<PyMemberDescrObject*>(member.ptr())->d_member->offset;
+  }
+
+  py::object get(py::handle object) const {
+    PyObject* value = place(object);
+    if (value == nullptr)
+      throw py::attribute_error(std::string("this NDArray has no value for ") + name_);
+    return py::reinterpret_borrow<py::object>(value);
+  }
+
+  // Of an object without a value there.
+  void set(py::handle object, py::object value) const { place(object) = value.release().ptr(); }
+
+ private:
+  PyObject*& place(py::handle object) const {
+    return *reinterpret_cast<PyObject**>(reinterpret_cast<char*>(object.ptr()) + offset_);
+  }
+
+  const char* name_;
+  Py_ssize_t offset_;
+};
+
+struct Slots {
+  py::object type;
+  Slot handle, shape, strides, offset, device;
+
+  explicit Slots(py::handle type)
+      : type(py::reinterpret_borrow<py::object>(type)),
+        handle(type, "_handle"),
+        shape(type, "_shape"),
+        strides(type, "_strides"),
+        offset(type, "_offset"),
+        device(type, "_device") {}
+
+  // Those of an NDArray's type: there is only one, but for programs that import needle twice.
+  static const Slots& of(py::handle array) {
+    static Slots* known = nullptr;  // never destroyed: Python may have ended before
+    const py::handle type = py::type::handle_of(array);
+    if (known == nullptr || !known->type.is(type)) {
+      auto* found = new Slots(type);
+      delete known;
+      known = found;
+    }
+    return *known;
+  }
+};
+
+// Whether strides are those of a row-major array of this shape.
+bool row_major(const Shape& shape, py::handle strides) {
+  size_t stride = 1;
+  for (size_t i = shape.size(); i-- > 0; stride *= shape[i])
+    if (PyLong_AsSsize_t(PyTuple_GET_ITEM(strides.ptr(), i)) != static_cast<Py_ssize_t>(stride))
+      return false;
+  return true;
+}
+
+Array array_of(py::handle item) {
+  const Slots& slots = Slots::of(item);
+  Array array;
+  array.lengths = slots.shape.get(item);
+  array.strides = slots.strides.get(item);
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(array.lengths.ptr()); ++i)
+    array.shape.push_back(
+        static_cast<size_t>(PyLong_AsSsize_t(PyTuple_GET_ITEM(array.lengths.ptr(), i))));
+  array.buffer = slots.handle.get(item);
+  require(Py_TYPE(array.buffer.ptr()) == &Buffer::type, [&] {
+    return "it lives on " + py::str(item.attr("device")).cast<std::string>() + ", not on cpu()";
+  });
+  array.data = data_of(array.buffer);
+  if (array.size() == product(array.shape) && row_major(array.shape, array.strides)) return array;
+  const py::object compact = item.attr("compact")();
+  array.buffer = slots.handle.get(compact);
+  array.strides = slots.strides.get(compact);
+  array.data = data_of(array.buffer);
+  require_same_size("an array and its shape", array.size(), product(array.shape));
+  return array;
+}
+
+}  // namespace
+
+size_t product(const Shape& shape) {
+  size_t size = 1;
+  for (size_t length : shape) size *= length;
+  return size;
+}
+
+Array new_array(const Shape& shape) {
+  Array array;
+  array.buffer = py::reinterpret_steal<py::object>(Buffer::make(product(shape)));
+  if (!array.buffer) throw py::error_already_set();
+  array.data = data_of(array.buffer);
+  array.shape = shape;
+  return array;
+}
+
+Array new_array_like(const Array& other) {
+  Array array = new_array(other.shape);
+  array.lengths = other.lengths;
+  array.strides = other.strides;
+  return array;
+}
+
+Array new_copy(const float* data, const Shape& shape) {
+  Array copy = new_array(shape);
+  if (copy.size() > 0) std::memcpy(copy.ptr(), data, copy.size() * sizeof(float));
+  return copy;
+}
+
+Arrays from_python(const py::list& items) {
+  Arrays arrays;
+  arrays.reserve(items.size());
+  for (py::handle item : items) arrays.push_back(array_of(item));
+  return arrays;
+}
+
+// They are made here, slot by slot: a step of an optimizer makes one for each parameter, and calls
+// of NDArray.make would take as long as the step.
+py::list to_python(const Arrays& arrays, const py::handle& beside) {
+  const Slots& slots = Slots::of(beside);
+  auto* type = reinterpret_cast<PyTypeObject*>(slots.type.ptr());
+  const py::object device = slots.device.get(beside), zero = py::int_(0);
+  py::list made(arrays.size());
+  for (size_t k = 0; k < arrays.size(); ++k) {
+    const Shape& shape = arrays[k].shape;
+    py::object lengths = arrays[k].lengths, strides = arrays[k].strides;
+    if (!lengths) {
+      py::tuple new_lengths(shape.size()), new_strides(shape.size());
+      size_t stride = 1;
+      for (size_t i = shape.size(); i-- > 0; stride *= shape[i]) {
+        new_lengths[i] = py::int_(shape[i]);
+        new_strides[i] = py::int_(stride);
+      }
+      lengths = new_lengths, strides = new_strides;
+    }
+    auto array = py::reinterpret_steal<py::object>(type->tp_alloc(type, 0));
+    if (!array) throw py::error_already_set();
+    slots.shape.set(array, std::move(lengths));
+    slots.strides.set(array, std::move(strides));
+    slots.offset.set(array, zero);
+    slots.device.set(array, device);
+    slots.handle.set(array, arrays[k].buffer);
+    PyList_SET_ITEM(made.ptr(), k, array.release().ptr());
+  }
+  return made;
+}
+
+void need(const char* what, const Array& array, const Shape& expected) {
+  bool fits = array.shape.size() == expected.size();
+  for (size_t i = 0; fits && i < expected.size(); ++i)
+    fits = expected[i] == 0 || array.shape[i] == expected[i];
+  if (fits) return;
+  std::string words = text(expected);
+  for (size_t at; (at = words.find("(0,")) != std::string::npos;) words.replace(at, 3, "(any,");
+  for (size_t at; (at = words.find(" 0")) != std::string::npos;) words.replace(at, 2, " any");
+  throw std::invalid_argument(std::string(what) + " has shape " + text(array.shape) +
+                              ", expected " + words);
+}
+
+void need_size(const char* what, const Array& array, size_t size) {
+  require(array.size() == size, [&] {
+    return std::string(what) + " has shape " + text(array.shape) + ", expected " +
+           std::to_string(size) + " elements";
+  });
+}
+
+void need_samples(const Array& array) {
+  require(array.size() > 0,
+          [&] { return "there is nothing in an array of shape " + text(array.shape); });
+}
+
+void need_ids(const char* name, const Array& ids, size_t rows) {
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const float id = ids.ptr()[i];
+    if (!(id >= 0 && id < static_cast<float>(rows)))
+      throw std::out_of_range(std::string(name) + ": class or word id " + std::to_string(id) +
+                              " is outside 0 to " + std::to_string(rows - 1));
+  }
+}
+
+}  // namespace fused
+}  // namespace cpu
+}  // namespace needle
