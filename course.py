@@ -164,7 +164,7 @@ def install_locked():
     """All that the lock names: by uv, in seconds; by pip where uv, which reads none of pip's settings,
     reaches no registry."""
     alone = VENV / "uv.txt"
-    alone.write_text(re.search(r"^uv==.*\n(?: .*\n)*", LOCK.read_text(), re.M)[0])
+    alone.write_text("".join(re.findall(r"^uv==.*\n(?: .*\n)*", LOCK.read_text(), re.M)))
     install("--require-hashes", "-r", alone)
     quick = [PYTHON, "-m", "uv", "pip", "install", "--quiet", "--python", PYTHON]
     if not runs([*quick, "--require-hashes", "-r", LOCK]):
