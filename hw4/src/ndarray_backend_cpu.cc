@@ -308,8 +308,8 @@ struct Panel {
 };
 
 // A block of C, R rows by b.columns: the product of R rows of A and a panel of B, `depth` long.
-// Written to C when `first`, else added to it.
-template <size_t R>
+// Written to C when `first`, else added to it. V vectors hold a row: one where b.columns fit in it.
+template <size_t R, size_t V>
 void micro_kernel(MatrixView a, Panel b, size_t depth, Output c, bool first) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
   throw NotImplemented("hw3/ndarray_cpu_matmul: micro_kernel is yours to write or not");
@@ -318,21 +318,21 @@ void micro_kernel(MatrixView a, Panel b, size_t depth, Output c, bool first) {
 
 // The same, called by reference: views that are handed over by value go through memory in pieces of
 // another size than they were written in, and wait there for the last block of C to be stored.
-template <size_t R>
+template <size_t R, size_t V>
 [[gnu::flatten]] void kernel_of(const MatrixView& a, const Panel& b, size_t depth, const Output& c,
                                 bool first) {
-  micro_kernel<R>(a, b, depth, c, first);
+  micro_kernel<R, V>(a, b, depth, c, first);
 }
-using Kernel = decltype(&kernel_of<1>);
+using Kernel = decltype(&kernel_of<1, 1>);
 
-// micro_kernel<rows>, for rows from 1 to kRows: how many rows it has decides its registers, so the
-// compiler must know it.
+// micro_kernel<rows, vectors for `columns`>, for rows from 1 to kRows: the size of a block decides
+// its registers, so the compiler must know it.
 template <size_t R = kRows>
-Kernel kernel_for(size_t rows) {
+Kernel kernel_for(size_t rows, size_t columns) {
   if constexpr (R > 1) {
-    if (rows < R) return kernel_for<R - 1>(rows);
+    if (rows < R) return kernel_for<R - 1>(rows, columns);
   }
-  return kernel_of<R>;
+  return columns <= simd::kWidth ? kernel_of<R, 1> : kernel_of<R, kVecs>;
 }
 
 // Some rows of A, `depth` columns: where they lie, or `packed` by pack_rows, block after block.

@@ -6,8 +6,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <cstring>
+#include <limits>
+#include <utility>
 
 #if defined(__GNUC__) && !defined(NEEDLE_PORTABLE_SIMD)
 #define NEEDLE_VECTOR_TYPES 1
@@ -15,6 +16,17 @@
 
 namespace needle {
 namespace simd {
+
+// Calls body(0), body(1), ..., body(N - 1), each of them written out: the compiler then knows every
+// index of an array of Vecs, and can keep the array in registers.
+template <class Body, size_t... I>
+inline void unrolled(Body body, std::index_sequence<I...>) {
+  (body(I), ...);
+}
+template <size_t N, class Body>
+inline void unrolled(Body body) {
+  unrolled(body, std::make_index_sequence<N>());
+}
 
 #if defined(__AVX512F__)
 constexpr size_t kWidth = 16;  // floats in a Vec

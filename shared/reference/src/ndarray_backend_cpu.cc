@@ -470,62 +470,66 @@ struct Panel {
 };
 
 // A block of C, R rows by b.columns: the product of R rows of A and a panel of B, `depth` long.
-// Written to C when `first`, else added to it.
-template <size_t R>
+// Written to C when `first`, else added to it. V vectors hold a row: one where b.columns fit in it.
+template <size_t R, size_t V>
 void micro_kernel(MatrixView a, Panel b, size_t depth, Output c, bool first) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
-  for (size_t i = 0; i < R; ++i)  // C arrives meanwhile
-    for (size_t j = 0; j < kColumns; j += kCacheLine / ELEM_SIZE)
-      simd::prefetch(c.data + i * c.row + j);
-  Vec sum[R][kVecs];
-  for (size_t i = 0; i < R; ++i) sum[i][0] = sum[i][1] = simd::splat(0.0f);
+  constexpr size_t kWidth = V * simd::kWidth;
+  Vec sum[R][V];  // `unrolled`, so that they never leave the registers
+  simd::unrolled<R>([&](size_t i) {
+    simd::unrolled<V>([&](size_t v) {
+      sum[i][v] = simd::splat(0.0f);
+      simd::prefetch(c.data + i * c.row + v * simd::kWidth);  // C arrives meanwhile
+    });
+  });
   for (size_t k = 0; k < depth; ++k) {
-    const Vec b0 = simd::load(b.data), b1 = simd::load(b.data + simd::kWidth);
-    for (size_t i = 0; i < R; ++i) {
-      const Vec x = simd::splat(a.data[i * a.row]);
-      sum[i][0] += x * b0;
-      sum[i][1] += x * b1;
-    }
+    Vec right[V];
+    simd::unrolled<V>([&](size_t v) { right[v] = simd::load(b.data + v * simd::kWidth); });
+    simd::unrolled<R>([&](size_t i) {
+      const Vec left = simd::splat(a.data[i * a.row]);
+      simd::unrolled<V>([&](size_t v) { sum[i][v] += left * right[v]; });
+    });
     a.data += a.column;
     b.data += b.row;
   }
-  if (b.columns == kColumns && c.column == 1) {
-    for (size_t i = 0; i < R; ++i, c.data += c.row) {
-      scalar_t *left = c.data, *right = c.data + simd::kWidth;
-      simd::store(left, first ? sum[i][0] : simd::load(left) + sum[i][0]);
-      simd::store(right, first ? sum[i][1] : simd::load(right) + sum[i][1]);
-    }
+  if (b.columns == kWidth && c.column == 1) {
+    simd::unrolled<R>([&](size_t i) {
+      simd::unrolled<V>([&](size_t v) {
+        scalar_t* to = c.data + i * c.row + v * simd::kWidth;
+        simd::store(to, first ? sum[i][v] : simd::load(to) + sum[i][v]);
+      });
+    });
     return;
   }
-  for (size_t i = 0; i < R; ++i, c.data += c.row) {
-    scalar_t row[kColumns];
-    simd::store(row, sum[i][0]);
-    simd::store(row + simd::kWidth, sum[i][1]);
+  scalar_t block[R][kWidth];
+  simd::unrolled<R>([&](size_t i) {
+    simd::unrolled<V>([&](size_t v) { simd::store(block[i] + v * simd::kWidth, sum[i][v]); });
+  });
+  for (size_t i = 0; i < R; ++i)
     for (size_t j = 0; j < b.columns; ++j) {
-      scalar_t& to = c.data[j * c.column];
-      to = first ? row[j] : to + row[j];
+      scalar_t& to = c.data[i * c.row + j * c.column];
+      to = first ? block[i][j] : to + block[i][j];
     }
-  }
   /// END SOLUTION
 }
 
 // The same, called by reference: views that are handed over by value go through memory in pieces of
 // another size than they were written in, and wait there for the last block of C to be stored.
-template <size_t R>
+template <size_t R, size_t V>
 [[gnu::flatten]] void kernel_of(const MatrixView& a, const Panel& b, size_t depth, const Output& c,
                                 bool first) {
-  micro_kernel<R>(a, b, depth, c, first);
+  micro_kernel<R, V>(a, b, depth, c, first);
 }
-using Kernel = decltype(&kernel_of<1>);
+using Kernel = decltype(&kernel_of<1, 1>);
 
-// micro_kernel<rows>, for rows from 1 to kRows: how many rows it has decides its registers, so the
-// compiler must know it.
+// micro_kernel<rows, vectors for `columns`>, for rows from 1 to kRows: the size of a block decides
+// its registers, so the compiler must know it.
 template <size_t R = kRows>
-Kernel kernel_for(size_t rows) {
+Kernel kernel_for(size_t rows, size_t columns) {
   if constexpr (R > 1) {
-    if (rows < R) return kernel_for<R - 1>(rows);
+    if (rows < R) return kernel_for<R - 1>(rows, columns);
   }
-  return kernel_of<R>;
+  return columns <= simd::kWidth ? kernel_of<R, 1> : kernel_of<R, kVecs>;
 }
 
 // Some rows of A, `depth` columns: where they lie, or `packed` by pack_rows, block after block.
@@ -551,7 +555,7 @@ inline void multiply_panel(Rows a, Panel b, Output c, bool first) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
   for (size_t i = 0; i < a.count; i += kRows) {
     const size_t rows = std::min(kRows, a.count - i);
-    kernel_for(rows)(a.block(i, rows), b, a.depth, c.from(i, 0), first);
+    kernel_for(rows, b.columns)(a.block(i, rows), b, a.depth, c.from(i, 0), first);
   }
   /// END SOLUTION
 }
