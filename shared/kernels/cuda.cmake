@@ -17,7 +17,7 @@ option(NEEDLE_REQUIRE_CUDA "Fail when nvcc is missing or does not work" OFF)
 string(REPLACE "," ";" cuda_builds "${NEEDLE_CUDA_BUILDS}")
 
 add_library(bindings_cuda OBJECT EXCLUDE_FROM_ALL ${CUDA_BINDINGS})
-target_compile_options(bindings_cuda PRIVATE ${WARNINGS})
+target_compile_options(bindings_cuda PRIVATE ${WARNINGS} ${BINDINGS_OPTIONS})
 target_link_libraries(bindings_cuda PRIVATE pybind11::module)
 set_target_properties(bindings_cuda PROPERTIES
   POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden)

@@ -6,7 +6,7 @@
 #   include(cuda.cmake)                                      modules ndarray_backend_cuda*
 #
 # The modules go to python/needle/backend_ndarray/ of the homework. Options: NEEDLE_NATIVE,
-# NEEDLE_SANITIZE, and those of cuda.cmake.
+# NEEDLE_SANITIZE, NEEDLE_OPTIMIZE, and those of cuda.cmake.
 set(CMAKE_CXX_STANDARD 17)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
@@ -15,6 +15,13 @@ if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
 endif()
 option(NEEDLE_NATIVE "Compile the kernels for this machine's processor" ON)
 set(NEEDLE_SANITIZE "" CACHE STRING "Sanitizers, for example address,undefined")
+set(NEEDLE_OPTIMIZE "" CACHE STRING "How far kernels are optimized: -O3 unless given, watched by sanitizers -O1")
+if(NOT NEEDLE_OPTIMIZE)
+  set(NEEDLE_OPTIMIZE -O3)
+  if(NEEDLE_SANITIZE)
+    set(NEEDLE_OPTIMIZE -O1)
+  endif()
+endif()
 
 execute_process(
   COMMAND "${Python_EXECUTABLE}" -m pybind11 --cmakedir
@@ -43,7 +50,7 @@ if(MSVC)
   endif()
 else()
   set(WARNINGS -Wall -Wextra)
-  list(APPEND KERNEL_FLAGS -O3 -ffp-contract=fast -fno-math-errno
+  list(APPEND KERNEL_FLAGS ${NEEDLE_OPTIMIZE} -ffp-contract=fast -fno-math-errno
     -fno-trapping-math -fvisibility=hidden)
   foreach(flag -march=native -mcpu=native)
     string(MAKE_C_IDENTIFIER "HAS${flag}" known)
@@ -57,6 +64,7 @@ endif()
 if(NEEDLE_SANITIZE)
   add_compile_options(-fsanitize=${NEEDLE_SANITIZE} -fno-sanitize-recover=all -g)
   add_link_options(-fsanitize=${NEEDLE_SANITIZE})
+  set(BINDINGS_OPTIONS -O0)  # a third of the time: sanitizers make much of pybind11's templates
 endif()
 
 # Objects of kernels, to be linked into a module; the homework's and the given ones are apart, so
@@ -69,7 +77,7 @@ endfunction()
 
 function(add_backend_module name)
   pybind11_add_module(${name} MODULE NO_EXTRAS ${ARGN})
-  target_compile_options(${name} PRIVATE ${WARNINGS})
+  target_compile_options(${name} PRIVATE ${WARNINGS} ${BINDINGS_OPTIONS})
   target_link_libraries(${name} PRIVATE Threads::Threads)
   set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX CXX_VISIBILITY_PRESET hidden
     LIBRARY_OUTPUT_DIRECTORY "$<1:${BACKEND_DIR}>" RUNTIME_OUTPUT_DIRECTORY "$<1:${BACKEND_DIR}>")
