@@ -49,34 +49,63 @@ void transpose(const float* from, float* to, size_t rows, size_t columns) {
       to[j * rows + i] = from[i * columns + j];
 }
 
-// What one thread works with: a padded image (channels last), windows, products.
-class Workspace {
+// How the windows of a convolution lie in memory: a window is a row of `depth` numbers, in the
+// order kernel row, group of channels, kernel column, channel of the group. Many channels are one
+// group, so that a run of them is read in one go; of few (colours) each is a group of its own, for
+// which an image need not be turned round.
+struct Windows {
+  explicit Windows(const ConvShape& shape)
+      : s(shape),
+        rows(s.K, s.H, s.stride, s.padding, s.h),
+        columns(s.K, s.W, s.stride, s.padding, s.w),
+        group(s.C < 8 ? 1 : s.C),
+        groups(s.C / group),
+        run(columns.count() * group),
+        depth(rows.count() * groups * run) {}
+
+  // Calls f(in the windows' order, in the kernel (K, K, C, O)) for each piece of both that lies in
+  // one: `group` channels with all outputs.
+  template <class F>
+  void for_kernel(F f) const {
+    size_t position = 0;
+    for (size_t i = rows.first; i < rows.last; ++i)
+      for (size_t k = 0; k < groups; ++k)
+        for (size_t j = columns.first; j < columns.last; ++j, position += group * s.O)
+          f(position, ((i * s.K + j) * s.C + k * group) * s.O);
+  }
+
+  const ConvShape s;
+  const Taps rows, columns;
+  const size_t group, groups;
+  const size_t run;    // numbers side by side in an image and in a window
+  const size_t depth;  // numbers in a window
+};
+
+// What one thread works with: a padded image, windows, products.
+class Workspace : public Windows {
  public:
   Workspace(const ConvShape& shape, const float* w)
-      : s(shape),
-        rows(shape.K, shape.H, shape.stride, shape.padding, shape.h),
-        columns(shape.K, shape.W, shape.stride, shape.padding, shape.w),
-        run(columns.count() * shape.C),
-        depth(rows.count() * run),
+      : Windows(shape),
         pixels(shape.h * shape.w),
         images(std::max<size_t>(1, 256 / pixels)),
         height(shape.H + 2 * shape.padding),
         width(shape.W + 2 * shape.padding),
         image(height * width * shape.C + simd::kWidth, 0.0f),
-        plane(shape.H * shape.W * shape.C),
+        plane(groups == 1 ? shape.H * shape.W * shape.C : 0),
         windows(images * pixels * depth + simd::kWidth),
         product(images * pixels * shape.O),
         kernel(depth * shape.O) {
-    for (size_t i = rows.first; i < rows.last; ++i)
-      std::memcpy(kernel.ptr + (i - rows.first) * run * s.O,
-                  w + (i * s.K + columns.first) * s.C * s.O, run * s.O * sizeof(float));
+    for_kernel([&](size_t to, size_t from) {
+      std::memcpy(kernel.ptr + to, w + from, group * s.O * sizeof(float));
+    });
   }
 
   // The windows of an image: `pixels` rows of `depth` numbers.
   void gather(const float* x, float* to) {
-    transpose(x, plane.ptr, s.C, s.H * s.W);
-    for_rows(
-        [&](float* padded, float* row) { std::memcpy(padded, row, s.W * s.C * sizeof(float)); });
+    if (groups == 1) transpose(x, plane.ptr, s.C, s.H * s.W);
+    for_rows([&](size_t padded, size_t row) {
+      std::memcpy(&image[padded], (groups == 1 ? plane.ptr : x) + row, s.W * group * sizeof(float));
+    });
     // Whole Vecs: what is too much of a run is written over by the next one.
     for_windows([&](const float* from) {
       for (size_t j = 0; j < run; j += simd::kWidth) simd::store(to + j, simd::load(from + j));
@@ -91,32 +120,35 @@ class Workspace {
       for (size_t j = 0; j < run; ++j) to[j] += from[j];
       from += run;
     });
-    for_rows(
-        [&](float* padded, float* row) { std::memcpy(row, padded, s.W * s.C * sizeof(float)); });
-    transpose(plane.ptr, dx, s.H * s.W, s.C);
+    for_rows([&](size_t padded, size_t row) {
+      std::memcpy((groups == 1 ? plane.ptr : dx) + row, &image[padded],
+                  s.W * group * sizeof(float));
+    });
+    if (groups == 1) transpose(plane.ptr, dx, s.H * s.W, s.C);
   }
 
-  const ConvShape s;
-  const Taps rows, columns;
-  const size_t run, depth, pixels, images, height, width;
-  std::vector<float> image;
-  AlignedArray plane, windows, product, kernel;  // plane: the image without padding
+  const size_t pixels, images, height, width;
+  std::vector<float> image;  // (height, groups, width, group)
+  AlignedArray plane;        // the image without padding, channels last
+  AlignedArray windows, product, kernel;
 
  private:
-  // Calls f with each row of the image, where it lies with and without padding.
+  // Calls f with where each row of the image lies, with and without padding.
   template <class F>
-  void for_rows(F f) {
-    for (size_t y = 0; y < s.H; ++y)
-      f(&image[((y + s.padding) * width + s.padding) * s.C], plane.ptr + y * s.W * s.C);
+  void for_rows(F f) const {
+    for (size_t k = 0; k < groups; ++k)
+      for (size_t y = 0; y < s.H; ++y)
+        f((((y + s.padding) * groups + k) * width + s.padding) * group,
+          (k * s.H + y) * s.W * group);
   }
 
-  // Calls f with each run of a window: the taps of one kernel row, over all channels.
+  // Calls f with each run of a window: the taps of one kernel row, over the channels of a group.
   template <class F>
   void for_windows(F f) {
     for (size_t y = 0; y < s.h; ++y)
       for (size_t x = 0; x < s.w; ++x)
-        for (size_t i = rows.first; i < rows.last; ++i)
-          f(&image[((y * s.stride + i) * width + x * s.stride + columns.first) * s.C]);
+        for (size_t i = rows.first * groups; i < rows.last * groups; ++i)
+          f(&image[((y * s.stride * groups + i) * width + x * s.stride + columns.first) * group]);
   }
 };
 
@@ -152,8 +184,8 @@ void ConvBackward(const float* x, const float* w, const float* g, float* dx, flo
     Workspace work(s, w);
     kernels[part].resize(work.depth * s.O);
     biases[part].assign(s.O, 0.0f);
-    AlignedArray some(work.images < end - begin ? work.depth * s.O
-                                                : 0);  // of a group, not the first
+    // What every round of images but the first adds to the kernel's gradient.
+    AlignedArray some(work.images < end - begin ? work.depth * s.O : 0);
     for (size_t n = begin; n < end; n += work.images) {
       const size_t count = std::min(work.images, end - n), rows = count * work.pixels;
       for (size_t k = 0; k < count; ++k) {
@@ -178,13 +210,12 @@ void ConvBackward(const float* x, const float* w, const float* g, float* dx, flo
   });
   std::fill(dw, dw + kernel_size, 0.0f);
   std::fill(db, db + s.O, 0.0f);
-  const Taps rows(s.K, s.H, s.stride, s.padding, s.h), columns(s.K, s.W, s.stride, s.padding, s.w);
-  const size_t run = columns.count() * s.C * s.O;
+  const Windows order(s);
   for (size_t part = 0; part < kernels.size(); ++part) {
     if (kernels[part].empty()) continue;
-    for (size_t i = rows.first; i < rows.last; ++i)
-      for (size_t j = 0; j < run; ++j)
-        dw[(i * s.K + columns.first) * s.C * s.O + j] += kernels[part][(i - rows.first) * run + j];
+    order.for_kernel([&](size_t from, size_t to) {
+      for (size_t j = 0; j < order.group * s.O; ++j) dw[to + j] += kernels[part][from + j];
+    });
     for (size_t o = 0; o < s.O; ++o) db[o] += biases[part][o];
   }
 }
