@@ -93,7 +93,8 @@ def _emulates(tree: Path) -> bool:
 
 
 def _build_extension(tree: Path, echo: Echo, env: Mapping[str, str]) -> None:
-    """hw0: src/*_ext.cpp to src/*_ext.so by one call of the compiler, as its Makefile does."""
+    """hw0: src/*_ext.cpp to src/*_ext.so, as its Makefile does; in two steps, of which ccache, where it
+    is, keeps the first."""
     sources = sorted((tree / "src").glob("*_ext.cpp"))
     if not sources:
         raise CourseError(
@@ -103,25 +104,25 @@ def _build_extension(tree: Path, echo: Echo, env: Mapping[str, str]) -> None:
     fast = _make_variable(tree / "Makefile", "FAST")
     if fast and "CXXFLAGS" not in env and accepts(fast):
         flags += f" {fast}"
-    flags += " -shared -std=c++11 -fPIC"
+    call = [*compiler().split(), *flags.split(), "-std=c++11", "-fPIC"]
+    link = [*call, "-shared"]
     if sys.platform == "darwin":
-        flags += " -undefined dynamic_lookup"  # Python's own symbols are found when it loads
+        link += ["-undefined", "dynamic_lookup"]  # Python's own symbols are found when it loads
+    launcher = env.get("CMAKE_CXX_COMPILER_LAUNCHER") or shutil.which("ccache") or ""
     for source in sources:
-        target = source.with_suffix(".so")
-        partial = source.with_suffix(".so.part")
-        command = [
-            *compiler().split(),
-            *flags.split(),
-            *includes(),
-            source.relative_to(tree).as_posix(),
-            "-o",
-            partial.relative_to(tree).as_posix(),
-        ]
+        part = source.with_suffix(".o"), source.with_suffix(".so.part")
+        code, compiled, linked = (p.relative_to(tree).as_posix() for p in (source, *part))
         try:
-            run(command, tree, echo, env)
-            os.replace(partial, target)  # a running Python keeps the module it has loaded
+            run(
+                [*launcher.split(), *call, *includes(), "-c", code, "-o", compiled], tree, echo, env
+            )
+            run([*link, compiled, "-o", linked], tree, echo, env)
+            os.replace(
+                part[1], source.with_suffix(".so")
+            )  # a running Python keeps the one it loaded
         finally:
-            partial.unlink(missing_ok=True)
+            for path in part:
+                path.unlink(missing_ok=True)
 
 
 def _make_variable(makefile: Path, name: str) -> str | None:

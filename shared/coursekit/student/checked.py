@@ -155,7 +155,7 @@ def build_tree(
     settings = {
         "NEEDLE_SHARED": str(buildfiles.shared_folder(tree)),
         "NEEDLE_CMAKE_ARGS": f"-DNEEDLE_SANITIZE={flags} -DNEEDLE_CUDA_BUILDS=",
-        "CXXFLAGS": f"-O1 -g -Wall -fsanitize={flags} -fno-sanitize-recover=all",
+        "CXXFLAGS": f"-O0 -g -Wall -fsanitize={flags} -fno-sanitize-recover=all",
     }
     try:
         build.build(place, homework, say, settings=settings)
