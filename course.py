@@ -180,8 +180,10 @@ def runs(command):
 
 
 def environment(**more):
-    """Programs find .venv's tools first, and nothing of the caller's Python."""
-    env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    """Programs find .venv's tools first, and nothing of the caller's Python; what one of them compiles
+    the next need not."""
+    left_out = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    env = {key: value for key, value in os.environ.items() if key not in left_out}
     env["PATH"] = os.pathsep.join([str(PYTHON.parent), env.get("PATH", "")])
     env["VIRTUAL_ENV"] = str(VENV)
     return {**env, **more}
