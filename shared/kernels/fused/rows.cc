@@ -174,12 +174,12 @@ void LayerNormBackward(const float* x, const float* w, const float* stats, const
     for (size_t i = begin; i < end; ++i) {
       const float mean = stats[2 * i], scale = stats[2 * i + 1];
       const float *row = x + i * width, *adjoint = g + i * width;
-      for (size_t j = 0; j < width; ++j) {
-        normal[j] = (row[j] - mean) * scale;
-        scaled[j] = w[j] * adjoint[j];
-        my_dw[j] += normal[j] * adjoint[j];
-        my_db[j] += adjoint[j];
-      }
+      // Short loops: in one, the compiler cannot rule out that what is written is also read, and
+      // takes one number at a time.
+      for (size_t j = 0; j < width; ++j) normal[j] = (row[j] - mean) * scale;
+      for (size_t j = 0; j < width; ++j) scaled[j] = w[j] * adjoint[j];
+      for (size_t j = 0; j < width; ++j) my_dw[j] += normal[j] * adjoint[j];
+      for (size_t j = 0; j < width; ++j) my_db[j] += adjoint[j];
       const float n = static_cast<float>(width);
       const float first = sum_over(width, Sum{scaled.data()}) / n;
       const float second = sum_over(width, Product{scaled.data(), normal.data()}) / n;

@@ -33,8 +33,12 @@ void for_lanes(size_t n, const float* const (&from)[reads], float* const (&to)[w
     }
     f(in, out);
     for (size_t k = 0; k < writes; ++k) {
-      simd::store(buffer, out[k]);
-      std::memcpy(to[k] + i, buffer, lanes * sizeof(float));
+      if (lanes == kWidth) {
+        simd::store(to[k] + i, out[k]);
+      } else {
+        simd::store(buffer, out[k]);
+        std::memcpy(to[k] + i, buffer, lanes * sizeof(float));
+      }
     }
   }
 }

@@ -696,15 +696,18 @@ namespace {
 inline void multiply_part(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
   const bool pack_a = a.column != 1 || p > 16 * kColumns;
-  const bool pack_b = b.column != 1 || m > 2 * kRows;
+  // A B that is no larger than a panel may be is in the L1 cache as it lies.
+  const ptrdiff_t small = kDepth * kColumns, size_of_b = static_cast<ptrdiff_t>(n) * b.row;
+  const bool pack_b = b.column != 1 || (m > 2 * kRows && size_of_b > small);
   const size_t deep = even_share(n, kDepth), tall = even_share(m, 4 * kTall);
   const bool large = pack_b && m * p * ((n - 1) / deep) > kLarge;
   const size_t wide = large ? kWide * kColumns : kColumns, high = large ? kRows : tall;
-  AlignedArray piece(pack_a ? tall * deep : 0), panels(deep * wide);
+  AlignedArray panels(deep * wide + (pack_a ? tall * deep : 0));
+  scalar_t* const piece = panels.ptr + deep * wide;
   for (size_t k = 0; k < n; k += deep)
     for (size_t i = 0; i < m; i += tall) {
       Rows rows{a.from(i, k), nullptr, std::min(tall, m - i), std::min(deep, n - k)};
-      if (pack_a) rows = pack_rows(rows.a, rows.count, rows.depth, piece.ptr);
+      if (pack_a) rows = pack_rows(rows.a, rows.count, rows.depth, piece);
       for (size_t j = 0; j < p; j += wide) {
         const size_t columns = std::min(wide, p - j);
         const bool packed = pack_b || columns < kColumns;
