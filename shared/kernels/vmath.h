@@ -17,8 +17,8 @@ inline Vec exp(Vec x) {
   const Vec lowest = splat(-104.0f), highest = splat(89.0f);  // results 0 and infinity from here on
   x = select(x < lowest, lowest, select(x > highest, highest, x));
 
-  // Adding 1.5 * 2^23 leaves no bits for a fraction: the sum holds n in its last bits.
-  const float shifter = 12582912.0f;
+  // Adding 1.5 * 2^23 leaves no bits for a fraction: the last nine bits of the sum hold n + 254.
+  const float shifter = 12582912.0f + 254.0f;
   const Vec shifted = x * 1.44269504088896341f + shifter;
   const Vec n = shifted - shifter;
   Vec r = x - n * 0.693359375f;  // ln 2 in two parts: n times the first is exact
@@ -31,12 +31,10 @@ inline Vec exp(Vec x) {
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r + 1.0f;
 
-  // 2^n in two factors, since n = 128 and n < -126 have no float of their own.
-  const IntVec exponent = bits(shifted) - bits(splat(shifter));
-  const IntVec half = exponent >> 1;
-  const Vec first = from_bits((half + 127) << 23);
-  const Vec second = from_bits((exponent - half + 127) << 23);
-  return p * first * second;
+  // 2^n in two factors, since n = 128 and n < -126 have no float of their own: n + 254, twice a
+  // float's bias of 127, is the sum of their exponents, which lie 23 bits up.
+  const IntVec both = bits(shifted), half = both >> 1;
+  return p * from_bits(half << 23) * from_bits((both - half) << 23);
 }
 
 // log x = e ln 2 + log m with x = 2^e m and sqrt(1/2) <= m < sqrt(2).

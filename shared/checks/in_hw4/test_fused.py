@@ -313,6 +313,19 @@ def test_a_kernel_takes_nothing_but_ndarrays():
         assert type(array) is ndl.NDArray
 
 
+@pytest.mark.parametrize("kind", [tuple, list, np.array])
+def test_a_shape_may_be_of_numbers_of_numpy(kind):
+    """A student's view may have them; what is no shape at all is an error and no crash."""
+    array = ndl.NDArray(random(2, 3), device=DEVICE)
+    wanted = np.maximum(array.numpy(), 0)
+    array._shape, array._strides = kind(np.int64([2, 3])), kind(np.int64([3, 1]))
+    assert (ndl.ops.relu(ndl.Tensor.make_const(array)).numpy() == wanted).all()
+    for wrong in [(2.5, 3), (2, 3, 1), 6]:
+        array._shape = wrong
+        with pytest.raises((TypeError, ValueError)):
+            DEVICE.kernel("relu")([True], {}).forward([array])
+
+
 def test_no_name_of_a_device_is_written_in_a_call_that_is_right(monkeypatch):
     written, name = [], type(DEVICE).__repr__
     monkeypatch.setattr(

@@ -78,29 +78,36 @@ struct Slots {
   }
 };
 
+// A number of a tuple; NumPy's whole numbers are some, too.
+int64_t number(const py::tuple& numbers, size_t i) {
+  const int64_t value = PyLong_AsLongLong(PyTuple_GET_ITEM(numbers.ptr(), i));
+  if (value == -1 && PyErr_Occurred() != nullptr) throw py::error_already_set();
+  return value;
+}
+
 // Whether strides are those of a row-major array of this shape.
-bool row_major(const Shape& shape, py::handle strides) {
+bool row_major(const Shape& shape, const py::tuple& strides) {
   size_t stride = 1;
   for (size_t i = shape.size(); i-- > 0; stride *= shape[i])
-    if (PyLong_AsSsize_t(PyTuple_GET_ITEM(strides.ptr(), i)) != static_cast<Py_ssize_t>(stride))
-      return false;
+    if (number(strides, i) != static_cast<int64_t>(stride)) return false;
   return true;
 }
 
 Array array_of(py::handle item) {
   const Slots& slots = Slots::of(item);
+  const py::tuple lengths(slots.shape.get(item)), strides(slots.strides.get(item));
+  require(lengths.size() == strides.size(), "an NDArray has as many strides as axes");
   Array array;
-  array.lengths = slots.shape.get(item);
-  array.strides = slots.strides.get(item);
-  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(array.lengths.ptr()); ++i)
-    array.shape.push_back(
-        static_cast<size_t>(PyLong_AsSsize_t(PyTuple_GET_ITEM(array.lengths.ptr(), i))));
+  for (size_t i = 0; i < lengths.size(); ++i)
+    array.shape.push_back(static_cast<size_t>(number(lengths, i)));
+  array.lengths = lengths;
+  array.strides = strides;
   array.buffer = slots.handle.get(item);
   require(Py_TYPE(array.buffer.ptr()) == &Buffer::type, [&] {
     return "it lives on " + py::str(item.attr("device")).cast<std::string>() + ", not on cpu()";
   });
   array.data = data_of(array.buffer);
-  if (array.size() == product(array.shape) && row_major(array.shape, array.strides)) return array;
+  if (array.size() == product(array.shape) && row_major(array.shape, strides)) return array;
   const py::object compact = item.attr("compact")();
   array.buffer = slots.handle.get(compact);
   array.strides = slots.strides.get(compact);
