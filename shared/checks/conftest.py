@@ -79,7 +79,8 @@ def chromium():
         assert not os.environ.get("CI"), missing
         pytest.skip(missing)
     with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu"]
+        # A page's scripts, axe among them, run once: to optimize them costs more than it gives.
+        arguments = ["--no-sandbox", "--disable-gpu", "--js-flags=--no-opt,--single-threaded"]
         browser = playwright.chromium.launch(executable_path=found, args=arguments)
         yield browser
         browser.close()

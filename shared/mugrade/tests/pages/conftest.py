@@ -22,6 +22,7 @@ from pupils import fill
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
+    "--js-flags=--no-opt,--single-threaded",  # axe runs once a page: to optimize it does not pay
     "--disable-quic",
     "--no-first-run",
     "--disable-sync",
