@@ -71,7 +71,7 @@ void binary(ArrayView a, ArrayView b, AlignedArray* out, const Dims& shape, F f)
     Compact(b.array, &copy, shape, b.strides, b.offset);
     binary(a, {copy, row_major_strides(shape), 0}, out, shape, f);
   } else if (axes.size() <= 1) {
-    parallel_for(last.length, kGrain, [&](size_t begin, size_t end) {
+    parallel_for(last.length, even_grain(last.length), [&](size_t begin, size_t end) {
       row_of(x + begin * last.a, last.a, y + begin * last.b, last.b, out->ptr + begin, end - begin,
              f);
     });

@@ -73,13 +73,13 @@ void SumRows(const float* g, float* out, size_t rows, size_t columns) {
 }
 
 void Relu(const float* x, float* y, size_t size) {
-  parallel_for(size, kGrain, [=](size_t begin, size_t end) {
+  parallel_for(size, even_grain(size), [=](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) y[i] = simd::maximum(x[i], 0.0f);
   });
 }
 
 void ReluBackward(const float* y, const float* g, float* dx, size_t size) {
-  parallel_for(size, kGrain, [&](size_t begin, size_t end) {
+  parallel_for(size, even_grain(size), [&](size_t begin, size_t end) {
     size_t i = begin;
     for (; i + kWidth <= end; i += kWidth)
       simd::store(dx + i,

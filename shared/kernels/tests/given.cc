@@ -70,6 +70,16 @@ static void check_threads(size_t count, size_t grain) {
   expect(thrown == (count > 0), "parallel_for: an exception in a piece is thrown again");
 }
 
+// No thread works on much more than its share, and small arrays stay in one piece.
+static void check_even_grain(size_t count) {
+  const size_t grain = even_grain(count), pieces = (count + grain - 1) / grain;
+  expect(grain <= kGrain && grain % 64 == 0, "even_grain: at most kGrain, whole cache lines");
+  const size_t rounds = (pieces + thread_count() - 1) / thread_count();
+  const bool small = count <= kGrain;
+  expect(small ? pieces <= 1 : rounds * grain <= count / thread_count() + 64 * (rounds + 1),
+         "even_grain: every thread has its share, and no more");
+}
+
 static void check_allocator() {
   for (size_t count : {0, 1, 16, 17, 300, 5000, 1 << 20}) {
     void* first = allocate(count, 4);
@@ -147,6 +157,8 @@ static void check_matmul(int64_t batch, int64_t m, int64_t n, int64_t p) {
 int main() {
   check_axes();
   check_threads(0, 1), check_threads(1, 1), check_threads(1000, 7), check_threads(100000, 64);
+  for (size_t count : {0, 1, 32768, 32769, 40000, 65537, 100000, 131073, 10000000})
+    check_even_grain(count);
   check_allocator();
   check_binary(3, 5), check_binary(1, 9), check_binary(301, 257);
   check_reductions(3, 1, 1), check_reductions(5, 22, 3), check_reductions(2, 10000, 4);
