@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 #if defined(__GNUC__) && !defined(NEEDLE_PORTABLE_SIMD)
@@ -201,10 +202,28 @@ inline void transpose8(const float* from, ptrdiff_t from_row, float* to, ptrdiff
 #endif
 }
 
+#if defined(NEEDLE_SHUFFLES)
+// In each lane what was in lane i ^ distance: halves, fourths, ... change places.
+template <size_t distance, size_t... i>
+inline Vec exchanged(Vec value, std::index_sequence<i...>) {
+  return __builtin_shufflevector(value, value, static_cast<int>(i ^ distance)...);
+}
+#endif
+
 // All lanes and `start` combined to one number. Halves are combined until one is left: few steps
-// that wait for one another.
+// that wait for one another. `combine` takes two numbers, or two Vecs, which is faster.
 template <class F>
 inline float fold(Vec value, float start, F combine) {
+#if defined(NEEDLE_SHUFFLES)
+  if constexpr (std::is_invocable_v<F, Vec, Vec>) {
+    using Lanes = std::make_index_sequence<kWidth>;
+    if constexpr (kWidth > 8) value = combine(value, exchanged<8>(value, Lanes()));
+    if constexpr (kWidth > 4) value = combine(value, exchanged<4>(value, Lanes()));
+    value = combine(value, exchanged<2>(value, Lanes()));
+    value = combine(value, exchanged<1>(value, Lanes()));
+    return combine(start, static_cast<float>(value[0]));
+  }
+#endif
   float lanes[kWidth];
   store(lanes, value);
   for (size_t half = kWidth / 2; half > 0; half /= 2)
@@ -212,7 +231,7 @@ inline float fold(Vec value, float start, F combine) {
   return combine(start, lanes[0]);
 }
 inline float sum(Vec value) {
-  return fold(value, 0.0f, [](float x, float y) { return x + y; });
+  return fold(value, 0.0f, [](auto x, auto y) { return x + y; });
 }
 
 // The larger; NaN where either is NaN, as NumPy's maximum.

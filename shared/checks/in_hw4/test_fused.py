@@ -326,6 +326,14 @@ def test_a_shape_may_be_of_numbers_of_numpy(kind):
             DEVICE.kernel("relu")([True], {}).forward([array])
 
 
+@pytest.mark.parametrize("wrong", [lambda a: None, lambda a: a, lambda a: ndl.Tensor(a.numpy())])
+def test_what_a_wrong_compact_returns_is_an_error_and_no_crash(wrong, monkeypatch):
+    view = ndl.NDArray(random(2, 3), device=DEVICE).permute((1, 0))
+    monkeypatch.setattr(ndl.NDArray, "compact", wrong)
+    with pytest.raises((AttributeError, TypeError, ValueError), match=r"_handle|not compact"):
+        DEVICE.kernel("relu")([True], {}).forward([view])
+
+
 def test_no_name_of_a_device_is_written_in_a_call_that_is_right(monkeypatch):
     written, name = [], type(DEVICE).__repr__
     monkeypatch.setattr(

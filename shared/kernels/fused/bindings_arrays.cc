@@ -85,34 +85,38 @@ int64_t number(const py::tuple& numbers, size_t i) {
   return value;
 }
 
-// Whether strides are those of a row-major array of this shape.
-bool row_major(const Shape& shape, const py::tuple& strides) {
-  size_t stride = 1;
-  for (size_t i = shape.size(); i-- > 0; stride *= shape[i])
-    if (number(strides, i) != static_cast<int64_t>(stride)) return false;
-  return true;
-}
-
-Array array_of(py::handle item) {
+// What an NDArray has in its slots; it may be a view.
+Array read(py::handle item) {
   const Slots& slots = Slots::of(item);
-  const py::tuple lengths(slots.shape.get(item)), strides(slots.strides.get(item));
-  require(lengths.size() == strides.size(), "an NDArray has as many strides as axes");
+  const py::tuple lengths(slots.shape.get(item));
   Array array;
   for (size_t i = 0; i < lengths.size(); ++i)
     array.shape.push_back(static_cast<size_t>(number(lengths, i)));
   array.lengths = lengths;
-  array.strides = strides;
+  array.strides = py::tuple(slots.strides.get(item));
   array.buffer = slots.handle.get(item);
   require(Py_TYPE(array.buffer.ptr()) == &Buffer::type, [&] {
     return "it lives on " + py::str(item.attr("device")).cast<std::string>() + ", not on cpu()";
   });
   array.data = data_of(array.buffer);
-  if (array.size() == product(array.shape) && row_major(array.shape, strides)) return array;
-  const py::object compact = item.attr("compact")();
-  array.buffer = slots.handle.get(compact);
-  array.strides = slots.strides.get(compact);
-  array.data = data_of(array.buffer);
-  require_same_size("an array and its shape", array.size(), product(array.shape));
+  return array;
+}
+
+// Whether it fills its buffer, in row-major order.
+bool is_compact(const Array& array) {
+  const auto strides = py::reinterpret_borrow<py::tuple>(array.strides);
+  require(strides.size() == array.shape.size(), "an NDArray has as many strides as axes");
+  size_t stride = 1;
+  for (size_t i = strides.size(); i-- > 0; stride *= array.shape[i])
+    if (number(strides, i) != static_cast<int64_t>(stride)) return false;
+  return array.size() == stride;
+}
+
+Array compact_array(py::handle item) {
+  Array array = read(item);
+  if (is_compact(array)) return array;
+  array = read(item.attr("compact")());
+  require(is_compact(array), "NDArray.compact gave an array that is not compact");
   return array;
 }
 
@@ -149,7 +153,7 @@ Array new_copy(const float* data, const Shape& shape) {
 Arrays from_python(const py::list& items) {
   Arrays arrays;
   arrays.reserve(items.size());
-  for (py::handle item : items) arrays.push_back(array_of(item));
+  for (py::handle item : items) arrays.push_back(compact_array(item));
   return arrays;
 }
 

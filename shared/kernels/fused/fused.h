@@ -27,19 +27,22 @@ inline float sum_over(size_t n, F term) {
   return total;
 }
 
+// The larger of two, lane by lane; the first where the second is NaN.
+struct Larger {
+  float operator()(float a, float b) const { return b > a ? b : a; }
+  simd::Vec operator()(simd::Vec a, simd::Vec b) const { return simd::select(b > a, b, a); }
+};
+
 // The largest of n > 0 numbers; a NaN among them does not count.
 inline float max_over(size_t n, const float* x) {
   float peak = x[0];
   size_t i = 0;
   if (n >= simd::kWidth) {
     simd::Vec lanes = simd::load(x);
-    for (; i + simd::kWidth <= n; i += simd::kWidth) {
-      const simd::Vec next = simd::load(x + i);
-      lanes = simd::select(next > lanes, next, lanes);
-    }
-    peak = simd::fold(lanes, peak, [](float a, float b) { return b > a ? b : a; });
+    for (; i + simd::kWidth <= n; i += simd::kWidth) lanes = Larger()(lanes, simd::load(x + i));
+    peak = simd::fold(lanes, peak, Larger());
   }
-  for (; i < n; ++i) peak = x[i] > peak ? x[i] : peak;
+  for (; i < n; ++i) peak = Larger()(peak, x[i]);
   return peak;
 }
 

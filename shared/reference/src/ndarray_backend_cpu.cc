@@ -323,7 +323,7 @@ scalar_t reduce_row(const scalar_t* x, size_t count) {
     for (; i + simd::kWidth <= count; i += simd::kWidth)
       part[0] = Op::combine(part[0], simd::load(x + i));
     const Vec all = Op::combine(Op::combine(part[0], part[1]), Op::combine(part[2], part[3]));
-    result = simd::fold(all, result, Op::template combine<scalar_t>);
+    result = simd::fold(all, result, [](auto x, auto y) { return Op::combine(x, y); });
   }
   for (; i < count; ++i) result = Op::combine(result, x[i]);
   return result;
