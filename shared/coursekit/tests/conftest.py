@@ -269,6 +269,22 @@ def no_other_library(monkeypatch):
 
 
 @pytest.fixture
+def end():
+    """Ends a program on a pseudo-terminal: pexpect kills it, but gives it a tenth of a second to be gone,
+    which on a busy machine is too little."""
+
+    def go(child):
+        import pexpect
+
+        try:
+            child.close(force=True)
+        except pexpect.ExceptionPexpect:
+            child.wait()
+
+    return go
+
+
+@pytest.fixture
 def world(tmp_path) -> World:
     """The course with its handouts rendered in place."""
     made = World(tmp_path / "mini")

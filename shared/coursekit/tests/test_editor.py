@@ -144,7 +144,7 @@ def test_nothing_else_that_we_print_is_a_problem(world):
             assert not matched(owner, done.stdout + done.stderr), words
 
 
-def test_vs_code_knows_when_the_watch_begins_and_ends_a_test(world):
+def test_vs_code_knows_when_the_watch_begins_and_ends_a_test(world, end):
     pexpect = pytest.importorskip("pexpect", reason="Windows has no pseudo-terminals")
     child = terminal(pexpect, world, "watch", "hw0", HW_PLAIN="1")
     marks = [MATCHERS["hw"]["background"][name] for name in ("beginsPattern", "endsPattern")]
@@ -153,7 +153,7 @@ def test_vs_code_knows_when_the_watch_begins_and_ends_a_test(world):
     world.solve(BOX0, "hw0/add", ADD)
     for mark in marks:
         child.expect(re.compile(mark, re.M))
-    child.close(force=True)
+    end(child)
 
 
 def test_every_task_and_launch_asks_for_a_verb_that_exists():
@@ -238,7 +238,7 @@ def test_an_editor_may_stand_in_a_folder_with_blanks(monkeypatch):
         editor.command(Path("a.py"), 7)
 
 
-def test_on_a_terminal_the_editor_is_started(world):
+def test_on_a_terminal_the_editor_is_started(world, end):
     pexpect = pytest.importorskip("pexpect", reason="Windows has no pseudo-terminals")
     for name, said in (
         ("echo", rf"{BOX0}:\d+\r\n\S*{BOX0}\r\n"),
@@ -246,7 +246,7 @@ def test_on_a_terminal_the_editor_is_started(world):
     ):
         child = terminal(pexpect, world, "open", "hw0/add", VISUAL=name)
         child.expect(said)
-        child.close(force=True)
+        end(child)
 
 
 # ---------------------------------------------------------------------------------------- HW_PLAIN

@@ -29,7 +29,7 @@ KEYS = "h hint   n next problem"
 
 
 @pytest.fixture
-def terminal(world):
+def terminal(world, end):
     """Starts `hw watch ...` on a pseudo-terminal; every one is ended."""
     started = []
 
@@ -52,7 +52,7 @@ def terminal(world):
     world.hw("start", "hw0")
     yield start
     for child in started:
-        child.close(force=True)
+        end(child)
 
 
 def verdict(child, problem, word):
