@@ -26,7 +26,7 @@ using simd::Vec;
 template <class F>
 void for_each(AlignedArray* out, F f) {
   scalar_t* result = out->ptr;
-  parallel_for(out->size, kGrain, [=](size_t begin, size_t end) {
+  parallel_for(out->size, even_grain(out->size), [=](size_t begin, size_t end) {
     const F own = f;  // out of reach of the writes below, so that the loop becomes vector code
     for (size_t i = begin; i < end; ++i) result[i] = own(i);
   });
@@ -37,7 +37,7 @@ void for_each(AlignedArray* out, F f) {
 template <class F>
 void for_each_vec(AlignedArray* out, F f) {
   scalar_t* result = out->ptr;
-  parallel_for(out->size, kGrain, [&](size_t begin, size_t end) {
+  parallel_for(out->size, even_grain(out->size), [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; i += simd::kWidth) simd::store(result + i, f(i));
   });
 }
