@@ -13,8 +13,8 @@ size_t thread_count();
 // Elements worth handing to another thread: below this, waking it costs more than it saves.
 constexpr size_t kGrain = size_t{1} << 15;
 
-// A grain for `count` elements: at most kGrain, a multiple of 64, and as many pieces for each thread,
-// so that none waits while another works on one piece more.
+// A grain for `count` elements: at most kGrain, a multiple of 64, and as many pieces for each
+// thread, so that none waits while another works on one piece more.
 inline size_t even_grain(size_t count) {
   if (count <= kGrain) return kGrain;
   const size_t threads = thread_count(), rounds = (count - 1) / (kGrain * threads) + 1;

@@ -135,6 +135,11 @@ def test_batch_norm_of_images(shape, channels, kernel, stride):
     compare(nn.BatchNorm2d(shape[1]), random(shape[0] + 1, *shape[1:]))
 
 
+@pytest.mark.parametrize("shape", [(1, 2, 150, 150), (3, 40, 20, 20), (33, 1100, 1, 1)], ids=str)
+def test_batch_norm_of_so_many_numbers_that_threads_share_the_images(shape):
+    compare(nn.BatchNorm2d(shape[1]), random(*shape))
+
+
 @pytest.mark.parametrize(
     "steps, batch, inputs, hidden, layers, bias",
     [(1, 1, 1, 1, 1, True), (4, 3, 5, 7, 2, True), (3, 2, 9, 16, 1, False)],
