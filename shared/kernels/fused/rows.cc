@@ -13,8 +13,9 @@ using simd::kWidth;
 using simd::Vec;
 
 namespace {
-size_t rows_per_task(size_t columns) {
-  return std::max<size_t>(1, kGrain / std::max<size_t>(1, columns));
+// How many rows of `columns` numbers a thread takes at a time.
+size_t rows_per_task(size_t rows, size_t columns) {
+  return (even_grain(rows * columns) - 1) / std::max<size_t>(1, columns) + 1;
 }
 }  // namespace
 
@@ -23,7 +24,7 @@ void Mlp(const float* x, size_t rows, const std::vector<LinearLayer>& layers) {
     const size_t columns = layer.out;
     multiply(row_major(x, layer.in), row_major(layer.w, columns), layer.y, rows, layer.in, columns);
     if (layer.b != nullptr || layer.relu)
-      parallel_for(rows, rows_per_task(columns), [&](size_t begin, size_t end) {
+      parallel_for(rows, rows_per_task(rows, columns), [&](size_t begin, size_t end) {
         for (size_t i = begin; i < end; ++i) {
           float* y = layer.y + i * columns;
           if (layer.b != nullptr)
@@ -92,7 +93,7 @@ void ReluBackward(const float* y, const float* g, float* dx, size_t size) {
 
 void SoftmaxLoss(const float* logits, const float* classes, float* loss, float* lse, size_t rows,
                  size_t columns) {
-  parallel_for(rows, rows_per_task(8 * columns), [&](size_t begin, size_t end) {
+  parallel_for(rows, rows_per_task(rows, 8 * columns), [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       const float* row = logits + i * columns;
       const float peak = simd::finite(max_over(columns, row));
@@ -113,7 +114,7 @@ void SoftmaxLoss(const float* logits, const float* classes, float* loss, float* 
 void SoftmaxLossBackward(const float* logits, const float* classes, const float* lse, float g,
                          float* dlogits, size_t rows, size_t columns) {
   const float scale = g / static_cast<float>(rows);
-  parallel_for(rows, rows_per_task(8 * columns), [&](size_t begin, size_t end) {
+  parallel_for(rows, rows_per_task(rows, 8 * columns), [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       const float* row = logits + i * columns;
       float* out = dlogits + i * columns;
@@ -151,7 +152,7 @@ void ScatterAdd(const float* g, const float* ids, float* dtable, size_t count, s
 void LayerNorm(const float* x, const float* w, const float* b, float* y, float* stats, size_t rows,
                size_t width, float eps) {
   const float n = static_cast<float>(width);
-  parallel_for(rows, rows_per_task(width), [&](size_t begin, size_t end) {
+  parallel_for(rows, rows_per_task(rows, width), [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       const float* row = x + i * width;
       const float mean = sum_over(width, Sum{row}) / n;

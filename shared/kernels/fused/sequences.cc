@@ -171,9 +171,14 @@ void LstmBackward(const LstmInput& in, const LstmSteps& made, const LstmAdjoints
 
 // ------------------------------------------------------------------------------------- attention
 
+namespace {
+// How many heads a thread takes at a time: neighbours, which were neighbours before and will be.
+size_t heads_per_task(size_t heads) { return (heads - 1) / (4 * thread_count()) + 1; }
+}  // namespace
+
 void Attention(const AttentionInput& in, float* out, float* probs, const AttentionShape& s) {
   const float scale = 1 / std::sqrt(static_cast<float>(s.D));
-  parallel_for(s.heads, 1, [&](size_t begin, size_t end) {
+  parallel_for(s.heads, heads_per_task(s.heads), [&](size_t begin, size_t end) {
     for (size_t head = begin; head < end; ++head) {
       const size_t queries = head * s.T * s.D, keys = head * s.S * s.D;
       float* p = probs + head * s.T * s.S;
@@ -202,7 +207,7 @@ void Attention(const AttentionInput& in, float* out, float* probs, const Attenti
 void AttentionBackward(const AttentionInput& in, const float* probs, const float* dout,
                        const float* dprobs, const AttentionGradients& d, const AttentionShape& s) {
   const float scale = 1 / std::sqrt(static_cast<float>(s.D));
-  parallel_for(s.heads, 1, [&](size_t begin, size_t end) {
+  parallel_for(s.heads, heads_per_task(s.heads), [&](size_t begin, size_t end) {
     std::vector<float> adjoint(s.T * s.S);
     for (size_t head = begin; head < end; ++head) {
       const size_t queries = head * s.T * s.D, keys = head * s.S * s.D, table = head * s.T * s.S;
