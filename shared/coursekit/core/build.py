@@ -110,18 +110,16 @@ def _build_extension(tree: Path, echo: Echo, env: Mapping[str, str]) -> None:
         link += ["-undefined", "dynamic_lookup"]  # Python's own symbols are found when it loads
     launcher = env.get("CMAKE_CXX_COMPILER_LAUNCHER") or shutil.which("ccache") or ""
     for source in sources:
-        part = source.with_suffix(".o"), source.with_suffix(".so.part")
-        code, compiled, linked = (p.relative_to(tree).as_posix() for p in (source, *part))
+        parts = source.with_suffix(".o"), source.with_suffix(".so.part")
+        code, compiled, linked = (p.relative_to(tree).as_posix() for p in (source, *parts))
+        compiles = [*launcher.split(), *call, *includes(), "-c", code, "-o", compiled]
         try:
-            run(
-                [*launcher.split(), *call, *includes(), "-c", code, "-o", compiled], tree, echo, env
-            )
+            run(compiles, tree, echo, env)
             run([*link, compiled, "-o", linked], tree, echo, env)
-            os.replace(
-                part[1], source.with_suffix(".so")
-            )  # a running Python keeps the one it loaded
+            # A running Python keeps the module it has loaded.
+            os.replace(parts[1], source.with_suffix(".so"))
         finally:
-            for path in part:
+            for path in parts:
                 path.unlink(missing_ok=True)
 
 

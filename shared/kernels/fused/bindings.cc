@@ -449,8 +449,8 @@ py::object call_of(const Kernel& kernel, std::vector<bool> given, const py::dict
   return py::cast(LayerCall(kernel, std::move(given), std::move(numbers)));
 }
 
-constexpr size_t kMostColumns =
-    4;  // what an optimizer's step reads: parameters, gradients, averages
+// What an optimizer's step reads at most: parameters, gradients, two averages.
+constexpr size_t kMostColumns = 4;
 
 void need_columns(const std::vector<py::list>& columns, size_t averages) {
   require(columns.size() == 2 + averages, [&] {

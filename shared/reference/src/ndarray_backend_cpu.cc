@@ -474,8 +474,8 @@ struct Panel {
 template <size_t R, size_t V>
 void micro_kernel(MatrixView a, Panel b, size_t depth, Output c, bool first) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
-  constexpr size_t kWidth = V * simd::kWidth;
-  Vec sum[R][V];  // `unrolled`, so that they never leave the registers
+  constexpr size_t width = V * simd::kWidth;  // of the block
+  Vec sum[R][V];                              // `unrolled`, so that they never leave the registers
   simd::unrolled<R>([&](size_t i) {
     simd::unrolled<V>([&](size_t v) {
       sum[i][v] = simd::splat(0.0f);
@@ -492,7 +492,7 @@ void micro_kernel(MatrixView a, Panel b, size_t depth, Output c, bool first) {
     a.data += a.column;
     b.data += b.row;
   }
-  if (b.columns == kWidth && c.column == 1) {
+  if (b.columns == width && c.column == 1) {
     simd::unrolled<R>([&](size_t i) {
       simd::unrolled<V>([&](size_t v) {
         scalar_t* to = c.data + i * c.row + v * simd::kWidth;
@@ -501,7 +501,7 @@ void micro_kernel(MatrixView a, Panel b, size_t depth, Output c, bool first) {
     });
     return;
   }
-  scalar_t block[R][kWidth];
+  scalar_t block[R][width];
   simd::unrolled<R>([&](size_t i) {
     simd::unrolled<V>([&](size_t v) { simd::store(block[i] + v * simd::kWidth, sum[i][v]); });
   });
