@@ -497,8 +497,8 @@ py::list step(const std::vector<py::list>& columns, Step one) {
 }
 
 py::list sgd(std::vector<py::list> columns, float lr, float momentum, float weight_decay) {
-  need_columns(columns, 1);
-  if (momentum == 0) columns.pop_back();  // an average has no use
+  if (momentum == 0 && columns.size() > 2) columns.pop_back();  // an average has no use
+  need_columns(columns, momentum == 0 ? 0 : 1);
   return step(columns, [&](float* const* from, float* out, size_t size) {
     SgdStep(from[0], from[1], from[2], out, size, {lr, momentum, weight_decay});
   });
