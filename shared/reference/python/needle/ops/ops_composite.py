@@ -26,7 +26,8 @@ answers None if it does not compute this, else one call of itself, which has
 import functools
 import os
 from collections import defaultdict
-from itertools import compress
+from itertools import compress, repeat
+from operator import attrgetter, is_not
 
 from ..autograd import Tensor, TensorOp, TensorTupleOp, find_topo_sort, sum_node_list
 from ..backend_selection import library
@@ -66,7 +67,7 @@ def composite(function):
         join = getattr(tensors[0], "joined", None)  # a Chain: see ops_chain.py
         if join and (longer := join(name, tensors)):
             return longer
-        given = [tensor is not None for tensor in tensors]
+        given = list(map(is_not, tensors, repeat(None)))
         inputs = list(compress(tensors, given))
         kernel = kernel_for(name, inputs)
         call = kernel and kernel(given, {**defaults, **settings})
@@ -75,11 +76,12 @@ def composite(function):
         for k in range(len(inputs) - call.constants, len(inputs)):
             if inputs[k].requires_grad:
                 inputs[k] = inputs[k].detach()
-        kind = _Kernel if call.results == 1 else _KernelOfTuple
-        op = kind(call, function, given, settings)
-        result = op(*inputs)
+        if call.results > 1:
+            return tuple(_KernelOfTuple(call, function, given, settings)(*inputs))
+        op = _Kernel(call, function, given, settings)
+        result = Tensor.make_from_op(op, tuple(inputs))
         if not call.rest:
-            return result if call.results == 1 else tuple(result)
+            return result
         result.realize_cached_data()  # a lazy graph has not computed it, and op.rest, yet
         return result, *map(Tensor.make_const, op.rest)
 
@@ -89,8 +91,8 @@ def composite(function):
 def kernel_for(name, values):
     """The kernel of this name on the device where all `values` are; None if there is none."""
     try:
-        devices = [library.device_of(value.realize_cached_data()) for value in values]
-    except AttributeError:  # no Tensor: the function will say so
+        devices = list(map(library.device_of, map(attrgetter("_record.data"), values)))
+    except AttributeError:  # no Tensor, or one that a lazy graph has not computed yet
         return None
     same = devices and devices.count(devices[0]) == len(devices)
     return devices[0].kernel(name) if same and kernels.form == "given" else None
@@ -110,7 +112,7 @@ class _Kernel(TensorOp):
         return f"kernel {self.function.__name__}"
 
     def compute(self, *arrays):
-        first, *self.rest = made = self.call.forward(list(arrays))
+        first, *self.rest = made = self.call.forward(arrays)
         return first if self.results == 1 else tuple(made)
 
     def gradient(self, out_grad, node):
@@ -139,13 +141,12 @@ class _Gradient(TensorTupleOp):
         self.kernel, self.needed = kernel, needed
 
     def compute(self, *arrays):
-        return tuple(self.kernel.call.backward(list(arrays), self.needed))
+        return tuple(self.kernel.call.backward(arrays, self.needed))
 
     def gradient(self, out_grad, node):
         leaves = [value + 0.0 for value in node.inputs]
-        count = self.kernel.results
-        adjoints, inputs = leaves[:count], leaves[count:]
-        grads = _adjoints(self.kernel.own(inputs), adjoints, inputs)
+        inputs = leaves[self.kernel.results :]  # before them stand the adjoints of the results
+        grads = _adjoints(self.kernel.own(inputs), leaves, inputs)
         return _adjoints(list(compress(grads, self.needed)), out_grad, leaves)
 
 
