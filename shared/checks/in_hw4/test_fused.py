@@ -119,6 +119,11 @@ IMAGES = pytest.mark.parametrize(
         ((2, 9, 6, 5), 4, 3, 1),
         ((3, 8, 2, 2), 5, 3, 2),
         ((300, 16, 3, 3), 4, 3, 1),
+        # Many small images of many channels: each pixel is a sum of products.
+        ((300, 16, 5, 4), 64, 3, 1),
+        ((130, 24, 4, 6), 48, 3, 2),
+        ((200, 12, 7, 5), 64, 5, 3),
+        ((128, 32, 4, 4), 32, 3, 1),
     ],
     ids=str,
 )
