@@ -1,5 +1,6 @@
 #include "allocator.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
@@ -83,6 +84,8 @@ class Cache {
     return true;
   }
 
+  bool keeps() const { return limit_ > 0; }
+
   void release_all() {
     std::lock_guard<std::mutex> lock(mutex_);
     for (auto& kept : free_) {
@@ -112,11 +115,62 @@ Cache& cache() {
   return *instance;
 }
 
+void give_back(void* pointer, SizeClass size) noexcept {
+  if (!cache().keep(pointer, size)) system_free(pointer);
+}
+
+// A thread's own last few blocks, the newest last: small products, of which threads compute many at
+// a time, each need room for a moment, and would all meet at the lock of the cache.
+class Stash {
+ public:
+  ~Stash() {
+    while (count_ > 0) drop_oldest();
+    open_ = false;  // what is freed while the thread ends
+  }
+
+  void* take(SizeClass wanted) {
+    for (size_t i = count_; i-- > 0;)
+      if (kept_[i].size.index == wanted.index) return remove(i);
+    return nullptr;
+  }
+
+  bool keep(void* pointer, SizeClass size) noexcept {
+    if (!open_ || size.bytes > kMost || !cache().keeps()) return false;
+    if (count_ == kBlocks) drop_oldest();
+    kept_[count_++] = {pointer, size};
+    return true;
+  }
+
+ private:
+  static constexpr size_t kBlocks = 4, kMost = size_t{1} << 18;
+  struct Block {
+    void* pointer;
+    SizeClass size;
+  };
+
+  void* remove(size_t i) {
+    void* pointer = kept_[i].pointer;
+    std::copy(kept_ + i + 1, kept_ + count_--, kept_ + i);
+    return pointer;
+  }
+  void drop_oldest() {
+    const SizeClass size = kept_[0].size;
+    give_back(remove(0), size);
+  }
+
+  Block kept_[kBlocks];
+  size_t count_ = 0;
+  bool open_ = true;
+};
+
+thread_local Stash stash;
+
 }  // namespace
 
 void* allocate(size_t count, size_t element_size) {
   if (count > (std::numeric_limits<size_t>::max() >> 2) / element_size) throw std::bad_alloc();
   const SizeClass size = size_class(count * element_size);
+  if (void* pointer = stash.take(size)) return pointer;
   if (void* pointer = cache().take(size)) return pointer;
   void* pointer = system_allocate(size.bytes);
   if (pointer == nullptr) {
@@ -128,7 +182,9 @@ void* allocate(size_t count, size_t element_size) {
 }
 
 void deallocate(void* pointer, size_t bytes) noexcept {
-  if (pointer != nullptr && !cache().keep(pointer, size_class(bytes))) system_free(pointer);
+  if (pointer == nullptr) return;
+  const SizeClass size = size_class(bytes);
+  if (!stash.keep(pointer, size)) give_back(pointer, size);
 }
 
 }  // namespace cpu

@@ -96,8 +96,8 @@ function(add_cpu_device)
 endfunction()
 
 function(add_fused_kernels)
-  add_kernels(kernels_fused "${KERNELS}/fused/rows.cc" "${KERNELS}/fused/images.cc"
-    "${KERNELS}/fused/sequences.cc" "${KERNELS}/fused/optimizers.cc")
+  add_kernels(kernels_fused "${KERNELS}/fused/rows.cc" "${KERNELS}/fused/convolution.cc"
+    "${KERNELS}/fused/batch_norm.cc" "${KERNELS}/fused/sequences.cc" "${KERNELS}/fused/optimizers.cc")
   target_sources(ndarray_backend_cpu PRIVATE "${KERNELS}/fused/bindings.cc" "${KERNELS}/fused/bindings_arrays.cc")
   target_link_libraries(ndarray_backend_cpu PRIVATE kernels_fused)
 endfunction()

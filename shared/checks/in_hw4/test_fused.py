@@ -119,6 +119,11 @@ IMAGES = pytest.mark.parametrize(
         ((2, 9, 6, 5), 4, 3, 1),
         ((3, 8, 2, 2), 5, 3, 2),
         ((300, 16, 3, 3), 4, 3, 1),
+        # Many small images of many channels: each pixel is a sum of products.
+        ((300, 16, 5, 4), 64, 3, 1),
+        ((130, 24, 4, 6), 48, 3, 2),
+        ((200, 12, 7, 5), 64, 5, 3),
+        ((128, 32, 4, 4), 32, 3, 1),
     ],
     ids=str,
 )
@@ -226,6 +231,17 @@ def test_optimizers_agree_and_never_write_into_shared_arrays(kind, keywords):
         ends.append([p.numpy() for p in params])
     for given, own in zip(*ends):
         assert np.allclose(given, own, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["given", "own"])
+def test_sgd_without_momentum_keeps_no_average(form):
+    p = nn.Parameter(tensor(random(3)))
+    p.grad = tensor(random(3))
+    for momentum, averages in ((0.0, 0), (0.9, 1)):
+        opt = ndl.optim.SGD([p], momentum=momentum)
+        with ndl.kernels(form):
+            opt.step()
+        assert len(opt.u) == averages
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ Array new_array_like(const Array& other);
 Array new_copy(const float* data, const Shape& shape);
 
 // NDArrays, made compact where they are views.
-Arrays from_python(const py::list& items);
+Arrays from_python(const py::sequence& items);
 
 // NDArrays on the device of another one.
 py::list to_python(const Arrays& arrays, const py::handle& beside);

@@ -81,24 +81,23 @@ void Lstm(const LstmInput& in, const LstmSteps& made, const LstmShape& s) {
   std::vector<float> bias(width, 0.0f);
   if (in.b_ih != nullptr)
     for (size_t j = 0; j < width; ++j) bias[j] = in.b_ih[j] + in.b_hh[j];
-  AlignedArray weights(H * width), recurrent(s.B * width);  // of each block: gate by gate
+  AlignedArray weights(H * width), recurrent(s.B * width);  // of each block: (H or B, 4, units)
   for_units(H, work, [&](Units u) {
-    for (size_t k = 0; k < 4; ++k)
-      copy_matrix({in.W_hh + k * H + u.first, static_cast<ptrdiff_t>(width), 1},
-                  weights.ptr + (4 * u.first + k * u.count) * H, H, u.count);
+    for (size_t i = 0; i < 4 * H; ++i)
+      std::memcpy(weights.ptr + 4 * u.first * H + i * u.count, in.W_hh + i * H + u.first,
+                  u.count * sizeof(float));
   });
   for (size_t t = 0; t < s.T; ++t) {
     const float* h = t == 0 ? in.h0 : made.out + (t - 1) * step;
     const float* c = t == 0 ? in.c0 : made.cells + (t - 1) * step;
     for_units(H, work, [&](Units u) {
       float* sums = recurrent.ptr + 4 * u.first * s.B;
-      for (size_t k = 0; k < 4; ++k)
-        multiply(row_major(h, H), row_major(weights.ptr + (4 * u.first + k * u.count) * H, u.count),
-                 sums + k * s.B * u.count, s.B, H, u.count);
+      multiply(row_major(h, H), row_major(weights.ptr + 4 * u.first * H, 4 * u.count), sums, s.B, H,
+               4 * u.count);
       for (size_t b = 0; b < s.B; ++b) {
         float* z = made.gates + (t * s.B + b) * width + u.first;
         for (size_t k = 0; k < 4; ++k) {
-          const float *r = sums + (k * s.B + b) * u.count, *more = bias.data() + k * H + u.first;
+          const float *r = sums + (4 * b + k) * u.count, *more = bias.data() + k * H + u.first;
           for (size_t j = 0; j < u.count; ++j) z[k * H + j] += r[j] + more[j];
         }
         const size_t at = b * H + u.first;

@@ -2,7 +2,9 @@
 // functions that a device has to define stand here, as plainly as can be.
 #include <atomic>
 #include <cstdint>
+#include <set>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "checking.h"
@@ -80,6 +82,22 @@ static void check_even_grain(size_t count) {
          "even_grain: every thread has its share, and no more");
 }
 
+// Freed buffers serve again, however many: by another thread, and after an array of another size.
+static void check_buffers_are_kept(size_t count) {
+  std::vector<void*> buffers(20);
+  for (void*& buffer : buffers) buffer = allocate(count, 4);
+  const std::set<void*> known(buffers.begin(), buffers.end());
+  expect(known.size() == buffers.size(), "allocate: a buffer belongs to one array");
+  std::thread([&] {
+    for (void* buffer : buffers) deallocate(buffer, count * 4);
+  }).join();
+  deallocate(allocate(count + 100, 4), (count + 100) * 4);
+  for (void*& buffer : buffers) buffer = allocate(count, 4);
+  expect(std::set<void*>(buffers.begin(), buffers.end()) == known,
+         "allocate: what a thread has freed serves others when it has ended");
+  for (void* buffer : buffers) deallocate(buffer, count * 4);
+}
+
 static void check_allocator() {
   for (size_t count : {0, 1, 16, 17, 300, 5000, 1 << 20}) {
     void* first = allocate(count, 4);
@@ -89,6 +107,7 @@ static void check_allocator() {
     void* second = allocate(count, 4);
     expect(first == second, "allocate: a freed buffer serves the next array of its size");
     deallocate(second, count * 4);
+    check_buffers_are_kept(count);
   }
   bool refused = false;
   try {
