@@ -273,9 +273,9 @@ class Value:
         return type(self).make_const, (self.realize_cached_data(), self.requires_grad)
 
 
-# The method that computes `number <operator> tensor`, by NumPy's function for the operator.
-_REFLECTED = {numpy.add: "__radd__", numpy.subtract: "__rsub__", numpy.multiply: "__rmul__"}
-_REFLECTED |= {numpy.divide: "__rtruediv__", numpy.power: "__rpow__"}
+# The method that computes `number <operator> tensor`, by the name of NumPy's function for it.
+_REFLECTED = {"add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__"}
+_REFLECTED |= {"divide": "__rtruediv__", "power": "__rpow__"}
 
 
 class Tensor(Value):
@@ -332,10 +332,10 @@ class Tensor(Value):
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         """`number * tensor` with a number of NumPy's is needle's to compute, and nothing else is."""
-        if inputs[0] is self or ufunc not in _REFLECTED:
+        if inputs[0] is self or ufunc.__name__ not in _REFLECTED:
             ways = "use needle's operators, which remember the graph, or x.numpy()"
             raise TypeError(f"numpy.{ufunc.__name__} does not take a Tensor: {ways}")
-        return getattr(self, _REFLECTED[ufunc])(inputs[0])
+        return getattr(self, _REFLECTED[ufunc.__name__])(inputs[0])
 
     def item(self):
         """The one element as a Python number; a ValueError if there are more."""
@@ -408,7 +408,7 @@ class TensorTuple(Value):
         arrays, record = self.realize_cached_data(), self._record
         if not record.requires_grad:
             return tuple(map(Tensor.make_const, arrays))
-        get, inputs, records, parts = ops.TupleGetItem, (self,), (record,), enumerate(arrays)
+        get, inputs, records, parts = ops.get_item, (self,), (record,), enumerate(arrays)
         return tuple([_remember(_new(Tensor), get(k), inputs, records, a, True) for k, a in parts])
 
     def __repr__(self):

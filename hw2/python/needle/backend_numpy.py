@@ -61,9 +61,7 @@ def cpu():
     return _CPU
 
 
-def default_device():
-    """Where a Tensor goes that names no device."""
-    return _CPU
+default_device = cpu  # where a Tensor goes that names no device
 
 
 def all_devices():

@@ -64,8 +64,8 @@ class Optimizer:
         ### END YOUR SOLUTION
 
 
-def sgd_step(p, grad, u, *, lr, momentum, weight_decay):
-    """A step of SGD on one parameter -> (p, u)."""
+def sgd_step(p, grad, u=0.0, *, lr, momentum, weight_decay):
+    """A step of SGD on one parameter -> (p, u). Without momentum the old u does not matter."""
     ### BEGIN YOUR SOLUTION hw2/optim_sgd
     raise NotImplementedError("hw2/optim_sgd: sgd_step is yours to write or not")
     ### END YOUR SOLUTION

@@ -294,6 +294,17 @@ def test_optimizers_agree_and_never_write_into_shared_arrays(kind, keywords):
         assert np.allclose(given, own, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("form", ["given", "own"])
+def test_sgd_without_momentum_keeps_no_average(form):
+    p = nn.Parameter(tensor(random(3)))
+    p.grad = tensor(random(3))
+    for momentum, averages in ((0.0, 0), (0.9, 1)):
+        opt = ndl.optim.SGD([p], momentum=momentum)
+        with ndl.kernels(form):
+            opt.step()
+        assert len(opt.u) == averages
+
+
 @pytest.mark.parametrize(
     "make", [lambda: nn.Linear(3, 4), lambda: nn.LayerNorm1d(3), lambda: nn.BatchNorm1d(3)]
 )

@@ -190,6 +190,14 @@ def test_a_module_in_a_chain_may_look_at_and_keep_its_input(spectator, place):
         assert np.allclose(given.numpy(), own.numpy(), atol=1e-4)
 
 
+def test_a_sequential_that_begins_with_another_layer_takes_the_tensor_itself():
+    """A chain there would cost a node that computes nothing, forward and backward."""
+    x = tensor(np.ones((2, 3)))
+    with ndl.kernels("given"):
+        first = nn.Sequential(nn.Sequential(nn.LayerNorm1d(3)), nn.ReLU())(x).inputs[0]
+    assert repr(first.op) == "kernel layer_norm" and first.inputs[0] is x
+
+
 def test_what_a_tensor_does_not_have_a_chain_does_not_have_either():
     class Asking(nn.Module):
         def forward(self, x):

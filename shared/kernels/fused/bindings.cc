@@ -379,7 +379,7 @@ class LayerCall {
   size_t constants() const { return kernel_.constants; }
 
   // Takes the arrays that are given; returns the results, and constants behind them.
-  py::list forward(const py::list& arrays) {
+  py::list forward(const py::sequence& arrays) {
     Call call{by_place(from_python(arrays, kernel_.rows)), settings_, {}, {}};
     const Arrays made = kernel_.forward(call);
     saved_ = call.saved;
@@ -390,7 +390,7 @@ class LayerCall {
 
   // Takes the adjoints of the results and then the arrays that `forward` took; returns the adjoints
   // of those arrays that are needed.
-  py::list backward(const py::list& adjoints_and_arrays, const std::vector<bool>& needed) {
+  py::list backward(const py::sequence& adjoints_and_arrays, const std::vector<bool>& needed) {
     require(!shapes_.empty(), "backward comes after forward");
     Arrays adjoints = from_python(adjoints_and_arrays, kernel_.rows);
     require(adjoints.size() >= results() + needed.size(),
@@ -501,8 +501,8 @@ py::list step(const std::vector<py::list>& columns, Step one) {
 }
 
 py::list sgd(std::vector<py::list> columns, float lr, float momentum, float weight_decay) {
-  need_columns(columns, 1);
-  if (momentum == 0) columns.pop_back();  // an average has no use
+  if (momentum == 0 && columns.size() > 2) columns.pop_back();  // an average has no use
+  need_columns(columns, momentum == 0 ? 0 : 1);
   return step(columns, [&](float* const* from, float* out, size_t size) {
     SgdStep(from[0], from[1], from[2], out, size, {lr, momentum, weight_decay});
   });

@@ -194,10 +194,14 @@ Array new_copy(const float* data, const Shape& shape) {
   return copy;
 }
 
-Arrays from_python(const py::list& items, bool rows) {
+Arrays from_python(const py::sequence& items, bool rows) {
+  const auto fast = py::reinterpret_steal<py::object>(PySequence_Fast(items.ptr(), "no arrays"));
+  if (!fast) throw py::error_already_set();
+  const auto count = static_cast<size_t>(PySequence_Fast_GET_SIZE(fast.ptr()));
   Arrays arrays;
-  arrays.reserve(items.size());
-  for (py::handle item : items) arrays.push_back(array_of(item, rows));
+  arrays.reserve(count);
+  for (size_t i = 0; i < count; ++i)
+    arrays.push_back(array_of(PySequence_Fast_ITEMS(fast.ptr())[i], rows));
   return arrays;
 }
 

@@ -71,7 +71,7 @@ Array new_copy(const float* data, const Shape& shape);
 
 // NDArrays, made compact where they are views. With `rows`, views stay whose last axis lies in one
 // piece.
-Arrays from_python(const py::list& items, bool rows = false);
+Arrays from_python(const py::sequence& items, bool rows = false);
 
 // Where the numbers of an array of four axes lie: the last axis in one piece.
 Heads heads_of(const Array& array);

@@ -1,5 +1,6 @@
 """Operators that make and take apart TensorTuples."""
 
+import functools
 from collections import defaultdict
 
 from ..autograd import Tensor, TensorOp, TensorTuple, TensorTupleOp, sum_node_list
@@ -43,9 +44,8 @@ def add_tuples(tuples):
         parts, whole = value._path if type(value) is OnePart else (enumerate(value), value.tuple())
         for index, part in parts:
             found[index].append(part)
-    for k, array in enumerate(whole):
-        found[k] = sum_node_list(found[k]) or zeros_like(Tensor.make_const(array))
-    return make_tuple(*[found[k] for k in range(len(whole))])
+    const, parts = Tensor.make_const, enumerate(whole)
+    return make_tuple(*[sum_node_list(found[k]) or zeros_like(const(a)) for k, a in parts])
 
 
 class TupleGetItem(TensorOp):
@@ -73,6 +73,7 @@ class TupleGetItem(TensorOp):
 
 
 tuple_get_item = TupleGetItem.apply_to
+get_item = functools.cache(TupleGetItem)  # each made once: a backward pass takes many tuples apart
 
 
 class FusedAddScalars(TensorTupleOp):

@@ -53,6 +53,8 @@ def batch_norm(x, weight, bias, running_mean, running_var, *, eps, momentum, tra
 def layer_norm(x, weight, bias, *, eps):
     """Each sample with mean 0 and variance 1 over its features, then scaled and shifted: (B, dim).
 
+    The features are the last axis; there may be more than one before it.
+
     Args:
         weight, bias: (dim,).
     """

@@ -27,9 +27,9 @@ import functools
 import os
 from collections import defaultdict
 from itertools import compress, repeat
-from operator import is_not
+from operator import attrgetter, is_not
 
-from ..autograd import Tensor, TensorOp, TensorTuple, TensorTupleOp, find_topo_sort, sum_node_list
+from ..autograd import Tensor, TensorOp, TensorTupleOp, find_topo_sort, sum_node_list
 from ..backend_selection import library
 from ..init import zeros_like
 
@@ -74,17 +74,11 @@ def composite(function):
         if call is None:
             return function(*tensors, **settings)
         for k in range(len(inputs) - call.constants, len(inputs)):
-            inputs[k] = inputs[k].detach()
-
-        def own(inputs):
-            values = iter(inputs)
-            with kernels("own"):
-                results = function(*[next(values) if g else None for g in given], **settings)
-            return results[: call.results] if isinstance(results, tuple) else (results,)
-
+            if inputs[k].requires_grad:
+                inputs[k] = inputs[k].detach()
         if call.results > 1:
-            return tuple(_KernelOfTuple(name, call, own)(*inputs))
-        op = _Kernel(name, call, own)
+            return tuple(_KernelOfTuple(call, function, given, settings)(*inputs))
+        op = _Kernel(call, function, given, settings)
         result = Tensor.make_from_op(op, tuple(inputs))
         if not call.rest:
             return result
@@ -96,43 +90,44 @@ def composite(function):
 
 def kernel_for(name, values):
     """The kernel of this name on the device where all `values` are; None if there is none."""
-    device = None
-    for value in values if kernels.form == "given" else ():
-        if not isinstance(value, Tensor):
-            return None
-        data = value._record.data
-        here = library.device_of(value.realize_cached_data() if data is None else data)
-        if here is not (device or here):
-            return None
-        device = here
-    return device and device.kernel(name)
+    try:
+        devices = list(map(library.device_of, map(attrgetter("_record.data"), values)))
+    except AttributeError:  # no Tensor, or one that a lazy graph has not computed yet
+        return None
+    same = devices and devices.count(devices[0]) == len(devices)
+    return devices[0].kernel(name) if same and kernels.form == "given" else None
 
 
 class _Kernel(TensorOp):
-    """One call of a kernel, as an operator.
+    """One call of a kernel, as an operator: `call` keeps the numbers that the gradient needs.
 
-    Attributes:
-        call: what keeps the numbers that the gradient needs.
-        own: the function, from a list of Tensors to a tuple of results. It must keep no Tensors
-            alive whose .grad leads back to here.
+    No Tensors, for their .grad leads back to here.
     """
 
-    def __init__(self, name, call, own):
-        self.name, self.call, self.own = name, call, own
+    def __init__(self, call, function, given, settings):
+        self.call, self.results = call, call.results
+        self.function, self.given, self.settings = function, given, settings
 
     def __repr__(self):
-        return f"kernel {self.name}"
+        return f"kernel {self.function.__name__}"
 
     def compute(self, *arrays):
-        made = self.call.forward(list(arrays))
-        self.rest = made[self.call.results :]
-        return made[0] if self.call.results == 1 else tuple(made)
+        first, *self.rest = made = self.call.forward(arrays)
+        return first if self.results == 1 else tuple(made)
 
     def gradient(self, out_grad, node):
-        adjoints = (out_grad,) if self.call.results == 1 else out_grad
-        needed = [value.requires_grad for value in node.inputs]
+        needed = [record.requires_grad for record in node._record.inputs]
+        adjoints = (out_grad,) if self.results == 1 else out_grad
         parts = iter(_Gradient(self, needed)(*adjoints, *node.inputs))
         return tuple([next(parts) if need else None for need in needed])
+
+    def own(self, inputs):
+        """The function instead, from a list of Tensors to a tuple of results."""
+        values = iter(inputs)
+        tensors = [next(values) if given else None for given in self.given]
+        with kernels("own"):
+            results = self.function(*tensors, **self.settings)
+        return results[: self.results] if isinstance(results, tuple) else (results,)
 
 
 class _KernelOfTuple(TensorTupleOp, _Kernel):
@@ -146,13 +141,12 @@ class _Gradient(TensorTupleOp):
         self.kernel, self.needed = kernel, needed
 
     def compute(self, *arrays):
-        return tuple(self.kernel.call.backward(list(arrays), self.needed))
+        return tuple(self.kernel.call.backward(arrays, self.needed))
 
     def gradient(self, out_grad, node):
         leaves = [value + 0.0 for value in node.inputs]
-        count = self.kernel.call.results
-        adjoints, inputs = leaves[:count], leaves[count:]
-        grads = _adjoints(self.kernel.own(inputs), adjoints, inputs)
+        inputs = leaves[self.kernel.results :]  # before them stand the adjoints of the results
+        grads = _adjoints(self.kernel.own(inputs), leaves, inputs)
         return _adjoints(list(compress(grads, self.needed)), out_grad, leaves)
 
 
@@ -176,11 +170,11 @@ def step_by_kernel(name, columns, settings):
         columns: the parameters, their gradients, and their averages, which change where they are.
 
     Returns:
-        False if the device of the parameters has no kernel of this name.
+        The kernel; None if the device of the parameters has none of this name.
     """
     kernel = kernel_for(name, columns[0])
     if kernel:
         arrays = [[value.realize_cached_data() for value in column] for column in columns]
         for p, array in zip(columns[0], kernel(arrays, **settings)):
             p._record.data = array
-    return bool(kernel)
+    return kernel

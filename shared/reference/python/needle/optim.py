@@ -73,8 +73,8 @@ class Optimizer:
         ### END SOLUTION
 
 
-def sgd_step(p, grad, u, *, lr, momentum, weight_decay):
-    """A step of SGD on one parameter -> (p, u)."""
+def sgd_step(p, grad, u=0.0, *, lr, momentum, weight_decay):
+    """A step of SGD on one parameter -> (p, u). Without momentum the old u does not matter."""
     ### BEGIN SOLUTION hw2/optim_sgd optional
     if weight_decay:
         grad = grad + weight_decay * p
@@ -100,8 +100,9 @@ class SGD(Optimizer):
 
     def step(self):
         ### BEGIN SOLUTION hw2/optim_sgd
+        averages = [self.u] if self.momentum else []
         self.update(
-            sgd_step, self.u, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay
+            sgd_step, *averages, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay
         )
         ### END SOLUTION
 

@@ -65,8 +65,8 @@ class BackendDevice:
     def __hash__(self):
         return hash(self.name)
 
-    def __reduce__(self):  # for pickle and copy.deepcopy
-        return {"cpu": cpu, "cuda": cuda, "cpu_numpy": cpu_numpy}[self.name], ()
+    def __reduce__(self):  # for pickle and copy.deepcopy: the function below that is called like it
+        return globals()[self.name], ()
 
     def enabled(self):
         """Whether the device can be used on this machine."""

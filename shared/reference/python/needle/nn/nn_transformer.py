@@ -99,17 +99,15 @@ class AttentionLayer(Module):
 
         ### BEGIN SOLUTION hw4/attention_layer
         def heads_of(x, norm, projection):  # (B, T, F) -> (B, H, T, D)
-            batch, time, features = x.shape
-            tokens = projection(norm(x.reshape((batch * time, features))))
-            return tokens.reshape((batch, time, self.num_head, self.dim_head)).transpose((1, 2))
+            tokens = projection(norm(x))
+            return tokens.reshape((*x.shape[:2], self.num_head, self.dim_head)).transpose((1, 2))
 
         q_heads = heads_of(q, self.prenorm_q, self.q_projection)
         k_heads = heads_of(k, self.prenorm_k, self.k_projection)
         v_heads = heads_of(v, self.prenorm_v, self.v_projection)
         result, _ = self.attn(q_heads, k_heads, v_heads)
-        batch, time, _ = q.shape
-        tokens = result.transpose((1, 2)).reshape((batch * time, self.num_head * self.dim_head))
-        return self.out_projection(tokens).reshape((batch, time, self.out_features))
+        tokens = result.transpose((1, 2)).reshape((*q.shape[:2], self.num_head * self.dim_head))
+        return self.out_projection(tokens)
         ### END SOLUTION
 
 
@@ -149,9 +147,8 @@ class TransformerLayer(Module):
     def forward(self, x):
         """(B, T, F) -> (B, T, F)."""
         ### BEGIN SOLUTION hw4/transformer_layer
-        batch, time, features = x.shape
         x = x + self.dropout(self.attention(x))
-        return x + self.mlp(x.reshape((batch * time, features))).reshape(x.shape)
+        return x + self.mlp(x)
         ### END SOLUTION
 
 
@@ -193,8 +190,7 @@ class Transformer(Module):
             limit = f"sequence_len={self.sequence_len}"
             raise ValueError(f"{time} tokens are more than the {limit}: cut the sequence")
         ### BEGIN SOLUTION hw4/transformer_model
-        times = np.tile(np.arange(time), (batch, 1))
-        times = Tensor(times, device=x.device, requires_grad=False)
+        times = Tensor(np.tile(np.arange(time), (batch, 1)), device=x.device, requires_grad=False)
         x = self.layers(x + self.positions(times))
         ### END SOLUTION
         x = x if self.batch_first else x.transpose((0, 1))

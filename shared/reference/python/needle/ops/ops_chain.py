@@ -32,44 +32,50 @@ def linears(x, *tensors, relus):
 class Chain(Tensor):
     """A Tensor whose linear layers and ReLUs have not run yet.
 
-    Its own slots are empty, but for `_path`: (start, tensors, relus) are the Tensor that goes into
-    the first layer, weight and bias (or None) of each, and for each whether a ReLU follows.
+    Its own slots are empty, but for `_path`, its last link: (before, weight, bias, relu) are the
+    Chain or Tensor that goes into the last layer, weight and bias (or None) of that, and whether a
+    ReLU follows. At the start of a chain there is no layer yet, and the weight is None.
     """
 
     __slots__ = ()
 
     def __getattr__(self, name):
         """Whoever looks at the Tensor itself has it computed; from then on it is an ordinary one."""
-        start, tensors, relus = self._path
-        if tensors:
-            self.become(linears(start, *tensors, relus=relus))
-        else:  # what `start` is, as a node of its own
-            self.become(ops_mathematic.to_device(start, start.device))
+        before, tensors, relus = self, [], []
+        while type(before) is Chain:  # from the last layer to the first
+            before, *layer, relu = before._path
+            tensors[:0], relus[:0] = layer, [relu]
+        if tensors == [None, None]:  # what it starts with, as a node of its own
+            self.become(ops_mathematic.to_device(before, before.device))
+        else:
+            self.become(linears(before, *tensors, relus=tuple(relus)))
         return getattr(self, name)
 
     def joined(self, name, args):
         """The chain with one more function of this name, or None if it does not belong here."""
-        start, tensors, relus = self._path
+        before, weight, bias, _ = self._path
         if name == "linear" and len(args) == 3:
-            return _chain(start, (*tensors, *args[1:]), (*relus, False))
-        return _chain(start, tensors, (*relus[:-1], True)) if name == "relu" and relus else None
+            return _chain(before if weight is None else self, *args[1:], False)
+        return None if name != "relu" or weight is None else _chain(before, weight, bias, True)
 
 
-def _chain(*path):
+def _chain(*link):
     """A new Chain; calling the class would cost twice as much, and there is one for every layer."""
     chain = object.__new__(Chain)
-    chain._path = path
+    chain._path = link
     return chain
 
 
 def chained(forward):
-    """`forward(self, x)`, with a Chain for x where the device has a kernel for one."""
+    """`forward(self, x)` of a Sequential, with a Chain for x where a linear layer is the first
+    module and the device has a kernel for more of them."""
 
     @functools.wraps(forward)
     def run(self, x):
-        if isinstance(x, Chain) or not kernel_for("linears", [x]):
+        begins = hasattr(next(iter(self.modules), None), "in_features")
+        if type(x) is Chain or not begins or not kernel_for("linears", [x]):
             return forward(self, x)
-        result = forward(self, _chain(x, (), ()))
+        result = forward(self, _chain(x, None, None, False))
         if type(result) is Chain:
             result.realize_cached_data()
         return result

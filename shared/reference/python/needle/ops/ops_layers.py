@@ -76,14 +76,16 @@ def batch_norm(x, weight, bias, running_mean, running_var, *, eps, momentum, tra
 def layer_norm(x, weight, bias, *, eps):
     """Each sample with mean 0 and variance 1 over its features, then scaled and shifted: (B, dim).
 
+    The features are the last axis; there may be more than one before it.
+
     Args:
         weight, bias: (dim,).
     """
     ### BEGIN SOLUTION hw2/nn_layernorm optional
-    features = x.shape[1]
-    mean = x.sum(axes=1) / features
-    centred = x - spread_to_shape(mean, x.shape, 1)
-    var = (centred**2).sum(axes=1) / features
-    normal = centred / spread_to_shape((var + eps) ** 0.5, x.shape, 1)
+    features = x.shape[-1]
+    mean = x.sum(axes=-1) / features
+    centred = x - spread_to_shape(mean, x.shape, -1)
+    var = (centred**2).sum(axes=-1) / features
+    normal = centred / spread_to_shape((var + eps) ** 0.5, x.shape, -1)
     return weight.broadcast_to(x.shape) * normal + bias.broadcast_to(x.shape)
     ### END SOLUTION
