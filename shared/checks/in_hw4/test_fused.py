@@ -386,7 +386,7 @@ def test_mistakes_are_found_by_the_kernels_too(mistake):
 
 def test_a_kernel_takes_nothing_but_ndarrays():
     call = DEVICE.kernel("relu")([True], {})
-    with pytest.raises(TypeError, match="take NDArrays, .* got ndarray"):
+    with pytest.raises(TypeError, match=r"take NDArrays, .* got ndarray"):
         call.forward([random(2)])
     unfinished = object.__new__(ndl.NDArray)
     with pytest.raises(AttributeError, match="has no value for _shape"):
