@@ -69,7 +69,7 @@ Array new_copy(const float* data, const Shape& shape);
 Arrays from_python(const py::sequence& items);
 
 // NDArrays on the device of another one.
-py::list to_python(const Arrays& arrays, const py::handle& beside);
+py::tuple to_python(const Arrays& arrays, const py::handle& beside);
 
 // `what` must have a shape; lengths of 0 in `expected` may be any.
 void need(const char* what, const Array& array, const Shape& expected);
