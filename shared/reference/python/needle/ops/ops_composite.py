@@ -70,7 +70,7 @@ def composite(function):
         given = list(map(is_not, tensors, repeat(None)))
         inputs = list(compress(tensors, given))
         kernel = kernel_for(name, inputs)
-        call = kernel and kernel(given, {**defaults, **settings})
+        call = kernel and kernel(given, defaults | settings)
         if call is None:
             return function(*tensors, **settings)
         for k in range(len(inputs) - call.constants, len(inputs)):
