@@ -22,7 +22,8 @@ BY_LOOK = ["color-contrast", "target-size", "scrollable-region-focusable"]
 PARTS = 4  # of the pages, for as many tests
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 PAPER = {"width": 718, "height": 1047}  # A4 without its margins
-SEEN = Path(__file__).with_name("seen.js")
+SEEN, ALIKE = (Path(__file__).with_name(name) for name in ("seen.js", "alike.js"))
+UNLIKE = {"rules": [{"id": "color-contrast", "selector": "*:not([alike])"}]}
 
 
 class Page(HTMLParser):
@@ -97,9 +98,13 @@ def test_no_formula_is_left_as_source(site):
 
 
 def faults_of(screen, name, rules):
-    """What axe, which a page is given once, finds on the page as it stands."""
+    """What axe, which a page is given once, finds on the page as it stands; of texts that look alike,
+    it measures the contrast of one."""
     if screen.evaluate("typeof axe") == "undefined":
         screen.evaluate(AXE_SCRIPT)
+        screen.evaluate("rules => axe.configure(rules)", UNLIKE)
+        screen.add_script_tag(path=ALIKE)
+    screen.evaluate("markAlike()")
     run = "options => axe.run(options).then(results => results.violations)"
     found = screen.evaluate(run, {**RULES, "runOnly": rules})
     return [
@@ -165,6 +170,16 @@ def test_every_page_can_be_read_by_everybody(chromium, pages, site, part):
             screen.pdf(path=f"{file}.pdf", format="A4")
     context.close()
     assert not faults
+
+
+def test_one_pale_word_among_many_is_found(chromium, site):
+    """In a listing whose other words of its kind look as they should."""
+    screen = chromium.new_page()
+    screen.goto((site / "hw1" / "index.html").as_uri())
+    screen.evaluate("[...document.querySelectorAll('pre .n')].at(-1).style.color = '#ccc'")
+    (found,) = faults_of(screen, "hw1", ["color-contrast"])
+    screen.close()
+    assert "color-contrast" in found and "rgb(204, 204, 204)" in found
 
 
 def test_figures_and_buttons_are_seen_in_forced_colours(chromium, pages, site):

@@ -306,11 +306,11 @@ AttentionShape attention_shape(const Call& call) {
   need("q", q, {0, 0, 0, 0}), need_samples(q);
   need("k", k, {q.shape[0], q.shape[1], 0, q.last()}), need_samples(k);
   need("v", v, k.shape);
-  return {q.shape[0] * q.shape[1], q.shape[2], k.shape[2], q.last(), call.settings.at(0) != 0};
+  return {q.shape[0], q.shape[1], q.shape[2], k.shape[2], q.last(), call.settings.at(0) != 0};
 }
 
-AttentionInput attention_input(const Call& call) {
-  return {call[0].ptr(), call[1].ptr(), call[2].ptr()};
+AttentionArrays heads_of_all(const Arrays& qkv) {
+  return {heads_of(qkv[0]), heads_of(qkv[1]), heads_of(qkv[2])};
 }
 
 Arrays attention(Call& call) {
@@ -318,8 +318,9 @@ Arrays attention(Call& call) {
   const Array& q = call[0];
   Array out = new_array_like(q);
   call.saved = {new_array({q.shape[0], q.shape[1], s.T, s.S})};
-  run_product(out.size() * s.S,
-              [&] { Attention(attention_input(call), out.ptr(), call.saved[0].ptr(), s); });
+  const AttentionArrays in = heads_of_all(call.arrays);
+  const Heads to = heads_of(out);
+  run_product(out.size() * s.S, [&] { Attention(in, to, call.saved[0].ptr(), s); });
   return {out, call.saved[0]};
 }
 
@@ -327,10 +328,10 @@ Arrays attention_backward(Call& call) {
   const AttentionShape s = attention_shape(call);
   call.needs_dx = true;
   Arrays grads = call.gradients(3);
-  run_product(call[0].size() * s.S, [&] {
-    AttentionBackward(attention_input(call), call.saved[0].ptr(), call.adjoints[0].ptr(),
-                      call.adjoints[1].ptr(), {grads[0].ptr(), grads[1].ptr(), grads[2].ptr()}, s);
-  });
+  const AttentionArrays in = heads_of_all(call.arrays), d = heads_of_all(grads);
+  const Heads dout = heads_of(call.adjoints[0]), dprobs = heads_of(call.adjoints[1]);
+  run_product(grads[0].size() * s.S,
+              [&] { AttentionBackward(in, call.saved[0].ptr(), dout, dprobs, d, s); });
   return grads;
 }
 
@@ -344,8 +345,11 @@ struct Kernel {
   size_t rest = 0;               // how many behind them have none
   size_t constants = 0;          // how many of the arrays, the last ones, have none
   const char* always = nullptr;  // a setting without which the kernel does not compute this
+  bool rows = false;             // does it take views whose last axis lies in one piece?
 };
 
+const Kernel kAttention = {
+    attention, attention_backward, 3, {"causal", "dropout"}, 2, 0, 0, nullptr, true};
 const Kernel kBatchNorm = {
     batch_norm, batch_norm_backward, 5, {"eps", "momentum", "training"}, 1, 2, 2, "training"};
 
@@ -360,7 +364,7 @@ const std::map<std::string, Kernel> kernels = {
     {"batch_norm2d", kBatchNorm},
     {"conv2d", {conv, conv_backward, 3, {"stride", "padding"}}},
     {"lstm", {lstm, lstm_backward, 7, {}, 3}},
-    {"attention", {attention, attention_backward, 3, {"causal", "dropout"}, 2}},
+    {"attention", kAttention},
 };
 
 // One call, forward and then, any number of times, backward. It holds buffers and numbers only,
@@ -376,7 +380,7 @@ class LayerCall {
 
   // Takes the arrays that are given; returns the results, and constants behind them.
   py::tuple forward(const py::sequence& arrays) {
-    Call call{by_place(from_python(arrays)), settings_, {}, {}};
+    Call call{by_place(from_python(arrays, kernel_.rows)), settings_, {}, {}};
     const Arrays made = kernel_.forward(call);
     saved_ = call.saved;
     shapes_.clear();
@@ -388,7 +392,7 @@ class LayerCall {
   // of those arrays that are needed.
   py::tuple backward(const py::sequence& adjoints_and_arrays, const std::vector<bool>& needed) {
     require(!shapes_.empty(), "backward comes after forward");
-    Arrays adjoints = from_python(adjoints_and_arrays);
+    Arrays adjoints = from_python(adjoints_and_arrays, kernel_.rows);
     require(adjoints.size() >= results() + needed.size(),
             "backward needs an adjoint for each result");
     const auto arrays_begin = adjoints.begin() + static_cast<ptrdiff_t>(results());

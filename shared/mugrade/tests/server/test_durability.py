@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import re
-import signal
-import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -19,6 +14,7 @@ import requests
 from mugrade.encoding import encode
 from mugrade.server.models import Attempt, Claim
 from mugrade.server.settings import Settings
+from serving import Process
 from sqlalchemy import select
 
 from .conftest import COURSE, Server, make_settings
@@ -27,43 +23,6 @@ TIMELESS = re.sub(r"(?m)^(opens|due)_at.*$", "", COURSE)  # the processes have t
 ATTEMPTS = 400
 STUDENTS = 40
 THREADS = 16
-
-
-class Process:
-    """`mugrade serve` in a process of its own, on a fixed port so that it can be started again."""
-
-    def __init__(self, settings, workers=1):
-        self.environment = {**os.environ, "MUGRADE_DATA_DIR": str(settings.data_dir)}
-        if settings.database_url:
-            self.environment["MUGRADE_DATABASE_URL"] = settings.database_url
-        self.workers = workers
-        self.port = "0"
-        self.log = settings.data_dir / f"log-{uuid.uuid4().hex}"
-
-    def start(self):
-        code = "from mugrade.server.commands import serve; import typer; typer.run(serve)"
-        options = ["--port", self.port, "--json", "--workers", str(self.workers)]
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", code, *options],
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                env=self.environment,
-                start_new_session=True,
-            )
-        line = self.process.stdout.readline()
-        assert line, self.log.read_text()
-        self.address = json.loads(line)["address"]
-        self.port = self.address.rstrip("/").rsplit(":", 1)[1]
-        return self
-
-    def kill(self):
-        """kill -9 the server and its workers, all at once."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(20)
-        self.process.stdout.close()
-        return self.log.read_text()
 
 
 @pytest.fixture
@@ -76,7 +35,7 @@ def processes():
 
     yield make
     for process in made:
-        if process.process.poll() is None:
+        if process.runs:
             process.kill()
 
 
