@@ -379,7 +379,7 @@ class LayerCall {
   size_t constants() const { return kernel_.constants; }
 
   // Takes the arrays that are given; returns the results, and constants behind them.
-  py::list forward(const py::sequence& arrays) {
+  py::tuple forward(const py::sequence& arrays) {
     Call call{by_place(from_python(arrays, kernel_.rows)), settings_, {}, {}};
     const Arrays made = kernel_.forward(call);
     saved_ = call.saved;
@@ -390,7 +390,7 @@ class LayerCall {
 
   // Takes the adjoints of the results and then the arrays that `forward` took; returns the adjoints
   // of those arrays that are needed.
-  py::list backward(const py::sequence& adjoints_and_arrays, const std::vector<bool>& needed) {
+  py::tuple backward(const py::sequence& adjoints_and_arrays, const std::vector<bool>& needed) {
     require(!shapes_.empty(), "backward comes after forward");
     Arrays adjoints = from_python(adjoints_and_arrays, kernel_.rows);
     require(adjoints.size() >= results() + needed.size(),
@@ -468,7 +468,7 @@ void need_columns(const std::vector<py::list>& columns, size_t averages) {
 // one job for the threads: one by one most are too small to be shared out. `one` makes a piece,
 // from a pointer for each column, null behind the last.
 template <class Step>
-py::list step(const std::vector<py::list>& columns, Step one) {
+py::tuple step(const std::vector<py::list>& columns, Step one) {
   std::vector<Arrays> c;
   for (const py::list& column : columns) c.push_back(from_python(column));
   struct Piece {
@@ -500,7 +500,7 @@ py::list step(const std::vector<py::list>& columns, Step one) {
   return to_python(results, columns[0][0]);
 }
 
-py::list sgd(std::vector<py::list> columns, float lr, float momentum, float weight_decay) {
+py::tuple sgd(std::vector<py::list> columns, float lr, float momentum, float weight_decay) {
   if (momentum == 0 && columns.size() > 2) columns.pop_back();  // an average has no use
   need_columns(columns, momentum == 0 ? 0 : 1);
   return step(columns, [&](float* const* from, float* out, size_t size) {
@@ -509,8 +509,8 @@ py::list sgd(std::vector<py::list> columns, float lr, float momentum, float weig
 }
 
 // `t` is the number of this step, 1 for the first.
-py::list adam(const std::vector<py::list>& columns, double lr, double beta1, double beta2,
-              double eps, double weight_decay, double t) {
+py::tuple adam(const std::vector<py::list>& columns, double lr, double beta1, double beta2,
+               double eps, double weight_decay, double t) {
   const AdamSettings settings = {static_cast<float>(lr),
                                  static_cast<float>(beta1),
                                  static_cast<float>(beta2),

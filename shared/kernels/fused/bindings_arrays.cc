@@ -2,7 +2,9 @@
 
 #include <structmember.h>
 
+#include <algorithm>
 #include <cstring>
+#include <map>
 
 namespace needle {
 namespace cpu {
@@ -162,6 +164,33 @@ Array array_of(py::handle item, bool rows) {
   return array;
 }
 
+// What an NDArray says of its place in Python: the lengths of its axes, and row-major strides.
+struct Layout {
+  py::tuple lengths, strides;
+};
+
+// Of a shape; made once, for a training asks for the same few shapes in every step, and each tuple
+// more brings Python's garbage collector nearer to its next round.
+const Layout& layout_of(const Shape& shape) {
+  struct Before {
+    bool operator()(const Shape& a, const Shape& b) const {
+      return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end());
+    }
+  };
+  constexpr size_t kMost = 4096;
+  static auto* known = new std::map<Shape, Layout, Before>;  // Python may have ended before
+  const auto found = known->find(shape);
+  if (found != known->end()) return found->second;
+  if (known->size() >= kMost) known->clear();  // a program of ever new shapes
+  Layout layout{py::tuple(shape.size()), py::tuple(shape.size())};
+  size_t stride = 1;
+  for (size_t i = shape.size(); i-- > 0; stride *= shape[i]) {
+    layout.lengths[i] = py::int_(shape[i]);
+    layout.strides[i] = py::int_(stride);
+  }
+  return known->emplace(shape, std::move(layout)).first->second;
+}
+
 }  // namespace
 
 size_t product(const Shape& shape) {
@@ -222,22 +251,16 @@ Heads heads_of(const Array& array) {
 
 // They are made here, slot by slot: a step of an optimizer makes one for each parameter, and calls
 // of NDArray.make would take as long as the step.
-py::list to_python(const Arrays& arrays, const py::handle& beside) {
+py::tuple to_python(const Arrays& arrays, const py::handle& beside) {
   const Slots& slots = Slots::of(beside);
   auto* type = reinterpret_cast<PyTypeObject*>(slots.type.ptr());
   const py::object device = slots.device.get(beside), zero = py::int_(0);
-  py::list made(arrays.size());
+  py::tuple made(arrays.size());
   for (size_t k = 0; k < arrays.size(); ++k) {
-    const Shape& shape = arrays[k].shape;
     py::object lengths = arrays[k].lengths, strides = arrays[k].strides;
     if (!lengths) {
-      py::tuple new_lengths(shape.size()), new_strides(shape.size());
-      size_t stride = 1;
-      for (size_t i = shape.size(); i-- > 0; stride *= shape[i]) {
-        new_lengths[i] = py::int_(shape[i]);
-        new_strides[i] = py::int_(stride);
-      }
-      lengths = new_lengths, strides = new_strides;
+      const Layout& layout = layout_of(arrays[k].shape);
+      lengths = layout.lengths, strides = layout.strides;
     }
     auto array = py::reinterpret_steal<py::object>(type->tp_alloc(type, 0));
     if (!array) throw py::error_already_set();
@@ -246,7 +269,7 @@ py::list to_python(const Arrays& arrays, const py::handle& beside) {
     slots.offset.set(array, zero);
     slots.device.set(array, device);
     slots.handle.set(array, arrays[k].buffer);
-    PyList_SET_ITEM(made.ptr(), k, array.release().ptr());
+    PyTuple_SET_ITEM(made.ptr(), k, array.release().ptr());
   }
   return made;
 }

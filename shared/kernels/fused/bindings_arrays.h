@@ -77,7 +77,7 @@ Arrays from_python(const py::sequence& items, bool rows = false);
 Heads heads_of(const Array& array);
 
 // NDArrays on the device of another one.
-py::list to_python(const Arrays& arrays, const py::handle& beside);
+py::tuple to_python(const Arrays& arrays, const py::handle& beside);
 
 // `what` must have a shape; lengths of 0 in `expected` may be any.
 void need(const char* what, const Array& array, const Shape& expected);
