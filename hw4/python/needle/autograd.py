@@ -159,7 +159,7 @@ def sum_node_list(node_list):
 
     None stands for a gradient that nobody needs; the sum of nothing else is None.
     """
-    if len(node_list) == 1 and type(node_list[0]) is Tensor:
+    if len(node_list) == 1 and type(node_list[0]) in (Tensor, TensorTuple):
         return node_list[0]
     known = [node for node in node_list if node is not None]
     if known and isinstance(known[0], TensorTuple):
@@ -218,11 +218,13 @@ class Value:
         data = self._record.data
         return self._record.realize() if data is None else data
 
-    def become(self, made):
-        """Be what `made` is: for a Value without a record, which waited until somebody asked."""
+    def become(self, made, name):
+        """Be what `made` is, for a Value without a record, which waited until somebody asked for
+        its attribute `name`: that is returned."""
         self.__class__ = type(made)
         self._record, self._inputs, self._grad, self._path = made._record, made._inputs, None, None
         self._record.value = ref(self)
+        return getattr(self, name)
 
     def is_leaf(self):
         """True if no operator made this value."""
@@ -231,6 +233,8 @@ class Value:
     def _init(self, op, inputs, *, num_outputs=1, cached_data=None, requires_grad=None):
         """Give this value a record of its own. `requires_grad=None`: if any input requires it."""
         records = [value._record for value in inputs]
+        for value in inputs:
+            value._record.value = ref(value)
         if requires_grad is None:
             requires_grad = any(record.requires_grad for record in records)
         _remember(self, op, tuple(inputs), records, cached_data, requires_grad)
@@ -256,6 +260,8 @@ class Value:
                 text = f"{op} takes Tensors, got {type(value).__name__}: wrap arrays in Tensor(...)"
                 raise TypeError(text) from error
             records.append(record)
+            if record.value is None:
+                record.value = ref(value)
             requires_grad = requires_grad or record.requires_grad
             if not LAZY_MODE:
                 arrays.append(record.realize() if record.data is None else record.data)
@@ -408,6 +414,7 @@ class TensorTuple(Value):
         arrays, record = self.realize_cached_data(), self._record
         if not record.requires_grad:
             return tuple(map(Tensor.make_const, arrays))
+        record.value = ref(self)
         get, inputs, records, parts = ops.get_item, (self,), (record,), enumerate(arrays)
         return tuple([_remember(_new(Tensor), get(k), inputs, records, a, True) for k, a in parts])
 
@@ -440,15 +447,15 @@ class Record:
     """How a value came to be: an operator, the records it was applied to, and the result.
 
     A leaf has `op` None and no inputs. `data` is None until it is computed (lazy mode).
-    `value` is a weak reference to the Value that somebody holds.
-    `counted` is one object for all records, see TENSOR_COUNTER.
+    `value` is a weak reference to the Value that somebody holds; None until that is an input of an
+    operator, as many gradients never are.
     """
 
-    __slots__ = ("counted", "data", "inputs", "op", "requires_grad", "value")
+    __slots__ = ("data", "inputs", "op", "requires_grad", "value")
 
     def its_value(self):
         """The Value on this record that somebody holds, or else a new one."""
-        value = self.value()
+        value = self.value and self.value()
         if value is None:
             value = _new(TensorTuple if isinstance(self.op, TensorTupleOp) else Tensor)
             value._record, value._inputs, value._grad, self.value = self, None, None, ref(value)
@@ -471,8 +478,7 @@ class Record:
 
 
 _new = object.__new__  # calling a class costs twice as much, and every operator makes a Value
-_counted = object()
-_nobody = sys.getrefcount(_counted)  # with no record at all
+_nobody = sys.getrefcount(Record)  # with no record at all
 
 
 def _remember(value, op, inputs, records, data, requires_grad):
@@ -484,8 +490,7 @@ def _remember(value, op, inputs, records, data, requires_grad):
     record.inputs = records
     record.data = data
     record.requires_grad = requires_grad
-    record.value = ref(value)
-    record.counted = _counted
+    record.value = None
     return value
 
 
@@ -523,12 +528,12 @@ LAZY_MODE = False  # True: compute a value when its data is first asked for
 
 
 def __getattr__(name):
-    """TENSOR_COUNTER, the values alive in all graphs: as many as records refer to `_counted`.
+    """TENSOR_COUNTER, the values alive in all graphs: as many as records refer to their class.
 
     Python keeps that number anyway; counting up and down ourselves would cost every operator more.
     """
     if name == "TENSOR_COUNTER":
-        return sys.getrefcount(_counted) - _nobody
+        return sys.getrefcount(Record) - _nobody
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -306,11 +306,11 @@ AttentionShape attention_shape(const Call& call) {
   need("q", q, {0, 0, 0, 0}), need_samples(q);
   need("k", k, {q.shape[0], q.shape[1], 0, q.last()}), need_samples(k);
   need("v", v, k.shape);
-  return {q.shape[0] * q.shape[1], q.shape[2], k.shape[2], q.last(), call.settings.at(0) != 0};
+  return {q.shape[0], q.shape[1], q.shape[2], k.shape[2], q.last(), call.settings.at(0) != 0};
 }
 
-AttentionInput attention_input(const Call& call) {
-  return {call[0].ptr(), call[1].ptr(), call[2].ptr()};
+AttentionArrays heads_of_all(const Arrays& qkv) {
+  return {heads_of(qkv[0]), heads_of(qkv[1]), heads_of(qkv[2])};
 }
 
 Arrays attention(Call& call) {
@@ -318,8 +318,9 @@ Arrays attention(Call& call) {
   const Array& q = call[0];
   Array out = new_array_like(q);
   call.saved = {new_array({q.shape[0], q.shape[1], s.T, s.S})};
-  run_product(out.size() * s.S,
-              [&] { Attention(attention_input(call), out.ptr(), call.saved[0].ptr(), s); });
+  const AttentionArrays in = heads_of_all(call.arrays);
+  const Heads to = heads_of(out);
+  run_product(out.size() * s.S, [&] { Attention(in, to, call.saved[0].ptr(), s); });
   return {out, call.saved[0]};
 }
 
@@ -327,10 +328,10 @@ Arrays attention_backward(Call& call) {
   const AttentionShape s = attention_shape(call);
   call.needs_dx = true;
   Arrays grads = call.gradients(3);
-  run_product(call[0].size() * s.S, [&] {
-    AttentionBackward(attention_input(call), call.saved[0].ptr(), call.adjoints[0].ptr(),
-                      call.adjoints[1].ptr(), {grads[0].ptr(), grads[1].ptr(), grads[2].ptr()}, s);
-  });
+  const AttentionArrays in = heads_of_all(call.arrays), d = heads_of_all(grads);
+  const Heads dout = heads_of(call.adjoints[0]), dprobs = heads_of(call.adjoints[1]);
+  run_product(grads[0].size() * s.S,
+              [&] { AttentionBackward(in, call.saved[0].ptr(), dout, dprobs, d, s); });
   return grads;
 }
 
@@ -344,8 +345,11 @@ struct Kernel {
   size_t rest = 0;               // how many behind them have none
   size_t constants = 0;          // how many of the arrays, the last ones, have none
   const char* always = nullptr;  // a setting without which the kernel does not compute this
+  bool rows = false;             // does it take views whose last axis lies in one piece?
 };
 
+const Kernel kAttention = {
+    attention, attention_backward, 3, {"causal", "dropout"}, 2, 0, 0, nullptr, true};
 const Kernel kBatchNorm = {
     batch_norm, batch_norm_backward, 5, {"eps", "momentum", "training"}, 1, 2, 2, "training"};
 
@@ -360,7 +364,7 @@ const std::map<std::string, Kernel> kernels = {
     {"batch_norm2d", kBatchNorm},
     {"conv2d", {conv, conv_backward, 3, {"stride", "padding"}}},
     {"lstm", {lstm, lstm_backward, 7, {}, 3}},
-    {"attention", {attention, attention_backward, 3, {"causal", "dropout"}, 2}},
+    {"attention", kAttention},
 };
 
 // One call, forward and then, any number of times, backward. It holds buffers and numbers only,
@@ -375,8 +379,8 @@ class LayerCall {
   size_t constants() const { return kernel_.constants; }
 
   // Takes the arrays that are given; returns the results, and constants behind them.
-  py::list forward(const py::sequence& arrays) {
-    Call call{by_place(from_python(arrays)), settings_, {}, {}};
+  py::tuple forward(const py::sequence& arrays) {
+    Call call{by_place(from_python(arrays, kernel_.rows)), settings_, {}, {}};
     const Arrays made = kernel_.forward(call);
     saved_ = call.saved;
     shapes_.clear();
@@ -386,9 +390,9 @@ class LayerCall {
 
   // Takes the adjoints of the results and then the arrays that `forward` took; returns the adjoints
   // of those arrays that are needed.
-  py::list backward(const py::sequence& adjoints_and_arrays, const std::vector<bool>& needed) {
+  py::tuple backward(const py::sequence& adjoints_and_arrays, const std::vector<bool>& needed) {
     require(!shapes_.empty(), "backward comes after forward");
-    Arrays adjoints = from_python(adjoints_and_arrays);
+    Arrays adjoints = from_python(adjoints_and_arrays, kernel_.rows);
     require(adjoints.size() >= results() + needed.size(),
             "backward needs an adjoint for each result");
     const auto arrays_begin = adjoints.begin() + static_cast<ptrdiff_t>(results());
@@ -464,7 +468,7 @@ void need_columns(const std::vector<py::list>& columns, size_t averages) {
 // one job for the threads: one by one most are too small to be shared out. `one` makes a piece,
 // from a pointer for each column, null behind the last.
 template <class Step>
-py::list step(const std::vector<py::list>& columns, Step one) {
+py::tuple step(const std::vector<py::list>& columns, Step one) {
   std::vector<Arrays> c;
   for (const py::list& column : columns) c.push_back(from_python(column));
   struct Piece {
@@ -496,7 +500,7 @@ py::list step(const std::vector<py::list>& columns, Step one) {
   return to_python(results, columns[0][0]);
 }
 
-py::list sgd(std::vector<py::list> columns, float lr, float momentum, float weight_decay) {
+py::tuple sgd(std::vector<py::list> columns, float lr, float momentum, float weight_decay) {
   if (momentum == 0 && columns.size() > 2) columns.pop_back();  // an average has no use
   need_columns(columns, momentum == 0 ? 0 : 1);
   return step(columns, [&](float* const* from, float* out, size_t size) {
@@ -505,8 +509,8 @@ py::list sgd(std::vector<py::list> columns, float lr, float momentum, float weig
 }
 
 // `t` is the number of this step, 1 for the first.
-py::list adam(const std::vector<py::list>& columns, double lr, double beta1, double beta2,
-              double eps, double weight_decay, double t) {
+py::tuple adam(const std::vector<py::list>& columns, double lr, double beta1, double beta2,
+               double eps, double weight_decay, double t) {
   const AdamSettings settings = {static_cast<float>(lr),
                                  static_cast<float>(beta1),
                                  static_cast<float>(beta2),

@@ -2,7 +2,9 @@
 
 #include <structmember.h>
 
+#include <algorithm>
 #include <cstring>
+#include <map>
 
 namespace needle {
 namespace cpu {
@@ -27,10 +29,11 @@ std::string text(const Shape& shape) {
 class Slot {
  public:
   Slot(py::handle type, const char* name) : name_(name) {
-    const auto member = py::reinterpret_steal<py::object>(PyObject_GetAttrString(type.ptr(), name));
-    if (!member) throw py::error_already_set();
+    const auto member = py::getattr(type, name, py::none());
     if (Py_TYPE(member.ptr()) != &PyMemberDescr_Type)
-      throw py::type_error(std::string("NDArray must keep ") + name_ + " in one of its __slots__");
+      throw py::type_error(std::string("the given kernels take NDArrays, which have ") + name_ +
+                           " among their __slots__, got " +
+                           py::str(type.attr("__name__")).cast<std::string>());
     offset_ = reinterpret_cast<PyMemberDescrObject*>(member.ptr())->d_member->offset;
   }
 
@@ -78,22 +81,31 @@ struct Slots {
   }
 };
 
-// A number of a tuple; NumPy's whole numbers are some, too.
-int64_t number(const py::tuple& numbers, size_t i) {
-  const int64_t value = PyLong_AsLongLong(PyTuple_GET_ITEM(numbers.ptr(), i));
+// A whole number of Python's, or NumPy's.
+int64_t number(py::handle object) {
+  const int64_t value = PyLong_AsLongLong(object.ptr());
   if (value == -1 && PyErr_Occurred() != nullptr) throw py::error_already_set();
   return value;
 }
+
+int64_t number(py::handle tuple, size_t i) { return number(PyTuple_GET_ITEM(tuple.ptr(), i)); }
 
 // What an NDArray has in its slots; it may be a view.
 Array read(py::handle item) {
   const Slots& slots = Slots::of(item);
   const py::tuple lengths(slots.shape.get(item));
   Array array;
-  for (size_t i = 0; i < lengths.size(); ++i)
-    array.shape.push_back(static_cast<size_t>(number(lengths, i)));
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    const int64_t length = number(lengths, i);
+    require(length >= 0, [&] {
+      return "the shape of an NDArray has lengths of 0 or more, got " + std::to_string(length);
+    });
+    array.shape.push_back(static_cast<size_t>(length));
+  }
   array.lengths = lengths;
-  array.strides = py::tuple(slots.strides.get(item));
+  const py::tuple strides(slots.strides.get(item));
+  require(strides.size() == lengths.size(), "an NDArray has as many strides as axes");
+  array.strides = strides;
   array.buffer = slots.handle.get(item);
   require(Py_TYPE(array.buffer.ptr()) == &Buffer::type, [&] {
     return "it lives on " + py::str(item.attr("device")).cast<std::string>() + ", not on cpu()";
@@ -104,20 +116,79 @@ Array read(py::handle item) {
 
 // Whether it fills its buffer, in row-major order.
 bool is_compact(const Array& array) {
-  const auto strides = py::reinterpret_borrow<py::tuple>(array.strides);
-  require(strides.size() == array.shape.size(), "an NDArray has as many strides as axes");
   size_t stride = 1;
-  for (size_t i = strides.size(); i-- > 0; stride *= array.shape[i])
-    if (number(strides, i) != static_cast<int64_t>(stride)) return false;
+  for (size_t i = array.shape.size(); i-- > 0; stride *= array.shape[i])
+    if (number(array.strides, i) != static_cast<int64_t>(stride)) return false;
   return array.size() == stride;
 }
 
-Array compact_array(py::handle item) {
+// Whether it is a compact array, its axes perhaps in another order.
+bool fills_buffer(const Array& array) {
+  size_t filled = 1;
+  for (bool found = true; found;) {
+    found = false;
+    for (size_t i = 0; i < array.shape.size(); ++i)
+      if (array.shape[i] > 1 && number(array.strides, i) == static_cast<int64_t>(filled)) {
+        filled *= array.shape[i];
+        found = true;
+      }
+  }
+  return array.offset == 0 && filled == array.size();
+}
+
+// For a kernel that reads rows: is the last axis in one piece? A view outside its buffer is an
+// error.
+bool lies_in_rows(Array& array, int64_t offset) {
+  Dims shape, strides;
+  for (size_t i = 0; i < array.shape.size(); ++i) {
+    shape.push_back(static_cast<int64_t>(array.shape[i]));
+    strides.push_back(number(array.strides, i));
+  }
+  if (shape.empty() || strides.back() != 1) return false;
+  check_view("a given kernel", shape, strides, offset, array.size());
+  array.offset = static_cast<size_t>(offset);
+  array.fills = fills_buffer(array);
+  return true;
+}
+
+Array array_of(py::handle item, bool rows) {
   Array array = read(item);
   if (is_compact(array)) return array;
-  array = read(item.attr("compact")());
+  if (rows && lies_in_rows(array, number(Slots::of(item).offset.get(item)))) return array;
+  const py::object compact = item.attr("compact")();
+  if (!py::isinstance(item, py::type::of(compact)))
+    throw py::type_error(std::string("NDArray.compact must return an NDArray, got ") +
+                         Py_TYPE(compact.ptr())->tp_name);
+  array = read(compact);
   require(is_compact(array), "NDArray.compact gave an array that is not compact");
   return array;
+}
+
+// What an NDArray says of its place in Python: the lengths of its axes, and row-major strides.
+struct Layout {
+  py::tuple lengths, strides;
+};
+
+// Of a shape; made once, for a training asks for the same few shapes in every step, and each tuple
+// more brings Python's garbage collector nearer to its next round.
+const Layout& layout_of(const Shape& shape) {
+  struct Before {
+    bool operator()(const Shape& a, const Shape& b) const {
+      return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end());
+    }
+  };
+  constexpr size_t kMost = 4096;
+  static auto* known = new std::map<Shape, Layout, Before>;  // Python may have ended before
+  const auto found = known->find(shape);
+  if (found != known->end()) return found->second;
+  if (known->size() >= kMost) known->clear();  // a program of ever new shapes
+  Layout layout{py::tuple(shape.size()), py::tuple(shape.size())};
+  size_t stride = 1;
+  for (size_t i = shape.size(); i-- > 0; stride *= shape[i]) {
+    layout.lengths[i] = py::int_(shape[i]);
+    layout.strides[i] = py::int_(stride);
+  }
+  return known->emplace(shape, std::move(layout)).first->second;
 }
 
 }  // namespace
@@ -139,8 +210,10 @@ Array new_array(const Shape& shape) {
 
 Array new_array_like(const Array& other) {
   Array array = new_array(other.shape);
-  array.lengths = other.lengths;
-  array.strides = other.strides;
+  if (other.fills) {
+    array.lengths = other.lengths;
+    array.strides = other.strides;
+  }
   return array;
 }
 
@@ -150,35 +223,44 @@ Array new_copy(const float* data, const Shape& shape) {
   return copy;
 }
 
-Arrays from_python(const py::sequence& items) {
+Arrays from_python(const py::sequence& items, bool rows) {
   const auto fast = py::reinterpret_steal<py::object>(PySequence_Fast(items.ptr(), "no arrays"));
   if (!fast) throw py::error_already_set();
   const auto count = static_cast<size_t>(PySequence_Fast_GET_SIZE(fast.ptr()));
   Arrays arrays;
   arrays.reserve(count);
   for (size_t i = 0; i < count; ++i)
-    arrays.push_back(compact_array(PySequence_Fast_ITEMS(fast.ptr())[i]));
+    arrays.push_back(array_of(PySequence_Fast_ITEMS(fast.ptr())[i], rows));
   return arrays;
+}
+
+Heads heads_of(const Array& array) {
+  const Shape& shape = array.shape;
+  auto row = static_cast<ptrdiff_t>(shape[3]);
+  Heads heads{array.ptr() + array.offset, row, row, row};
+  if (array.strides) {
+    heads.batch = number(array.strides, 0);
+    heads.head = number(array.strides, 1);
+    heads.row = number(array.strides, 2);
+  } else {
+    heads.head *= static_cast<ptrdiff_t>(shape[2]);
+    heads.batch = heads.head * static_cast<ptrdiff_t>(shape[1]);
+  }
+  return heads;
 }
 
 // They are made here, slot by slot: a step of an optimizer makes one for each parameter, and calls
 // of NDArray.make would take as long as the step.
-py::list to_python(const Arrays& arrays, const py::handle& beside) {
+py::tuple to_python(const Arrays& arrays, const py::handle& beside) {
   const Slots& slots = Slots::of(beside);
   auto* type = reinterpret_cast<PyTypeObject*>(slots.type.ptr());
   const py::object device = slots.device.get(beside), zero = py::int_(0);
-  py::list made(arrays.size());
+  py::tuple made(arrays.size());
   for (size_t k = 0; k < arrays.size(); ++k) {
-    const Shape& shape = arrays[k].shape;
     py::object lengths = arrays[k].lengths, strides = arrays[k].strides;
     if (!lengths) {
-      py::tuple new_lengths(shape.size()), new_strides(shape.size());
-      size_t stride = 1;
-      for (size_t i = shape.size(); i-- > 0; stride *= shape[i]) {
-        new_lengths[i] = py::int_(shape[i]);
-        new_strides[i] = py::int_(stride);
-      }
-      lengths = new_lengths, strides = new_strides;
+      const Layout& layout = layout_of(arrays[k].shape);
+      lengths = layout.lengths, strides = layout.strides;
     }
     auto array = py::reinterpret_steal<py::object>(type->tp_alloc(type, 0));
     if (!array) throw py::error_already_set();
@@ -187,7 +269,7 @@ py::list to_python(const Arrays& arrays, const py::handle& beside) {
     slots.offset.set(array, zero);
     slots.device.set(array, device);
     slots.handle.set(array, arrays[k].buffer);
-    PyList_SET_ITEM(made.ptr(), k, array.release().ptr());
+    PyTuple_SET_ITEM(made.ptr(), k, array.release().ptr());
   }
   return made;
 }

@@ -7,6 +7,7 @@
 
 #include "../aligned_array.h"
 #include "../ndarray_bindings.h"
+#include "fused.h"
 
 namespace needle {
 namespace cpu {
@@ -44,12 +45,15 @@ class Shape {
 
 size_t product(const Shape& shape);
 
-// A compact array of this device: its buffer, and its shape.
+// An array of this device: its buffer, and its shape. It is compact, but for a kernel that takes
+// views.
 struct Array {
   py::object buffer;  // the Python object that owns `data`
   AlignedArray* data = nullptr;
   Shape shape;
   py::object lengths, strides;  // the shape and its strides as Python's tuples, if they are known
+  size_t offset = 0;            // of the first number
+  bool fills = true;            // are all numbers of the buffer its own?
 
   float* ptr() const { return data->ptr; }
   size_t size() const { return data->size; }
@@ -61,15 +65,19 @@ inline float* pointer(const Array& array) { return array.data ? array.ptr() : nu
 
 // A new array, not initialized, of this shape.
 Array new_array(const Shape& shape);
-// The same, of the shape of another array.
+// The same, of the shape of another array. It lies as that one does, if that fills its buffer.
 Array new_array_like(const Array& other);
 Array new_copy(const float* data, const Shape& shape);
 
-// NDArrays, made compact where they are views.
-Arrays from_python(const py::sequence& items);
+// NDArrays, made compact where they are views. With `rows`, views stay whose last axis lies in one
+// piece.
+Arrays from_python(const py::sequence& items, bool rows = false);
+
+// Where the numbers of an array of four axes lie: the last axis in one piece.
+Heads heads_of(const Array& array);
 
 // NDArrays on the device of another one.
-py::list to_python(const Arrays& arrays, const py::handle& beside);
+py::tuple to_python(const Arrays& arrays, const py::handle& beside);
 
 // `what` must have a shape; lengths of 0 in `expected` may be any.
 void need(const char* what, const Array& array, const Shape& expected);

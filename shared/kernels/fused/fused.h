@@ -159,20 +159,27 @@ void Lstm(const LstmInput& in, const LstmSteps& made, const LstmShape& s);
 void LstmBackward(const LstmInput& in, const LstmSteps& made, const LstmAdjoints& g,
                   const LstmGradients& d, const LstmShape& s);
 
-// `heads` independent heads (batch times heads): q (T, D), k and v (S, D), probs (T, S).
+// Where the matrices of an array (B, H, rows, columns) lie; the numbers of a row are side by side.
+struct Heads {
+  float* data;
+  ptrdiff_t batch, head, row;  // from one to the next
+
+  float* at(size_t b, size_t h) const {
+    return data + static_cast<ptrdiff_t>(b) * batch + static_cast<ptrdiff_t>(h) * head;
+  }
+};
+
+// B times H independent heads: q (T, D), k and v (S, D), probs (T, S), these in one piece.
 struct AttentionShape {
-  size_t heads, T, S, D;
+  size_t B, H, T, S, D;
   bool causal;
 };
-struct AttentionInput {
-  const float *q, *k, *v;
+struct AttentionArrays {  // the inputs, or their gradients
+  Heads q, k, v;
 };
-struct AttentionGradients {
-  float *q, *k, *v;
-};
-void Attention(const AttentionInput& in, float* out, float* probs, const AttentionShape& s);
-void AttentionBackward(const AttentionInput& in, const float* probs, const float* dout,
-                       const float* dprobs, const AttentionGradients& d, const AttentionShape& s);
+void Attention(const AttentionArrays& in, const Heads& out, float* probs, const AttentionShape& s);
+void AttentionBackward(const AttentionArrays& in, const float* probs, const Heads& dout,
+                       const Heads& dprobs, const AttentionArrays& d, const AttentionShape& s);
 
 // One step of an optimizer on a piece of a parameter; `out` is the new piece, u, m, v change in
 // place.

@@ -171,60 +171,106 @@ void LstmBackward(const LstmInput& in, const LstmSteps& made, const LstmAdjoints
 // ------------------------------------------------------------------------------------- attention
 
 namespace {
-// How many heads a thread takes at a time: neighbours, which were neighbours before and will be.
-size_t heads_per_task(size_t heads) { return (heads - 1) / (4 * thread_count()) + 1; }
+
+// One head at a time. Where other heads lie between its rows they are copied together first: from
+// all over a cache they would drive each other out of it.
+class Head {
+ public:
+  Head(const AttentionShape& shape) : s(shape), size_(std::max(s.T, s.S) * s.D), room_(5 * size_) {}
+
+  // Calls body(head, where its (T, S) begins in the table of weights) for all heads. A thread takes
+  // neighbours, which were neighbours before and will be.
+  template <class Body>
+  static void for_all(const AttentionShape& s, Body body) {
+    const size_t heads = s.B * s.H;
+    parallel_for(heads, (heads - 1) / (4 * thread_count()) + 1, [&](size_t begin, size_t end) {
+      Head head(s);
+      for (head.number_ = begin; head.number_ < end; ++head.number_)
+        body(head, head.number_ * s.T * s.S);
+    });
+  }
+
+  float* start(const Heads& array) const { return array.at(number_ / s.H, number_ % s.H); }
+
+  // Its (rows, D) of an array, in one piece. There is room for four arrays, by `place`. The rows of
+  // the next head are asked for meanwhile.
+  MatrixView load(const Heads& from, size_t rows, size_t place) {
+    const float *here = start(from), *next = here + from.head;
+    if (from.row == static_cast<ptrdiff_t>(s.D)) return row_major(here, s.D);
+    float* to = room_.ptr + place * size_;
+    for (size_t i = 0; i < rows; ++i, here += from.row, next += from.row) {
+      std::memcpy(to + i * s.D, here, s.D * sizeof(float));
+      for (size_t j = 0; j < s.D; j += kCacheLine / sizeof(float)) simd::prefetch(next + j);
+    }
+    return row_major(to, s.D);
+  }
+
+  // Its (rows, D) of an array become a (rows, n) times b.
+  void multiply_to(const Heads& to, MatrixView a, MatrixView b, size_t rows, size_t n) {
+    float* first = start(to);
+    if (to.row == static_cast<ptrdiff_t>(s.D)) return multiply(a, b, first, rows, n, s.D);
+    float* product = room_.ptr + 4 * size_;
+    multiply(a, b, product, rows, n, s.D);
+    for (size_t i = 0; i < rows; ++i)
+      std::memcpy(first + static_cast<ptrdiff_t>(i) * to.row, product + i * s.D,
+                  s.D * sizeof(float));
+  }
+
+ private:
+  const AttentionShape& s;
+  const size_t size_;
+  AlignedArray room_;
+  size_t number_ = 0;
+};
+
 }  // namespace
 
-void Attention(const AttentionInput& in, float* out, float* probs, const AttentionShape& s) {
+void Attention(const AttentionArrays& in, const Heads& out, float* probs, const AttentionShape& s) {
   const float scale = 1 / std::sqrt(static_cast<float>(s.D));
-  parallel_for(s.heads, heads_per_task(s.heads), [&](size_t begin, size_t end) {
-    for (size_t head = begin; head < end; ++head) {
-      const size_t queries = head * s.T * s.D, keys = head * s.S * s.D;
-      float* p = probs + head * s.T * s.S;
-      multiply(row_major(in.q + queries, s.D), transposed(in.k + keys, s.D), p, s.T, s.D, s.S);
-      for (size_t i = 0; i < s.T; ++i) {
-        float* row = p + i * s.S;
-        // Query i may look at keys up to i + S - T; a query that may look at none looks at all.
-        const size_t reach = i + s.S + 1 > s.T ? i + s.S + 1 - s.T : s.S;
-        const size_t seen = s.causal ? std::min(s.S, reach) : s.S;
-        const bool none = s.causal && i + s.S + 1 <= s.T;
-        const float peak = simd::finite(max_over(seen, row));
-        const float factor = none ? 0.0f : scale;
-        for_lanes<1, 1>(seen, {row}, {row}, [&](const Vec* v, Vec* result) {
-          result[0] = simd::exp(simd::minimum(v[0] - peak, simd::splat(0.0f)) * factor);
-        });
-        const float total = sum_over(seen, Sum{row});
-        // Scores that are all -inf look at nothing: zeros, and not 0 / 0.
-        for (size_t j = 0; j < seen && total > 0; ++j) row[j] /= total;
-        std::fill(row + seen, row + s.S, 0.0f);
-      }
-      multiply(row_major(p, s.S), row_major(in.v + keys, s.D), out + queries, s.T, s.S, s.D);
+  Head::for_all(s, [&](Head& head, size_t table) {
+    const MatrixView q = head.load(in.q, s.T, 0), k = head.load(in.k, s.S, 1);
+    float* p = probs + table;
+    multiply(q, k.transposed(), p, s.T, s.D, s.S);
+    for (size_t i = 0; i < s.T; ++i) {
+      float* row = p + i * s.S;
+      // Query i may look at keys up to i + S - T; a query that may look at none looks at all.
+      const size_t reach = i + s.S + 1 > s.T ? i + s.S + 1 - s.T : s.S;
+      const size_t seen = s.causal ? std::min(s.S, reach) : s.S;
+      const bool none = s.causal && i + s.S + 1 <= s.T;
+      const float peak = simd::finite(max_over(seen, row));
+      const float factor = none ? 0.0f : scale;
+      for_lanes<1, 1>(seen, {row}, {row}, [&](const Vec* v, Vec* result) {
+        result[0] = simd::exp(simd::minimum(v[0] - peak, simd::splat(0.0f)) * factor);
+      });
+      const float total = sum_over(seen, Sum{row});
+      // Scores that are all -inf look at nothing: zeros, and not 0 / 0.
+      for (size_t j = 0; j < seen && total > 0; ++j) row[j] /= total;
+      std::fill(row + seen, row + s.S, 0.0f);
     }
+    head.multiply_to(out, row_major(p, s.S), head.load(in.v, s.S, 2), s.T, s.S);
   });
 }
 
-void AttentionBackward(const AttentionInput& in, const float* probs, const float* dout,
-                       const float* dprobs, const AttentionGradients& d, const AttentionShape& s) {
+void AttentionBackward(const AttentionArrays& in, const float* probs, const Heads& dout,
+                       const Heads& dprobs, const AttentionArrays& d, const AttentionShape& s) {
   const float scale = 1 / std::sqrt(static_cast<float>(s.D));
-  parallel_for(s.heads, heads_per_task(s.heads), [&](size_t begin, size_t end) {
-    std::vector<float> adjoint(s.T * s.S);
-    for (size_t head = begin; head < end; ++head) {
-      const size_t queries = head * s.T * s.D, keys = head * s.S * s.D, table = head * s.T * s.S;
-      const float* p = probs + table;
-      multiply(row_major(dout + queries, s.D), transposed(in.v + keys, s.D), adjoint.data(), s.T,
-               s.D, s.S);
-      for (size_t i = 0; i < s.T; ++i) {
-        float* row = adjoint.data() + i * s.S;
-        for (size_t j = 0; j < s.S; ++j) row[j] += dprobs[table + i * s.S + j];
-        const float along = sum_over(s.S, Product{row, p + i * s.S});
-        for (size_t j = 0; j < s.S; ++j) row[j] = p[i * s.S + j] * (row[j] - along) * scale;
-      }
-      multiply(row_major(adjoint.data(), s.S), row_major(in.k + keys, s.D), d.q + queries, s.T, s.S,
-               s.D);
-      multiply(transposed(adjoint.data(), s.S), row_major(in.q + queries, s.D), d.k + keys, s.S,
-               s.T, s.D);
-      multiply(transposed(p, s.S), row_major(dout + queries, s.D), d.v + keys, s.S, s.T, s.D);
+  Head::for_all(s, [&](Head& head, size_t table) {
+    const MatrixView q = head.load(in.q, s.T, 0), k = head.load(in.k, s.S, 1);
+    const MatrixView v = head.load(in.v, s.S, 2), up = head.load(dout, s.T, 3);
+    const float* p = probs + table;
+    AlignedArray adjoint(s.T * s.S);
+    multiply(up, v.transposed(), adjoint.ptr, s.T, s.D, s.S);
+    for (size_t i = 0; i < s.T; ++i) {
+      float* row = adjoint.ptr + i * s.S;
+      const float* more = head.start(dprobs) + static_cast<ptrdiff_t>(i) * dprobs.row;
+      for (size_t j = 0; j < s.S; ++j) row[j] += more[j];
+      const float along = sum_over(s.S, Product{row, p + i * s.S});
+      for (size_t j = 0; j < s.S; ++j) row[j] = p[i * s.S + j] * (row[j] - along) * scale;
     }
+    const MatrixView g = row_major(adjoint.ptr, s.S), weights = row_major(p, s.S);
+    head.multiply_to(d.q, g, k, s.T, s.S);
+    head.multiply_to(d.k, g.transposed(), q, s.S, s.T);
+    head.multiply_to(d.v, weights.transposed(), up, s.S, s.T);
   });
 }
 

@@ -28,5 +28,4 @@ Tensor.__neg__ = negate
 Tensor.__matmul__ = Tensor.matmul = matmul
 Tensor.sum = summation
 Tensor.broadcast_to = broadcast_to
-Tensor.reshape = reshape
-Tensor.transpose = transpose
+Tensor.reshape, Tensor.transpose = reshape, transpose

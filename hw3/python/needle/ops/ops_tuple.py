@@ -31,14 +31,11 @@ class OnePart(TensorTuple):
 
     def __getattr__(self, name):
         """Whoever looks at it has the zeros made; from then on it is an ordinary TensorTuple."""
-        self.become(add_tuples([self]))
-        return getattr(self, name)
+        return self.become(add_tuples([self]), name)
 
 
 def add_tuples(tuples):
-    """The sum of TensorTuples, part by part; a single one is returned as it is."""
-    if len(tuples) == 1 and type(tuples[0]) is TensorTuple:
-        return tuples[0]
+    """The sum of TensorTuples, part by part."""
     found = defaultdict(list)
     for value in tuples:
         parts, whole = value._path if type(value) is OnePart else (enumerate(value), value.tuple())

@@ -221,7 +221,9 @@ class NDArray:
     def swapaxes(self, axis1, axis2):
         """A view with two axes exchanged."""
         (axis1,), (axis2,) = _axes_of(axis1, self.ndim), _axes_of(axis2, self.ndim)
-        return self.permute([{axis1: axis2, axis2: axis1}.get(k, k) for k in range(self.ndim)])
+        order = list(range(self.ndim))
+        order[axis1], order[axis2] = axis2, axis1
+        return self.permute(order)
 
     def flip(self, axes=None):
         """A compact copy with the order of elements along `axes` (None: all) turned round."""
@@ -247,7 +249,7 @@ class NDArray:
         if isinstance(sl, slice):
             start, stop, step = sl.indices(length)
             assert step > 0, f"slices need a step of 1 or more, got {sl}; use flip"
-            return slice(start, max(start, stop), step)
+            return slice(start, stop if stop > start else start, step)
         index = operator.index(sl)
         if not -length <= index < length:
             raise IndexError(f"index {index} is outside axis {dim}, which has length {length}")

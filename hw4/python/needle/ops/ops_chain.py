@@ -45,11 +45,9 @@ class Chain(Tensor):
         while type(before) is Chain:  # from the last layer to the first
             before, *layer, relu = before._path
             tensors[:0], relus[:0] = layer, [relu]
-        if tensors == [None, None]:  # what it starts with, as a node of its own
-            self.become(ops_mathematic.to_device(before, before.device))
-        else:
-            self.become(linears(before, *tensors, relus=tuple(relus)))
-        return getattr(self, name)
+        if tensors[0] is None:  # what it starts with, as a node of its own
+            return self.become(ops_mathematic.to_device(before, before.device), name)
+        return self.become(linears(before, *tensors, relus=tuple(relus)), name)
 
     def joined(self, name, args):
         """The chain with one more function of this name, or None if it does not belong here."""
@@ -72,7 +70,7 @@ def chained(forward):
 
     @functools.wraps(forward)
     def run(self, x):
-        begins = hasattr(next(iter(self.modules), None), "in_features")
+        begins = self.modules and hasattr(self.modules[0], "in_features")
         if type(x) is Chain or not begins or not kernel_for("linears", [x]):
             return forward(self, x)
         result = forward(self, _chain(x, None, None, False))

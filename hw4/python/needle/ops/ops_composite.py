@@ -18,7 +18,7 @@ answers None if it does not compute this, else one call of itself, which has
 
     results, rest      how many results have a gradient, and how many behind them have none
     constants          how many of the Tensors, the last ones, have none (class ids)
-    forward(arrays)    a list of all results, arrays too
+    forward(arrays)    all results, arrays too, in a tuple
     backward(adjoints of the results + arrays, needed)
                        the adjoints of those arrays that need one
 """
@@ -70,7 +70,7 @@ def composite(function):
         given = list(map(is_not, tensors, repeat(None)))
         inputs = list(compress(tensors, given))
         kernel = kernel_for(name, inputs)
-        call = kernel and kernel(given, {**defaults, **settings})
+        call = kernel and kernel(given, defaults | settings)
         if call is None:
             return function(*tensors, **settings)
         for k in range(len(inputs) - call.constants, len(inputs)):
@@ -112,8 +112,9 @@ class _Kernel(TensorOp):
         return f"kernel {self.function.__name__}"
 
     def compute(self, *arrays):
-        first, *self.rest = made = self.call.forward(arrays)
-        return first if self.results == 1 else tuple(made)
+        made = self.call.forward(arrays)
+        self.rest = made[1:]  # behind several results there is none
+        return made[0] if self.results == 1 else made
 
     def gradient(self, out_grad, node):
         needed = [record.requires_grad for record in node._record.inputs]
@@ -141,7 +142,7 @@ class _Gradient(TensorTupleOp):
         self.kernel, self.needed = kernel, needed
 
     def compute(self, *arrays):
-        return tuple(self.kernel.call.backward(arrays, self.needed))
+        return self.kernel.call.backward(arrays, self.needed)
 
     def gradient(self, out_grad, node):
         leaves = [value + 0.0 for value in node.inputs]

@@ -220,8 +220,7 @@ class NDArray:
         Raises AssertionError when an axis that is not 1 would change its length.
         """
         ### BEGIN SOLUTION hw3/ndarray_python_ops
-        new_shape = new_shape if type(new_shape) is tuple else _shape_of(new_shape)
-        shape, strides = _broadcast(self._shape, self._strides, new_shape)
+        shape, strides = _broadcast(self._shape, self._strides, _shape_of(new_shape))
         return self._view(shape, strides, self._offset)
         ### END SOLUTION
 
@@ -232,7 +231,9 @@ class NDArray:
     def swapaxes(self, axis1, axis2):
         """A view with two axes exchanged."""
         (axis1,), (axis2,) = _axes_of(axis1, self.ndim), _axes_of(axis2, self.ndim)
-        return self.permute([{axis1: axis2, axis2: axis1}.get(k, k) for k in range(self.ndim)])
+        order = list(range(self.ndim))
+        order[axis1], order[axis2] = axis2, axis1
+        return self.permute(order)
 
     ### FROM hw4
     def flip(self, axes=None):
@@ -269,7 +270,7 @@ class NDArray:
         if isinstance(sl, slice):
             start, stop, step = sl.indices(length)
             assert step > 0, f"slices need a step of 1 or more, got {sl}; use flip"
-            return slice(start, max(start, stop), step)
+            return slice(start, stop if stop > start else start, step)
         index = operator.index(sl)
         if not -length <= index < length:
             raise IndexError(f"index {index} is outside axis {dim}, which has length {length}")
@@ -471,7 +472,7 @@ def _broadcast(shape, strides, new_shape):
     fits = added >= 0 and all([old in (1, new) for old, new, _ in axes])
     assert fits, f"cannot broadcast {shape} to {new_shape}: only axes of length 1 grow"
     strides = tuple([stride if old == new else 0 for old, new, stride in axes])
-    return _shape_of(new_shape), (0,) * added + strides
+    return new_shape, (0,) * added + strides
     ### END SOLUTION
 
 
