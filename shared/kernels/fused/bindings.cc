@@ -9,6 +9,7 @@
 #include <map>
 
 #include "bindings_arrays.h"
+#include "call_object.h"
 #include "fused.h"
 
 namespace needle {
@@ -424,20 +425,34 @@ class LayerCall {
   std::vector<Shape> shapes_;  // of the results
 };
 
+// What a dict has by a name; null if nothing. They are a few: to look at each costs less than to
+// make a string of Python's for the name.
+py::handle find(const py::dict& settings, const std::string& name) {
+  PyObject *key = nullptr, *value = nullptr;
+  for (Py_ssize_t at = 0; PyDict_Next(settings.ptr(), &at, &key, &value);)
+    if (PyUnicode_CompareWithASCIIString(key, name.c_str()) == 0) return value;
+  return {};
+}
+
 // The numbers of the settings, in the kernel's order: one, several in a tuple, or 0 for None.
 // Returns false for settings that the kernel does not have, and for what is no number.
 bool read_settings(const Kernel& kernel, const py::dict& settings, std::vector<double>* numbers) {
+  const auto add = [numbers](py::handle number) {
+    if (!number.is_none() && !PyNumber_Check(number.ptr())) return false;
+    numbers->push_back(number.is_none() ? 0.0 : number.cast<double>());
+    return true;
+  };
   if (settings.size() != kernel.settings.size()) return false;
   for (const std::string& name : kernel.settings) {
-    if (!settings.contains(name)) return false;
-    const py::object value = settings[name.c_str()];
-    const py::tuple values =
-        py::isinstance<py::tuple>(value) ? py::tuple(value) : py::make_tuple(value);
-    for (py::handle number : values) {
-      if (!number.is_none() && !PyNumber_Check(number.ptr())) return false;
-      numbers->push_back(number.is_none() ? 0.0 : number.cast<double>());
-      if (kernel.always && name == kernel.always && numbers->back() == 0) return false;
+    const py::handle value = find(settings, name);
+    if (!value) return false;
+    if (py::isinstance<py::tuple>(value)) {
+      for (py::handle number : py::reinterpret_borrow<py::tuple>(value))
+        if (!add(number)) return false;
+    } else if (!add(value)) {
+      return false;
     }
+    if (kernel.always && name == kernel.always && numbers->back() == 0) return false;
   }
   return true;
 }
@@ -450,7 +465,27 @@ py::object call_of(const Kernel& kernel, std::vector<bool> given, const py::dict
     if (given.size() > kernel.arrays) return py::none();
     given.resize(kernel.arrays, false);
   }
-  return py::cast(LayerCall(kernel, std::move(given), std::move(numbers)));
+  return CallObject<LayerCall>::make(LayerCall(kernel, std::move(given), std::move(numbers)));
+}
+
+// Adds the kernel to `layers`: a function of a list and a dict, see ops_composite.py.
+void add_layer(const py::dict& layers, const std::string& name, const Kernel& kernel) {
+  constexpr auto call = [](PyObject* self, PyObject* const* given, Py_ssize_t count) -> PyObject* {
+    try {
+      if (count != 2 || !PyDict_Check(given[1]))
+        throw py::type_error("a kernel takes a list, which Tensors are given, and a dict");
+      const auto& own = *static_cast<const Kernel*>(PyCapsule_GetPointer(self, nullptr));
+      const auto settings = py::reinterpret_borrow<py::dict>(given[1]);
+      return call_of(own, truths(given[0]), settings).release().ptr();
+    } catch (...) { return raise_in_python(); }
+  };
+  PyObject* (*const function)(PyObject*, PyObject* const*, Py_ssize_t) = call;
+  // It lives as long as Python, and so do the kernels.
+  auto* method = new PyMethodDef{
+      name.c_str(), reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function)),
+      METH_FASTCALL, nullptr};
+  const py::capsule self(&kernel);
+  layers[name.c_str()] = py::reinterpret_steal<py::object>(PyCFunction_New(method, self.ptr()));
 }
 
 // What an optimizer's step reads at most: parameters, gradients, two averages.
@@ -527,18 +562,9 @@ py::tuple adam(const std::vector<py::list>& columns, double lr, double beta1, do
 }  // namespace
 
 void bind(py::module_& m) {
-  py::class_<LayerCall>(m, "LayerCall")
-      .def_property_readonly("results", &LayerCall::results)
-      .def_property_readonly("rest", &LayerCall::rest)
-      .def_property_readonly("constants", &LayerCall::constants)
-      .def("forward", &LayerCall::forward)
-      .def("backward", &LayerCall::backward);
+  CallObject<LayerCall>::prepare("needle.LayerCall");
   py::dict layers;
-  for (const auto& [name, kernel] : kernels)
-    layers[name.c_str()] =
-        py::cpp_function([&kernel = kernel](std::vector<bool> given, const py::dict& settings) {
-          return call_of(kernel, std::move(given), settings);
-        });
+  for (const auto& [name, kernel] : kernels) add_layer(layers, name, kernel);
   m.attr("layers") = layers;
   m.def("sgd_step", sgd, py::arg("columns"), py::kw_only(), py::arg("lr"), py::arg("momentum"),
         py::arg("weight_decay"));
