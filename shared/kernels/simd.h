@@ -136,7 +136,7 @@ inline Vec load(const float* from) {
 }
 inline void store(float* to, Vec value) { std::memcpy(to, &value, sizeof(Vec)); }
 
-// Says that the cache line at `address` will be written soon.
+// Says that the cache line at `address` will be used soon. It may be no address at all.
 inline void prefetch(const float* address) {
 #if defined(__GNUC__)
   __builtin_prefetch(address, 1);

@@ -192,13 +192,16 @@ class Head {
 
   float* start(const Heads& array) const { return array.at(number_ / s.H, number_ % s.H); }
 
-  // Its (rows, D) of an array, in one piece. There is room for four arrays, by `place`.
+  // Its (rows, D) of an array, in one piece. There is room for four arrays, by `place`. The rows of
+  // the next head are asked for meanwhile.
   MatrixView load(const Heads& from, size_t rows, size_t place) {
-    const float* first = start(from);
-    if (from.row == static_cast<ptrdiff_t>(s.D)) return row_major(first, s.D);
+    const float *here = start(from), *next = here + from.head;
+    if (from.row == static_cast<ptrdiff_t>(s.D)) return row_major(here, s.D);
     float* to = room_.ptr + place * size_;
-    for (size_t i = 0; i < rows; ++i)
-      std::memcpy(to + i * s.D, first + static_cast<ptrdiff_t>(i) * from.row, s.D * sizeof(float));
+    for (size_t i = 0; i < rows; ++i, here += from.row, next += from.row) {
+      std::memcpy(to + i * s.D, here, s.D * sizeof(float));
+      for (size_t j = 0; j < s.D; j += kCacheLine / sizeof(float)) simd::prefetch(next + j);
+    }
     return row_major(to, s.D);
   }
 

@@ -249,7 +249,7 @@ class NDArray:
         if isinstance(sl, slice):
             start, stop, step = sl.indices(length)
             assert step > 0, f"slices need a step of 1 or more, got {sl}; use flip"
-            return slice(start, max(start, stop), step)
+            return slice(start, stop if stop > start else start, step)
         index = operator.index(sl)
         if not -length <= index < length:
             raise IndexError(f"index {index} is outside axis {dim}, which has length {length}")
