@@ -51,6 +51,7 @@ std::vector<LinearLayer> linear_layers(Call& call) {
   require(x.shape.size() >= 2, "the input must have two axes or more");
   need_samples(x);
   Shape shape = x.shape;
+  layers.reserve(call.arrays.size() / 2), call.saved.reserve(call.arrays.size() / 2);
   for (size_t i = 1; i + 1 < call.arrays.size(); i += 2) {
     const Array &w = call[i], &b = call[i + 1];
     need("weight", w, {shape.back(), 0});
@@ -383,7 +384,7 @@ class LayerCall {
   py::tuple forward(const py::sequence& arrays) {
     Call call{by_place(from_python(arrays, kernel_.rows)), settings_, {}, {}};
     const Arrays made = kernel_.forward(call);
-    saved_ = call.saved;
+    saved_ = std::move(call.saved);
     shapes_.clear();
     for (size_t k = 0; k < results(); ++k) shapes_.push_back(made[k].shape);
     return to_python(made, arrays[0]);
@@ -401,10 +402,11 @@ class LayerCall {
     adjoints.resize(results());
     for (size_t k = 0; k < results(); ++k) need("the adjoint", adjoints[k], shapes_[k]);
     Call call{by_place(std::move(arrays)), settings_, saved_, std::move(adjoints), needed.at(0)};
-    const Arrays grads = kernel_.backward(call);
+    Arrays grads = kernel_.backward(call);
     Arrays wanted;
+    wanted.reserve(grads.size());
     for (size_t i = 0, k = 0; k < needed.size(); ++i)
-      if (given_[i] && needed[k++]) wanted.push_back(grads.at(i));
+      if (given_[i] && needed[k++]) wanted.push_back(std::move(grads.at(i)));
     return to_python(wanted, adjoints_and_arrays[0]);
   }
 
@@ -505,12 +507,14 @@ void need_columns(const std::vector<py::list>& columns, size_t averages) {
 template <class Step>
 py::tuple step(const std::vector<py::list>& columns, Step one) {
   std::vector<Arrays> c;
+  c.reserve(columns.size());
   for (const py::list& column : columns) c.push_back(from_python(column));
   struct Piece {
     size_t parameter, begin, size;
   };
   std::vector<Piece> pieces;
   Arrays results;
+  results.reserve(c[0].size()), pieces.reserve(c[0].size());
   size_t work = 0;
   for (size_t i = 0; i < c[0].size(); ++i) {
     const size_t size = c[0][i].size();
