@@ -7,7 +7,8 @@
 #   add_emulated_program(NAME emulated|checked file.cu)
 #
 # makes a program of a file with a main(), when it is asked for by name. Both need Python_EXECUTABLE.
-# With NEEDLE_SANITIZE the compiler's own library reports, and nothing is checked here.
+# With NEEDLE_SANITIZE the compiler's own library reports, and nothing is checked here. With
+# NEEDLE_OPTIMIZE=-O0 emulated kernels are not optimized either.
 set(CUDA_EMULATOR "${CMAKE_CURRENT_LIST_DIR}/src")
 
 function(add_emulated_kernels name kind source)
@@ -22,6 +23,9 @@ function(add_emulated_kernels name kind source)
   set(emulator fiber.cc memory.cc scheduler.cc sanitizer.cc crash.cc lines.cc)
   set(definitions "")
   set(flags -O2 -g1)  # -g1: reports name lines
+  if("${NEEDLE_OPTIMIZE}" STREQUAL -O0)
+    list(APPEND flags -O0)
+  endif()
   if(kind STREQUAL "checked")
     list(APPEND emulator checker.cc counter.cc)
     set(definitions NEEDLE_CUDA_CHECKED)

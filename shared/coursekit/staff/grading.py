@@ -181,7 +181,7 @@ def seal(
                 problems = list(homework.problems)
                 if publish(course, homework, problems, words, checked=False):
                     raise CourseError(f"{homework.id} could not be published; see above")
-        say("sealing: about a tenth of a second of a processor a case")
+        say("sealing: less than a tenth of a second of a processor a case")
         made = folder / "made.json.gz"
         _mugrade("seal", str(made), "--data", str(folder / "data"))
         _replace_answers(course, made, out, stages)

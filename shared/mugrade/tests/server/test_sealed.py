@@ -3,7 +3,6 @@ guess costs. How far they can be read is measured by bench/sealed_attack.py."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 
 import hypothesis.extra.numpy as hnp
@@ -121,10 +120,8 @@ def test_every_cell_fits_the_hints_and_one_wrong_element_fails_the_case():
 
 def test_a_claim_of_the_right_structure_costs_one_dear_hash_and_another_none(monkeypatch):
     made = []
-    hard = hashlib.scrypt
-    monkeypatch.setattr(
-        sealing.hashlib, "scrypt", lambda *a, n, **k: made.append(n) or hard(*a, n=n, **k)
-    )
+    hard = sealing.scrypt
+    monkeypatch.setattr(sealing, "scrypt", lambda *a, n, **k: made.append(n) or hard(*a, n=n, **k))
     value = [np.arange(5.0), {"a": 2, "b": "text"}, True]
     tree = unseal_tree(seal(decode(encode(value)), DEFAULT))
     assert made == [2**15], "sealing"
