@@ -364,7 +364,8 @@ class Tensor(Value):
         Args:
             out_grad: the adjoint of this tensor, of its shape and dtype; default: ones.
         """
-        out_grad = init.ones_like(self) if out_grad is None else out_grad
+        if out_grad is None:
+            return compute_gradient_of_variables(self, init.ones_like(self))
         if not isinstance(out_grad, Tensor):
             raise TypeError(f"backward takes a Tensor, got {type(out_grad).__name__}")
         for what in ("shape", "device", "dtype"):

@@ -9,6 +9,7 @@
 #include <map>
 
 #include "bindings_arrays.h"
+#include "call_object.h"
 #include "fused.h"
 
 namespace needle {
@@ -50,6 +51,7 @@ std::vector<LinearLayer> linear_layers(Call& call) {
   require(x.shape.size() >= 2, "the input must have two axes or more");
   need_samples(x);
   Shape shape = x.shape;
+  layers.reserve(call.arrays.size() / 2), call.saved.reserve(call.arrays.size() / 2);
   for (size_t i = 1; i + 1 < call.arrays.size(); i += 2) {
     const Array &w = call[i], &b = call[i + 1];
     need("weight", w, {shape.back(), 0});
@@ -382,7 +384,7 @@ class LayerCall {
   py::tuple forward(const py::sequence& arrays) {
     Call call{by_place(from_python(arrays, kernel_.rows)), settings_, {}, {}};
     const Arrays made = kernel_.forward(call);
-    saved_ = call.saved;
+    saved_ = std::move(call.saved);
     shapes_.clear();
     for (size_t k = 0; k < results(); ++k) shapes_.push_back(made[k].shape);
     return to_python(made, arrays[0]);
@@ -400,10 +402,11 @@ class LayerCall {
     adjoints.resize(results());
     for (size_t k = 0; k < results(); ++k) need("the adjoint", adjoints[k], shapes_[k]);
     Call call{by_place(std::move(arrays)), settings_, saved_, std::move(adjoints), needed.at(0)};
-    const Arrays grads = kernel_.backward(call);
+    Arrays grads = kernel_.backward(call);
     Arrays wanted;
+    wanted.reserve(grads.size());
     for (size_t i = 0, k = 0; k < needed.size(); ++i)
-      if (given_[i] && needed[k++]) wanted.push_back(grads.at(i));
+      if (given_[i] && needed[k++]) wanted.push_back(std::move(grads.at(i)));
     return to_python(wanted, adjoints_and_arrays[0]);
   }
 
@@ -424,20 +427,34 @@ class LayerCall {
   std::vector<Shape> shapes_;  // of the results
 };
 
+// What a dict has by a name; null if nothing. They are a few: to look at each costs less than to
+// make a string of Python's for the name.
+py::handle find(const py::dict& settings, const std::string& name) {
+  PyObject *key = nullptr, *value = nullptr;
+  for (Py_ssize_t at = 0; PyDict_Next(settings.ptr(), &at, &key, &value);)
+    if (PyUnicode_CompareWithASCIIString(key, name.c_str()) == 0) return value;
+  return {};
+}
+
 // The numbers of the settings, in the kernel's order: one, several in a tuple, or 0 for None.
 // Returns false for settings that the kernel does not have, and for what is no number.
 bool read_settings(const Kernel& kernel, const py::dict& settings, std::vector<double>* numbers) {
+  const auto add = [numbers](py::handle number) {
+    if (!number.is_none() && !PyNumber_Check(number.ptr())) return false;
+    numbers->push_back(number.is_none() ? 0.0 : number.cast<double>());
+    return true;
+  };
   if (settings.size() != kernel.settings.size()) return false;
   for (const std::string& name : kernel.settings) {
-    if (!settings.contains(name)) return false;
-    const py::object value = settings[name.c_str()];
-    const py::tuple values =
-        py::isinstance<py::tuple>(value) ? py::tuple(value) : py::make_tuple(value);
-    for (py::handle number : values) {
-      if (!number.is_none() && !PyNumber_Check(number.ptr())) return false;
-      numbers->push_back(number.is_none() ? 0.0 : number.cast<double>());
-      if (kernel.always && name == kernel.always && numbers->back() == 0) return false;
+    const py::handle value = find(settings, name);
+    if (!value) return false;
+    if (py::isinstance<py::tuple>(value)) {
+      for (py::handle number : py::reinterpret_borrow<py::tuple>(value))
+        if (!add(number)) return false;
+    } else if (!add(value)) {
+      return false;
     }
+    if (kernel.always && name == kernel.always && numbers->back() == 0) return false;
   }
   return true;
 }
@@ -450,7 +467,27 @@ py::object call_of(const Kernel& kernel, std::vector<bool> given, const py::dict
     if (given.size() > kernel.arrays) return py::none();
     given.resize(kernel.arrays, false);
   }
-  return py::cast(LayerCall(kernel, std::move(given), std::move(numbers)));
+  return CallObject<LayerCall>::make(LayerCall(kernel, std::move(given), std::move(numbers)));
+}
+
+// Adds the kernel to `layers`: a function of a list and a dict, see ops_composite.py.
+void add_layer(const py::dict& layers, const std::string& name, const Kernel& kernel) {
+  constexpr auto call = [](PyObject* self, PyObject* const* given, Py_ssize_t count) -> PyObject* {
+    try {
+      if (count != 2 || !PyDict_Check(given[1]))
+        throw py::type_error("a kernel takes a list, which Tensors are given, and a dict");
+      const auto& own = *static_cast<const Kernel*>(PyCapsule_GetPointer(self, nullptr));
+      const auto settings = py::reinterpret_borrow<py::dict>(given[1]);
+      return call_of(own, truths(given[0]), settings).release().ptr();
+    } catch (...) { return raise_in_python(); }
+  };
+  PyObject* (*const function)(PyObject*, PyObject* const*, Py_ssize_t) = call;
+  // It lives as long as Python, and so do the kernels.
+  auto* method = new PyMethodDef{
+      name.c_str(), reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function)),
+      METH_FASTCALL, nullptr};
+  const py::capsule self(&kernel);
+  layers[name.c_str()] = py::reinterpret_steal<py::object>(PyCFunction_New(method, self.ptr()));
 }
 
 // What an optimizer's step reads at most: parameters, gradients, two averages.
@@ -470,12 +507,14 @@ void need_columns(const std::vector<py::list>& columns, size_t averages) {
 template <class Step>
 py::tuple step(const std::vector<py::list>& columns, Step one) {
   std::vector<Arrays> c;
+  c.reserve(columns.size());
   for (const py::list& column : columns) c.push_back(from_python(column));
   struct Piece {
     size_t parameter, begin, size;
   };
   std::vector<Piece> pieces;
   Arrays results;
+  results.reserve(c[0].size()), pieces.reserve(c[0].size());
   size_t work = 0;
   for (size_t i = 0; i < c[0].size(); ++i) {
     const size_t size = c[0][i].size();
@@ -527,18 +566,9 @@ py::tuple adam(const std::vector<py::list>& columns, double lr, double beta1, do
 }  // namespace
 
 void bind(py::module_& m) {
-  py::class_<LayerCall>(m, "LayerCall")
-      .def_property_readonly("results", &LayerCall::results)
-      .def_property_readonly("rest", &LayerCall::rest)
-      .def_property_readonly("constants", &LayerCall::constants)
-      .def("forward", &LayerCall::forward)
-      .def("backward", &LayerCall::backward);
+  CallObject<LayerCall>::prepare("needle.LayerCall");
   py::dict layers;
-  for (const auto& [name, kernel] : kernels)
-    layers[name.c_str()] =
-        py::cpp_function([&kernel = kernel](std::vector<bool> given, const py::dict& settings) {
-          return call_of(kernel, std::move(given), settings);
-        });
+  for (const auto& [name, kernel] : kernels) add_layer(layers, name, kernel);
   m.attr("layers") = layers;
   m.def("sgd_step", sgd, py::arg("columns"), py::kw_only(), py::arg("lr"), py::arg("momentum"),
         py::arg("weight_decay"));

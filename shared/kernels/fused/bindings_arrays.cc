@@ -224,7 +224,8 @@ Array new_copy(const float* data, const Shape& shape) {
 }
 
 Arrays from_python(const py::sequence& items, bool rows) {
-  const auto fast = py::reinterpret_steal<py::object>(PySequence_Fast(items.ptr(), "no arrays"));
+  const auto fast = py::reinterpret_steal<py::object>(
+      PySequence_Fast(items.ptr(), "expected a list of NDArrays"));
   if (!fast) throw py::error_already_set();
   const auto count = static_cast<size_t>(PySequence_Fast_GET_SIZE(fast.ptr()));
   Arrays arrays;

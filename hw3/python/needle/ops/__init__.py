@@ -26,6 +26,5 @@ Tensor.__truediv__ = _method(EWiseDiv, DivScalar)
 Tensor.__pow__ = _method(EWisePow, PowerScalar)
 Tensor.__neg__ = negate
 Tensor.__matmul__ = Tensor.matmul = matmul
-Tensor.sum = summation
-Tensor.broadcast_to = broadcast_to
+Tensor.sum, Tensor.broadcast_to = summation, broadcast_to
 Tensor.reshape, Tensor.transpose = reshape, transpose

@@ -58,9 +58,9 @@ def one_hot(n, i, device=None, dtype="float32", **keywords):
 
 def zeros_like(array, **keywords):
     """Zeros of the shape, dtype and (unless given) device of `array`."""
-    return zeros(*array.shape, like=array, **keywords)
+    return constant(*array.shape, c=0.0, like=array, **keywords)
 
 
 def ones_like(array, **keywords):
     """Ones of the shape, dtype and (unless given) device of `array`."""
-    return ones(*array.shape, like=array, **keywords)
+    return constant(*array.shape, like=array, **keywords)
