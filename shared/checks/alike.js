@@ -18,9 +18,10 @@ function markAlike() {
   const text = (part) => [...part.childNodes].map((node) => (node.nodeType === Node.TEXT_NODE ? node.data : "")).join("");
   for (const part of document.body.querySelectorAll("*")) {
     part.removeAttribute("alike");
-    if (!text(part).trim() || !part.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
-    // To axe a single character may be a picture, of which it does not judge.
-    const kind = look(part) + /\w\w/.test(text(part));
+    const words = text(part).trim(), shown = part.checkVisibility({ visibilityProperty: true, opacityProperty: true });
+    // What is switched off may be pale; a single character may be a picture: axe does not judge of them.
+    if (!words || !shown || part.closest(":disabled, [aria-disabled=true]")) continue;
+    const kind = [look(part), words.length > 1, /\w\w/.test(words)].join();
     part.toggleAttribute("alike", seen.has(kind));
     seen.add(kind);
   }
