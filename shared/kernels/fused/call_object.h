@@ -29,10 +29,14 @@ inline std::vector<bool> truths(py::handle items) {
   return flags;
 }
 
+// What Python reads of a call.
+struct CallNumbers {
+  PyObject_HEAD Py_ssize_t results, rest, constants;
+};
+
 // `Call` has `results`, `rest`, `constants`, and functions `forward` and `backward`.
 template <class Call>
-struct CallObject {
-  PyObject_HEAD Py_ssize_t results, rest, constants;
+struct CallObject : CallNumbers {
   Call call;
 
   static PyTypeObject type;
@@ -76,9 +80,9 @@ struct CallObject {
          METH_FASTCALL, "backward(adjoints of the results + arrays, needed): adjoints of arrays."},
         {nullptr, nullptr, 0, nullptr}};
     static PyMemberDef members[] = {
-        {"results", T_PYSSIZET, offsetof(CallObject, results), READONLY, nullptr},
-        {"rest", T_PYSSIZET, offsetof(CallObject, rest), READONLY, nullptr},
-        {"constants", T_PYSSIZET, offsetof(CallObject, constants), READONLY, nullptr},
+        {"results", T_PYSSIZET, offsetof(CallNumbers, results), READONLY, nullptr},
+        {"rest", T_PYSSIZET, offsetof(CallNumbers, rest), READONLY, nullptr},
+        {"constants", T_PYSSIZET, offsetof(CallNumbers, constants), READONLY, nullptr},
         {nullptr, 0, 0, 0, nullptr}};
     type.tp_name = name;
     type.tp_basicsize = sizeof(CallObject);

@@ -220,8 +220,8 @@ class NDArray:
         Raises AssertionError when an axis that is not 1 would change its length.
         """
         ### BEGIN SOLUTION hw3/ndarray_python_ops
-        shape, strides = _broadcast(self._shape, self._strides, _shape_of(new_shape))
-        return self._view(shape, strides, self._offset)
+        new_shape = new_shape if type(new_shape) is tuple else _shape_of(new_shape)
+        return self._view(*_broadcast(self._shape, self._strides, new_shape), self._offset)
         ### END SOLUTION
 
     def transpose(self, axes=None):
@@ -231,9 +231,7 @@ class NDArray:
     def swapaxes(self, axis1, axis2):
         """A view with two axes exchanged."""
         (axis1,), (axis2,) = _axes_of(axis1, self.ndim), _axes_of(axis2, self.ndim)
-        order = list(range(self.ndim))
-        order[axis1], order[axis2] = axis2, axis1
-        return self.permute(order)
+        return self.permute([{axis1: axis2, axis2: axis1}.get(k, k) for k in range(self.ndim)])
 
     ### FROM hw4
     def flip(self, axes=None):
@@ -274,7 +272,8 @@ class NDArray:
         index = operator.index(sl)
         if not -length <= index < length:
             raise IndexError(f"index {index} is outside axis {dim}, which has length {length}")
-        return slice(index % length, index % length + 1, 1)
+        index %= length
+        return slice(index, index + 1, 1)
 
     def __getitem__(self, idxs):
         """A view of the elements at `idxs`: an int or a slice for each axis.
@@ -472,7 +471,7 @@ def _broadcast(shape, strides, new_shape):
     fits = added >= 0 and all([old in (1, new) for old, new, _ in axes])
     assert fits, f"cannot broadcast {shape} to {new_shape}: only axes of length 1 grow"
     strides = tuple([stride if old == new else 0 for old, new, stride in axes])
-    return new_shape, (0,) * added + strides
+    return _shape_of(new_shape), (0,) * added + strides
     ### END SOLUTION
 
 

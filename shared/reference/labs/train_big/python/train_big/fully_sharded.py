@@ -3,6 +3,8 @@
 Source: Zhao et al., "PyTorch FSDP: Experiences on Scaling Fully Sharded Data Parallel", 2023.
 """
 
+import math
+
 from needle import nn
 from needle.autograd import Tensor, TensorOp
 
@@ -81,7 +83,9 @@ class ShardedLinear(nn.Module):
         ### END SOLUTION
 
     def forward(self, x):
-        """(B, I) -> (B, O)."""
+        """(B, I) -> (B, O); in place of B there may be several axes, as batch and time."""
         ### BEGIN SOLUTION train-big/fully_sharded
-        return GatheredLinear(self)(x, self.part)
+        rows = x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
+        y = GatheredLinear(self)(rows, self.part)
+        return y.reshape((*x.shape[:-1], y.shape[1]))
         ### END SOLUTION
