@@ -221,9 +221,7 @@ class NDArray:
     def swapaxes(self, axis1, axis2):
         """A view with two axes exchanged."""
         (axis1,), (axis2,) = _axes_of(axis1, self.ndim), _axes_of(axis2, self.ndim)
-        order = list(range(self.ndim))
-        order[axis1], order[axis2] = axis2, axis1
-        return self.permute(order)
+        return self.permute([{axis1: axis2, axis2: axis1}.get(k, k) for k in range(self.ndim)])
 
     # ---------------------------------------------------------------------------------- indexing
 
@@ -241,7 +239,8 @@ class NDArray:
         index = operator.index(sl)
         if not -length <= index < length:
             raise IndexError(f"index {index} is outside axis {dim}, which has length {length}")
-        return slice(index % length, index % length + 1, 1)
+        index %= length
+        return slice(index, index + 1, 1)
 
     def __getitem__(self, idxs):
         """A view of the elements at `idxs`: an int or a slice for each axis.

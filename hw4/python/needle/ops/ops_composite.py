@@ -94,8 +94,8 @@ def kernel_for(name, values):
         devices = list(map(library.device_of, map(attrgetter("_record.data"), values)))
     except AttributeError:  # no Tensor, or one that a lazy graph has not computed yet
         return None
-    same = devices and devices.count(devices[0]) == len(devices)
-    return devices[0].kernel(name) if same and kernels.form == "given" else None
+    if kernels.form == "given" and devices and devices.count(devices[0]) == len(devices):
+        return devices[0].kernel(name)
 
 
 class _Kernel(TensorOp):

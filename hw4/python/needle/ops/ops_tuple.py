@@ -41,8 +41,9 @@ def add_tuples(tuples):
         parts, whole = value._path if type(value) is OnePart else (enumerate(value), value.tuple())
         for index, part in parts:
             found[index].append(part)
-    const, parts = Tensor.make_const, enumerate(whole)
-    return make_tuple(*[sum_node_list(found[k]) or zeros_like(const(a)) for k, a in parts])
+    return make_tuple(
+        *[sum_node_list(found[k]) or zeros_like(Tensor.make_const(a)) for k, a in enumerate(whole)]
+    )
 
 
 class TupleGetItem(TensorOp):

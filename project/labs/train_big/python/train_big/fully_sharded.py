@@ -3,6 +3,8 @@
 Source: Zhao et al., "PyTorch FSDP: Experiences on Scaling Fully Sharded Data Parallel", 2023.
 """
 
+import math
+
 from needle import nn
 from needle.autograd import Tensor, TensorOp
 
@@ -70,7 +72,7 @@ class ShardedLinear(nn.Module):
         ### END YOUR SOLUTION
 
     def forward(self, x):
-        """(B, I) -> (B, O)."""
+        """(B, I) -> (B, O); in place of B there may be several axes, as batch and time."""
         ### BEGIN YOUR SOLUTION train-big/fully_sharded
         raise NotImplementedError("train-big/fully_sharded: ShardedLinear.forward is yours to write")
         ### END YOUR SOLUTION
