@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "bindings_arrays.h"
 #include "call_object.h"
@@ -24,7 +25,7 @@ namespace {
 struct Call {
   Arrays arrays;                 // by place; one that is not given (a bias) has no data
   std::vector<double> settings;  // numbers
-  Arrays saved;                  // what `forward` keeps for `backward`
+  Arrays saved;                  // what `forward` keeps for `backward`, and that for the next
   Arrays adjoints;               // of the results
   bool needs_dx = true;          // whether `backward` must compute the adjoint of the first array
 
@@ -103,27 +104,31 @@ Arrays relu_backward(Call& call) {
   return grads;
 }
 
-// logits (B, classes), class ids (B,) -> (); saves the log-sum-exp of each row.
+// logits (B, classes), class ids (B,) -> (); saves the log-sum-exp of each row, and the adjoint of
+// the logits for an adjoint of 1, which most losses have.
 Arrays softmax_loss(Call& call) {
   const Array &logits = call[0], &classes = call[1];
   need("logits", logits, {0, 0}), need_samples(logits);
   need_size("y", classes, logits.shape[0]);
   need_ids("SoftmaxLoss", classes, logits.last());
   Array loss = new_array({});
-  call.saved = {new_array({logits.shape[0]})};
+  call.saved = {new_array({logits.shape[0]}), new_array_like(logits)};
   run_product(logits.size(), [&] {
-    SoftmaxLoss(logits.ptr(), classes.ptr(), loss.ptr(), call.saved[0].ptr(), logits.shape[0],
-                logits.last());
+    SoftmaxLoss(logits.ptr(), classes.ptr(), loss.ptr(), call.saved[0].ptr(), call.saved[1].ptr(),
+                logits.shape[0], logits.last());
   });
   return {loss};
 }
 
 Arrays softmax_loss_backward(Call& call) {
   const Array &logits = call[0], &classes = call[1];
+  const float g = *call.adjoints[0].ptr();
+  // What was saved is given away, for its new owner may change it: another call computes it anew.
+  if (g == 1 && call.saved[1].data) return {std::exchange(call.saved[1], {})};
   Arrays grads = call.gradients(1);
   run_product(logits.size(), [&] {
-    SoftmaxLossBackward(logits.ptr(), classes.ptr(), call.saved[0].ptr(), *call.adjoints[0].ptr(),
-                        grads[0].ptr(), logits.shape[0], logits.last());
+    SoftmaxLossBackward(logits.ptr(), classes.ptr(), call.saved[0].ptr(), g, grads[0].ptr(),
+                        logits.shape[0], logits.last());
   });
   return grads;
 }
@@ -403,6 +408,7 @@ class LayerCall {
     for (size_t k = 0; k < results(); ++k) need("the adjoint", adjoints[k], shapes_[k]);
     Call call{by_place(std::move(arrays)), settings_, saved_, std::move(adjoints), needed.at(0)};
     Arrays grads = kernel_.backward(call);
+    saved_ = std::move(call.saved);
     Arrays wanted;
     wanted.reserve(grads.size());
     for (size_t i = 0, k = 0; k < needed.size(); ++i)

@@ -101,9 +101,11 @@ void SumRows(const float* g, float* out, size_t rows, size_t columns);
 void Relu(const float* x, float* y, size_t size);
 void ReluBackward(const float* y, const float* g, float* dx, size_t size);
 
-// Mean of log-sum-exp minus the logit of the true class; `lse` keeps each row's log-sum-exp.
-void SoftmaxLoss(const float* logits, const float* classes, float* loss, float* lse, size_t rows,
-                 size_t columns);
+// Mean of log-sum-exp minus the logit of the true class. `lse` keeps each row's log-sum-exp, and
+// `dlogits` the adjoint of the logits where that of the loss is 1: each exp serves both, and a row
+// is in the cache.
+void SoftmaxLoss(const float* logits, const float* classes, float* loss, float* lse, float* dlogits,
+                 size_t rows, size_t columns);
 void SoftmaxLossBackward(const float* logits, const float* classes, const float* lse, float g,
                          float* dlogits, size_t rows, size_t columns);
 

@@ -91,18 +91,43 @@ void ReluBackward(const float* y, const float* g, float* dx, size_t size) {
 
 // ---------------------------------------------------------------------------------- softmax loss
 
-void SoftmaxLoss(const float* logits, const float* classes, float* loss, float* lse, size_t rows,
-                 size_t columns) {
+namespace {
+// The adjoint of a row of logits: (softmax - one-hot) times `scale`, from the row's log-sum-exp.
+void softmax_adjoint(const float* row, size_t columns, float lse, float scale, float* out) {
+  const float shift = simd::finite(lse);
+  const Vec zero = simd::splat(0.0f);
+  size_t j = 0;
+  for (; j + kWidth <= columns; j += kWidth)
+    simd::store(out + j, simd::exp(simd::minimum(simd::load(row + j) - shift, zero)) * scale);
+  for (; j < columns; ++j) out[j] = std::exp(std::min(row[j] - shift, 0.0f)) * scale;
+}
+}  // namespace
+
+void SoftmaxLoss(const float* logits, const float* classes, float* loss, float* lse, float* dlogits,
+                 size_t rows, size_t columns) {
+  const float scale = 1 / static_cast<float>(rows);
   parallel_for(rows, rows_per_task(rows, 8 * columns), [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       const float* row = logits + i * columns;
+      float* out = dlogits + i * columns;
       const float peak = simd::finite(max_over(columns, row));
       Vec lanes = simd::splat(0.0f);
       size_t j = 0;
-      for (; j + kWidth <= columns; j += kWidth) lanes += simd::exp(simd::load(row + j) - peak);
+      for (; j + kWidth <= columns; j += kWidth) {
+        const Vec e = simd::exp(simd::load(row + j) - peak);
+        lanes += e;
+        simd::store(out + j, e);
+      }
       float total = simd::sum(lanes);
-      for (; j < columns; ++j) total += std::exp(row[j] - peak);
+      for (; j < columns; ++j) total += out[j] = std::exp(row[j] - peak);
       lse[i] = peak + std::log(total);
+      const float factor = scale / total;
+      if (std::isfinite(total) && std::isfinite(factor)) {
+        for (j = 0; j < columns; ++j) out[j] *= factor;
+      } else {  // infinite logits
+        softmax_adjoint(row, columns, lse[i], scale, out);
+      }
+      out[static_cast<size_t>(classes[i])] -= scale;
     }
   });
   double sum = 0;
@@ -116,14 +141,8 @@ void SoftmaxLossBackward(const float* logits, const float* classes, const float*
   const float scale = g / static_cast<float>(rows);
   parallel_for(rows, rows_per_task(rows, 8 * columns), [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
-      const float* row = logits + i * columns;
       float* out = dlogits + i * columns;
-      const float shift = simd::finite(lse[i]);
-      const Vec zero = simd::splat(0.0f);
-      size_t j = 0;
-      for (; j + kWidth <= columns; j += kWidth)
-        simd::store(out + j, simd::exp(simd::minimum(simd::load(row + j) - shift, zero)) * scale);
-      for (; j < columns; ++j) out[j] = std::exp(std::min(row[j] - shift, 0.0f)) * scale;
+      softmax_adjoint(logits + i * columns, columns, lse[i], scale, out);
       out[static_cast<size_t>(classes[i])] -= scale;
     }
   });

@@ -691,7 +691,7 @@ namespace {
 
 // A part of C by one thread: all of n, and nothing packed that is not used often enough to pay for
 // it. A panel of B is packed when its turn comes, so that it is in the L1 cache while A goes by,
-// and the L2 cache is A's: pieces may be tall. Where slice after slice is added to a large C, a
+// and the L2 cache is A's: pieces may be tall. Where a large C keeps memory busy, slice after slice, a
 // block of its rows meets kWide panels in turn: memory is fast along a row.
 inline void multiply_part(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
@@ -702,7 +702,9 @@ inline void multiply_part(MatrixView a, MatrixView b, Output c, size_t m, size_t
   const ptrdiff_t small = kDepth * kColumns, size_of_b = static_cast<ptrdiff_t>(n) * b.row;
   const bool pack_b = b.column != 1 || (m > 2 * kRows && size_of_b > small);
   const size_t deep = even_share(n, kDepth), tall = even_share(m, 4 * kTall);
-  const bool large = pack_b && m * p * ((n - 1) / deep) > kLarge;
+  // Wide vectors are through with C before memory has taken it, even where there is one slice only.
+  const size_t slow = (n - 1) / deep + (simd::kWidth > 8 ? 1 : 0);
+  const bool large = pack_b && m * p * slow > kLarge;
   const size_t wide = large ? kWide * kColumns : kColumns, high = large ? kRows : tall;
   AlignedArray panels(deep * wide + (pack_a ? tall * deep : 0));
   scalar_t* const piece = panels.ptr + deep * wide;
