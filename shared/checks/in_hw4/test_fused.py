@@ -92,6 +92,21 @@ def test_softmax_loss(rows, inputs, outputs):
 
 
 @SIZES
+def test_the_adjoint_of_a_softmax_loss_is_right_however_often_it_is_asked_for(rows, inputs, outputs):
+    """The kernel has it ready, for an adjoint of 1 and for one call: its owner may change it."""
+    x, classes = random(rows, outputs), np.random.randint(0, outputs, rows)
+    odds = np.exp(x - x.max(axis=1, keepdims=True))
+    expected = (odds / odds.sum(axis=1, keepdims=True) - np.eye(outputs)[classes]) / rows
+    logits = tensor(x)
+    loss = nn.SoftmaxLoss()(logits, tensor(classes))
+    for adjoint in (1, 1, -2, 1):
+        loss.backward(tensor(adjoint))
+        given = logits.grad
+        np.testing.assert_allclose(given.numpy(), adjoint * expected, rtol=1e-4, atol=1e-6)
+        given.realize_cached_data()[:, :] = 7.0
+
+
+@SIZES
 def test_a_network_of_linear_layers_and_relu(rows, inputs, outputs):
     compare(
         nn.Sequential(

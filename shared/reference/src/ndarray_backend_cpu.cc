@@ -471,9 +471,12 @@ struct Panel {
 
 // A block of C, R rows by b.columns: the product of R rows of A and a panel of B, `depth` long.
 // Written to C when `first`, else added to it. V vectors hold a row: one where b.columns fit in it.
-template <size_t R, size_t V>
+// `packed`: R numbers of a column of A lie side by side, and behind them the next column. With
+// distances that the compiler knows the loop is little else than multiply-adds.
+template <size_t R, size_t V, bool packed>
 void micro_kernel(MatrixView a, Panel b, size_t depth, Output c, bool first) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
+  const ptrdiff_t a_row = packed ? 1 : a.row, a_column = packed ? R : a.column;
   constexpr size_t width = V * simd::kWidth;  // of the block
   Vec sum[R][V];                              // `unrolled`, so that they never leave the registers
   simd::unrolled<R>([&](size_t i) {
@@ -482,16 +485,22 @@ void micro_kernel(MatrixView a, Panel b, size_t depth, Output c, bool first) {
       simd::prefetch(c.data + i * c.row + v * simd::kWidth);  // C arrives meanwhile
     });
   });
-  for (size_t k = 0; k < depth; ++k) {
+  auto add_column = [&](size_t k) {
+    const scalar_t *left = a.data + k * a_column, *row = b.data + k * b.row;
     Vec right[V];
-    simd::unrolled<V>([&](size_t v) { right[v] = simd::load(b.data + v * simd::kWidth); });
+    simd::unrolled<V>([&](size_t v) { right[v] = simd::load(row + v * simd::kWidth); });
     simd::unrolled<R>([&](size_t i) {
-      const Vec left = simd::splat(a.data[i * a.row]);
-      simd::unrolled<V>([&](size_t v) { sum[i][v] += left * right[v]; });
+      const Vec each = simd::splat(left[i * a_row]);
+      simd::unrolled<V>([&](size_t v) { sum[i][v] += each * right[v]; });
     });
-    a.data += a.column;
-    b.data += b.row;
+  };
+  constexpr size_t at_once = packed ? 4 : 1;  // columns
+  for (; depth >= at_once; depth -= at_once) {
+    simd::unrolled<at_once>(add_column);
+    a.data += at_once * a_column;
+    b.data += at_once * b.row;
   }
+  for (size_t k = 0; k < depth; ++k) add_column(k);
   if (b.columns == width && c.column == 1) {
     simd::unrolled<R>([&](size_t i) {
       simd::unrolled<V>([&](size_t v) {
@@ -515,21 +524,24 @@ void micro_kernel(MatrixView a, Panel b, size_t depth, Output c, bool first) {
 
 // The same, called by reference: views that are handed over by value go through memory in pieces of
 // another size than they were written in, and wait there for the last block of C to be stored.
-template <size_t R, size_t V>
+template <size_t R, size_t V, bool packed>
 [[gnu::flatten]] void kernel_of(const MatrixView& a, const Panel& b, size_t depth, const Output& c,
                                 bool first) {
-  micro_kernel<R, V>(a, b, depth, c, first);
+  micro_kernel<R, V, packed>(a, b, depth, c, first);
 }
-using Kernel = decltype(&kernel_of<1, 1>);
+using Kernel = decltype(&kernel_of<1, 1, false>);
 
 // micro_kernel<rows, vectors for `columns`>, for rows from 1 to kRows: the size of a block decides
-// its registers, so the compiler must know it.
+// its registers, so the compiler must know it. Only whole blocks have a kernel for packed rows.
 template <size_t R = kRows>
-Kernel kernel_for(size_t rows, size_t columns) {
+Kernel kernel_for(size_t rows, size_t columns, bool packed) {
+  constexpr bool whole = R == kRows;
   if constexpr (R > 1) {
-    if (rows < R) return kernel_for<R - 1>(rows, columns);
+    if (rows < R) return kernel_for<R - 1>(rows, columns, packed);
   }
-  return columns <= simd::kWidth ? kernel_of<R, 1> : kernel_of<R, kVecs>;
+  if (whole && packed)
+    return columns <= simd::kWidth ? kernel_of<R, 1, whole> : kernel_of<R, kVecs, whole>;
+  return columns <= simd::kWidth ? kernel_of<R, 1, false> : kernel_of<R, kVecs, false>;
 }
 
 // Some rows of A, `depth` columns: where they lie, or `packed` by pack_rows, block after block.
@@ -555,7 +567,8 @@ inline void multiply_panel(Rows a, Panel b, Output c, bool first) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
   for (size_t i = 0; i < a.count; i += kRows) {
     const size_t rows = std::min(kRows, a.count - i);
-    kernel_for(rows, b.columns)(a.block(i, rows), b, a.depth, c.from(i, 0), first);
+    const Kernel kernel = kernel_for(rows, b.columns, a.packed != nullptr);
+    kernel(a.block(i, rows), b, a.depth, c.from(i, 0), first);
   }
   /// END SOLUTION
 }
