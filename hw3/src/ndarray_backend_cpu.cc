@@ -309,7 +309,9 @@ struct Panel {
 
 // A block of C, R rows by b.columns: the product of R rows of A and a panel of B, `depth` long.
 // Written to C when `first`, else added to it. V vectors hold a row: one where b.columns fit in it.
-template <size_t R, size_t V>
+// `packed`: R numbers of a column of A lie side by side, and behind them the next column. With
+// distances that the compiler knows the loop is little else than multiply-adds.
+template <size_t R, size_t V, bool packed>
 void micro_kernel(MatrixView a, Panel b, size_t depth, Output c, bool first) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
   throw NotImplemented("hw3/ndarray_cpu_matmul: micro_kernel is yours to write or not");
@@ -318,21 +320,24 @@ void micro_kernel(MatrixView a, Panel b, size_t depth, Output c, bool first) {
 
 // The same, called by reference: views that are handed over by value go through memory in pieces of
 // another size than they were written in, and wait there for the last block of C to be stored.
-template <size_t R, size_t V>
+template <size_t R, size_t V, bool packed>
 [[gnu::flatten]] void kernel_of(const MatrixView& a, const Panel& b, size_t depth, const Output& c,
                                 bool first) {
-  micro_kernel<R, V>(a, b, depth, c, first);
+  micro_kernel<R, V, packed>(a, b, depth, c, first);
 }
-using Kernel = decltype(&kernel_of<1, 1>);
+using Kernel = decltype(&kernel_of<1, 1, false>);
 
 // micro_kernel<rows, vectors for `columns`>, for rows from 1 to kRows: the size of a block decides
-// its registers, so the compiler must know it.
+// its registers, so the compiler must know it. Only whole blocks have a kernel for packed rows.
 template <size_t R = kRows>
-Kernel kernel_for(size_t rows, size_t columns) {
+Kernel kernel_for(size_t rows, size_t columns, bool packed) {
+  constexpr bool whole = R == kRows;
   if constexpr (R > 1) {
-    if (rows < R) return kernel_for<R - 1>(rows, columns);
+    if (rows < R) return kernel_for<R - 1>(rows, columns, packed);
   }
-  return columns <= simd::kWidth ? kernel_of<R, 1> : kernel_of<R, kVecs>;
+  if (whole && packed)
+    return columns <= simd::kWidth ? kernel_of<R, 1, whole> : kernel_of<R, kVecs, whole>;
+  return columns <= simd::kWidth ? kernel_of<R, 1, false> : kernel_of<R, kVecs, false>;
 }
 
 // Some rows of A, `depth` columns: where they lie, or `packed` by pack_rows, block after block.
@@ -439,7 +444,7 @@ namespace {
 
 // A part of C by one thread: all of n, and nothing packed that is not used often enough to pay for
 // it. A panel of B is packed when its turn comes, so that it is in the L1 cache while A goes by,
-// and the L2 cache is A's: pieces may be tall. Where slice after slice is added to a large C, a
+// and the L2 cache is A's: pieces may be tall. Where a large C keeps memory busy, slice after slice, a
 // block of its rows meets kWide panels in turn: memory is fast along a row.
 inline void multiply_part(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
