@@ -92,7 +92,9 @@ def test_softmax_loss(rows, inputs, outputs):
 
 
 @SIZES
-def test_the_adjoint_of_a_softmax_loss_is_right_however_often_it_is_asked_for(rows, inputs, outputs):
+def test_the_adjoint_of_a_softmax_loss_is_right_however_often_it_is_asked_for(
+    rows, inputs, outputs
+):
     """The kernel has it ready, for an adjoint of 1 and for one call: its owner may change it."""
     x, classes = random(rows, outputs), np.random.randint(0, outputs, rows)
     odds = np.exp(x - x.max(axis=1, keepdims=True))
