@@ -444,8 +444,8 @@ namespace {
 
 // A part of C by one thread: all of n, and nothing packed that is not used often enough to pay for
 // it. A panel of B is packed when its turn comes, so that it is in the L1 cache while A goes by,
-// and the L2 cache is A's: pieces may be tall. Where a large C keeps memory busy, slice after slice, a
-// block of its rows meets kWide panels in turn: memory is fast along a row.
+// and the L2 cache is A's: pieces may be tall. Where a large C keeps memory busy, slice after
+// slice, a block of its rows meets kWide panels in turn: memory is fast along a row.
 inline void multiply_part(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
   throw NotImplemented("hw3/ndarray_cpu_matmul: multiply_part is yours to write or not");
