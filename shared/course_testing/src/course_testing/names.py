@@ -68,8 +68,32 @@ def provide(path, is_under_test):
 
 @functools.cache
 def parsed(text):
-    """The program's tree; who goes on to fork may ask for it before."""
-    return ast.parse(text)
+    """Where the program may take names while it is imported: its imports and chains of attributes, in
+    their order. Who goes on to fork may ask for it before."""
+    return tuple(_running(ast.parse(text)))
+
+
+def _running(node):
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        yield node
+        return
+    if isinstance(node, ast.Attribute):
+        root = node.value
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        if isinstance(root, ast.Name):
+            yield node
+            return
+        parts = [root]
+    elif isinstance(node, ast.FunctionDef):  # its body runs later; its decorators and defaults now
+        arguments = node.args
+        parts = [*node.decorator_list, *arguments.defaults, *filter(None, arguments.kw_defaults)]
+    elif isinstance(node, ast.Lambda):  # runs later
+        return
+    else:
+        parts = ast.iter_child_nodes(node)
+    for part in parts:
+        yield from _running(part)
 
 
 def has(module, name):
@@ -83,7 +107,7 @@ def has(module, name):
     return hasattr(module, name)
 
 
-class _Taken(ast.NodeVisitor):
+class _Taken:
     """Collects (module, [name, name of it, ...]) of what runs while a file is imported."""
 
     def __init__(self, is_under_test):
@@ -97,11 +121,17 @@ class _Taken(ast.NodeVisitor):
         self.seen.add(path)
         outer = self.folder, self.aliases
         self.folder, self.aliases = path.parent, {}
+        visits = {
+            ast.Import: self.imports,
+            ast.ImportFrom: self.imports_from,
+            ast.Attribute: self.takes,
+        }
         with contextlib.suppress(SyntaxError):  # importing the file says it better
-            self.visit(parsed(path.read_text(encoding="utf-8")))
+            for node in parsed(path.read_text(encoding="utf-8")):
+                visits[type(node)](node)
         self.folder, self.aliases = outer
 
-    def visit_Import(self, node):
+    def imports(self, node):
         for alias in node.names:
             if self.is_under_test(alias.name.split(".")[0]):
                 module = alias.name if alias.asname else alias.name.split(".")[0]
@@ -109,7 +139,7 @@ class _Taken(ast.NodeVisitor):
             else:  # perhaps a module beside the tests, which takes names itself
                 self.read(self.folder / f"{alias.name}.py")
 
-    def visit_ImportFrom(self, node):
+    def imports_from(self, node):
         if node.level or not self.is_under_test(node.module.split(".")[0]):
             if not node.level:
                 self.read(self.folder / f"{node.module}.py")
@@ -119,25 +149,11 @@ class _Taken(ast.NodeVisitor):
                 self.aliases[alias.asname or alias.name] = (node.module, [alias.name])
                 self.names.append((node.module, [alias.name]))
 
-    def visit_Attribute(self, node):
+    def takes(self, node):
         chain, root = [node.attr], node.value
         while isinstance(root, ast.Attribute):
             chain.insert(0, root.attr)
             root = root.value
-        if isinstance(root, ast.Name) and root.id in self.aliases:
+        if root.id in self.aliases:
             module, begin = self.aliases[root.id]
             self.names.append((module, [*begin, *chain]))
-        else:
-            self.visit(root)
-
-    def visit_FunctionDef(self, node):
-        """Its body runs later; its decorators and defaults run now."""
-        for part in (
-            *node.decorator_list,
-            *node.args.defaults,
-            *filter(None, node.args.kw_defaults),
-        ):
-            self.visit(part)
-
-    def visit_Lambda(self, node):
-        """Its body runs later."""
