@@ -96,10 +96,11 @@ def unoptimized(course: Course, homework: Homework) -> Homework:
     """A homework whose mutants are C++ or CUDA: each is compiled for a few small tests, so that to
     compile it takes longer than to run it. Any other homework comes back as it is."""
     mutated = (m.file for p in homework.everything for m in mutation.of(course, p))
-    if homework.build != "cmake" or not any(name.endswith((".cc", ".cu")) for name in mutated):
+    if not homework.build or not any(name.endswith((".cc", ".cpp", ".cu")) for name in mutated):
         return homework
-    given = os.environ.get("NEEDLE_CMAKE_ARGS", "")
-    settings = {"NEEDLE_CMAKE_ARGS": f"{given} -DNEEDLE_OPTIMIZE=-O0".strip()}
+    cmake = homework.build == "cmake"
+    name, flag = ("NEEDLE_CMAKE_ARGS", "-DNEEDLE_OPTIMIZE=-O0") if cmake else ("CXXFLAGS", "-O0")
+    settings = {name: f"{os.environ.get(name, '')} {flag}".strip()}
     return replace(homework, env={**homework.env, **settings})
 
 
