@@ -6,6 +6,7 @@ by `hw test`, which names a file of its wishes in the environment variable COURS
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -113,7 +114,7 @@ class Recorder:
             mine = [
                 name
                 for name, tests, expression in self.wanted
-                if item.path.resolve() == tests and expression.evaluate(matcher)
+                if _resolved(item.path) == tests and expression.evaluate(matcher)
             ]
             (kept if mine else dropped).append(item)
             if mine:
@@ -223,13 +224,18 @@ class Recorder:
             (path.relative_to(self.root), entry.lineno + 1)
             for entry in [*info.traceback, *causes]
             if isinstance(entry.path, Path)
-            and (path := entry.path.resolve()).is_relative_to(self.root)
+            and (path := _resolved(entry.path)).is_relative_to(self.root)
         ]
         own = [found for found in inside if found[0].parts[0] != "tests"] or inside
         return f"{self.name}/{own[-1][0].as_posix()}:{own[-1][1]}" if own else self.name
 
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self.report.status = int(exitstatus)
+
+
+@functools.cache
+def _resolved(path: Path) -> Path:
+    return path.resolve()
 
 
 def _told(fault: BaseException) -> str:
