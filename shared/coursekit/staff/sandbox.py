@@ -15,9 +15,10 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,6 @@ from coursekit.core.problems import Problem
 from coursekit.core.recorder import Recorder, Report
 from coursekit.core.syllabus import Homework
 from coursekit.core.tree import Files
-from coursekit.staff import values
 
 PRELOADED = (
     "hypothesis.extra.numpy",
@@ -36,10 +36,13 @@ PRELOADED = (
     "course_testing.slips",
     "course_testing.diagnoses",
     "mugrade.draws",
+    "coursekit.staff.hooks",
     "xml.etree.ElementTree",
 )
 """What tests import besides pytest and the library under test; what is not installed is left out."""
-_QUIET = ["-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:randomly"]
+_UNUSED = "cacheprovider randomly doctest junitxml legacypath logging pastebin setuponly setupplan stepwise"
+"""Plugins that no problem's test asks for; every session would look for fixtures in each of them."""
+_QUIET = ["-q", "--no-header", "--tb=no", *(f"-pno:{name}" for name in _UNUSED.split())]
 
 
 @dataclass
@@ -174,6 +177,8 @@ def run_tests(run: Run, place: Path) -> Report:
     """pytest in this process, from inside the tree, on the problems' tests only."""
     import pytest
 
+    from coursekit.staff import hooks
+
     os.chdir(place)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ.pop("PYTHONPATH", None)  # subprocesses of tests shall see the tree and no more
@@ -182,12 +187,14 @@ def run_tests(run: Run, place: Path) -> Report:
     recorder = Recorder([(p.id, p.tests, p.select) for p in run.problems], place)
     files = sorted({p.tests for p in run.problems if (place / p.tests).is_file()})
     flags = ["-x"] if run.stop_at_first else []
-    status = pytest.main([*_QUIET, *flags, "--rootdir", str(place), *files], plugins=[recorder])
-    report = recorder.report
-    report.status = int(status)
-    if run.values:
-        report.values = values.hand_in(run.homework.id, run.problems, place, _QUIET)
-    return report
+    words = [*_QUIET, *flags, "--rootdir", str(place), *files]
+    if not run.values:
+        recorder.report.status = int(pytest.main(words, plugins=[recorder]))
+        return recorder.report
+    with tempfile.TemporaryDirectory(prefix="needle-values-") as folder:
+        handed = hooks.Hooks(run.homework.id, run.problems, Path(folder, "out"))
+        status = pytest.main([*hooks.FLAGS, *words], plugins=[recorder, handed])
+        return replace(recorder.report, status=int(status), values=handed.values())
 
 
 def _calm_hypothesis() -> None:
