@@ -236,18 +236,8 @@ Arrays from_python(const py::sequence& items, bool rows) {
 }
 
 Heads heads_of(const Array& array) {
-  const Shape& shape = array.shape;
-  auto row = static_cast<ptrdiff_t>(shape[3]);
-  Heads heads{array.ptr() + array.offset, row, row, row};
-  if (array.strides) {
-    heads.batch = number(array.strides, 0);
-    heads.head = number(array.strides, 1);
-    heads.row = number(array.strides, 2);
-  } else {
-    heads.head *= static_cast<ptrdiff_t>(shape[2]);
-    heads.batch = heads.head * static_cast<ptrdiff_t>(shape[1]);
-  }
-  return heads;
+  const py::object strides = array.strides ? array.strides : layout_of(array.shape).strides;
+  return {array.ptr() + array.offset, number(strides, 0), number(strides, 1), number(strides, 2)};
 }
 
 // They are made here, slot by slot: a step of an optimizer makes one for each parameter, and calls

@@ -48,7 +48,6 @@ class Windows : public Kernel {
 
   void load(const float* x, size_t count) {
     count_ = count;
-    std::fill(image.begin(), image.end(), 0.0f);
     for (size_t n = 0; n < count; ++n)
       gather(x + n * s.C * s.H * s.W, &windows.ptr[n * pixels * depth]);
   }
@@ -72,6 +71,7 @@ class Windows : public Kernel {
              count_ * pixels, s.O, depth);
     for (size_t n = 0; n < count_; ++n)
       scatter(&windows.ptr[n * pixels * depth], dx + n * s.C * s.H * s.W);
+    std::fill(image.begin(), image.end(), 0.0f);  // the padding is zeros again
   }
 
   const size_t images;
@@ -125,7 +125,7 @@ class Windows : public Kernel {
   }
 
   const size_t height, width;
-  std::vector<float> image;  // (height, groups, width, group)
+  std::vector<float> image;  // (height, groups, width, group); zeros around it
   Images plane;              // the image without padding, where groups == 1
   AlignedArray windows, matrix, some;
   size_t count_ = 0;
