@@ -66,8 +66,7 @@ def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> Fast
 
 
 def _include_routes(app: FastAPI) -> None:
-    for module in (dialect, open_routes, student, staff, people, project):
-        app.include_router(module.router)
+    routing.include(app, dialect, open_routes, student, staff, people, project)
     _add_health(app)
 
 

@@ -8,19 +8,22 @@ event loop.
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, TypeVar
 
 import msgspec
-from fastapi import Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders, State
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mugrade.encoding import MAX_DEPTH, MAX_NODES, EncodingError, check_limits
@@ -60,6 +63,21 @@ def body_limit(setting: str, nodes: int = MAX_NODES) -> Callable[[F], F]:
         return endpoint
 
     return mark
+
+
+def include(app: FastAPI, *modules: ModuleType) -> None:
+    """Add the routes of each module's `router` to the application."""
+    app.router.routes.extend(_routes_of(modules))
+
+
+@functools.cache
+def _routes_of(modules: tuple[ModuleType, ...]) -> list[BaseRoute]:
+    """The same for all applications of a process: to read the signatures of all endpoints anew, as
+    `app.include_router` does at a first request, takes longer than to answer ten."""
+    together = APIRouter()
+    for module in modules:
+        together.include_router(module.router)
+    return together.routes
 
 
 class Guard:

@@ -10,6 +10,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from mugrade.server import routing
 from mugrade.server.pages import (
     account,
     attempt,
@@ -43,6 +44,5 @@ STATIC = Path(__file__).parent / "static"
 def install(app: FastAPI) -> None:
     """Mount the routes, the static files and the error page."""
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for module in (account, student, attempt, project, *STAFF, public):
-        app.include_router(module.router)
+    routing.include(app, account, student, attempt, project, *STAFF, public)
     app.state.error_page = web.error_page
