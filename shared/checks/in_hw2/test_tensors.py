@@ -166,3 +166,17 @@ def test_shared_parameters_are_listed_once():
     shared = nn.Linear(3, 3)
     model = nn.Sequential(shared, nn.ReLU(), shared)
     assert len(model.parameters()) == 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_random_numbers_of_no_shape_are_tensors(dtype):
+    np.random.seed(3)
+    drawn = [ndl.init.rand(low=2.0, high=4.0, dtype=dtype), ndl.init.randn(mean=5.0, dtype=dtype)]
+    kept = ndl.init.randb(p=1.0)
+    random = np.random.RandomState(3)
+    for value, wanted in zip(drawn, (2 + 2 * random.rand(), 5 + random.randn())):
+        assert value.shape == () and value.dtype == dtype
+        np.testing.assert_allclose(value.numpy(), wanted, rtol=1e-6)
+    assert kept.shape == () and kept.dtype == "bool" and kept.numpy()
+    number = nn.Dropout(0.5)(ndl.Tensor(np.float32(3)))
+    assert number.shape == () and number.numpy() in (0, 6)

@@ -155,3 +155,59 @@ def test_a_value_of_ones_own_class_gets_its_record_by_init(needs):
     assert value.inputs == (a, b) and value.numpy() == [3]
     value.backward()
     assert a.grad.numpy() == b.grad.numpy() == [1]
+
+
+@on_devices
+@pytest.mark.parametrize("axis", [np.int64(1), np.int32(-1), (np.int64(1),)], ids=repr)
+def test_an_axis_may_be_an_int_of_numpys(device, axis):
+    x = ndl.Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], device=device, dtype="float32")
+    array = x.realize_cached_data()
+    np.testing.assert_array_equal(array.sum(axis).numpy(), [6, 15])
+    np.testing.assert_array_equal(array.max(axis).numpy(), [3, 6])
+    x.sum(axis).backward()
+    np.testing.assert_array_equal(x.grad.numpy(), np.ones((2, 3)))
+    with pytest.raises(ValueError, match="at least one axis"):
+        array.sum(())
+
+
+@pytest.mark.parametrize("axis", [3, -4, 7])
+def test_parts_are_stacked_along_no_axis_that_the_result_does_not_have(axis):
+    part = ndl.Tensor(np.ones((2, 3)), dtype="float32")
+    with pytest.raises(IndexError, match=f"index {axis} is out of bounds"):
+        ndl.stack([part, part], axis)
+
+
+@on_devices
+def test_the_last_axis_is_dilated_by_its_negative_number_too(device):
+    a = np.arange(1.0, 7.0, dtype="float32").reshape(2, 3)
+    x = ndl.Tensor(a, device=device)
+    wide = np.zeros((2, 6), dtype="float32")
+    wide[:, ::2] = a
+    for axes in ((-1,), -1, (1, -1), (1, 5, -3)):
+        y = ndl.dilate(x, axes=axes, dilation=1)
+        np.testing.assert_array_equal(y.numpy(), wide)
+        y.backward(ndl.Tensor(wide, device=device))
+        np.testing.assert_array_equal(x.grad.numpy(), a)
+        np.testing.assert_array_equal(ndl.undilate(y, axes=axes, dilation=1).numpy(), a)
+
+
+@on_devices
+@pytest.mark.parametrize("layers", [1, 3])
+def test_a_state_of_another_number_of_layers_is_refused(device, layers):
+    x = ndl.Tensor(np.ones((3, 2, 4)), device=device, dtype="float32")
+    h = ndl.Tensor(np.ones((layers, 2, 5)), device=device, dtype="float32")
+    with pytest.raises(ValueError):
+        nn.RNN(4, 5, num_layers=2, device=device)(x, h)
+    with pytest.raises(ValueError):
+        nn.LSTM(4, 5, num_layers=2, device=device)(x, (h, h))
+
+
+def test_a_line_of_a_text_ends_where_a_file_says_so(tmp_path):
+    separators = "\x0b\x0c\x1c\x85\u2028"
+    text = f"a{separators}b\r\n\nc d\re"
+    for name in ("train.txt", "test.txt"):
+        (tmp_path / name).write_bytes(text.encode())
+    corpus = ndl.data.Corpus(str(tmp_path))
+    words = [corpus.dictionary.idx2word[k] for k in corpus.train]
+    assert words == ["a", "b", "<eos>", "<eos>", "c", "d", "<eos>", "e", "<eos>"]
+    assert ndl.data.Corpus(str(tmp_path), max_lines=1).test == [0, 1, 2]

@@ -105,7 +105,7 @@ class RNN(Module):
         steps = ops.split(X, 0).tuple()
         states = [None] * self.num_layers if h0 is None else ops.split(h0, 0)
         last = []
-        for cell, h in zip(self.rnn_cells, states):
+        for cell, h in zip(self.rnn_cells, states, strict=True):
             outputs = []
             for x in steps:
                 h = cell(x, h)
@@ -176,7 +176,7 @@ class LSTM(Module):
         else:
             states = zip(*(ops.split(part, 0) for part in h))
         last = []
-        for cell, state in zip(self.lstm_cells, states):
+        for cell, state in zip(self.lstm_cells, states, strict=True):
             X, *state = ops.lstm(X, *state, *_parameters_of(cell))
             last.append(state)
         h_n, c_n = (ops.stack(layers, 0) for layers in zip(*last))
