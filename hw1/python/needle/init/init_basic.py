@@ -11,11 +11,11 @@ import needle as ndl
 
 def _tensor(make, device=None, dtype="float32", requires_grad=False, like=None):
     """A Tensor on the array `make(device, dtype)`: shared, unless that still has another dtype."""
-    if like is not None:
+    if like:
         device, dtype = device or like.device, like.dtype
     array = make(device or ndl.cpu(), dtype)
-    if array.dtype == dtype:
-        return ndl.Tensor.make_const(array, requires_grad=requires_grad)
+    if getattr(array, "dtype", None) == dtype:  # of no shape, NumPy draws a number of Python's
+        return ndl.Tensor.make_const(array, requires_grad)
     return ndl.Tensor(array, device=device, dtype=dtype, requires_grad=requires_grad)
 
 
@@ -42,7 +42,7 @@ def constant(*shape, c=1.0, **keywords):
 
 def ones(*shape, **keywords):
     """Every element is 1."""
-    return constant(*shape, c=1.0, **keywords)
+    return constant(*shape, **keywords)
 
 
 def zeros(*shape, **keywords):
@@ -58,7 +58,7 @@ def one_hot(n, i, device=None, dtype="float32", **keywords):
 
 def zeros_like(array, **keywords):
     """Zeros of the shape, dtype and (unless given) device of `array`."""
-    return constant(*array.shape, c=0.0, like=array, **keywords)
+    return zeros(*array.shape, like=array, **keywords)
 
 
 def ones_like(array, **keywords):

@@ -37,7 +37,7 @@ class BackendDevice:
         found = vars(mod) if mod else {}
         told = ("__device_name__", "__tile_size__")
         self._table = {key: found[key] for key in found if key in told or not key.startswith("_")}
-        self.__dict__ = {**self._table, **self.__dict__}
+        self.__dict__ = self._table | self.__dict__
         self.__class__ = BackendDevice if mod else DisabledDevice
 
     def kernel(self, name, views=False):
@@ -141,7 +141,7 @@ def cuda():
     why = "NEEDLE_CUDA=off is set"
     for kind in {"": ["hardware", "emulated"], "off": []}.get(wanted, [wanted]):
         module, why = _compiled(_CUDA_BUILDS[kind], f"its {kind} build is missing; run `make`")
-        if module is not None and module.device_count() > 0:
+        if module and module.device_count():
             return BackendDevice("cuda", module)
         why = why or "no CUDA device was found"
     return BackendDevice("cuda", None, why)

@@ -449,10 +449,10 @@ def _reduction(shape, axis, keepdims, stay):
             be the last: one, how many are reduced, and how many are kept.
         result: the shape of what is left.
     """
-    if axis == ():
-        raise ValueError("a reduction needs at least one axis, got an empty tuple")
     everything = tuple(range(len(shape)))
     axes = _axes_of(axis, len(shape))
+    if axis is not None and not axes:
+        raise ValueError("a reduction needs at least one axis, got an empty tuple")
     others = tuple(k for k in everything if k not in axes)
     result = tuple(1 if k in axes else n for k, n in enumerate(shape) if keepdims or k in others)
     kept, reduced = prod(shape[k] for k in others), prod(shape[k] for k in axes)

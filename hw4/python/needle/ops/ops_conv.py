@@ -112,14 +112,14 @@ class Dilate(TensorOp):
     """`dilation` zeros after every element along `axes`: length n becomes n * (dilation + 1)."""
 
     def __init__(self, axes, dilation):
-        self.axes = (axes,) if isinstance(axes, int) else axes
+        self.axes = axes
         self.dilation = dilation
 
     def steps(self, ndim):
         """A slice for each of `ndim` axes: every (dilation + 1)-th element along `axes`, all along
         the others. Axes that the array does not have are ignored."""
-        step = self.dilation + 1
-        return tuple(slice(None, None, step if k in self.axes else 1) for k in range(ndim))
+        axes, step = {*np.atleast_1d(self.axes)}, self.dilation + 1
+        return tuple(slice(None, None, step if axes & {k, k - ndim} else 1) for k in range(ndim))
 
     def compute(self, a):
         ### BEGIN YOUR SOLUTION hw4/new_ops

@@ -1,5 +1,6 @@
 """Text in the Penn Treebank's form: one sentence a line, words between blanks."""
 
+import io
 import os
 
 import numpy as np
@@ -63,7 +64,8 @@ class Corpus:
 
 def parse_lines(file):
     """The lines of a UTF-8 text, at least one with a word."""
-    lines = file.read().decode("utf-8").splitlines()
+    # Not str.splitlines: for that, a form feed and a dozen other characters end a line, too.
+    lines = list(io.StringIO(file.read().decode("utf-8"), newline=None))
     if not any(line.strip() for line in lines):
         raise ValueError("it holds no words")
     return lines
