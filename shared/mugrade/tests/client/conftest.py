@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+import nursery
 from fake import KEY, FakeGrader
 from mugrade import cli
 from mugrade.cli.staff import publication
+from mugrade.client import run as running
 from mugrade.client.check import by_problem
 from mugrade.client.run import run_hooks
 from mugrade.plugin import Plan
@@ -61,6 +63,28 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("mugrade.client.grader._pause", lambda attempt, wait: 0.0)
     monkeypatch.setattr("mugrade.cli.app._trust_the_systems_certificates", lambda: None)
     return home
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[nursery.Nursery]:
+    made = nursery.Nursery()
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def hooks_in_forks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for test_hooks.py, and where a person debugs."""
+    new_process = running._start
+
+    def start(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
+        shown = any(flag in running.SHOWN for flag in command)
+        if shown or not nursery.can_be_forked(environment):
+            return new_process(command, folder, environment)
+        return request.getfixturevalue("forks").start(command, folder, environment)
+
+    if request.path.name != "test_hooks.py":
+        monkeypatch.setattr(running, "_start", start)
 
 
 @pytest.fixture
