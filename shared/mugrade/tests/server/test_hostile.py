@@ -268,6 +268,22 @@ def test_in_times(hostile, text):
     assert hostile.student.post(url, {"cases": [{"value": value}]}).status_code < 500
     body = {"student": "student@example.org", "assignment": "hw0", "until": text, "reason": "r"}
     assert hostile.staff.post("/extensions", body).status_code < 500
+    for name in ("opens_at", "due_at", "cutoff_at"):
+        answer = hostile.staff.post("/times", {"assignment": "hw0", name: text})
+        assert 400 <= answer.status_code < 500 or text == "1", answer.text
+
+
+def test_a_due_time_leaves_room_for_an_extension(hostile):
+    for due, status in (("9000-12-31T23:59:59Z", 200), ("9001-01-01T00:00:00Z", 422)):
+        body = {"assignment": "hw0", "due_at": due, "cutoff_at": None}
+        assert hostile.staff.post("/times", body).status_code == status
+        given = {"student": "student@example.org", "assignment": "hw0", "days": 365, "reason": "r"}
+        assert hostile.staff.post("/extensions", given).status_code == 200
+
+
+def test_minus_nothing_is_nothing(hostile):
+    body = {"student": "student@example.org", "assignment": "hw0", "problem": "add", "reason": "r"}
+    assert hostile.staff.post("/overrides", {**body, "points": "-0"}).json() == {"score": "0.00"}
 
 
 def test_answers_of_the_api_are_neither_kept_nor_guessed_at(hostile):

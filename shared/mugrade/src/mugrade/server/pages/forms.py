@@ -26,4 +26,4 @@ def decimal(text: str, name: str) -> Decimal:
         value = Decimal("NaN")
     if not value.is_finite() or not 0 <= value <= 10000:
         raise invalid(f"{name} is {text!r:.40}; expected a number from 0 to 10000.")
-    return value.quantize(Decimal("0.01"))
+    return abs(value.quantize(Decimal("0.01")))  # -0 is 0

@@ -6,7 +6,7 @@ import datetime as dt
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 DecimalText = Annotated[
     Decimal,
@@ -31,6 +31,7 @@ Label = Annotated[Text, Field(max_length=200)]
 PointsIn = Annotated[
     Decimal,
     Field(ge=0, le=10000, max_digits=8, decimal_places=2),
+    AfterValidator(abs),  # -0 is 0
     WithJsonSchema(
         {
             "anyOf": [

@@ -116,9 +116,9 @@ class TimesIn(In):
     """What is absent stays, what is null is taken away."""
 
     assignment: Annotated[Text, Field(max_length=64)]
-    opens_at: dt.datetime | None = None
-    due_at: dt.datetime | None = None
-    cutoff_at: dt.datetime | None = None
+    opens_at: Moment | None = None
+    due_at: Moment | None = None
+    cutoff_at: Moment | None = None
 
     def changes(self) -> dict[str, dt.datetime | None]:
         return self.model_dump(exclude_unset=True, exclude={"assignment"})
