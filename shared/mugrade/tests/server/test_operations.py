@@ -279,6 +279,14 @@ def test_a_database_that_cannot_be_used_is_one_sentence_and_left_alone(run, tmp_
             {"MUGRADE_DATABASE_URL": "postgresql://mugrade:hunter2@127.0.0.1:1/x"},
             "PostgreSQL at 127.0.0.1:1/x does not let mugrade in",
         ),
+        ({"MUGRADE_ATTEMPTS_PER_HOUR": "many"}, "MUGRADE_ATTEMPTS_PER_HOUR: Input should be a val"),
+        ({"MUGRADE_ATTEMPTS_PER_HOUR": "-1"}, "MUGRADE_ATTEMPTS_PER_HOUR: Input should be great"),
+        ({"MUGRADE_KEEP_VALUES_DAYS": "-1"}, "MUGRADE_KEEP_VALUES_DAYS: "),
+        ({"MUGRADE_MAX_CASE_BYTES": "0"}, "MUGRADE_MAX_CASE_BYTES: "),
+        ({"MUGRADE_KEY_DAYS": "99999999"}, "MUGRADE_KEY_DAYS: "),
+        ({"MUGRADE_METRICS": "all"}, "MUGRADE_METRICS: Input should be 'local', 'open' or 'off'"),
+        ({"MUGRADE_WEB": "grader.example.org"}, "The address people use is 'grader.example.org/'"),
+        ({"MUGRADE_WEB": "https://["}, "The address people use is 'https://[/'"),
     ],
 )
 def test_a_bad_configuration_is_refused_at_the_start(
@@ -289,6 +297,12 @@ def test_a_bad_configuration_is_refused_at_the_start(
     status, out, err = run("serve", "--port", "0", "--data", tmp_path)
     assert status == 2 and words in err, err
     assert "hunter2" not in out + err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("port", ["70000", "-1"])
+def test_a_port_that_is_none_is_one_sentence(run, tmp_path, port):
+    status, _, err = run("serve", f"--port={port}", "--data", tmp_path)
+    assert status == 2 and "'--port'" in err and "Traceback" not in err
 
 
 def test_a_data_folder_below_a_file_is_one_sentence(run, tmp_path):

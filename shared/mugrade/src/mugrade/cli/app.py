@@ -187,6 +187,10 @@ def run(arguments: list[str]) -> int:
             "stopped; what was not acknowledged is in the outbox, `mugrade sync` sends it.", 130
         )
         return 130
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        screen(as_json).fault(f"{where}{error.strerror or error}.", Exit.USAGE)
+        return Exit.USAGE
     except Exception as error:
         if hasattr(error, "format_message"):  # click's own usage errors
             context = getattr(error, "ctx", None)  # of the command whose words were wrong

@@ -77,7 +77,7 @@ class Bootstrap:
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     data: DataDir = None,
     workers: Annotated[
         int, typer.Option(min=1, max=64, help="Processes; use PostgreSQL for more than one.")

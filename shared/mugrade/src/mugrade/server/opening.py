@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+from urllib.parse import urlsplit
 
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -47,6 +48,20 @@ def open_database(settings: Settings, now: dt.datetime) -> Database:
             raise explained(settings, error) from None
         raise
     return database
+
+
+def check_web_address(settings: Settings) -> None:
+    """Every link and the Origin check come from it: what is no address would shut everybody out."""
+    try:
+        parts = urlsplit(settings.web)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or parts.query or parts.fragment or parts.username:
+        raise fault(
+            f"The address people use is {settings.web!r:.80}; expected one such as "
+            "https://grader.example.org/ in MUGRADE_WEB or --web."
+        )
 
 
 def check_signing_key(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from mugrade.server import opening
 from mugrade.server.app import utc_now
@@ -26,8 +27,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON line for programs
 
 
 def settings_of(data: Path | None, **given: Any) -> Settings:
-    """The environment's settings with what was given on the command line."""
-    return Settings(**{**({"data_dir": data} if data else {}), **given})
+    """The environment's settings with what was given on the command line.
+
+    Raises:
+        Refusal: one of them is none; its value is not told, for it may be a secret.
+    """
+    try:
+        settings = Settings(**{**({"data_dir": data} if data else {}), **given})
+    except ValidationError as error:
+        wrong = error.errors(include_url=False, include_input=False, include_context=False)
+        said = [f"MUGRADE_{str(one['loc'][0]).upper()}: {one['msg']}" for one in wrong]
+        raise fault(f"A setting cannot be used; {'; '.join(said)} (docs/server.md).") from None
+    opening.check_web_address(settings)
+    return settings
 
 
 # ---------------------------------------------------------------------------------------- backup

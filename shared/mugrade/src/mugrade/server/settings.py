@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import platformdirs
 from pydantic import Field
@@ -12,6 +12,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from mugrade.server.errors import Refusal
+
+# A limit of 0 or less shuts everybody out, or deletes what should be kept.
+Positive = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
 
 
 def default_data_dir() -> Path:
@@ -38,23 +42,23 @@ class Settings(BaseSettings):
     """Base64 of a 32-byte Ed25519 seed; without one, a key is made and kept in the database."""
     legacy_routes: bool = True
     """Whether the three routes of the public client, with their key in the query, are served."""
-    trusted_proxies: int = 0
+    trusted_proxies: NotNegative = 0
     """How many reverse proxies stand in front; the client's address is read that far back."""
 
-    attempts_per_hour: int = 20
-    misses_before_cooldown: int = 10
-    cooldown_seconds: int = 60
+    attempts_per_hour: Positive = 20
+    misses_before_cooldown: Positive = 10
+    cooldown_seconds: NotNegative = 60
     """First cool-down after that many misses in a row; doubles with each further miss."""
-    cooldown_limit_seconds: int = 3600
-    legacy_attempt_hours: int = 6
+    cooldown_limit_seconds: NotNegative = 3600
+    legacy_attempt_hours: Positive = 6
     """How long a submission of the public client may take from its first to its last case."""
-    failures_per_account: int = 10
+    failures_per_account: Positive = 10
     """Wrong passwords and codes for one account in 15 minutes, from wherever they come."""
-    failures_per_address: int = 200
+    failures_per_address: Positive = 200
     """The same from one IPv4 address or IPv6 /64 in 10 minutes; a lecture hall may share one."""
-    terminals_per_address: int = 400
+    terminals_per_address: Positive = 400
     """Terminals behind one address that wait for their code to be confirmed."""
-    key_days: int = 180
+    key_days: int = Field(default=180, ge=1, le=3650)
     """How long a new key works."""
 
     smtp_url: str | None = None
@@ -64,32 +68,32 @@ class Settings(BaseSettings):
     metrics: Literal["local", "open", "off"] = "local"
     """Who may read /metrics: this machine, everybody, nobody."""
 
-    max_case_bytes: int = 1 << 20
-    max_attempt_bytes: int = 4 << 20
-    max_publish_bytes: int = 16 << 20
-    max_body_bytes: int = 1 << 20
+    max_case_bytes: Positive = 1 << 20
+    max_attempt_bytes: Positive = 4 << 20
+    max_publish_bytes: Positive = 16 << 20
+    max_body_bytes: Positive = 1 << 20
     """For every other route."""
 
-    values_factor: int = 4
+    values_factor: Positive = 4
     """An attempt's values may have so many times the bytes of the published ones ..."""
-    min_values_bytes: int = 256 << 10
+    min_values_bytes: Positive = 256 << 10
     """... and at least so many."""
-    max_source_bytes: int = 512 << 10
-    max_bytes_per_day: int = 64 << 20
+    max_source_bytes: Positive = 512 << 10
+    max_bytes_per_day: Positive = 64 << 20
     """What one account's attempts may store in 24 hours, compressed."""
 
-    job_batch: int = 200
+    job_batch: Positive = 200
     """Attempts that a regrade compares between two locks."""
-    job_seconds_in_request: float = 2.0
+    job_seconds_in_request: float = Field(default=2.0, ge=0)
     """How long publishing or a regrade works itself before it leaves the rest to the lane."""
-    job_lease_seconds: float = 30.0
+    job_lease_seconds: float = Field(default=30.0, gt=0)
     """After so long without a sign of its worker a job is another's."""
 
-    pool_size: int = 10
-    sqlite_busy_seconds: float = 30.0
+    pool_size: Positive = 10
+    sqlite_busy_seconds: float = Field(default=30.0, ge=0)
     sqlite_synchronous: str = Field(default="FULL", pattern="^(FULL|NORMAL)$")
 
-    keep_values_days: int | None = None
+    keep_values_days: Positive | None = None
     """`mugrade prune` deletes submitted values of older attempts; None keeps all."""
 
     def sqlite_path(self) -> Path:
