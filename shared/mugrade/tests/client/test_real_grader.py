@@ -234,6 +234,11 @@ def test_the_roster_is_imported_with_a_preview(real, mugrade, monkeypatch, tmp_p
     assert "bob@example.org" in mugrade("roster").out
     people.write_text("email,name,role\nnobody,Bob,student\n")
     assert mugrade("roster", str(people)).status == 1
+    people.write_text(people.read_text() + "new@example.org,New,student\n")
+    done = mugrade("roster", str(people))
+    told = " ".join(done.out.split())
+    assert done.status == 1 and "Nothing is imported" in told and "1 would be added" in told
+    assert "mugrade invite" not in told and "new@example.org" not in mugrade("roster").out
 
 
 def test_words_that_a_command_does_not_know_name_its_own_help(mugrade):

@@ -312,13 +312,15 @@ def roster(
     if as_json:
         show.json(answer)
     else:
-        words = "would be " if dry_run else ""
+        words = "would be " if dry_run or answer.get("errors") else ""
+        if answer.get("errors"):
+            show.say("Nothing is imported until these lines are mended:")
+        for wrong in answer.get("errors") or []:
+            show.say(f"line {wrong['line']}: {wrong['detail']}")
         show.say(
             f"{answer['added']} {words}added, {answer['changed']} {words}changed, {answer['unchanged']} unchanged"
         )
-        for wrong in answer.get("errors") or []:
-            show.say(f"line {wrong['line']}: {wrong['detail']}")
-        if not dry_run and answer["added"]:
+        if not words and answer["added"]:
             show.say("Next: `mugrade invite` makes everybody's way in.")
     raise typer.Exit(Exit.WRONG if answer.get("errors") else Exit.OK)
 
@@ -343,7 +345,10 @@ def grades(
         if str(csv) == "-":
             sys.stdout.write(response.text)
         else:
-            csv.write_bytes(response.content)
+            try:
+                csv.write_bytes(response.content)
+            except OSError as error:
+                raise UsageFault(f"{csv} cannot be written ({error.strerror}).") from None
             show.say(f"Written to {csv}.")
         return
     answer = grader.call("GET", "grades", params=query)
