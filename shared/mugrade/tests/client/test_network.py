@@ -261,3 +261,52 @@ def test_a_certificate_that_nobody_signed_gets_nothing(
     told = " ".join((done.out + done.err).split())
     assert done.status == 4 and "cannot be trusted" in told and "mugrade doctor" in told
     assert not got
+
+
+def test_attempts_for_another_grader_do_not_hold_up_the_outbox(
+    published, mugrade, own_home, answers
+):
+    published.faults["attempts"] = [500] * 4
+    assert mugrade("submit", "hw0", "norm").status == 4
+    mine = waiting(own_home)[0]
+    other = json.loads(mine.read_text()) | {"server": "https://other.example/", "key": "older"}
+    other |= {"assignment": "essay", "created": 1.0}
+    mine.with_name("older.json").write_text(json.dumps(other))
+    published.faults["essay"] = [(404, {}, {"code": "not_found", "detail": "No essay here."})] * 4
+    done = mugrade("sync")
+    assert done.status == 0, done.err
+    assert len(published.attempts) == 1 and "Still waiting: 1" in done.out
+    assert [path.name for path in waiting(own_home)] == ["older.json"]
+
+
+@pytest.mark.parametrize("name", ["..", "../me", "hw0?x=1", "hw0#x", "a/b", "", "a%2fb", "-"])
+def test_a_name_cannot_ask_for_something_else(published, mugrade, name):
+    done = mugrade("status", "--", name)
+    assert done.status == 2 and "is no name of a homework" in done.err
+    assert [path for _, path, _, _ in published.requests] == ["/api/v1/meta"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://[",
+        "http://localhost:99999/",
+        "http://localhost:http/",
+        "https://a..b/",
+        "https://.x/",
+        "https://*.x/",
+        f"https://{'a' * 64}.org/",
+    ],
+)
+def test_what_is_no_address_is_one_sentence(homework, mugrade, monkeypatch, address):
+    monkeypatch.setenv("MUGRADE_KEY", KEY)
+    done = mugrade("whoami", "--server", address)
+    assert done.status == 2 and "expected a URL such as" in " ".join(done.err.split())
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[::1]:1/", "http://127.0.0.1:1/", "http://localhost.:1/"]
+)
+def test_an_address_by_number_is_one(homework, mugrade, monkeypatch, address):
+    monkeypatch.setenv("MUGRADE_KEY", KEY)
+    assert mugrade("whoami", "--server", address).status in (2, 4)

@@ -12,6 +12,7 @@ from mugrade.cli.common import PASS_ON, Json, Select, Server, homework_folder, s
 from mugrade.cli.display import Screen, as_data, when
 from mugrade.client import receipts as signed
 from mugrade.client.errors import ClientError, Exit, UsageFault
+from mugrade.client.grader import problem_path
 from mugrade.client.outbox import Outbox
 from mugrade.client.run import run_hooks
 from mugrade.client.session import open_session
@@ -69,7 +70,13 @@ def submit(
     report = Submission(session, request, show.tell).run()
     show.report(report)
     if report_file is not None:
-        report_file.write_text(json.dumps(as_data(report)), encoding="utf-8")
+        try:
+            report_file.write_text(json.dumps(as_data(report)), encoding="utf-8")
+        except OSError as error:
+            raise UsageFault(
+                f"{report_file} cannot be written ({error.strerror}); what was handed in counts all the "
+                "same."
+            ) from None
     raise typer.Exit(report.exit)
 
 
@@ -221,14 +228,13 @@ def sync(
     if discard:
         for entry in waiting:
             outbox.remove(entry)
-        show.say(f"Thrown away: {len(waiting)}.")
+        show.say(f"Thrown away: {len(waiting) - len(outbox.entries())}.")
         return
     if not waiting:
         show.json([]) if as_json else show.say("Nothing is waiting to be sent.")
         return
     session = open_session(server)
-    account = str(session.plan(waiting[0].assignment)[0].get("account") or session.fingerprint())
-    done = send_outbox(session, account)
+    done = send_outbox(session)
     if as_json:
         show.json(
             [
@@ -301,9 +307,9 @@ def verify(
     else:
         try:
             texts = {what: Path(what).read_text("utf-8")}
-        except OSError:
+        except (OSError, ValueError):
             raise UsageFault(
-                f"{what} is neither a file nor a receipt; `mugrade receipts --json` lists files."
+                f"{what:.200} is neither a file nor a receipt; `mugrade receipts --json` lists files."
             ) from None
     known = signed.known_keys(folders)
     checked = [(name, *signed.check(text, known)) for name, text in texts.items()]
@@ -333,7 +339,7 @@ def timing(
 ) -> None:
     """Report what your program takes, for the leaderboard of a speed problem; counts rank first."""
     session = open_session(server)
-    path = f"assignments/{homework}/problems/{problem}"
+    path = problem_path(homework, problem)
     counts = {"operations": operations, "bytes": moved}
     body = {"seconds": seconds, "device": device}
     body |= {name: count for name, count in counts.items() if count is not None}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import random
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +31,8 @@ COMMAND_TIMEOUT = 900
 RETRIES = 3
 LONGEST_WAIT = 20.0
 """Seconds a `Retry-After` may ask for and still be waited out; longer ones are reported."""
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 
 _BY_CODE: dict[str, type[ClientError]] = {
     "bad_token": AuthFault,
@@ -158,12 +161,12 @@ class Grader:
         return self.call("GET", "assignments")
 
     def assignment(self, assignment: str) -> dict[str, Any]:
-        return self.call("GET", f"assignments/{assignment}")
+        return self.call("GET", homework_path(assignment))
 
     def attempt(self, assignment: str, problem: str, body: dict, idempotency_key: str) -> dict:
         return self.call(
             "POST",
-            f"assignments/{assignment}/problems/{problem}/attempts",
+            f"{problem_path(assignment, problem)}/attempts",
             json=body,
             headers={"Idempotency-Key": idempotency_key},
         )
@@ -173,20 +176,33 @@ class Grader:
         return self.call(method, path, repeatable=False, timeout=COMMAND_TIMEOUT, **arguments)
 
     def publish(self, assignment: str, problem: str, body: dict[str, Any]) -> dict[str, Any]:
-        return self.command("PUT", f"{_path(assignment, problem)}/revision", json=body)
+        return self.command("PUT", f"{problem_path(assignment, problem)}/revision", json=body)
 
     def regrade(self, assignment: str, problem: str, body: dict[str, Any]) -> dict[str, Any]:
-        return self.command("POST", f"{_path(assignment, problem)}/regrade", json=body)
+        return self.command("POST", f"{problem_path(assignment, problem)}/regrade", json=body)
 
     def rollback(self, assignment: str, problem: str, body: dict[str, Any]) -> dict[str, Any]:
-        return self.command("POST", f"{_path(assignment, problem)}/rollback", json=body)
+        return self.command("POST", f"{problem_path(assignment, problem)}/rollback", json=body)
 
     def revisions(self, assignment: str, problem: str) -> dict[str, Any]:
-        return self.call("GET", f"{_path(assignment, problem)}/revisions")
+        return self.call("GET", f"{problem_path(assignment, problem)}/revisions")
 
 
-def _path(assignment: str, problem: str) -> str:
-    return f"assignments/{assignment}/problems/{problem}"
+def homework_path(assignment: str) -> str:
+    return f"assignments/{_checked_name(assignment)}"
+
+
+def problem_path(assignment: str, problem: str) -> str:
+    return f"{homework_path(assignment)}/problems/{_checked_name(problem)}"
+
+
+def _checked_name(name: str) -> str:
+    """A name that stays one part of a path: `..` or `hw0?x` would ask for something else."""
+    if not _NAME.fullmatch(name):
+        raise UsageFault(
+            f"{name!r:.60} is no name of a homework or problem; `mugrade status` lists what there is."
+        )
+    return name
 
 
 # ------------------------------------------------------------------------- answers and failures
@@ -259,7 +275,7 @@ def _connection_fault(
 ) -> NetworkFault:
     if not repeatable and _went_out(error):
         return NetworkFault(
-            f"The connection to {server} ended before the answer came, and what was asked for may "
+            f"The connection to {server} ended before the answer came, and what was asked for may be "
             "done or under way; it is not sent again by itself. Look first: `mugrade jobs`, `mugrade "
             "grades`, `mugrade roster`.",
             code="unanswered",

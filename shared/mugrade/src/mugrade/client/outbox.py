@@ -7,6 +7,7 @@ idempotency key is kept with it, sending it again cannot make two of it.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from dataclasses import asdict, dataclass, field
@@ -48,7 +49,9 @@ class Outbox:
         write_json(self.folder / f"{entry.key}.json", asdict(entry))
 
     def remove(self, entry: Entry) -> None:
-        (self.folder / f"{entry.key}.json").unlink(missing_ok=True)
+        """Sent again, what cannot be removed is known by its key."""
+        with contextlib.suppress(OSError):
+            (self.folder / f"{entry.key}.json").unlink()
 
     def entries(self, server: str | None = None) -> list[Entry]:
         """All entries, oldest first; files that are no entries are left alone and left out."""

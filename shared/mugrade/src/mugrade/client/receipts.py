@@ -24,7 +24,7 @@ def unpack(text: str) -> tuple[dict[str, Any], bytes, bytes]:
     try:
         raw, signature = (base64.urlsafe_b64decode(p + "=" * (-len(p) % 4)) for p in parts[1:])
         payload = json.loads(raw)
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         raise ValueError("this is no receipt: it was cut or changed on the way") from None
     if not isinstance(payload, dict):
         raise ValueError("this is no receipt: its payload is no object")

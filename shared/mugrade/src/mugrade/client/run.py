@@ -179,7 +179,8 @@ def _read_results(
 ) -> tuple[list[HookResult], list[str], bool]:
     out, events = Path(plan.out), []
     if out.exists():
-        events = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+        lines = out.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
+        events = [json.loads(line) for line in lines if line.endswith("\n")]  # the last may be cut
     by_event: dict[str, list[dict[str, Any]]] = {}
     for event in events:
         by_event.setdefault(event.pop("event"), []).append(event)

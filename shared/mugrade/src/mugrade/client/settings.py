@@ -55,16 +55,26 @@ class Folders:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace `path` by `text` in one step, with mode 0600 from the start."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    """Replace `path` by `text` in one step, with mode 0600 from the start.
+
+    Raises:
+        UsageFault: a full disk, a used-up quota, a folder of somebody else.
+    """
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as out:
+                out.write(text)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UsageFault(
+            f"{path} cannot be written ({error.strerror}); make room, or set MUGRADE_HOME to a folder "
+            "that has some."
+        ) from None
 
 
 def write_json(path: Path, data: Any) -> None:
@@ -75,7 +85,7 @@ def read_json(path: Path, default: Any) -> Any:
     """The file's content, or `default` where there is none or it is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return default
 
 
@@ -101,8 +111,12 @@ def checked_url(url: str) -> str:
         UsageFault: no http(s) URL, a password or query in it, or plain http to another machine.
     """
     url = url.strip()
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and _is_host(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that hold no address, a port that is none
+        good = False
+    if not good:
         raise UsageFault(
             f"The grader's address is {url!r}; expected a URL such as https://grader.example.org/. "
             "Set MUGRADE_SERVER, or run `mugrade login --server URL`."
@@ -112,12 +126,18 @@ def checked_url(url: str) -> str:
             f"The grader's address {parts.scheme}://{parts.hostname}/ carries a name, a query or a "
             "fragment; give the plain address and log in with `mugrade login`."
         )
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise UsageFault(
             f"The grader's address {url} is not encrypted, and your key would be readable on the "
             f"way; use https://{parts.netloc}{parts.path}"
         )
     return url if url.endswith("/") else url + "/"
+
+
+def _is_host(host: str | None) -> bool:
+    """Whether it is a name or an address; a label that is too long is a ValueError."""
+    labels = (host or "").removesuffix(".").split(".")
+    return "*" not in labels and all(label.encode("idna") for label in labels)
 
 
 def is_loopback(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from mugrade.client.errors import (
     Exit,
     NetworkFault,
     RateFault,
+    UsageFault,
 )
 from mugrade.client.outbox import Entry
 from mugrade.client.run import HookResult, run_hooks
@@ -237,10 +239,12 @@ class Submission:
         )
 
     def send(self, entry: Entry, row: ProblemLine) -> ProblemLine:
-        outbox = self.session.outbox
-        outbox.put(entry)
         if self.down is not None:
-            return _kept(row, self.down)
+            return _kept(self.session, entry, row, self.down)
+        try:
+            self.session.outbox.put(entry)
+        except UsageFault as fault:
+            self.tell(f"{fault} It is sent without a copy here.")
         return deliver(self.session, entry, row, on_down=self.note_down)
 
     def note_down(self, fault: NetworkFault) -> None:
@@ -263,13 +267,12 @@ def deliver(
     try:
         answer = session.grader.attempt(entry.assignment, entry.problem, entry.body, entry.key)
     except NetworkFault as fault:
-        entry.reason = str(fault)
-        outbox.put(entry)
         if on_down is not None:
             on_down(fault)
-        return _kept(row, fault)
+        return _kept(session, entry, row, fault)
     except AuthFault:
-        outbox.put(entry)
+        with contextlib.suppress(UsageFault):
+            outbox.put(entry)
         raise
     except (RateFault, ClosedFault) as fault:
         outbox.remove(entry)
@@ -285,7 +288,10 @@ def deliver(
     fill(row, answer, entry)
     if row.receipt:
         path = session.folders.receipts / entry.assignment / f"{entry.problem}-{row.attempt}.txt"
-        write_private(path, row.receipt + "\n")
+        try:
+            write_private(path, row.receipt + "\n")
+        except UsageFault as fault:
+            row.message = row.message or f"The attempt counts, but its receipt: {fault}"
     return row
 
 
@@ -324,10 +330,12 @@ def fill(row: ProblemLine, answer: dict[str, Any], entry: Entry) -> None:
         row.word, row.exit = ("ok", Exit.OK) if right else ("FAIL", Exit.WRONG)
 
 
-def sync(session: Session, account: str) -> list[tuple[Entry, ProblemLine]]:
+def sync(session: Session) -> list[tuple[Entry, ProblemLine]]:
     """Send what the outbox holds for this grader and account, oldest first; stop at a dead line."""
     done: list[tuple[Entry, ProblemLine]] = []
-    for entry in session.outbox.entries(session.server):
+    waiting = session.outbox.entries(session.server)
+    account = session.account() if waiting else ""
+    for entry in waiting:
         if entry.account != account:
             continue
         row = deliver(session, entry, ProblemLine(entry.problem, "ok"))
@@ -353,8 +361,14 @@ def environment() -> dict[str, str]:
     }
 
 
-def _kept(row: ProblemLine, fault: NetworkFault) -> ProblemLine:
+def _kept(session: Session, entry: Entry, row: ProblemLine, fault: NetworkFault) -> ProblemLine:
+    """Into the outbox; where that cannot be written the attempt is lost, and the row says so."""
     row.word, row.exit, row.message = "KEPT", Exit.NETWORK, str(fault)
+    entry.reason = str(fault)
+    try:
+        session.outbox.put(entry)
+    except UsageFault as full:
+        row.word, row.message = "ERR", f"Not sent and not kept: {full} Then submit again. {fault}"
     return row
 
 
