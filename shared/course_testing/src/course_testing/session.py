@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from course_testing import names, slips
+from course_testing import names, nothing, slips
 
 __all__ = [
     "equal_random_numbers",
@@ -137,7 +137,7 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem):
-    """A failing comparison is tried against the mistakes that its oracles know."""
+    """Why it failed: a mistake that its oracles know, or a function that returned nothing."""
     _explainer.begin()
     try:
         return (yield)
@@ -152,6 +152,9 @@ def pytest_pyfunc_call(pyfuncitem):
                 test(**{name: pyfuncitem.funcargs[name] for name in names_of_fixtures})
 
             _explainer.explain(pyfuncitem.originalname, error, again)
+        raise
+    except (AttributeError, TypeError) as error:
+        nothing.explain(error)
         raise
 
 
