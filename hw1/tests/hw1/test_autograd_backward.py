@@ -137,6 +137,7 @@ def submit_backward():
     c = ndl.Tensor(rng.randn(2, 3, 4), dtype="float32")
     d = ndl.Tensor(rng.randn(4, 2), dtype="float32")
     vector = ndl.Tensor(rng.randn(4), dtype="float32")
+    one, many = tensors([rng.randn(1, 3, 4), rng.randn(5, 4, 2)])
     for label, result in (
         ("power", ndl.power(a, b)),
         ("power_scalar", ndl.power_scalar(a, scalar=3)),
@@ -148,6 +149,7 @@ def submit_backward():
         ("summation", ndl.summation(c, axes=(0, 2))),
         ("summation over the last axis", ndl.summation(c, axes=-1)),
         ("matmul", ndl.matmul(c, d)),
+        ("matmul of a batch of one and a batch", ndl.matmul(one, many)),
         ("negate", ndl.negate(a)),
         ("log", ndl.log(a)),
         ("exp", ndl.exp(a)),

@@ -189,7 +189,8 @@ def numpy_nn_epoch(X, y, W1, W2, lr, batch):
     X, W1, W2 = X.astype("float64"), W1.astype("float64"), W2.astype("float64")
     lr = slip("uphill: the gradient is subtracted", lr, -lr)
     lr = slip("the step is a little too long: lr times the gradient", lr, 1.01 * lr)
-    for first in range(0, len(X), batch):
+    name = "the last batch, which is shorter, is left out"
+    for first in range(0, slip(name, len(X), len(X) // batch * batch), batch):
         x, labels = X[first : first + batch], y[first : first + batch]
         x = slip("the images of the first batch are used for all", x, X[: len(x)])
         labels = slip("the labels of the first batch are used for all", labels, y[: len(x)])
@@ -214,7 +215,7 @@ def small_network(samples=40, features=6, hidden=5, classes=3, seed=0):
     return X, y, W1, W2
 
 
-@pytest.mark.parametrize("lr, batch", [(0.2, 10), (1.0, 40), (0.1, 1)])
+@pytest.mark.parametrize("lr, batch", [(0.2, 10), (1.0, 40), (0.1, 1), (0.5, 15)])
 def test_nn_epoch_ndl_is_gradient_descent(lr, batch):
     from simple_ml import nn_epoch
 
@@ -225,6 +226,20 @@ def test_nn_epoch_ndl_is_gradient_descent(lr, batch):
         assert_close(
             actual, wanted, problem="hw1/nn_epoch_ndl", op=name, dtype="float32", rtol=1e-4
         )
+
+
+def test_nn_epoch_ndl_has_as_many_classes_as_W2_has_columns():
+    from simple_ml import nn_epoch
+
+    X, y, W1, W2 = small_network()
+    y = np.minimum(y, 1)  # nobody is of the last class
+    desired = numpy_nn_epoch(X, y, W1, W2, 0.5, 10)
+    try:
+        result = nn_epoch(X, y, ndl.Tensor(W1), ndl.Tensor(W2), lr=0.5, batch=10)
+    except (ValueError, IndexError) as error:
+        pytest.fail(f"hw1/nn_epoch_ndl: a one-hot row is as long as W2 has columns: {error}")
+    for name, actual, wanted in zip(("W1", "W2"), result, desired):
+        assert_close(actual, wanted, problem="hw1/nn_epoch_ndl", op=name, rtol=1e-4)
 
 
 def test_nn_epoch_ndl_returns_new_weights_and_leaves_its_arguments_alone():
@@ -277,9 +292,9 @@ def submit_nn_epoch_ndl():
 
     rng = mugrade.rng()
     mugrade.submit(ndl.relu(ndl.Tensor(rng.randn(3, 5))).numpy(), label="relu")
-    for samples, batch, lr in ((30, 10, 0.2), (24, 24, 1.0), (20, 5, 0.05)):
+    for samples, batch, lr in ((30, 10, 0.2), (24, 24, 1.0), (20, 6, 0.05)):
         X = rng.randn(samples, 6).astype("float32")
-        y = rng.randint(4, size=samples).astype("uint8")
+        y = rng.randint(3, size=samples).astype("uint8")
         given = tensors([rng.randn(6, 5) / 2, rng.randn(5, 4) / 2])
         W1, W2 = nn_epoch(X, y, *given, lr=lr, batch=batch)
         mugrade.submit(W1.numpy(), label=f"W1 after batches of {batch}")

@@ -285,6 +285,8 @@ def submit_mlp_resnet():
     mugrade.submit(block(x).numpy(), label="residual block")
     model = MLPResNet(784, 8, 2, 10)
     mugrade.submit(model(ndl.Tensor(rng.rand(5, 784), dtype="float32")).numpy(), label="network")
+    other = MLPResNet(6, 8, 1, 7, nn.LayerNorm1d, 0.4)
+    mugrade.submit(other(x).numpy(), label="network of 7 classes, with another norm and dropout")
     images, labels = rng.rand(30, 784).astype("float32"), rng.randint(10, size=30)
     loader = ndl.data.DataLoader(ndl.data.NDArrayDataset(images, labels), 8)
     mugrade.submit(list(epoch(loader, model)), label="evaluation")

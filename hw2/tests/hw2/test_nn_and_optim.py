@@ -104,6 +104,8 @@ def submit_nn_linear():
         ("no bias", (4, 6), False),
     ):
         layer = nn.Linear(6, 5, bias=bias)
+        kept = [layer.weight.numpy(), np.random.rand()]
+        mugrade.submit(kept, label=f"{label}: the weight, and the next random number")
         x = ndl.Tensor(rng.randn(*shape), dtype="float32")
         y = layer(x)
         y.backward(ndl.Tensor(rng.randn(*y.shape), dtype="float32"))
@@ -349,20 +351,22 @@ def test_nn_batchnorm_in_training(eps):
     )
 
 
-@pytest.mark.parametrize("momentum", [0.1, 0.3])
-def test_nn_batchnorm_keeps_running_statistics(momentum):
-    layer = nn.BatchNorm1d(3, momentum=momentum)
+@pytest.mark.parametrize("momentum, eps", [(0.1, 1e-5), (0.3, 0.5)])
+def test_nn_batchnorm_keeps_running_statistics(momentum, eps):
+    layer = nn.BatchNorm1d(3, eps=eps, momentum=momentum)
     mean, var = np.zeros(3), np.ones(3)
     for step in range(4):
         x = normal(5, 3, seed=step, scale=2.0) + step
         layer(ndl.Tensor(x, dtype="float32"))
         part = slip("momentum and 1 - momentum are exchanged", momentum, 1 - momentum)
+        part = slip("momentum is 0.1, whatever was given", part, 0.1)
         new = slip("the running mean is not updated", x.mean(axis=0), mean)
         mean = (1 - part) * mean + part * new
         new = slip(
             "n / (n - 1): the running variance is unbiased; divide by n", x.var(0), x.var(0, ddof=1)
         )
         new = slip("the running variance is not updated", new, var)
+        new = slip("eps is in the running variance: it stands in the formula only", new, new + eps)
         var = slip("the running variance begins with zeros: with ones", var, var * (step > 0))
         var = (1 - part) * var + part * new
         problem = "hw2/nn_batchnorm"
@@ -460,7 +464,10 @@ def submit_nn_batchnorm():
     layer.eval()
     mugrade.submit(layer(ndl.Tensor(rng.randn(3, 4), dtype="float32")).numpy(), label="evaluation")
     x = ndl.Tensor(0.1 * rng.randn(6, 3), dtype="float32")
-    mugrade.submit(nn.BatchNorm1d(3, eps=0.05)(x).numpy(), label="a small variance, a large eps")
+    layer = nn.BatchNorm1d(3, eps=0.05, momentum=0.3)
+    mugrade.submit(layer(x).numpy(), label="a small variance, a large eps")
+    kept = [layer.running_mean.numpy(), layer.running_var.numpy()]
+    mugrade.submit(kept, label="a large eps, another momentum: running statistics")
     layer = nn.BatchNorm1d(3)
     layer(ndl.Tensor(rng.randn(5, 3), dtype="float32"))
     kept = [layer.running_mean.numpy(), *(p.numpy() for p in layer.parameters())]

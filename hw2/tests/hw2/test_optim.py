@@ -179,6 +179,7 @@ def submit_optim_sgd():
         optim.SGD(params).clip_grad_norm(bound)
         mugrade.submit([p.grad.numpy() for p in params], label=label)
     submit_growth(rng, lambda p: optim.SGD(p, momentum=0.5, weight_decay=0.1))
+    submit_without_gradient(rng, lambda p: optim.SGD(p, momentum=0.5, weight_decay=0.1))
 
 
 def random_parameters(rng, optimizer=None):
@@ -190,6 +191,16 @@ def random_parameters(rng, optimizer=None):
         optimizer.params = params
         optimizer.step()
     return params
+
+
+def submit_without_gradient(rng, make):
+    """The parameters after a step in which the first one has no gradient."""
+    import mugrade
+
+    params = random_parameters(rng)
+    params[0].grad = None
+    make(params).step()
+    mugrade.submit([p.numpy() for p in params], label="the first has no gradient")
 
 
 def submit_growth(rng, make):
@@ -314,3 +325,4 @@ def submit_optim_adam():
         [p.grad.numpy() for p in random_parameters(rng, optimizer)],
         label="the gradients, after a step",
     )
+    submit_without_gradient(rng, lambda p: optim.Adam(p, weight_decay=0.1))

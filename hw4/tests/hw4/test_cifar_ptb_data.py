@@ -330,10 +330,11 @@ def submit_ptb():
     import mugrade
 
     rng = mugrade.rng()
-    vocabulary = [f"w{k}" for k in range(30)]
+    vocabulary = [*(f"w{k}" for k in range(25)), *(f"W{k}" for k in range(5))]
     with tempfile.TemporaryDirectory() as name:
         for file in ("train.txt", "test.txt"):
-            lines = [" ".join(rng.choice(vocabulary, rng.randint(3, 9))) for _ in range(12)]
+            lines = ["  ".join(rng.choice(vocabulary, rng.randint(3, 9))) for _ in range(12)]
+            lines[3] = ""
             (Path(name) / file).write_text("\n".join(lines) + "\n", encoding="utf-8")
         for max_lines in (None, 5):
             corpus = ndl.data.Corpus(name, max_lines=max_lines)

@@ -4,6 +4,7 @@ import numpy as np
 from course_testing import assert_close, assert_gradients_close, slip
 from hw4_oracles import (
     GRADED_DEVICE,
+    TwiceTheLoss,
     batch_norm_images,
     cases,
     check_backward,
@@ -203,6 +204,7 @@ LAYERS = [
     (2, 3, 1, 1, True),
     (2, 3, 3, 1, False),
     (2, 3, 5, 2, False),
+    (2, 3, 4, 1, True),
 ]
 layers = cases("a,b,k,stride,bias", LAYERS)
 
@@ -431,6 +433,9 @@ def test_train_cifar10_then_evaluate_changes_nothing(device):
         )
     logits = model(tensor(images, device)).numpy().astype("float64")
     assert_close(loss, softmax_loss(logits, labels), rtol=1e-4, op="loss", **resnet)
+    twice = slip("the loss_fn that is given is not used", 2 * loss, loss)
+    other = evaluate_cifar10(model, loader, TwiceTheLoss)[1]
+    assert_close(other, twice, rtol=1e-4, op="another loss", **resnet)
     assert_close(accuracy, (logits.argmax(1) == labels).mean(), op="accuracy", **resnet)
 
 
@@ -468,7 +473,7 @@ def submit_conv_forward():
         result = ndl.conv(x, w, stride=stride, padding=padding)
         label = f"conv of {images} with {kernel}, stride {stride}, padding {padding}"
         mugrade.submit(result.numpy(), label=label)
-    for a, b, k, stride in ((3, 5, 3, 1), (2, 4, 5, 2)):
+    for a, b, k, stride in ((3, 5, 3, 1), (2, 4, 5, 2), (2, 3, 4, 1)):
         np.random.seed(rng.randint(1000))
         layer = nn.Conv(a, b, k, stride=stride, device=GRADED_DEVICE)
         result = layer(tensor(rng.randn(2, a, 9, 8), GRADED_DEVICE))
@@ -512,3 +517,5 @@ def submit_resnet9():
         mugrade.submit(loss, label=f"loss of a linear model, {epochs} epochs")
         mugrade.submit(small.parameters()[1].numpy(), label=f"its bias, {epochs} epochs")
     mugrade.submit(evaluate_cifar10(small, loader)[1], label="its loss in evaluation")
+    loss = evaluate_cifar10(small, loader, TwiceTheLoss)[1]
+    mugrade.submit(loss, label="another loss in evaluation")

@@ -262,6 +262,7 @@ def submit_new_ops():
         "pad, cutting off": lambda a: ndl.pad(a, ((0, 0), (-1, 1), (1, -2))),
         "flip (0,)": lambda a: ndl.flip(a, axes=(0,)),
         "flip (1, 2)": lambda a: ndl.flip(a, axes=(1, 2)),
+        "flip all": lambda a: ndl.flip(a, axes=None),
         "dilate 1 along (0, 2)": lambda a: ndl.dilate(a, axes=(0, 2), dilation=1),
         "dilate 2 along (1, 3)": lambda a: ndl.dilate(a, axes=(1, 3), dilation=2),
         "undilate 1 along (1, 2)": lambda a: ndl.undilate(a, axes=(1, 2), dilation=1),

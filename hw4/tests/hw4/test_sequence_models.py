@@ -7,6 +7,7 @@ import pytest
 from course_testing import assert_close, slip
 from hw4_oracles import (
     GRADED_DEVICE,
+    TwiceTheLoss,
     cases,
     check_backward,
     check_forward,
@@ -114,8 +115,10 @@ def test_rnn_cell(batch, inputs, hidden, bias, given, nonlinearity, device):
 def test_rnn_cell_draws_in_the_order_of_the_text(bias, device):
     np.random.seed(5)
     cell = nn.RNNCell(3, 4, bias=bias, device=device)
+    after = np.random.rand()
     np.random.seed(5)
     assert_drawn(cell, draw_cell(3, 4, 4, bias), "RNNCell", rnn_problem)
+    assert after == np.random.rand(), "hw4/rnn: biases that there are not are drawn, or others"
     assert len(cell.parameters()) == (4 if bias else 2)
 
 
@@ -230,8 +233,10 @@ def test_lstm_cell(batch, inputs, hidden, bias, given, device):
 def test_lstm_cell_draws_in_the_order_of_the_text(bias, device):
     np.random.seed(5)
     cell = nn.LSTMCell(3, 4, bias=bias, device=device)
+    after = np.random.rand()
     np.random.seed(5)
     assert_drawn(cell, draw_cell(3, 16, 4, bias), "LSTMCell", lstm_problem)
+    assert after == np.random.rand(), "hw4/lstm: biases that there are not are drawn, or others"
     assert len(cell.parameters()) == (4 if bias else 2)
 
 
@@ -468,6 +473,32 @@ def test_language_model_training(kind, clip, device):
         )
 
 
+def test_language_model_training_uses_what_it_is_given():
+    from apps.models import LanguageModel
+    from simple_ml import evaluate_ptb, train_ptb
+
+    made = []
+
+    def optimizer(params, lr=0.01, momentum=0.0, weight_decay=0.0):
+        made.append((lr, weight_decay))
+        return ndl.optim.SGD(params, lr, momentum, weight_decay)
+
+    data, device = small_text(), {"device": GRADED_DEVICE}
+    model = LanguageModel(4, 9, 6, **device)
+    _, once = evaluate_ptb(model, data, 5, **device)
+    others = {"loss_fn": TwiceTheLoss, **device}
+    settings = {"optimizer": optimizer, "lr": 0.0, "weight_decay": 0.25, **others}
+    for name, (_, loss) in (
+        ("evaluate_ptb", evaluate_ptb(model, data, 5, **others)),
+        ("train_ptb", train_ptb(model, data, 5, **settings)),
+    ):
+        wanted = slip(f"{name} does not use the loss_fn that it is given", 2 * once, once)
+        assert_close(loss, wanted, rtol=1e-4, op=f"{name}, another loss", **language_problem)
+    assert made, "hw4/language_model: train_ptb does not use the optimizer that it is given"
+    told = f"hw4/language_model: train_ptb makes optimizers of (lr, weight_decay) {made}"
+    assert made == [(0.0, 0.25)], f"{told}, expected one of (0.0, 0.25)"
+
+
 # ------------------------------------------------------------------------------------- submission
 
 
@@ -495,6 +526,8 @@ def submit_cells_and_layers(mugrade, cell_class, layer_class):
     for bias in (True, False):
         np.random.seed(rng.randint(1000))
         cell = cell_class(3, 4, bias=bias, device=GRADED_DEVICE)
+        kept = [cell.W_hh.numpy(), np.random.rand()]
+        mugrade.submit(kept, label=f"cell, bias={bias}: W_hh, and the next random number")
         x = tensor(rng.randn(2, 3), GRADED_DEVICE)
         result = cell(x, state(2, 4))
         result = result[0] + result[1] if is_lstm else result
@@ -518,7 +551,7 @@ def submit_cells_and_layers(mugrade, cell_class, layer_class):
             mugrade.submit(part.numpy(), label=f"{layers} layers: last state {k}")
         mugrade.submit(x.grad.numpy(), label=f"{layers} layers: gradient of x")
     if not is_lstm:
-        model = layer_class(3, 4, nonlinearity="relu", device=GRADED_DEVICE)
+        model = layer_class(3, 4, 2, nonlinearity="relu", device=GRADED_DEVICE)
         output, _ = model(tensor(rng.randn(4, 2, 3), GRADED_DEVICE))
         mugrade.submit(output.numpy(), label="relu: output")
     result = cell(tensor(rng.randn(2, 3), GRADED_DEVICE))
@@ -555,6 +588,9 @@ def submit_language_model():
     train = {"n_epochs": 2, "lr": 2.0, "clip": 0.1, "device": GRADED_DEVICE}
     _, loss = train_ptb(model, data, seq_len=7, optimizer=ndl.optim.SGD, **train)
     mugrade.submit(loss, label="loss with clipped gradients")
+    train = {"lr": 0.05, "weight_decay": 0.2, "loss_fn": TwiceTheLoss, "device": GRADED_DEVICE}
+    _, loss = train_ptb(model, data, seq_len=7, optimizer=ndl.optim.Adam, **train)
+    mugrade.submit(loss, label="another loss, another optimizer, weight decay")
     model = LanguageModel(8, 9, 6, 1, seq_model="transformer", seq_len=5, device=GRADED_DEVICE)
     for part in model._children():
         if isinstance(part, nn.Dropout):

@@ -179,6 +179,18 @@ def test_attention_layer_between_two_sequences(device):
 
 
 @every_device
+def test_attention_layer_takes_values_from_the_queries_unless_told(device):
+    np.random.seed(2)
+    layer = nn.AttentionLayer(6, 2, 4, causal=False, device=device)
+    np.random.seed(2)
+    weights = draw_attention_layer(6, 2, 4)
+    q, k = normal(2, 5, 6), normal(2, 5, 6)
+    desired = attention_layer(q, k, q, *weights, heads=2, causal=False)
+    result = layer(tensor(q, device), tensor(k, device))
+    check_forward(result, desired, device, op="AttentionLayer", terms=4, **layer_problem)
+
+
+@every_device
 def test_attention_layer_normalizes_queries_keys_and_values_apart(device):
     """The three norms have parameters of their own, also in self-attention."""
     layer = nn.AttentionLayer(4, 1, 3, device=device)
@@ -336,6 +348,15 @@ def test_transformer_model_does_not_look_ahead(device):
     assert not np.allclose(after[:, 4:], before[:, 4:])
 
 
+def test_transformer_model_hands_dropout_to_its_layers():
+    model = nn.Transformer(4, 5, 2, num_head=2, dim_head=3, dropout=0.3, device=GRADED_DEVICE)
+    found = [part.p for part in model._children() if isinstance(part, nn.Dropout)]
+    assert found and set(found) == {0.3}, (
+        f"hw4/transformer_model: the layers' Dropouts have p = {sorted(set(found))}, expected 0.3: "
+        "hand dropout on"
+    )
+
+
 def test_transformer_model_has_positions_for_2048_tokens_unless_told():
     model = nn.Transformer(2, 3, 1, num_head=1, dim_head=2, device=GRADED_DEVICE)
     assert (2048, 2) in [p.shape for p in model.parameters()]
@@ -416,6 +437,8 @@ def submit_attention_layer():
     mugrade.submit(result.numpy(), label="between two sequences, norms of their own")
     grads = [value.grad.numpy() for value in (q, k, v) if value.grad is not None]
     mugrade.submit(grads, label="between two sequences: gradients")
+    mugrade.submit(layer(k).numpy(), label="self-attention, norms of their own")
+    mugrade.submit(layer(k, v).numpy(), label="keys are given, values are not")
 
 
 def submit_transformer_layer():
@@ -445,3 +468,6 @@ def submit_transformer_model():
                 batch_first=batch_first,
             )
             submit_module(mugrade, rng, make, f"batch_first={batch_first}, {layers} layers")
+    sizes = {"num_head": 2, "dim_head": 4, "sequence_len": LONGEST, "batch_first": True}
+    make = partial(nn.Transformer, 6, 5, 1, causal=False, dropout=DROP, **sizes)
+    submit_module(mugrade, rng, make, "not causal, with dropout")
