@@ -40,7 +40,7 @@ def softmax_loss(Z, y_one_hot):
 def nn_epoch(X, y, W1, W2, lr=0.1, batch=100):
     """One epoch of stochastic gradient descent for the network relu(X @ W1) @ W2.
 
-    The batches are taken in the order of the data, without shuffling.
+    The batches are taken in the order of the data, without shuffling; the last may be smaller.
 
     Args:
         X: NumPy array (samples, features), float32.
