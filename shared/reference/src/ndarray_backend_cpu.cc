@@ -453,16 +453,19 @@ namespace {
 
 // From rung 4 on: kRows x kColumns numbers of C stay in registers while a stretch of A's rows and
 // B's columns runs past them. See the text for each constant.
-constexpr size_t kVecs = 2;                                // vectors in a row of the block
-constexpr size_t kRows = simd::kRegisters == 32 ? 12 : 6;  // kRows x kVecs sums, and room for A, B
+constexpr size_t kRows = 6;
+constexpr size_t kVecs = simd::kRegisters == 32 ? 4 : 2;  // kRows x kVecs sums, and room for A, B
 constexpr size_t kColumns = kVecs * simd::kWidth;
-constexpr size_t kDepth = 256;        // a panel of B, kDepth x kColumns, fits the L1 cache
-constexpr size_t kTall = 16 * kRows;  // a piece of A, kTall x kDepth, fits the L2 cache
-constexpr size_t kWide = 8;           // panels of B that are packed together for a large C
-constexpr size_t kLarge = 1 << 19;    // numbers of C that slices add to: 2 MiB
+constexpr size_t kDepth = 256;        // a block of A, kRows x kDepth, fits the L1 cache
+constexpr size_t kTall = 32 * kRows;  // a piece of A, kTall x kDepth, fits the L2 cache
+constexpr size_t kWide = 256;         // columns of B, kDepth x kWide, fit the L2 cache
 
-// Columns of B, side by side, from one row to the next `row` apart. The kernel reads kColumns of
-// them; the first `columns` belong to the product.
+// Rows of a block for a panel of `columns`: twice as many where half the vectors hold a row, for a
+// multiply-add takes four cycles, and two can begin in each: eight sums or more must be under way.
+constexpr size_t rows_for(size_t columns) { return columns <= kColumns / 2 ? 2 * kRows : kRows; }
+
+// Columns of B, side by side, from one row to the next `row` apart. The kernel reads whole vectors
+// of them; the first `columns` <= kColumns belong to the product.
 struct Panel {
   const scalar_t* data;
   ptrdiff_t row;
@@ -470,7 +473,7 @@ struct Panel {
 };
 
 // A block of C, R rows by b.columns: the product of R rows of A and a panel of B, `depth` long.
-// Written to C when `first`, else added to it. V vectors hold a row: one where b.columns fit in it.
+// Written to C when `first`, else added to it. V vectors hold a row, as few as b.columns fit in.
 // `packed`: R numbers of a column of A lie side by side, and behind them the next column. With
 // distances that the compiler knows the loop is little else than multiply-adds.
 template <size_t R, size_t V, bool packed>
@@ -531,17 +534,17 @@ template <size_t R, size_t V, bool packed>
 }
 using Kernel = decltype(&kernel_of<1, 1, false>);
 
-// micro_kernel<rows, vectors for `columns`>, for rows from 1 to kRows: the size of a block decides
-// its registers, so the compiler must know it. Only whole blocks have a kernel for packed rows.
-template <size_t R = kRows>
+// micro_kernel<rows, vectors for `columns`>: the size of a block decides its registers, so the
+// compiler must know it. Only blocks of kRows have a kernel for packed rows.
+template <size_t V = kVecs, size_t R = rows_for(V * simd::kWidth)>
 Kernel kernel_for(size_t rows, size_t columns, bool packed) {
-  constexpr bool whole = R == kRows;
-  if constexpr (R > 1) {
-    if (rows < R) return kernel_for<R - 1>(rows, columns, packed);
+  if constexpr (V > 1) {
+    if (columns <= (V - 1) * simd::kWidth) return kernel_for<V - 1>(rows, columns, packed);
   }
-  if (whole && packed)
-    return columns <= simd::kWidth ? kernel_of<R, 1, whole> : kernel_of<R, kVecs, whole>;
-  return columns <= simd::kWidth ? kernel_of<R, 1, false> : kernel_of<R, kVecs, false>;
+  if constexpr (R > 1) {
+    if (rows < R) return kernel_for<V, R - 1>(rows, columns, packed);
+  }
+  return packed && R == kRows ? kernel_of<R, V, R == kRows> : kernel_of<R, V, false>;
 }
 
 // Some rows of A, `depth` columns: where they lie, or `packed` by pack_rows, block after block.
@@ -565,8 +568,9 @@ struct Rows {
 // The rows of A times a panel of B, block by block.
 inline void multiply_panel(Rows a, Panel b, Output c, bool first) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
-  for (size_t i = 0; i < a.count; i += kRows) {
-    const size_t rows = std::min(kRows, a.count - i);
+  const size_t high = a.packed ? kRows : rows_for(b.columns);
+  for (size_t i = 0; i < a.count; i += high) {
+    const size_t rows = std::min(high, a.count - i);
     const Kernel kernel = kernel_for(rows, b.columns, a.packed != nullptr);
     kernel(a.block(i, rows), b, a.depth, c.from(i, 0), first);
   }
@@ -596,9 +600,12 @@ inline size_t even_share(size_t total, size_t most) {
 }
 
 inline size_t panel_count(size_t columns) { return (columns + kColumns - 1) / kColumns; }
+inline size_t whole_vectors(size_t columns) {
+  return (columns + simd::kWidth - 1) / simd::kWidth * simd::kWidth;
+}
 
 // Copies `columns` columns of B, `depth` rows, to panels of kColumns columns, each in one piece;
-// what the last one lacks in width becomes zero, so that the kernel knows one width only.
+// what the last one lacks to whole vectors becomes zeros, for the kernel reads no less.
 inline void pack_columns(MatrixView b, size_t depth, size_t columns, scalar_t* packed) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
   const size_t whole = b.column == 1 ? columns / kColumns : 0;
@@ -609,19 +616,26 @@ inline void pack_columns(MatrixView b, size_t depth, size_t columns, scalar_t* p
                   kColumns * sizeof(scalar_t));
   for (size_t panel = whole; panel < panel_count(columns); ++panel) {
     const size_t j0 = panel * kColumns, width = std::min(kColumns, columns - j0);
+    const size_t row = whole_vectors(width);
     scalar_t* to = packed + panel * panel_size;
-    if (width < kColumns) std::fill(to, to + panel_size, 0.0f);
+    if (width < row) std::fill(to, to + depth * row, 0.0f);
+    if (b.column == 1) {
+      for (size_t k = 0; k < depth; ++k)
+        std::memcpy(to + k * row, b.from(k, j0).data, width * sizeof(scalar_t));
+      continue;
+    }
     for (size_t k = 0; k < depth; k += kBlock)  // a transpose: block by block
-      copy_strip(b.from(k, j0).data, {std::min(kBlock, depth - k), b.row, kColumns},
-                 {width, b.column, 1}, to + k * kColumns);
+      copy_strip(b.from(k, j0).data,
+                 {std::min(kBlock, depth - k), b.row, static_cast<ptrdiff_t>(row)},
+                 {width, b.column, 1}, to + k * row);
   }
   /// END SOLUTION
 }
 
 // Panel number `index` of those that pack_columns has made.
 inline Panel packed_panel(const scalar_t* packed, size_t index, size_t depth, size_t columns) {
-  return {packed + index * depth * kColumns, kColumns,
-          std::min(kColumns, columns - index * kColumns)};
+  const size_t width = std::min(kColumns, columns - index * kColumns);
+  return {packed + index * depth * kColumns, static_cast<ptrdiff_t>(whole_vectors(width)), width};
 }
 
 }  // namespace
@@ -703,38 +717,44 @@ void MatmulPackedA(MatrixView a, MatrixView b, Output c, size_t m, size_t n, siz
 namespace {
 
 // A part of C by one thread: all of n, and nothing packed that is not used often enough to pay for
-// it. A panel of B is packed when its turn comes, so that it is in the L1 cache while A goes by,
-// and the L2 cache is A's: pieces may be tall. Where a large C keeps memory busy, slice after
-// slice, a block of its rows meets kWide panels in turn: memory is fast along a row.
+// it. Columns of B are packed when their turn comes, kWide together. They wait in the L2 cache for
+// block after block of A, which stays in the L1 cache meanwhile: so C comes and goes along its
+// rows, where memory is fast. An A that is small enough goes by once a panel instead.
 inline void multiply_part(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
-  // How many panels may read A where it lies, its rows or its columns in one piece.
-  const size_t few = a.column == 1 ? 16 : a.row == 1 ? 4 : 0;
-  const bool pack_a = p > few * kColumns;
+  // How many columns of B may read A where it lies, its rows or its columns in one piece.
+  const size_t few = a.column == 1 ? 2 * kWide : a.row == 1 ? kWide / 2 : 0;
+  const bool pack_a = p > few;
   // A B that is no larger than a panel may be is in the L1 cache as it lies.
   const ptrdiff_t small = kDepth * kColumns, size_of_b = static_cast<ptrdiff_t>(n) * b.row;
-  const bool pack_b = b.column != 1 || (m > 2 * kRows && size_of_b > small);
+  const bool pack_b = b.column != 1 || (m > 4 * kRows && size_of_b > small);
   const size_t deep = even_share(n, kDepth), tall = even_share(m, 4 * kTall);
-  // Wide vectors are through with C before memory has taken it, even where there is one slice only.
-  const size_t slow = (n - 1) / deep + (simd::kWidth > 8 ? 1 : 0);
-  const bool large = pack_b && m * p * slow > kLarge;
-  const size_t wide = large ? kWide * kColumns : kColumns, high = large ? kRows : tall;
-  AlignedArray panels(deep * wide + (pack_a ? tall * deep : 0));
-  scalar_t* const piece = panels.ptr + deep * wide;
+  const size_t room = deep * std::min(kWide, panel_count(p) * kColumns);
+  AlignedArray panels(room + (pack_a ? tall * deep : 0));
+  scalar_t* const piece = panels.ptr + room;
   for (size_t k = 0; k < n; k += deep)
     for (size_t i = 0; i < m; i += tall) {
       Rows rows{a.from(i, k), nullptr, std::min(tall, m - i), std::min(deep, n - k)};
       if (pack_a) rows = pack_rows(rows.a, rows.count, rows.depth, piece);
-      for (size_t j = 0; j < p; j += wide) {
-        const size_t columns = std::min(wide, p - j);
-        const bool packed = pack_b || columns < kColumns;
-        if (packed) pack_columns(b.from(k, j), rows.depth, columns, panels.ptr);
-        for (size_t r = 0; r < rows.count; r += high)
-          for (size_t l = 0; l < panel_count(columns); ++l) {
-            Panel panel{b.from(k, j).data, b.row, columns};
-            if (packed) panel = packed_panel(panels.ptr, l, rows.depth, columns);
-            multiply_panel(rows.part(r, high), panel, c.from(i + r, j + l * kColumns), k == 0);
+      for (size_t j = 0; j < p; j += kWide) {
+        // The kernel reads whole vectors, so what is left of one is packed in any case.
+        const size_t columns = std::min(kWide, p - j);
+        const size_t lying = pack_b ? 0 : columns / simd::kWidth * simd::kWidth;
+        if (lying < columns)
+          pack_columns(b.from(k, j + lying), rows.depth, columns - lying, panels.ptr);
+        const bool once = columns <= kColumns || rows.count * rows.depth <= kTall * kDepth;
+        const size_t high = once ? rows.count : kRows;
+        for (size_t r = 0; r < rows.count; r += high) {
+          Panel panel;
+          for (size_t l = 0; l < columns; l += panel.columns) {
+            if (l < lying) {
+              panel = {b.from(k, j + l).data, b.row, std::min(kColumns, lying - l)};
+            } else {
+              panel = packed_panel(panels.ptr, (l - lying) / kColumns, rows.depth, columns - lying);
+            }
+            multiply_panel(rows.part(r, high), panel, c.from(i + r, j + l), k == 0);
           }
+        }
       }
     }
   /// END SOLUTION
@@ -746,7 +766,7 @@ inline void multiply_part(MatrixView a, MatrixView b, Output c, size_t m, size_t
 void MatmulThreads(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN SOLUTION hw3/ndarray_cpu_matmul optional
   if (m == 0 || n == 0 || p == 0) return MatmulNaive(a, b, c, m, n, p);  // zeros, or nothing
-  if (p < kColumns && m > p && a.column != 1)  // C^T = B^T A^T fills the vectors better
+  if (p < 2 * simd::kWidth && m > p && a.column != 1)  // C^T = B^T A^T fills the vectors better
     return MatmulThreads(b.transposed(), a.transposed(), c.transposed(), p, n, m);
   const bool by_rows = m > p;
   const size_t length = by_rows ? m : p, unit = by_rows ? kRows : kColumns;
