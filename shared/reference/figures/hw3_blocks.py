@@ -51,7 +51,7 @@ def panels():
         ("", None, "256 deep it stays in the L1 cache (rung 6)"),
         ("slice", "#fdf1dc", "256 terms of every sum: the first writes C,"),
         ("", None, "the others add to it (rung 6)"),
-        ("piece", BLUE, "96 rows of A, packed, in the L2 cache (rung 7)"),
+        ("piece", BLUE, "192 rows of A, packed, in the L2 cache (rung 7)"),
         ("threads", None, "each takes pieces of A: rows of C (rung 8)"),
     )
     for i, (name, colour, text) in enumerate(notes):
