@@ -291,16 +291,19 @@ namespace {
 
 // From rung 4 on: kRows x kColumns numbers of C stay in registers while a stretch of A's rows and
 // B's columns runs past them. See the text for each constant.
-constexpr size_t kVecs = 2;                                // vectors in a row of the block
-constexpr size_t kRows = simd::kRegisters == 32 ? 12 : 6;  // kRows x kVecs sums, and room for A, B
+constexpr size_t kRows = 6;
+constexpr size_t kVecs = simd::kRegisters == 32 ? 4 : 2;  // kRows x kVecs sums, and room for A, B
 constexpr size_t kColumns = kVecs * simd::kWidth;
-constexpr size_t kDepth = 256;        // a panel of B, kDepth x kColumns, fits the L1 cache
-constexpr size_t kTall = 16 * kRows;  // a piece of A, kTall x kDepth, fits the L2 cache
-constexpr size_t kWide = 8;           // panels of B that are packed together for a large C
-constexpr size_t kLarge = 1 << 19;    // numbers of C that slices add to: 2 MiB
+constexpr size_t kDepth = 256;        // a block of A, kRows x kDepth, fits the L1 cache
+constexpr size_t kTall = 32 * kRows;  // a piece of A, kTall x kDepth, fits the L2 cache
+constexpr size_t kWide = 256;         // columns of B, kDepth x kWide, fit the L2 cache
 
-// Columns of B, side by side, from one row to the next `row` apart. The kernel reads kColumns of
-// them; the first `columns` belong to the product.
+// Rows of a block for a panel of `columns`: twice as many where half the vectors hold a row, for a
+// multiply-add takes four cycles, and two can begin in each: eight sums or more must be under way.
+constexpr size_t rows_for(size_t columns) { return columns <= kColumns / 2 ? 2 * kRows : kRows; }
+
+// Columns of B, side by side, from one row to the next `row` apart. The kernel reads whole vectors
+// of them; the first `columns` <= kColumns belong to the product.
 struct Panel {
   const scalar_t* data;
   ptrdiff_t row;
@@ -308,7 +311,7 @@ struct Panel {
 };
 
 // A block of C, R rows by b.columns: the product of R rows of A and a panel of B, `depth` long.
-// Written to C when `first`, else added to it. V vectors hold a row: one where b.columns fit in it.
+// Written to C when `first`, else added to it. V vectors hold a row, as few as b.columns fit in.
 // `packed`: R numbers of a column of A lie side by side, and behind them the next column. With
 // distances that the compiler knows the loop is little else than multiply-adds.
 template <size_t R, size_t V, bool packed>
@@ -327,17 +330,17 @@ template <size_t R, size_t V, bool packed>
 }
 using Kernel = decltype(&kernel_of<1, 1, false>);
 
-// micro_kernel<rows, vectors for `columns`>, for rows from 1 to kRows: the size of a block decides
-// its registers, so the compiler must know it. Only whole blocks have a kernel for packed rows.
-template <size_t R = kRows>
+// micro_kernel<rows, vectors for `columns`>: the size of a block decides its registers, so the
+// compiler must know it. Only blocks of kRows have a kernel for packed rows.
+template <size_t V = kVecs, size_t R = rows_for(V * simd::kWidth)>
 Kernel kernel_for(size_t rows, size_t columns, bool packed) {
-  constexpr bool whole = R == kRows;
-  if constexpr (R > 1) {
-    if (rows < R) return kernel_for<R - 1>(rows, columns, packed);
+  if constexpr (V > 1) {
+    if (columns <= (V - 1) * simd::kWidth) return kernel_for<V - 1>(rows, columns, packed);
   }
-  if (whole && packed)
-    return columns <= simd::kWidth ? kernel_of<R, 1, whole> : kernel_of<R, kVecs, whole>;
-  return columns <= simd::kWidth ? kernel_of<R, 1, false> : kernel_of<R, kVecs, false>;
+  if constexpr (R > 1) {
+    if (rows < R) return kernel_for<V, R - 1>(rows, columns, packed);
+  }
+  return packed && R == kRows ? kernel_of<R, V, R == kRows> : kernel_of<R, V, false>;
 }
 
 // Some rows of A, `depth` columns: where they lie, or `packed` by pack_rows, block after block.
@@ -383,9 +386,12 @@ inline size_t even_share(size_t total, size_t most) {
 }
 
 inline size_t panel_count(size_t columns) { return (columns + kColumns - 1) / kColumns; }
+inline size_t whole_vectors(size_t columns) {
+  return (columns + simd::kWidth - 1) / simd::kWidth * simd::kWidth;
+}
 
 // Copies `columns` columns of B, `depth` rows, to panels of kColumns columns, each in one piece;
-// what the last one lacks in width becomes zero, so that the kernel knows one width only.
+// what the last one lacks to whole vectors becomes zeros, for the kernel reads no less.
 inline void pack_columns(MatrixView b, size_t depth, size_t columns, scalar_t* packed) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
   throw NotImplemented("hw3/ndarray_cpu_matmul: pack_columns is yours to write or not");
@@ -394,8 +400,8 @@ inline void pack_columns(MatrixView b, size_t depth, size_t columns, scalar_t* p
 
 // Panel number `index` of those that pack_columns has made.
 inline Panel packed_panel(const scalar_t* packed, size_t index, size_t depth, size_t columns) {
-  return {packed + index * depth * kColumns, kColumns,
-          std::min(kColumns, columns - index * kColumns)};
+  const size_t width = std::min(kColumns, columns - index * kColumns);
+  return {packed + index * depth * kColumns, static_cast<ptrdiff_t>(whole_vectors(width)), width};
 }
 
 }  // namespace
@@ -443,9 +449,9 @@ void MatmulPackedA(MatrixView a, MatrixView b, Output c, size_t m, size_t n, siz
 namespace {
 
 // A part of C by one thread: all of n, and nothing packed that is not used often enough to pay for
-// it. A panel of B is packed when its turn comes, so that it is in the L1 cache while A goes by,
-// and the L2 cache is A's: pieces may be tall. Where a large C keeps memory busy, slice after
-// slice, a block of its rows meets kWide panels in turn: memory is fast along a row.
+// it. Columns of B are packed when their turn comes, kWide together. They wait in the L2 cache for
+// block after block of A, which stays in the L1 cache meanwhile: so C comes and goes along its
+// rows, where memory is fast. An A that is small enough goes by once a panel instead.
 inline void multiply_part(MatrixView a, MatrixView b, Output c, size_t m, size_t n, size_t p) {
   /// BEGIN YOUR SOLUTION hw3/ndarray_cpu_matmul
   throw NotImplemented("hw3/ndarray_cpu_matmul: multiply_part is yours to write or not");
