@@ -20,6 +20,20 @@ for _ in range(5):
 """
 
 
+GIVEN = """
+import numpy as np
+import needle as ndl
+ndl.kernels("given")
+model = ndl.nn.Linear(3, 4, device=ndl.cpu())
+x = ndl.Tensor(np.ones((2, 3)), device=ndl.cpu(), dtype="float32", requires_grad=False)
+y = ndl.Tensor(np.array([0, 1]), device=ndl.cpu(), dtype="float32", requires_grad=False)
+for kind in (ndl.optim.SGD, ndl.optim.Adam):
+    opt = kind(model.parameters(), lr=0.1)
+    ndl.nn.SoftmaxLoss()(model(x), y).backward()
+    opt.step()
+"""
+
+
 @pytest.fixture(scope="module")
 def profile(tmp_path_factory):
     program = tmp_path_factory.mktemp("profile") / "program.py"
@@ -48,6 +62,17 @@ def test_kernels_are_counted_with_their_work(profile):
     turned = kernels["matmul, transposed operand"]  # x^T times the adjoint; x itself is constant
     assert turned.calls == 5 and turned.work == 5 * 2 * 3 * 2 * 4
     assert kernels["reduce_sum"].calls == 5
+
+
+def test_given_kernels_that_take_settings_are_counted(tmp_path):
+    program = tmp_path / "given.py"
+    program.write_text(GIVEN, encoding="utf-8")
+    of_given = measured(["python3", str(program)])
+    assert of_given.status == 0 and of_given.steps == 2
+    counted = {kernel.name: kernel.calls for kernel in of_given.kernels}
+    assert counted["sgd_step"] == 1 and counted["adam_step"] == 1
+    operators = {row.name for row in of_given.operators}
+    assert {"kernel linear", "kernel softmax_loss", "SGD.step", "Adam.step"} <= operators
 
 
 def test_a_program_that_is_none_is_one_sentence(tmp_path):

@@ -72,9 +72,9 @@ class Clock:
         return run
 
     def kernel(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*args: Any) -> Any:
+        def run(*args: Any, **settings: Any) -> Any:
             began = time.perf_counter()
-            result = function(*args)
+            result = function(*args, **settings)
             spent = time.perf_counter() - began
             label, work = described(name, args)
             row = self.kernels[label]

@@ -139,7 +139,10 @@ def advice(profile: Profile) -> str:
             f"{copies:.0%} in compact: views are copied before a kernel can read them; look for "
             "transposes and slices that are used more than once"
         )
-    inside = sum(kernel.seconds for kernel in profile.kernels)
+    given = sum(row.total for row in profile.operators if row.name.startswith("kernel "))
+    if given > 0.5 * whole:
+        return f"{given / whole:.0%} in given kernels: the Python around them costs little"
+    inside = given + sum(kernel.seconds for kernel in profile.kernels)
     calls = sum(row.calls for row in profile.operators)
     if profile.kernels and inside < 0.5 * whole:
         return (

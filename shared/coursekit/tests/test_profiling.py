@@ -59,6 +59,12 @@ def test_without_kernels_the_operator_is_named():
     assert "in no operator" in profiling.advice(profile([], [["Add", "forward", 1, 0.3]]))
 
 
+def test_time_in_a_given_kernel_is_not_time_in_python():
+    rows = [["kernel lstm", "forward", 2, 0.3], ["kernel lstm", "backward", 2, 0.4]]
+    said = profiling.advice(profile([("fill", 0.01, 0)], rows))
+    assert said == "70% in given kernels: the Python around them costs little"
+
+
 def test_bars_are_as_long_as_the_times_and_tell_directions_apart():
     rows = [["Exp", "forward", 1, 0.2], ["Exp", "backward", 1, 0.3], ["Log", "forward", 1, 0.1]]
     assert profiling.bars(profile([], rows), width=50) == (
