@@ -211,3 +211,12 @@ def test_a_line_of_a_text_ends_where_a_file_says_so(tmp_path):
     words = [corpus.dictionary.idx2word[k] for k in corpus.train]
     assert words == ["a", "b", "<eos>", "<eos>", "c", "d", "<eos>", "e", "<eos>"]
     assert ndl.data.Corpus(str(tmp_path), max_lines=1).test == [0, 1, 2]
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (1,)], ids=str)
+@pytest.mark.parametrize("device", [d for d in DEVICES if d != ndl.cpu_numpy()], ids=repr)
+def test_zeros_and_ones_are_like_an_array_too(device, shape):
+    array = ndl.Tensor(np.zeros(shape), device=device, dtype="float32").realize_cached_data()
+    for like, value in ((ndl.zeros_like, 0), (ndl.ones_like, 1)):
+        made = like(array)
+        assert made.device == device and made.shape == shape and (made.numpy() == value).all()
