@@ -11,7 +11,7 @@ import needle as ndl
 
 def _tensor(make, device=None, dtype="float32", requires_grad=False, like=None):
     """A Tensor on the array `make(device, dtype)`: shared, unless that still has another dtype."""
-    if like:
+    if like is not None:
         device, dtype = device or like.device, like.dtype
     array = make(device or ndl.cpu(), dtype)
     if getattr(array, "dtype", None) == dtype:  # of no shape, NumPy draws a number of Python's

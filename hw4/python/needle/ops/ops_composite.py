@@ -93,7 +93,7 @@ def kernel_for(name, values):
     try:
         devices = list(map(library.device_of, map(attrgetter("_record.data"), values)))
     except AttributeError:  # no Tensor, or one that a lazy graph has not computed yet
-        return None
+        return
     if kernels.form == "given" and devices and devices.count(devices[0]) == len(devices):
         return devices[0].kernel(name)
 
