@@ -112,6 +112,21 @@ def test_a_long_rate_limit_is_reported_with_its_time(published, mugrade, own_hom
     assert not waiting(own_home)
 
 
+def test_what_was_kept_and_meets_a_long_rate_limit_stays_kept(published, mugrade, own_home):
+    published.faults["attempts"] = ["cut"] * 4
+    assert mugrade("submit", "hw0").status == 4 and len(waiting(own_home)) == 2
+    limit = {"code": "rate_limited", "detail": "20 attempts an hour are allowed for norm"}
+    published.faults["norm/attempts"] = [(429, {"Retry-After": "840"}, limit)]
+    done = mugrade("sync")
+    told = " ".join(done.out.split())
+    assert done.status == 5 and "LIMIT" in told
+    assert "It stays kept; run `mugrade sync` again in 14 minutes." in told
+    assert "Still waiting: 1" in told and len(waiting(own_home)) == 1
+    assert len(published.attempts) == 1, "the limit is one problem's"
+    assert mugrade("sync").status == 0
+    assert len(published.attempts) == 2 and not waiting(own_home)
+
+
 def test_a_short_rate_limit_is_waited_out(published, mugrade):
     published.faults["attempts"] = [
         (429, {"Retry-After": "2"}, {"code": "rate_limited", "detail": "x"})

@@ -17,7 +17,7 @@ from mugrade.client.outbox import Outbox
 from mugrade.client.run import run_hooks
 from mugrade.client.session import open_session
 from mugrade.client.settings import Folders
-from mugrade.client.submit import Request, Submission
+from mugrade.client.submit import Request, Results, Submission
 from mugrade.client.submit import sync as send_outbox
 from mugrade.plugin import Plan
 from mugrade.words import number
@@ -256,10 +256,10 @@ def sync(
             )
     left = len(outbox.entries())
     if left and not as_json:
-        show.say(f"Still waiting: {left} (of another account or grader, or it cannot be reached).")
-    network = any(row.exit is Exit.NETWORK for _, row in done)
-    wrong = any(row.exit is not Exit.OK for _, row in done)
-    raise typer.Exit(Exit.NETWORK if network else Exit.WRONG if wrong else Exit.OK)
+        show.say(
+            f"Still waiting: {left} (of another account or grader, too early, or it cannot be reached)."
+        )
+    raise typer.Exit(Results("", [row for _, row in done]).exit)
 
 
 def receipts(

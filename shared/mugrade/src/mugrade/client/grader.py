@@ -243,7 +243,7 @@ def answer_fault(server: str, response: requests.Response) -> ClientError:
             status, ""
         )
     if code in ("rate_limited", "cool_down") and wait and "possible" not in detail:
-        detail = detail.rstrip(".") + f"; try again in {_in_words(wait)}"
+        detail = detail.rstrip(".") + f"; try again in {in_words(wait)}"
     reasons = [str(reason) for reason in problem.get("errors") or []]
     lines = [
         detail if detail.endswith((".", "?", "!")) else detail + ".",
@@ -359,7 +359,7 @@ def _pause(attempt: int, retry_after: float | None) -> float:
     return random.uniform(0.5, 1.0) * 2 ** (attempt - 1)
 
 
-def _in_words(seconds: float) -> str:
+def in_words(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, round(seconds))} seconds"
     return f"{round(seconds / 60)} minutes" if seconds < 5400 else f"{round(seconds / 3600)} hours"

@@ -19,6 +19,7 @@ from mugrade.client.errors import (
     RateFault,
     UsageFault,
 )
+from mugrade.client.grader import in_words
 from mugrade.client.outbox import Entry
 from mugrade.client.run import HookResult, run_hooks
 from mugrade.client.session import Session
@@ -60,6 +61,7 @@ class ProblemLine:
     attempt: str | None = None
     receipt: str | None = None
     exit: Exit = Exit.OK
+    retry_after: float | None = None
     totals: tuple[str, str | None, str | None] | None = None
 
 
@@ -245,7 +247,10 @@ class Submission:
             self.session.outbox.put(entry)
         except UsageFault as fault:
             self.tell(f"{fault} It is sent without a copy here.")
-        return deliver(self.session, entry, row, on_down=self.note_down)
+        row = deliver(self.session, entry, row, on_down=self.note_down)
+        if row.word == "LIMIT":  # whoever sits here tries again, with better values maybe
+            self.session.outbox.remove(entry)
+        return row
 
     def note_down(self, fault: NetworkFault) -> None:
         self.down = fault
@@ -262,7 +267,7 @@ def deliver(
     row: ProblemLine,
     on_down: Callable[[NetworkFault], None] | None = None,
 ) -> ProblemLine:
-    """Send one entry of the outbox and fill in `row`; the entry is removed unless it must be sent again."""
+    """Send one entry of the outbox and fill in `row`; the entry is removed unless it can be sent again."""
     outbox = session.outbox
     try:
         answer = session.grader.attempt(entry.assignment, entry.problem, entry.body, entry.key)
@@ -274,10 +279,13 @@ def deliver(
         with contextlib.suppress(UsageFault):
             outbox.put(entry)
         raise
-    except (RateFault, ClosedFault) as fault:
+    except RateFault as fault:
+        row.word, row.message, row.exit = "LIMIT", str(fault), fault.status
+        row.retry_after = fault.retry_after
+        return row
+    except ClosedFault as fault:
         outbox.remove(entry)
-        row.word = "LIMIT" if isinstance(fault, RateFault) else "LATE"
-        row.message, row.exit = str(fault), fault.status
+        row.word, row.message, row.exit = "LATE", str(fault), fault.status
         return row
     except ClientError as fault:
         outbox.remove(entry)
@@ -343,6 +351,11 @@ def sync(session: Session) -> list[tuple[Entry, ProblemLine]]:
             row.message = (
                 "the course has published a new version since; run "
                 f"`mugrade submit {entry.assignment} {entry.problem}` again"
+            )
+        if row.word == "LIMIT":
+            when = "later" if row.retry_after is None else f"in {in_words(row.retry_after)}"
+            row.message = (
+                f"There is no try left for now. It stays kept; run `mugrade sync` again {when}."
             )
         done.append((entry, row))
         if row.exit is Exit.NETWORK:
