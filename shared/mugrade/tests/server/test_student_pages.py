@@ -21,6 +21,18 @@ def test_after_sign_up_come_the_three_commands_of_the_first_day(lite):
     assert Browser(lite).get("/welcome").status_code == 303, "for those who are signed in"
 
 
+def test_head_is_answered_as_get_without_a_body(lite):
+    assert lite.student
+    student, stranger = signed_in(lite, "student"), Browser(lite)
+    pages = ["/", "/healthz", "/login", "/dashboard", "/homework/hw0?x=1", "/staff", "/nowhere"]
+    for path in pages:
+        for browser in (student, stranger):
+            full, head = browser.get(path), browser.client.head(path)
+            assert (head.status_code, head.headers) == (full.status_code, full.headers), path
+            assert not head.content
+    assert stranger.client.head("/logout").headers["allow"] == "POST"
+
+
 def test_staff_who_come_in_are_shown_their_own_command(lite):
     assert "--scope grade" in text(signed_in(lite, "grader").get("/welcome"))
 

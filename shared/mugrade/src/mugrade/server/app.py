@@ -71,12 +71,14 @@ def _include_routes(app: FastAPI) -> None:
 
 
 def _add_health(app: FastAPI) -> None:
-    @app.get("/healthz", include_in_schema=False)
+    app.router.route_class = routing.PlainRoute
+
+    @app.get("/healthz")
     async def healthz() -> JSONResponse:
         """The process answers."""
         return JSONResponse({"status": "ok"})
 
-    @app.get("/readyz", include_in_schema=False)
+    @app.get("/readyz")
     def readyz(request: Request) -> JSONResponse:
         """The database answers, with this code's schema, and there is room for more."""
         database, status = request.app.state.database, "ok"
@@ -86,7 +88,7 @@ def _add_health(app: FastAPI) -> None:
             status = "no space left"
         return JSONResponse({"status": status}, status_code=200 if status == "ok" else 503)
 
-    @app.get("/metrics", include_in_schema=False)
+    @app.get("/metrics")
     async def metrics(request: Request) -> Response:
         """For this machine's own collector unless the settings say otherwise."""
         allowed = request.app.state.settings.metrics

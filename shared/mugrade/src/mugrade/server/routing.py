@@ -108,6 +108,15 @@ class Guard:
         await self.app(scope, receive, guarded)
 
 
+class PlainRoute(APIRoute):
+    """A route outside the API: as Starlette's own, which answers HEAD where it answers GET."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, endpoint, **{**options, "include_in_schema": False})
+        if "GET" in (methods := self.methods or set()):
+            methods.add("HEAD")
+
+
 class StrictRequest(Request):
     """A request whose body is capped while being read and whose JSON is strict.
 

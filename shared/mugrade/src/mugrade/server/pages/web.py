@@ -17,7 +17,6 @@ from urllib.parse import parse_qs, quote, urlsplit
 import jinja2
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from fastapi.routing import APIRoute
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
@@ -25,7 +24,7 @@ from starlette.exceptions import HTTPException
 
 import mugrade
 from mugrade.server.errors import Refusal, not_found, problem_document
-from mugrade.server.routing import read_capped
+from mugrade.server.routing import PlainRoute, read_capped
 from mugrade.server.services import accounts, courses, policies, sessions
 from mugrade.words import difference, distance, number
 
@@ -58,13 +57,13 @@ open_page, student_page, staff_page = _mark("open"), _mark("student"), _mark("st
 """For everybody; for everybody who is signed in; for graders and instructors."""
 
 
-class PageRoute(APIRoute):
+class PageRoute(PlainRoute):
     """Find out who asks, check the form's origin, then call the page."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         if not hasattr(endpoint, "mugrade_page"):
             raise TypeError(f"Page {path} must say who may see it: @open_page or the like.")
-        super().__init__(path, endpoint, **{**options, "include_in_schema": False})
+        super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         handle = super().get_route_handler()
@@ -145,7 +144,7 @@ def signed_in(request: Request, cookie: str, target: str) -> Response:
 def to_sign_in(request: Request) -> Response:
     """To the sign-in page, and back to this one afterwards."""
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return redirect(f"/login?next={quote(path)}" if request.method == "GET" else "/login")
+    return redirect("/login" if request.method == "POST" else f"/login?next={quote(path)}")
 
 
 def safe_next(target: str | None) -> str:
