@@ -13,157 +13,21 @@ import sys
 
 import numpy as np
 import pytest
-from course_testing import assert_close, assert_like, numerical_gradients, slip
+from course_testing import assert_close, assert_like, slip
+from hw0_definitions import (
+    examples,
+    linear_loss,
+    linear_slips,
+    loss_of,
+    loss_with_slips,
+    network_loss,
+    network_slips,
+    sgd_by_differences,
+    weights,
+)
 
 sys.path.append("./src")
 import simple_ml
-
-# ------------------------------------------------------------------------------------ definitions
-
-
-def loss_of(logits, labels):
-    """Mean softmax loss, one example after the other, straight from its definition."""
-    losses = [
-        -math.log(math.exp(row[label]) / sum(math.exp(score) for score in row))
-        for row, label in zip(logits.tolist(), labels.tolist())
-    ]
-    return sum(losses) / len(losses)
-
-
-def loss_with_slips(logits, labels):
-    """The same, and what it becomes by mistake."""
-    logits = np.asarray(logits, np.float64)
-    m, k = logits.shape
-    log_sums, own = np.log(np.exp(logits).sum(1)), logits[np.arange(m), labels]
-    largest = logits.max(1)
-    loss = slip(
-        "the sum over the examples: the mean is asked",
-        loss_of(logits, labels),
-        np.sum(log_sums - own),
-    )
-    loss = slip(
-        "divided by the number of classes: by that of examples", loss, np.sum(log_sums - own) / k
-    )
-    loss = slip("the loss is negated", loss, np.mean(own - log_sums))
-    pairs = np.mean(log_sums[:, None] - logits[:, labels])
-    loss = slip("Z[:, y] takes every label for each row: index with np.arange(m), y", loss, pairs)
-    best = np.mean(log_sums - largest)
-    loss = slip("the largest logit is taken: take the one of the true class", loss, best)
-    shifted = np.mean(log_sums - largest - own)
-    loss = slip("what is subtracted inside exp is not added outside log", loss, shifted)
-    whole = np.mean(np.log(np.exp(logits).sum()) - own)
-    loss = slip("the sum of exp runs over all examples: over the classes of each", loss, whole)
-    whole = np.mean(largest + np.log(np.exp(logits - largest[:, None]).sum()) - own)
-    return slip("exp is summed over all examples: over the classes of each", loss, whole)
-
-
-def linear_loss(X, y, theta):
-    return loss_of(X @ theta, y)
-
-
-def network_loss(X, y, W1, W2):
-    return loss_of(np.maximum(X @ W1, 0) @ W2, y)
-
-
-def softmax(Z):
-    e = np.exp(Z - Z.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
-
-
-def error_of(Z, y):
-    """The gradient of the summed loss with respect to the logits, and what it becomes by mistake."""
-    one_hot = np.eye(Z.shape[1])[y]
-    error = slip(
-        "softmax without the label: subtract the one-hot row", softmax(Z) - one_hot, softmax(Z)
-    )
-    for shift in (0, 1):
-        top = np.exp(Z - shift * Z.max(axis=1, keepdims=True))
-        how = ", the largest logit subtracted" * shift
-        name = f"softmax is not divided by its sum{how}"
-        error = slip(name, error, top - one_hot)
-        name = f"normalized over the batch{how}: over the classes of each example"
-        error = slip(name, error, top / top.sum(axis=0) - one_hot)
-    return error
-
-
-def linear_slips(X, y, theta):
-    """The gradient as a formula, for the mistakes that are made in it."""
-    n, read = len(theta), theta
-    wholes = {n - n % lanes for lanes in (4, 8, 16)} - {
-        0,
-        n,
-    }  # of what vectors of some length cover
-    for whole in sorted(wholes):
-        left_out = f"the rest of a row, behind whole vectors, is left out of the logits: {n - whole} entries"
-        read = slip(left_out, read, theta * (np.arange(n) < whole)[:, None])
-    gradient = X.T @ error_of(X @ read, y) / len(X)
-    for whole in sorted(wholes):
-        left_out = (
-            f"the last rows of theta, behind whole vectors, are not updated: {n - whole} rows"
-        )
-        gradient = slip(left_out, gradient, gradient * (np.arange(n) < whole)[:, None])
-    return [gradient]
-
-
-def network_slips(X, y, W1, W2, lr=0.0):
-    hidden = X @ W1
-    active = np.maximum(hidden, 0)
-    active = slip("without ReLU: max(X W1, 0)", active, hidden)
-    error = error_of(active @ W2, y)
-    off = hidden > 0
-    passes = "units that are off pass a gradient: multiply by X W1 > 0 (relu's >= 0 is always true)"
-    off = slip(passes, off, np.ones_like(off))
-    dW2 = active.T @ error / len(X)
-    behind = slip("W1's gradient uses the new W2: compute both first", W2, W2 - lr * dW2)
-    dW1 = X.T @ (off * (error @ behind.T)) / len(X)
-    return [slip("W1 is not updated", dW1, 0 * dW1), slip("W2 is not updated", dW2, 0 * dW2)]
-
-
-def sgd_by_differences(loss, X, y, parameters, lr, batch, formula=None):
-    """One epoch of SGD with measured gradients; returns the new parameters in float64.
-
-    A slip that is made in `formula` takes the place of the measured gradient.
-    """
-    X = X.astype(np.float64)
-    parameters = [parameter.astype(np.float64) for parameter in parameters]
-    before = parameters
-    turned = [p.reshape(p.shape[::-1]).T for p in parameters]
-    name = "theta is read column by column: element (j, c) is at j * k + c"
-    parameters = slip(name, parameters, turned)
-    first_labels = y[:batch]
-    last = slip("the last batch, which is shorter, is left out", len(X), len(X) - len(X) % batch)
-    for first in range(0, last, batch):
-        some = slice(first, first + batch)
-        gradients = numerical_gradients(lambda *p, s=some: loss(X[s], y[s], *p), parameters)
-        m = len(X[some])
-        labels = y[some]
-        labels = slip("the labels of the first batch are used for all", labels, first_labels[:m])
-        if formula is not None:
-            of_formula = formula(X[some], labels, *parameters)
-            if not all(np.allclose(a, b, atol=1e-5) for a, b in zip(of_formula, gradients)):
-                gradients = of_formula  # a slip was made in it
-        share = slip("the sum over the batch: its mean is asked", 1.0, m)
-        share = slip(
-            "the last batch has fewer examples: divide by its own number", share, m / batch
-        )
-        step = slip("uphill: the gradient is subtracted", lr * share, -lr * share)
-        parameters = [p - step * gradient for p, gradient in zip(parameters, gradients)]
-    return slip(
-        "not changed in place: write theta -= ..., not theta = theta - ...", parameters, before
-    )
-
-
-def examples(m=30, n=7, k=4, seed=0):
-    """Random examples float32 (m, n) in [0, 1], every class among the labels uint8 (m,)."""
-    random = np.random.RandomState(seed)
-    X = random.rand(m, n).astype(np.float32)
-    y = random.permutation(np.arange(m) % k).astype(np.uint8)
-    return X, y
-
-
-def weights(*shape, seed=1):
-    return np.random.RandomState(seed).randn(*shape).astype(np.float32) / 2
-
 
 # --------------------------------------------------------------------------------------------- add
 
@@ -217,6 +81,12 @@ def write_images(path, images, magic=2051, count=None):
 def write_labels(path, labels, magic=2049, count=None):
     header = struct.pack(">II", magic, len(labels) if count is None else count)
     path.write_bytes(gzip.compress(header + labels.tobytes(), 1))
+    return str(path)
+
+
+def write_stump(path):
+    """A file that ends within its magic number."""
+    path.write_bytes(gzip.compress(struct.pack(">H", 0)))
     return str(path)
 
 
@@ -320,6 +190,21 @@ def test_parse_mnist_refuses_files_that_are_cut_off(tmp_path):
     )
     refused("a file of images that is cut off", short[0], whole[1])
     refused("a file of labels that is cut off", whole[0], short[1])
+    refused("a file of labels of two bytes", whole[0], write_stump(tmp_path / "stump.gz"))
+
+
+def test_parse_mnist_refuses_files_of_more_bytes_than_announced(tmp_path):
+    images, labels = digits()
+    whole = (
+        write_images(tmp_path / "i.gz", images[:-1]),
+        write_labels(tmp_path / "l.gz", labels[:-1]),
+    )
+    long = (
+        write_images(tmp_path / "li.gz", images, count=11),
+        write_labels(tmp_path / "ll.gz", labels, count=11),
+    )
+    refused("a file with more images than its header says", long[0], whole[1])
+    refused("a file with more labels than its header says", whole[0], long[1])
 
 
 def submit_parse_mnist():
@@ -338,23 +223,42 @@ def submit_parse_mnist():
         mugrade.submit(X.sum(axis=1, dtype=np.float64), label=f"brightness, file {number}")
         mugrade.submit(y, label=f"labels, file {number}")
     images, labels = digits(6, 3, 2, seed=random.randint(1000))
-    for label, magic, count in (("another magic number", 2049, 6), ("a label too few", 2051, 5)):
-        refused = []
-        for damaged in random.rand(12) < 0.5:
-            with tempfile.TemporaryDirectory() as folder:
-                files = (
-                    write_images(Path(folder, "images.gz"), images, magic if damaged else 2051),
-                    write_labels(Path(folder, "labels.gz"), labels[: count if damaged else 6]),
-                )
-                refused.append(is_refused(*files))
-        mugrade.submit(np.array(refused), label=f"which of 12 are refused for {label}")
+    with tempfile.TemporaryDirectory() as folder:
+        good, damaged = whole_and_damaged(Path(folder), images, labels)
+        for what, pairs in damaged.items():
+            pairs = [*pairs, *[good] * len(pairs)] * 4  # so many that nobody guesses which
+            order = random.permutation(len(pairs))
+            mugrade.submit(
+                np.array([is_refused(*pairs[i]) for i in order]),
+                label=f"which of {len(pairs)} are refused for {what}",
+            )
+
+
+def whole_and_damaged(folder, images, labels):
+    """A pair of files, and pairs that parse_mnist refuses, by what is wrong with them."""
+    good = write_images(folder / "i.gz", images), write_labels(folder / "l.gz", labels)
+    few = write_images(folder / "fi.gz", images[:-1]), write_labels(folder / "fl.gz", labels[:-1])
+    m = len(images)
+    return good, {
+        "another magic number": [
+            (write_images(folder / "mi.gz", images, magic=2049), good[1]),
+            (good[0], write_labels(folder / "ml.gz", labels, magic=2051)),
+        ],
+        "lengths that do not fit": [
+            (good[0], few[1]),
+            (good[0], write_labels(folder / "sl.gz", labels[:-1], count=m)),
+            (write_images(folder / "li.gz", images, count=m - 1), few[1]),
+            (few[0], write_labels(folder / "ll.gz", labels, count=m - 1)),
+            (good[0], write_stump(folder / "stump.gz")),
+        ],
+    }
 
 
 def is_refused(images, labels):
     try:
         simple_ml.parse_mnist(images, labels)
-    except ValueError:
-        return True
+    except Exception as error:
+        return isinstance(error, ValueError)
     return False
 
 
@@ -385,7 +289,7 @@ def test_softmax_loss_of_the_example_in_the_text():
 def test_softmax_loss_changes_neither_logits_nor_labels():
     Z, y = weights(6, 3), np.array([0, 1, 2, 0, 1, 2], np.uint8)
     simple_ml.softmax_loss(Z, y)
-    assert_close(Z, weights(6, 3), problem="hw0/softmax_loss", op="Z afterwards")
+    assert_close(Z, weights(6, 3), problem="hw0/softmax_loss", op="Z afterwards (do not change it)")
     assert_close(y, [0, 1, 2, 0, 1, 2], problem="hw0/softmax_loss", op="y afterwards")
 
 
@@ -397,6 +301,8 @@ def submit_softmax_loss():
         Z = random.randn(m, k).astype(np.float32) * 3
         y = random.randint(0, k, m).astype(np.uint8)
         mugrade.submit(simple_ml.softmax_loss(Z, y), label=f"{m} examples, {k} classes")
+    value = [simple_ml.softmax_loss(Z, y), Z]
+    mugrade.submit(value, label=f"{m} examples, {k} classes, and the logits afterwards")
 
 
 # ------------------------------------------------------------------------ softmax_regression_epoch
@@ -550,7 +456,7 @@ def cpp_epoch(X, y, theta, lr, batch):
 
 @pytest.mark.parametrize(
     "m, n, k, batch, lr",
-    [*SIZES, (23, 19, 3, 10, 0.5), (9, 11, 7, 3, 0.2), (13, 9, 1, 4, 0.1), (7, 1, 12, 7, 0.4)],
+    [*SIZES, (23, 19, 3, 10, 0.5), (9, 11, 12, 3, 0.2), (13, 9, 1, 4, 0.1), (7, 1, 12, 7, 0.4)],
 )
 def test_softmax_regression_epoch_cpp_follows_the_measured_gradient(m, n, k, batch, lr):
     problem = "hw0/softmax_regression_epoch_cpp"
@@ -569,5 +475,10 @@ def test_softmax_regression_epoch_cpp_agrees_with_numpy_at_full_width():
 
 
 def submit_softmax_regression_epoch_cpp():
-    sizes = [(50, 14, 6, 50, 1.0), (60, 25, 10, 10, 0.2), (45, 7, 3, 20, 0.5), (50, 19, 4, 20, 0.3)]
+    sizes = [
+        (50, 14, 6, 50, 1.0),
+        (60, 25, 10, 10, 0.2),
+        (45, 7, 3, 20, 0.5),
+        (50, 19, 12, 20, 0.3),
+    ]
     submit_epochs(cpp_epoch, sizes)
