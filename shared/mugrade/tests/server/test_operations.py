@@ -275,6 +275,9 @@ def test_a_database_that_cannot_be_used_is_one_sentence_and_left_alone(run, tmp_
         ({"MUGRADE_SIGNING_KEY": "abc"}, "MUGRADE_SIGNING_KEY is no base64"),
         ({"MUGRADE_SIGNING_KEY": base64.b64encode(b"short").decode()}, "holds 5 bytes"),
         ({"MUGRADE_DATABASE_URL": "nonsense"}, "is no database URL"),
+        ({"MUGRADE_DATABASE_URL": "mysql://mugrade:hunter2@host/x"}, "is no database URL"),
+        ({"MUGRADE_DATABASE_URL": "postgresql+psycopg2://host/x"}, "is no database URL"),
+        ({"MUGRADE_DATABASE_URL": "postgresql://host:99999/x"}, "is no database URL"),
         (
             {"MUGRADE_DATABASE_URL": "postgresql://mugrade:hunter2@127.0.0.1:1/x"},
             "PostgreSQL at 127.0.0.1:1/x does not let mugrade in",
@@ -297,6 +300,24 @@ def test_a_bad_configuration_is_refused_at_the_start(
     status, out, err = run("serve", "--port", "0", "--data", tmp_path)
     assert status == 2 and words in err, err
     assert "hunter2" not in out + err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", [["backup"], ["prune"], ["db", "check"]])
+@pytest.mark.parametrize(
+    "name, value, words",
+    [
+        ("SIGNING_KEY", "abc", "MUGRADE_SIGNING_KEY is no base64"),
+        ("DATABASE_URL", "nonsense", "MUGRADE_DATABASE_URL is no database URL"),
+        ("WEB", "grader.example.org", "The address people use is 'grader.example.org';"),
+    ],
+)
+def test_every_command_checks_every_setting(
+    run, tmp_path, monkeypatch, command, name, value, words
+):
+    monkeypatch.setenv(f"MUGRADE_{name}", value)
+    status, _, err = run(*command, "--data", tmp_path)
+    assert status == 2 and words in err, err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("port", ["70000", "-1"])

@@ -171,7 +171,6 @@ def _keep_private(settings: Settings) -> None:
 
 
 def _make_engine(settings: Settings) -> Engine:
-    settings.parsed_url()  # refuses what is none
     url = settings.url()
     if not url.startswith("sqlite"):
         return create_engine(

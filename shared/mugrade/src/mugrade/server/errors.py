@@ -78,6 +78,11 @@ def not_found(what: str) -> Refusal:
     return Refusal(404, "not_found", f"There is no {what} here that you may see.")
 
 
+def unusable(sentence: str) -> Refusal:
+    """What keeps the server or one of its commands from working, for who runs it."""
+    return Refusal(503, "unavailable", sentence)
+
+
 def gone() -> Refusal:
     """What the oldest clients are told, on whatever path they ask."""
     return Refusal(

@@ -3,37 +3,29 @@ tells what is wrong and what to do, and never shows a password."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import datetime as dt
-from urllib.parse import urlsplit
 
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mugrade.server.db import Database, revisions
-from mugrade.server.errors import Refusal
+from mugrade.server.errors import Refusal, unusable
 from mugrade.server.services import signing
 from mugrade.server.settings import Settings
 
 RESTORE = "`mugrade restore FILE --replace` puts a backup in its place"
 
 
-def fault(sentence: str) -> Refusal:
-    return Refusal(503, "unavailable", sentence)
-
-
 def open_database(settings: Settings, now: dt.datetime) -> Database:
     """The database with this version's schema and the server's secrets.
 
     Raises:
-        Refusal: it cannot be opened or brought up to date, or the signing key is none.
+        Refusal: it cannot be opened or brought up to date.
     """
-    check_signing_key(settings)
     try:
         database = Database(settings)
     except OSError as error:
-        raise fault(
+        raise unusable(
             f"The data folder {settings.data_dir} cannot be used ({error.strerror}); name one that "
             "you may write to with --data or MUGRADE_DATA_DIR."
         ) from None
@@ -50,36 +42,6 @@ def open_database(settings: Settings, now: dt.datetime) -> Database:
     return database
 
 
-def check_web_address(settings: Settings) -> None:
-    """Every link and the Origin check come from it: what is no address would shut everybody out."""
-    try:
-        parts = urlsplit(settings.web)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or parts.query or parts.fragment or parts.username:
-        raise fault(
-            f"The address people use is {settings.web!r:.80}; expected one such as "
-            "https://grader.example.org/ in MUGRADE_WEB or --web."
-        )
-
-
-def check_signing_key(settings: Settings) -> None:
-    """At the start, and not at the first attempt."""
-    if settings.signing_key is None:
-        return
-    try:
-        size = len(base64.b64decode(settings.signing_key, validate=True))
-    except (binascii.Error, ValueError):
-        size = None
-    if size != 32:
-        found = "is no base64" if size is None else f"holds {size} bytes"
-        raise fault(
-            f"MUGRADE_SIGNING_KEY {found}; it must be 32 random bytes as base64, such as "
-            "`openssl rand -base64 32` prints."
-        )
-
-
 def place(settings: Settings) -> str:
     """Where the database is, without user and password."""
     if not settings.database_url:
@@ -91,7 +53,7 @@ def place(settings: Settings) -> str:
 def _check_revision(database: Database) -> None:
     current = database.revision()
     if current is not None and current not in revisions():
-        raise fault(
+        raise unusable(
             f"{place(database.settings)} was written by a newer mugrade (schema {current!r:.60}); "
             "install that version, or restore a backup of this one's."
         )
@@ -103,21 +65,23 @@ def explained(settings: Settings, error: Exception) -> Refusal:
     said = reason.lower()
     first = reason.splitlines()[0] if reason else type(error).__name__
     if "not a database" in said:
-        return fault(f"{where} is no database of mugrade; name another folder, or {RESTORE}.")
+        return unusable(f"{where} is no database of mugrade; name another folder, or {RESTORE}.")
     if "malformed" in said or "corrupt" in said:
-        return fault(f"{where} is damaged ({first}); {RESTORE}.")
+        return unusable(f"{where} is damaged ({first}); {RESTORE}.")
     if "full" in said or "no space" in said:
-        return fault(f"There is no space left for {where}; make room and start again.")
+        return unusable(f"There is no space left for {where}; make room and start again.")
     if "readonly" in said or "unable to open" in said or "permission denied" in said:
-        return fault(f"{where} cannot be written ({first}); give it to the user who runs mugrade.")
+        return unusable(
+            f"{where} cannot be written ({first}); give it to the user who runs mugrade."
+        )
     if "locked" in said:
-        return fault(f"{where} is held by another program; stop that and start again.")
+        return unusable(f"{where} is held by another program; stop that and start again.")
     if settings.database_url and _is_unreachable(error):
-        return fault(
+        return unusable(
             f"{where} does not let mugrade in ({_without_secrets(settings, first)}); check "
             "MUGRADE_DATABASE_URL and that the server runs."
         )
-    return fault(
+    return unusable(
         f"{where} is half-migrated or was changed by hand ({_without_secrets(settings, first)}); "
         f"{RESTORE}, made before the update."
     )

@@ -17,8 +17,7 @@ from pydantic import ValidationError
 from mugrade.server import opening
 from mugrade.server.app import utc_now
 from mugrade.server.db import Database
-from mugrade.server.errors import Refusal, invalid
-from mugrade.server.opening import fault
+from mugrade.server.errors import Refusal, invalid, unusable
 from mugrade.server.services import upkeep
 from mugrade.server.settings import Settings
 
@@ -33,13 +32,11 @@ def settings_of(data: Path | None, **given: Any) -> Settings:
         Refusal: one of them is none; its value is not told, for it may be a secret.
     """
     try:
-        settings = Settings(**{**({"data_dir": data} if data else {}), **given})
+        return Settings(**{**({"data_dir": data} if data else {}), **given})
     except ValidationError as error:
         wrong = error.errors(include_url=False, include_input=False, include_context=False)
         said = [f"MUGRADE_{str(one['loc'][0]).upper()}: {one['msg']}" for one in wrong]
-        raise fault(f"A setting cannot be used; {'; '.join(said)} (docs/server.md).") from None
-    opening.check_web_address(settings)
-    return settings
+        raise unusable(f"A setting cannot be used; {'; '.join(said)} (docs/server.md).") from None
 
 
 # ---------------------------------------------------------------------------------------- backup
@@ -64,7 +61,7 @@ def backup(
         (_dump_postgres if settings.database_url else _copy_sqlite)(settings, part)
         part.replace(target)
     except OSError as error:
-        raise fault(f"{target} cannot be written ({error.strerror}).") from None
+        raise unusable(f"{target} cannot be written ({error.strerror}).") from None
     finally:
         part.unlink(missing_ok=True)
     size = target.stat().st_size / 1e6
@@ -82,7 +79,7 @@ def _named_by_time(settings: Settings) -> Path:
 def _copy_sqlite(settings: Settings, target: Path) -> None:
     source = settings.sqlite_path()
     if not source.exists():
-        raise fault(f"There is no database at {source}; name its folder with --data.")
+        raise unusable(f"There is no database at {source}; name its folder with --data.")
     target.touch(mode=0o600)
     try:
         with (
@@ -95,7 +92,7 @@ def _copy_sqlite(settings: Settings, target: Path) -> None:
     except sqlite3.Error as error:
         raise opening.explained(settings, error) from None
     if found != "ok":
-        raise fault(f"{source} is damaged ({found}); {opening.RESTORE}.")
+        raise unusable(f"{source} is damaged ({found}); {opening.RESTORE}.")
     _flush(target)
 
 
@@ -123,14 +120,14 @@ def _postgres(settings: Settings, program: str, *options: str) -> None:
     )
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise fault(f"{program} failed on {opening.place(settings)}: {reason}")
+        raise unusable(f"{program} failed on {opening.place(settings)}: {reason}")
 
 
 def _program(name: str) -> str:
     found = shutil.which(name)
     newest = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=str)
     if not found and not newest:
-        raise fault(f"{name} was not found; install PostgreSQL's client programs.")
+        raise unusable(f"{name} was not found; install PostgreSQL's client programs.")
     return found or str(newest[-1])
 
 
@@ -247,7 +244,7 @@ def db_check(data: DataDir = None, as_json: AsJson = False) -> None:
     """Look through the whole database: file, schema, foreign keys, audit log, answers, attempts."""
     settings = settings_of(data)
     if not settings.database_url and not settings.sqlite_path().exists():
-        raise fault(
+        raise unusable(
             f"There is no database at {settings.sqlite_path()}; name its folder with --data."
         )
     database = Database(settings)

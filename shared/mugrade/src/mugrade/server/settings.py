@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from mugrade.server.errors import Refusal
+from mugrade.server.errors import unusable
 
 # A limit of 0 or less shuts everybody out, or deletes what should be kept.
 Positive = Annotated[int, Field(ge=1)]
@@ -27,6 +30,10 @@ class Settings(BaseSettings):
     """The server's configuration.
 
     A database URL of `postgresql://...` switches to PostgreSQL; without one, SQLite in `data_dir`.
+
+    Raises:
+        Refusal: the database URL, the web address or the signing key is none.
+        ValidationError: another setting is none.
     """
 
     model_config = SettingsConfigDict(env_prefix="MUGRADE_", extra="ignore")
@@ -96,23 +103,60 @@ class Settings(BaseSettings):
     keep_values_days: Positive | None = None
     """`mugrade prune` deletes submitted values of older attempts; None keeps all."""
 
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, given: str | None) -> str | None:
+        kinds = ("postgres", "postgresql", "postgresql+psycopg")
+        try:
+            url = make_url(given) if given else None
+            good = url is None or (url.drivername in kinds and 0 < (url.port or 5432) < 1 << 16)
+        except (ArgumentError, ValueError):
+            good = False
+        if not good:
+            raise unusable(
+                "MUGRADE_DATABASE_URL is no database URL; expected postgresql://user:password@host/name."
+            )
+        return given
+
+    @field_validator("web")
+    @classmethod
+    def _address(cls, given: str) -> str:
+        """Every link and the Origin check come from it: what is no address would shut everybody out."""
+        try:
+            parts = urlsplit(given)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            good = False
+        if not good or parts.query or parts.fragment or parts.username:
+            raise unusable(
+                f"The address people use is {given!r:.80}; expected one such as "
+                "https://grader.example.org/ in MUGRADE_WEB or --web."
+            )
+        return given
+
+    @field_validator("signing_key")
+    @classmethod
+    def _key(cls, given: str | None) -> str | None:
+        if given is None:
+            return None
+        try:
+            size = len(base64.b64decode(given, validate=True))
+        except (binascii.Error, ValueError):
+            size = None
+        if size != 32:
+            found = "is no base64" if size is None else f"holds {size} bytes"
+            raise unusable(
+                f"MUGRADE_SIGNING_KEY {found}; it must be 32 random bytes as base64, such as "
+                "`openssl rand -base64 32` prints."
+            )
+        return given
+
     def sqlite_path(self) -> Path:
         return self.data_dir / "mugrade.sqlite3"
 
     def parsed_url(self) -> URL:
-        """The URL in its parts.
-
-        Raises:
-            Refusal: it is none.
-        """
-        try:
-            return make_url(self.url())
-        except (ArgumentError, ValueError):
-            raise Refusal(
-                503,
-                "unavailable",
-                "MUGRADE_DATABASE_URL is no database URL; expected postgresql://user:password@host/name.",
-            ) from None
+        """The URL in its parts."""
+        return make_url(self.url())
 
     def url(self) -> str:
         """The SQLAlchemy URL; plain `postgres(ql)://` is read with psycopg 3."""
