@@ -459,6 +459,7 @@ constexpr size_t kColumns = kVecs * simd::kWidth;
 constexpr size_t kDepth = 256;        // a block of A, kRows x kDepth, fits the L1 cache
 constexpr size_t kTall = 32 * kRows;  // a piece of A, kTall x kDepth, fits the L2 cache
 constexpr size_t kWide = 256;         // columns of B, kDepth x kWide, fit the L2 cache
+constexpr size_t kLine = kCacheLine / sizeof(scalar_t);  // numbers in a cache line
 
 // Rows of a block for a panel of `columns`: twice as many where half the vectors hold a row, for a
 // multiply-add takes four cycles, and two can begin in each: eight sums or more must be under way.
@@ -624,10 +625,13 @@ inline void pack_columns(MatrixView b, size_t depth, size_t columns, scalar_t* p
         std::memcpy(to + k * row, b.from(k, j0).data, width * sizeof(scalar_t));
       continue;
     }
-    for (size_t k = 0; k < depth; k += kBlock)  // a transpose: block by block
-      copy_strip(b.from(k, j0).data,
-                 {std::min(kBlock, depth - k), b.row, static_cast<ptrdiff_t>(row)},
-                 {width, b.column, 1}, to + k * row);
+    // A transpose: its columns lie along memory. A few at a time, so that the machine foresees what
+    // is read next, and as many as fill the cache lines that are written.
+    for (size_t j = 0; j < width; j += kLine)
+      for (size_t k = 0; k < depth; k += kBlock)
+        copy_strip(b.from(k, j0 + j).data,
+                   {std::min(kBlock, depth - k), b.row, static_cast<ptrdiff_t>(row)},
+                   {std::min(kLine, width - j), b.column, 1}, to + k * row + j);
   }
   /// END SOLUTION
 }
@@ -769,7 +773,7 @@ void MatmulThreads(MatrixView a, MatrixView b, Output c, size_t m, size_t n, siz
   if (p < 2 * simd::kWidth && m > p && a.column != 1)  // C^T = B^T A^T fills the vectors better
     return MatmulThreads(b.transposed(), a.transposed(), c.transposed(), p, n, m);
   const bool by_rows = m > p;
-  const size_t length = by_rows ? m : p, unit = by_rows ? kRows : kColumns;
+  const size_t length = by_rows ? m : p, unit = by_rows ? kRows : kLine;
   const size_t parts = std::min(thread_count(), 1 + m * n * p / (20 * kGrain));
   const size_t share = ((length + unit - 1) / unit + parts - 1) / parts * unit;
   parallel_for(length, share, [&](size_t begin, size_t end) {
