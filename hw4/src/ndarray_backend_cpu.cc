@@ -297,6 +297,7 @@ constexpr size_t kColumns = kVecs * simd::kWidth;
 constexpr size_t kDepth = 256;        // a block of A, kRows x kDepth, fits the L1 cache
 constexpr size_t kTall = 32 * kRows;  // a piece of A, kTall x kDepth, fits the L2 cache
 constexpr size_t kWide = 256;         // columns of B, kDepth x kWide, fit the L2 cache
+constexpr size_t kLine = kCacheLine / sizeof(scalar_t);  // numbers in a cache line
 
 // Rows of a block for a panel of `columns`: twice as many where half the vectors hold a row, for a
 // multiply-add takes four cycles, and two can begin in each: eight sums or more must be under way.
