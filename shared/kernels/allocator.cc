@@ -181,6 +181,8 @@ void* allocate(size_t count, size_t element_size) {
   return pointer;
 }
 
+size_t room_of(size_t bytes) { return size_class(bytes).bytes; }
+
 void deallocate(void* pointer, size_t bytes) noexcept {
   if (pointer == nullptr) return;
   const SizeClass size = size_class(bytes);

@@ -14,6 +14,9 @@ constexpr size_t kCacheLine = 64;  // bytes
 // whole cache lines (at least one). Throws std::bad_alloc.
 void* allocate(size_t count, size_t element_size);
 
+// The bytes of the buffer that allocate() gives for `bytes`: as many or somewhat more.
+size_t room_of(size_t bytes);
+
 // Gives back a buffer of allocate(); `bytes` = count * element_size as it was asked for.
 void deallocate(void* pointer, size_t bytes) noexcept;
 

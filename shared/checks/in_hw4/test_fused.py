@@ -70,6 +70,13 @@ def test_linear_without_bias(rows, inputs, outputs):
     compare(nn.Linear(inputs, outputs, bias=False), random(2, rows, inputs))
 
 
+# Behind the gradient of (24, 100) weights there is room for one row more, behind (17, 100) there is
+# none: there the gradient of the bias is computed apart.
+@pytest.mark.parametrize("inputs", [24, 17])
+def test_a_linear_layer_much_wider_than_its_inputs(inputs):
+    compare(nn.Linear(inputs, 100), random(33, inputs))
+
+
 @SIZES
 def test_layer_norm(rows, inputs, outputs):
     compare(nn.LayerNorm1d(inputs + 1), random(rows, inputs + 1))

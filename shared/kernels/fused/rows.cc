@@ -37,6 +37,30 @@ void Mlp(const float* x, size_t rows, const std::vector<LinearLayer>& layers) {
   }
 }
 
+namespace {
+// dw (in, out) = x^T g, and db (out), the sum of g's rows. A bias is the weight of an input that is
+// always 1: where g is much the larger, x gets a column of ones, and db is the last row of the same
+// product, which reads g in any case. It is computed behind dw, if there is room.
+void linear_gradient(const float* x, const float* g, const LinearGradient& d, size_t rows,
+                     size_t in, size_t out) {
+  const size_t weights = in * out;
+  const bool room = room_of(weights * sizeof(float)) >= (weights + out) * sizeof(float);
+  if (d.b == nullptr || out < 4 * in || !room) {
+    multiply(transposed(x, in), row_major(g, out), d.w, in, rows, out);
+    if (d.b != nullptr) SumRows(g, d.b, rows, out);
+    return;
+  }
+  AlignedArray with_ones(rows * (in + 1));
+  for (size_t i = 0; i < rows; ++i) {
+    float* row = with_ones.ptr + i * (in + 1);
+    std::memcpy(row, x + i * in, in * sizeof(float));
+    row[in] = 1.0f;
+  }
+  multiply(transposed(with_ones.ptr, in + 1), row_major(g, out), d.w, in + 1, rows, out);
+  std::memcpy(d.b, d.w + weights, out * sizeof(float));
+}
+}  // namespace
+
 void MlpBackward(const float* x, size_t rows, const std::vector<LinearLayer>& layers,
                  const float* g, float* dx, const std::vector<LinearGradient>& gradients) {
   size_t widest = 0;
@@ -52,8 +76,7 @@ void MlpBackward(const float* x, size_t rows, const std::vector<LinearLayer>& la
       g = masked.ptr;
     }
     const MatrixView adjoint = row_major(g, layer.out);
-    multiply(transposed(input, layer.in), adjoint, gradients[k].w, layer.in, rows, layer.out);
-    if (gradients[k].b != nullptr) SumRows(g, gradients[k].b, rows, layer.out);
+    linear_gradient(input, g, gradients[k], rows, layer.in, layer.out);
     if (k == 0 && dx == nullptr) return;
     float* next = k == 0 ? dx : g == passed.ptr ? masked.ptr : passed.ptr;
     multiply(adjoint, transposed(layer.w, layer.out), next, rows, layer.out, layer.in);

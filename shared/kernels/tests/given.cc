@@ -102,7 +102,8 @@ static void check_allocator() {
   for (size_t count : {0, 1, 16, 17, 300, 5000, 1 << 20}) {
     void* first = allocate(count, 4);
     expect(reinterpret_cast<uintptr_t>(first) % kCacheLine == 0, "allocate: not a cache line");
-    static_cast<char*>(first)[count == 0 ? 0 : (count * 4 + 63) / 64 * 64 - 1] = 1;
+    expect(room_of(count * 4) >= std::max<size_t>(count * 4, kCacheLine), "room_of: too little");
+    static_cast<char*>(first)[room_of(count * 4) - 1] = 1;
     deallocate(first, count * 4);
     void* second = allocate(count, 4);
     expect(first == second, "allocate: a freed buffer serves the next array of its size");
