@@ -139,14 +139,19 @@ def test_attention_activation_refuses_heads_of_different_size():
 # -------------------------------------------------------------------------------- attention layer
 
 
+def layer_and_weights(features, heads, dim, seed, **options):
+    """An AttentionLayer, and the parameters that it must have drawn after this seed."""
+    np.random.seed(seed)
+    layer = nn.AttentionLayer(features, heads, dim, **options)
+    np.random.seed(seed)
+    return layer, draw_attention_layer(features, heads, dim)
+
+
 @every_device
 @both_masks
 @cases("batch,time,features,heads,dim", [(1, 1, 4, 1, 2), (2, 5, 6, 3, 4), (3, 4, 8, 2, 3)])
 def test_attention_layer(batch, time, features, heads, dim, causal, device):
-    np.random.seed(1)
-    layer = nn.AttentionLayer(features, heads, dim, causal=causal, device=device)
-    np.random.seed(1)
-    weights = draw_attention_layer(features, heads, dim)
+    layer, weights = layer_and_weights(features, heads, dim, seed=1, causal=causal, device=device)
     parameters = find_parameters(layer, weights)
     x = normal(batch, time, features)
 
@@ -164,10 +169,7 @@ def test_attention_layer(batch, time, features, heads, dim, causal, device):
 
 @every_device
 def test_attention_layer_between_two_sequences(device):
-    np.random.seed(2)
-    layer = nn.AttentionLayer(6, 2, 4, causal=False, device=device)
-    np.random.seed(2)
-    weights = draw_attention_layer(6, 2, 4)
+    layer, weights = layer_and_weights(6, 2, 4, seed=2, causal=False, device=device)
     q, k, v = normal(2, 3, 6), normal(2, 5, 6), normal(2, 5, 6)
 
     def oracle(q, k, v):
@@ -180,10 +182,7 @@ def test_attention_layer_between_two_sequences(device):
 
 @every_device
 def test_attention_layer_takes_values_from_the_queries_unless_told(device):
-    np.random.seed(2)
-    layer = nn.AttentionLayer(6, 2, 4, causal=False, device=device)
-    np.random.seed(2)
-    weights = draw_attention_layer(6, 2, 4)
+    layer, weights = layer_and_weights(6, 2, 4, seed=2, causal=False, device=device)
     q, k = normal(2, 5, 6), normal(2, 5, 6)
     desired = attention_layer(q, k, q, *weights, heads=2, causal=False)
     result = layer(tensor(q, device), tensor(k, device))
@@ -205,10 +204,7 @@ def test_attention_layer_normalizes_queries_keys_and_values_apart(device):
 
 @every_device
 def test_attention_layer_with_dropout(device):
-    np.random.seed(3)
-    layer = nn.AttentionLayer(6, 2, 4, dropout=DROP, device=device)
-    np.random.seed(3)
-    weights = draw_attention_layer(6, 2, 4)
+    layer, weights = layer_and_weights(6, 2, 4, seed=3, dropout=DROP, device=device)
     x = normal(2, 5, 6)
     (keep,) = dropout_factors(12, (2, 2, 5, 5))
     np.random.seed(12)
