@@ -23,6 +23,9 @@ class Browser:
     def get(self, path: str) -> Any:
         return self.client.get(path)
 
+    def head(self, path: str) -> Any:
+        return self.client.head(path)
+
     def post(self, path: str, **fields: str) -> Any:
         return self.client.post(path, data=fields, headers={"Origin": "http://testserver"})
 

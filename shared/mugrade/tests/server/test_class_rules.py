@@ -8,12 +8,15 @@ import pytest
 from mugrade.server import coursefile
 from mugrade.server.models import Account, Audit
 from mugrade.server.pages import STAFF, attempt
-from mugrade.server.services import course_edit, courses
+from mugrade.server.services import course_edit, courses, groups, tokens
+from mugrade.server.settings import Settings
 from sqlalchemy import select
+from sqlalchemy import text as sql
+from sqlalchemy.exc import OperationalError
 
 from .browser import Browser, text
-from .conftest import COURSE
-from .test_promises import book, boss
+from .conftest import COURSE, Server, make_settings
+from .test_promises import book, boss, project
 from .test_second_look import signed_in
 
 
@@ -275,6 +278,37 @@ def test_staff_puts_groups_together_and_changes_their_members(server):
     assert last.status_code == 409 and "Ann is the last" in text(last)
     assert "Ann (ann@example.org)" in text(page.get(group))
     assert "Bob" not in text(page.get("/staff/projects"))
+
+
+def test_whoever_was_invited_does_not_make_a_group_larger_than_staff_has_made_it(lite):
+    ann, bob, cyd = (lite.person(name) for name in ("ann", "bob", "cyd"))
+    group = ann.post("/project/group").json()["id"]
+    for invited in (bob, cyd):
+        ann.post("/project/invitations", {"email": invited.account.email})
+    lite.person("dan")
+    assert (
+        boss(lite).post(f"/staff/projects/{group}/add", email="dan@example.org").status_code == 303
+    )
+    assert bob.post(f"/project/invitations/{group}/accept").status_code == 200
+    late = cyd.post(f"/project/invitations/{group}/accept")
+    assert late.status_code == 409 and "at most 3 members" in late.json()["detail"]
+    assert len(ann.get("/project").json()["group"]["members"]) == 4, "the invitation stands"
+    assert cyd.post(f"/project/invitations/{group}/decline").status_code == 204
+
+
+def test_staff_decides_and_grades_in_turn_with_the_students_changes(request, tmp_path):
+    """Else a report that is handed in beside the grade would replace the one that was graded."""
+    server = Server(Settings(**make_settings(request, "postgresql", tmp_path))).load()
+    group = project(server, "ann", "bob")
+    decided = {"accept": True, "feedback": ""}
+    for act, words in ((groups.decide, decided), (groups.grade, {"marks": {}, "feedback": ""})):
+        with server.database.write() as held, pytest.raises(OperationalError, match="lock timeout"):
+            groups._take_turn(held, tokens.authenticate(held, server.staff.token, server.clock()))
+            with server.database.write() as session:
+                session.execute(sql("SET LOCAL lock_timeout = '20ms'"))
+                staff = tokens.authenticate(session, server.staff.token, server.clock())
+                act(session, server.clock(), staff, group, **words)
+    server.close()
 
 
 # ------------------------------------------------------------------------------------ ownership

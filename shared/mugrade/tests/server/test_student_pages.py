@@ -27,10 +27,10 @@ def test_head_is_answered_as_get_without_a_body(lite):
     pages = ["/", "/healthz", "/login", "/dashboard", "/homework/hw0?x=1", "/staff", "/nowhere"]
     for path in pages:
         for browser in (student, stranger):
-            full, head = browser.get(path), browser.client.head(path)
+            full, head = browser.get(path), browser.head(path)
             assert (head.status_code, head.headers) == (full.status_code, full.headers), path
             assert not head.content
-    assert stranger.client.head("/logout").headers["allow"] == "POST"
+    assert stranger.head("/logout").headers["allow"] == "POST"
 
 
 def test_staff_who_come_in_are_shown_their_own_command(lite):

@@ -187,6 +187,7 @@ def answer(
         raise Refusal(409, "conflict", "You are in a group already; leave it first.")
     if row.state not in ("forming", "returned"):
         raise Refusal(409, "conflict", "This group has handed its proposal in without you.")
+    _check_room(session, row)
     session.get_one(GroupMember, (actor.pk, row.pk)).confirmed = True
     session.flush()
     return _with_members(session, row)
@@ -254,6 +255,11 @@ def _take_turn(session: Session, actor: Actor) -> None:
     session.execute(select(Course.pk).where(Course.pk == actor.course_pk).with_for_update())
 
 
+def _check_room(session: Session, row: ProjectGroup) -> None:
+    if _with_members(session, row).confirmed >= MAX_MEMBERS:
+        raise Refusal(409, "conflict", f"A group has at most {MAX_MEMBERS} members.")
+
+
 def _put(session: Session, account_pk: int, group_pk: int, *, confirmed: bool) -> None:
     session.add(GroupMember(account_pk=account_pk, group_pk=group_pk, confirmed=confirmed))
     session.flush()
@@ -313,8 +319,7 @@ def _join(session: Session, actor: Actor, row: ProjectGroup, email: str) -> None
     if held is not None:
         where = "this group" if held.row.pk == row.pk else "another group"
         raise Refusal(409, "conflict", f"{student.email} is in {where} already.")
-    if _with_members(session, row).confirmed >= MAX_MEMBERS:
-        raise Refusal(409, "conflict", f"A group has at most {MAX_MEMBERS} members.")
+    _check_room(session, row)
     invited = session.get(GroupMember, (student.pk, row.pk))
     if invited is None:
         _put(session, student.pk, row.pk, confirmed=True)
@@ -346,6 +351,7 @@ def decide(
     session: Session, now: dt.datetime, actor: Actor, group_id: str, *, accept: bool, feedback: str
 ) -> Group:
     """Accept a proposal or return it with feedback."""
+    _take_turn(session, actor)
     group = find(session, actor, group_id)
     if group.row.state != "proposed":
         raise Refusal(
@@ -375,6 +381,7 @@ def grade(
     feedback: str,
 ) -> Group:
     """Grade a project that was handed in, by the course's rubric; can be done again."""
+    _take_turn(session, actor)
     group = find(session, actor, group_id)
     if group.row.state not in ("submitted", "graded"):
         raise Refusal(
