@@ -31,7 +31,7 @@ struct Block {
       for (size_t j = 0; j < width(); ++j) to[j] += term(at(n) + j, j);
     }
     for (size_t c = 0; c < count; ++c)
-      sums[part * s.C + first + c] = sum_over(s.S, Sum{&along[c * s.S]});
+      sums[part * s.C + first + c] = sum_over(s.S, Sum{along.data() + c * s.S});
   }
 
   // value(c) of each channel, at each of its numbers.
@@ -62,7 +62,7 @@ size_t batch_parts(const BatchNormShape& s) {
 template <class Body>
 void for_blocks(const BatchNormShape& s, Body body) {
   const size_t parts = batch_parts(s), images = (s.N + parts - 1) / parts;
-  const size_t channels = std::max<size_t>(1, 1024 / s.S);
+  const size_t channels = std::max<size_t>(1, 1024 / std::max<size_t>(1, s.S));
   parallel_for(parts, 1, [&](size_t from, size_t to) {
     for (size_t part = from; part < to; ++part) {
       const size_t begin = std::min(part * images, s.N), end = std::min(begin + images, s.N);

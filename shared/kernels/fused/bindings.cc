@@ -50,12 +50,11 @@ std::vector<LinearLayer> linear_layers(Call& call) {
   std::vector<LinearLayer> layers;
   const Array& x = call[0];
   require(x.shape.size() >= 2, "the input must have two axes or more");
-  need_samples(x);
   Shape shape = x.shape;
   layers.reserve(call.arrays.size() / 2), call.saved.reserve(call.arrays.size() / 2);
   for (size_t i = 1; i + 1 < call.arrays.size(); i += 2) {
     const Array &w = call[i], &b = call[i + 1];
-    need("weight", w, {shape.back(), 0});
+    need("weight", w, {shape.back(), kAny});
     if (b.data) need_size("bias", b, w.last());
     const size_t in = shape.back(), k = layers.size();
     shape.back() = w.last();
@@ -66,6 +65,13 @@ std::vector<LinearLayer> linear_layers(Call& call) {
   return layers;
 }
 
+// All that lies before the last axis, which may have no length.
+size_t linear_rows(const Array& x) {
+  Shape shape = x.shape;
+  shape.back() = 1;
+  return product(shape);
+}
+
 size_t linear_work(const Call& call) {
   return call[0].size() * call[1].last() * call.arrays.size() / 2;
 }
@@ -73,7 +79,7 @@ size_t linear_work(const Call& call) {
 Arrays linear(Call& call) {
   const auto layers = linear_layers(call);
   const Array& x = call[0];
-  run_product(linear_work(call), [&] { Mlp(x.ptr(), x.size() / x.last(), layers); });
+  run_product(linear_work(call), [&] { Mlp(x.ptr(), linear_rows(x), layers); });
   return {call.saved.back()};
 }
 
@@ -85,8 +91,7 @@ Arrays linear_backward(Call& call) {
   for (size_t i = 1; i + 1 < grads.size(); i += 2)
     pairs.push_back({grads[i].ptr(), pointer(grads[i + 1])});
   run_product(linear_work(call), [&] {
-    MlpBackward(x.ptr(), x.size() / x.last(), layers, call.adjoints[0].ptr(), pointer(grads[0]),
-                pairs);
+    MlpBackward(x.ptr(), linear_rows(x), layers, call.adjoints[0].ptr(), pointer(grads[0]), pairs);
   });
   return grads;
 }
@@ -108,7 +113,8 @@ Arrays relu_backward(Call& call) {
 // the logits for an adjoint of 1, which most losses have.
 Arrays softmax_loss(Call& call) {
   const Array &logits = call[0], &classes = call[1];
-  need("logits", logits, {0, 0}), need_samples(logits);
+  need("logits", logits, {kAny, kAny});
+  require(logits.last() > 0, "there must be a class");
   need_size("y", classes, logits.shape[0]);
   need_ids("SoftmaxLoss", classes, logits.last());
   Array loss = new_array({});
@@ -136,7 +142,7 @@ Arrays softmax_loss_backward(Call& call) {
 // table (V, E), word ids of any shape -> (*shape of the ids, E).
 Arrays embedding(Call& call) {
   const Array &table = call[0], &ids = call[1];
-  need("weight", table, {0, 0});
+  need("weight", table, {kAny, kAny});
   need_ids("Embedding", ids, table.shape[0]);
   Shape shape = ids.shape;
   shape.push_back(table.last());
@@ -185,21 +191,26 @@ Arrays layer_norm_backward(Call& call) {
   return grads;
 }
 
+BatchNormShape batch_norm_shape(const Call& call) {
+  Shape plane = call[0].shape;
+  plane[0] = plane[1] = 1;
+  const float eps = static_cast<float>(call.settings.at(0));
+  return {call[0].shape[0], call[0].shape[1], product(plane), eps};
+}
+
 // x (N, C) or (N, C, H, W), weight, bias, running mean and variance (C,); settings are eps,
 // momentum and training, which must be on. Saves mean and variance of the batch.
 Arrays batch_norm(Call& call) {
   const Array &x = call[0], &w = call[1], &b = call[2];
   require(x.shape.size() == 2 || x.shape.size() == 4, "the input must have two axes or four");
-  need_samples(x);
-  const size_t N = x.shape[0], C = x.shape[1], S = x.size() / (N * C);
+  const BatchNormShape s = batch_norm_shape(call);
+  const size_t C = s.C;
   for (size_t i = 1; i < 5; ++i) need("a parameter or running average", call[i], {C});
-  const float eps = static_cast<float>(call.settings.at(0));
   const float momentum = static_cast<float>(call.settings.at(1));
   Array y = new_array_like(x);
   call.saved = {new_array({C}), new_array({C})};
   run_product(x.size(), [&] {
-    BatchNorm(x.ptr(), w.ptr(), b.ptr(), y.ptr(), call.saved[0].ptr(), call.saved[1].ptr(),
-              {N, C, S, eps});
+    BatchNorm(x.ptr(), w.ptr(), b.ptr(), y.ptr(), call.saved[0].ptr(), call.saved[1].ptr(), s);
   });
   Arrays result = {y, new_array({C}), new_array({C})};
   for (size_t k = 0; k < 2; ++k) {
@@ -214,11 +225,9 @@ Arrays batch_norm_backward(Call& call) {
   call.needs_dx = true;
   Arrays grads = call.gradients(3);
   const Array& x = call[0];
-  const size_t N = x.shape[0], C = x.shape[1];
   run_product(x.size(), [&] {
     BatchNormBackward(x.ptr(), call[1].ptr(), call.saved[0].ptr(), call.saved[1].ptr(),
-                      call.adjoints[0].ptr(), norm_gradients(grads),
-                      {N, C, x.size() / (N * C), static_cast<float>(call.settings[0])});
+                      call.adjoints[0].ptr(), norm_gradients(grads), batch_norm_shape(call));
   });
   return grads;
 }
@@ -226,14 +235,15 @@ Arrays batch_norm_backward(Call& call) {
 // x (N, C, H, W), weight (K, K, C, O), perhaps bias (O,); settings are stride and padding.
 ConvShape conv_shape(const Call& call) {
   const Array &x = call[0], &w = call[1];
-  need("images", x, {0, 0, 0, 0}), need_samples(x);
-  need("weight", w, {0, 0, x.shape[1], 0}), need_samples(w);
-  need("weight", w, {w.shape[1], w.shape[0], x.shape[1], 0});
+  need("images", x, {kAny, kAny, kAny, kAny});
+  need("weight", w, {kAny, kAny, x.shape[1], kAny});
+  require(w.size() > 0, "there is nothing in the weight");
+  need("weight", w, {w.shape[1], w.shape[0], x.shape[1], kAny});
   if (call.given(2)) need("bias", call[2], {w.last()});
   ConvShape s{x.shape[0], x.shape[1], x.shape[2], x.shape[3], w.shape[0], w.shape[3], 1, 0, 0, 0};
-  s.stride = static_cast<size_t>(call.settings.at(0));
-  s.padding = static_cast<size_t>(call.settings.at(1));
-  require(s.stride > 0, "the stride must be 1 or more");
+  const double stride = call.settings.at(0), padding = call.settings.at(1);
+  require(stride >= 1 && padding >= 0, "a stride must be 1 or more, a padding 0 or more");
+  s.stride = static_cast<size_t>(stride), s.padding = static_cast<size_t>(padding);
   require(s.H + 2 * s.padding >= s.K && s.W + 2 * s.padding >= s.K,
           "the kernel is larger than the padded images");
   s.h = (s.H + 2 * s.padding - s.K) / s.stride + 1;
@@ -265,9 +275,9 @@ Arrays conv_backward(Call& call) {
 // x (T, B, I), h and c (B, H), W_ih (I, 4H), W_hh (H, 4H), perhaps two biases (4H,)
 // -> outputs (T, B, H), last h, last c. Saves outputs, gates and cells of all steps.
 LstmShape lstm_shape(const Call& call) {
-  need("x", call[0], {0, 0, 0}), need("h", call[1], {0, 0});
+  need("x", call[0], {kAny, kAny, kAny}), need("h", call[1], {kAny, kAny});
   const LstmShape s{call[0].shape[0], call[0].shape[1], call[0].shape[2], call[1].shape[1]};
-  require(s.T * s.B * s.H > 0, "there must be a step, a sample and a hidden unit");
+  require(s.T > 0 && s.H > 0, "there must be a step and a hidden unit");
   need("h", call[1], {s.B, s.H}), need("c", call[2], {s.B, s.H});
   need("W_ih", call[3], {s.I, 4 * s.H}), need("W_hh", call[4], {s.H, 4 * s.H});
   require(call.given(5) == call.given(6), "there must be two biases or none");
@@ -310,8 +320,9 @@ Arrays lstm_backward(Call& call) {
 // The setting says whether a query sees only keys up to its own time.
 AttentionShape attention_shape(const Call& call) {
   const Array &q = call[0], &k = call[1], &v = call[2];
-  need("q", q, {0, 0, 0, 0}), need_samples(q);
-  need("k", k, {q.shape[0], q.shape[1], 0, q.last()}), need_samples(k);
+  need("q", q, {kAny, kAny, kAny, kAny});
+  need("k", k, {q.shape[0], q.shape[1], kAny, q.last()});
+  require(k.shape[2] > 0, "there must be a key");
   need("v", v, k.shape);
   return {q.shape[0], q.shape[1], q.shape[2], k.shape[2], q.last(), call.settings.at(0) != 0};
 }

@@ -20,7 +20,8 @@ AlignedArray* data_of(const py::object& buffer) {
 
 std::string text(const Shape& shape) {
   std::string words;
-  for (size_t length : shape) words += (words.empty() ? "" : ", ") + std::to_string(length);
+  for (size_t length : shape)
+    words += (words.empty() ? "" : ", ") + (length == kAny ? "any" : std::to_string(length));
   return "(" + words + (shape.size() == 1 ? ",)" : ")");
 }
 
@@ -268,13 +269,10 @@ py::tuple to_python(const Arrays& arrays, const py::handle& beside) {
 void need(const char* what, const Array& array, const Shape& expected) {
   bool fits = array.shape.size() == expected.size();
   for (size_t i = 0; fits && i < expected.size(); ++i)
-    fits = expected[i] == 0 || array.shape[i] == expected[i];
+    fits = expected[i] == kAny || array.shape[i] == expected[i];
   if (fits) return;
-  std::string words = text(expected);
-  for (size_t at; (at = words.find("(0,")) != std::string::npos;) words.replace(at, 3, "(any,");
-  for (size_t at; (at = words.find(" 0")) != std::string::npos;) words.replace(at, 2, " any");
   throw std::invalid_argument(std::string(what) + " has shape " + text(array.shape) +
-                              ", expected " + words);
+                              ", expected " + text(expected));
 }
 
 void need_size(const char* what, const Array& array, size_t size) {
@@ -284,17 +282,12 @@ void need_size(const char* what, const Array& array, size_t size) {
   });
 }
 
-void need_samples(const Array& array) {
-  require(array.size() > 0,
-          [&] { return "there is nothing in an array of shape " + text(array.shape); });
-}
-
 void need_ids(const char* name, const Array& ids, size_t rows) {
   for (size_t i = 0; i < ids.size(); ++i) {
     const float id = ids.ptr()[i];
     if (!(id >= 0 && id < static_cast<float>(rows)))
       throw std::out_of_range(std::string(name) + ": class or word id " + std::to_string(id) +
-                              " is outside 0 to " + std::to_string(rows - 1));
+                              " is outside 0 to " + std::to_string(static_cast<int64_t>(rows) - 1));
   }
 }
 

@@ -79,10 +79,10 @@ Heads heads_of(const Array& array);
 // NDArrays on the device of another one.
 py::tuple to_python(const Arrays& arrays, const py::handle& beside);
 
-// `what` must have a shape; lengths of 0 in `expected` may be any.
+// `what` must have a shape; a length in `expected` may be any.
+constexpr size_t kAny = ~size_t{0};
 void need(const char* what, const Array& array, const Shape& expected);
 void need_size(const char* what, const Array& array, size_t size);
-void need_samples(const Array& array);
 // Every id is a row of a table of `rows` rows.
 void need_ids(const char* name, const Array& ids, size_t rows);
 
