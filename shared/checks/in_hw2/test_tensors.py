@@ -8,7 +8,7 @@ import needle as ndl
 import numpy as np
 import pytest
 from course_testing import assert_close
-from needle import nn
+from needle import nn, optim
 
 KEPT = []  # values that live until the interpreter ends
 
@@ -180,3 +180,30 @@ def test_random_numbers_of_no_shape_are_tensors(dtype):
     assert kept.shape == () and kept.dtype == "bool" and kept.numpy()
     number = nn.Dropout(0.5)(ndl.Tensor(np.float32(3)))
     assert number.shape == () and number.numpy() in (0, 6)
+
+
+@pytest.mark.parametrize("module", [nn.Linear, nn.SoftmaxLoss], ids=lambda kind: kind.__name__)
+def test_a_module_that_returns_nothing_says_so(module, monkeypatch):
+    """A result of None once came up where it was used, and its variable's name was blamed."""
+    monkeypatch.setattr(module, "forward", lambda self, *args: None)
+    layer, x = object.__new__(module), ndl.Tensor([[1.0, 2.0]])
+    says = rf"{module.__name__}\.forward returned None: is a `return` missing"
+    with pytest.raises(TypeError, match=says):
+        layer(x)
+
+
+@pytest.mark.parametrize("optimizer", [optim.SGD, optim.Adam], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("number", [np.float64, np.float32, np.array, lambda x: np.full((1,), x)])
+def test_an_optimizer_takes_numbers_of_numpys(optimizer, number):
+    settings = {"lr": 0.1, "weight_decay": 0.01}
+    settings |= {"momentum": 0.9} if optimizer is optim.SGD else {"beta1": 0.8, "eps": 1e-6}
+    ends = []
+    for made in (float, number):
+        p = nn.Parameter(ndl.Tensor([1.0, -2.0], dtype="float32"))
+        opt = optimizer([p], **{name: made(value) for name, value in settings.items()})
+        for _ in range(2):
+            p.grad = ndl.Tensor([3.0, 4.0], dtype="float32")
+            opt.step()
+        assert p.dtype == "float32"
+        ends.append(p.numpy())
+    assert_close(ends[1], ends[0], rtol=1e-5)

@@ -338,10 +338,8 @@ class NDArray:
 
     def _check_fit(self, other):
         """An error unless an operator can take self and `other` together."""
-        shapes = f"{self._shape} and {other._shape}"
-        assert self._shape == other._shape, (
-            f"operands of shapes {shapes} must be equal: use broadcast_to"
-        )
+        a, b = self._shape, other._shape
+        assert a == b, f"operands of shapes {a} and {b} must be equal: use broadcast_to"
         self._check_device(other)
 
     __add__ = __radd__ = _operator("add")
@@ -468,7 +466,7 @@ def _broadcast(shape, strides, new_shape):
     ### BEGIN SOLUTION hw3/ndarray_python_ops optional
     added = len(new_shape) - len(shape)
     axes = list(zip(shape, new_shape[max(0, added) :], strides))
-    fits = added >= 0 and all([old in (1, new) for old, new, _ in axes])
+    fits = added >= 0 and all(old in (1, new) for old, new, _ in axes)
     assert fits, f"cannot broadcast {shape} to {new_shape}: only axes of length 1 grow"
     strides = tuple([stride if old == new else 0 for old, new, stride in axes])
     return _shape_of(new_shape), (0,) * added + strides

@@ -175,8 +175,7 @@ class Transformer(Module):
         self.positions = Embedding(sequence_len, embedding_size, device=device, dtype=dtype)
         sizes = (embedding_size, num_head, dim_head, hidden_size)
         rest = {"dropout": dropout, "causal": causal, "device": device, "dtype": dtype}
-        layers = [TransformerLayer(*sizes, **rest) for _ in range(num_layers)]
-        self.layers = Sequential(*layers)
+        self.layers = Sequential(*[TransformerLayer(*sizes, **rest) for _ in range(num_layers)])
         ### END SOLUTION
 
     def forward(self, x, h=None):
