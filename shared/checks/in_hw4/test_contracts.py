@@ -220,3 +220,13 @@ def test_zeros_and_ones_are_like_an_array_too(device, shape):
     for like, value in ((ndl.zeros_like, 0), (ndl.ones_like, 1)):
         made = like(array)
         assert made.device == device and made.shape == shape and (made.numpy() == value).all()
+
+
+@on_devices
+@pytest.mark.parametrize("axis", [2, -3])
+def test_no_part_is_taken_along_an_axis_that_is_not_there(device, axis):
+    x = ndl.Tensor(np.ones((2, 3)), device=device, dtype="float32")
+    with pytest.raises(IndexError, match=r"Split does not fit inputs of shape \(2, 3\)"):
+        ndl.split(x, axis)
+    with pytest.raises(IndexError, match=r"Stack does not fit"):
+        ndl.stack([x, x], axis + np.sign(axis))
