@@ -33,6 +33,9 @@ class Optimizer:
             step: a function of arrays, (p, grad, *averages, **settings) -> (p, *averages).
             averages: dicts from Parameter to Tensor; zeros where a Parameter is missing.
         """
+        for name, value in settings.items():
+            if getattr(value, "size", None) == 1:  # NumPy's: it would turn float32 into float64
+                settings[name] = value.item()
         params = self.with_grad()
         for average in averages:
             average.update((p, init.zeros_like(p)) for p in params if p not in average)

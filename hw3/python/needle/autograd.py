@@ -501,10 +501,10 @@ def _compute(op, arrays):
         raise RuntimeError("a leaf of the graph was never computed: make leaves with Tensor(array)")
     try:
         data = op.compute(*arrays)
-    except (ValueError, AssertionError) as error:
-        kind = ValueError if isinstance(error, ValueError) else AssertionError
+    except (ValueError, AssertionError, IndexError) as error:
         shapes = ", ".join(str(getattr(array, "shape", "a tuple")) for array in arrays)
-        raise kind(f"{op} does not fit inputs of shape {shapes}: {error}") from error
+        error.args = (f"{op} does not fit inputs of shape {shapes}: {error}",)
+        raise
     if data is None:
         raise TypeError(f"{op}.compute returned None: is a `return` missing?")
     return data if type(data) is NDArray else as_data(data, arrays)

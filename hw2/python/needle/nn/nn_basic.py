@@ -55,7 +55,10 @@ class Module:
     load_state_dict = nn_state.load_state_dict
 
     def __call__(self, *args, **kwargs):
-        return self.forward(*args, **kwargs)
+        result = self.forward(*args, **kwargs)
+        if result is None:
+            raise TypeError(f"{type(self).__name__}.forward returned None: is a `return` missing?")
+        return result
 
     def forward(self, *args, **kwargs):
         raise NotImplementedError(f"{type(self).__name__} has no forward: define forward(self, x)")

@@ -34,9 +34,7 @@ class BackendDevice:
         # What runs the kernels: "cpu", or for cuda() "hardware", "emulated", "checked"; else "off".
         self.device_kind = getattr(mod, "device_kind", "cpu" if mod else "off")
         # Copied once, so that device.ewise_add in every operation is one dictionary look-up.
-        found = vars(mod) if mod else {}
-        told = ("__device_name__", "__tile_size__")
-        self._table = {key: found[key] for key in found if key in told or not key.startswith("_")}
+        self._table = dict(vars(mod)) if mod else {}
         self.__dict__ = self._table | self.__dict__
         self.__class__ = BackendDevice if mod else DisabledDevice
 

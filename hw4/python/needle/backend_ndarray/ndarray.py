@@ -311,10 +311,8 @@ class NDArray:
 
     def _check_fit(self, other):
         """An error unless an operator can take self and `other` together."""
-        shapes = f"{self._shape} and {other._shape}"
-        assert self._shape == other._shape, (
-            f"operands of shapes {shapes} must be equal: use broadcast_to"
-        )
+        a, b = self._shape, other._shape
+        assert a == b, f"operands of shapes {a} and {b} must be equal: use broadcast_to"
         self._check_device(other)
 
     __add__ = __radd__ = _operator("add")

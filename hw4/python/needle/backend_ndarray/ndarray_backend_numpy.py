@@ -28,7 +28,8 @@ def _view(buffer, shape, strides, offset):
     """NumPy's view of `buffer`; a view that would leave the buffer is a ValueError."""
     size = _FLOAT.itemsize  # NumPy counts bytes
     byte_strides = tuple(size * stride for stride in strides)
-    return np.ndarray(shape, _FLOAT, buffer.array, size * offset, byte_strides)
+    # A view of nothing may begin anywhere.
+    return np.ndarray(shape, _FLOAT, buffer.array, size * min(offset, buffer.size), byte_strides)
 
 
 def to_numpy(a, *place):

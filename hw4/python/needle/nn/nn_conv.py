@@ -32,8 +32,8 @@ class Conv(Module):
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, bias=True, device=None,
                  dtype="float32"):  # fmt: skip
         super().__init__()
-        kernel_size = kernel_size[0] if isinstance(kernel_size, tuple) else kernel_size
-        stride = stride[0] if isinstance(stride, tuple) else stride
+        pairs = (kernel_size, stride)
+        kernel_size, stride = (n[0] if isinstance(n, tuple) else n for n in pairs)
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride = kernel_size, stride
 

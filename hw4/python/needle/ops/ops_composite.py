@@ -73,9 +73,8 @@ def composite(function):
         call = kernel and kernel(given, defaults | settings)
         if call is None:
             return function(*tensors, **settings)
-        for k in range(len(inputs) - call.constants, len(inputs)):
-            if inputs[k].requires_grad:
-                inputs[k] = inputs[k].detach()
+        varying = len(inputs) - call.constants
+        inputs[varying:] = map(Tensor.detach, inputs[varying:])
         if call.results > 1:
             return tuple(_KernelOfTuple(call, function, given, settings)(*inputs))
         op = _Kernel(call, function, given, settings)
