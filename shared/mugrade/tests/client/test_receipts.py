@@ -6,6 +6,7 @@ import base64
 import json
 
 import pytest
+from fake import KEY
 from mugrade.client import receipts
 
 
@@ -35,6 +36,15 @@ def folder(tmp_path):
 def test_damaged_receipts_are_left_out_and_the_oldest_comes_first(folder):
     assert [path.name for path, _ in receipts.stored(folder)] == ["old.txt", "new.txt", "other.txt"]
     assert [path.name for path, _ in receipts.stored(folder, "hw1")] == ["other.txt"]
+    for odd in ("/", "..", "hw*", "\udcff", ""):
+        assert receipts.stored(folder, odd) == []
+
+
+def test_a_word_that_is_no_text_is_one_sentence(mugrade, monkeypatch):
+    monkeypatch.setenv("MUGRADE_KEY", KEY)
+    monkeypatch.setenv("MUGRADE_DIALECT", "v1")
+    done = mugrade("grades", "hw0\udcff")
+    assert done.status == 2 and "is no text in UTF-8." in done.err
 
 
 @pytest.mark.parametrize("given, words", [("mgr1.a", "form"), ("mgr1.!!.x", "cut or changed")])

@@ -522,3 +522,6 @@ def test_health_readiness_metrics(server):
     text = server.client.get("/metrics").text
     assert 'mugrade_attempts_total{outcome="right"} 1.0' in text
     assert "mug_" not in text
+    server.client.request("BREW", "/healthz")
+    text = server.client.get("/metrics").text
+    assert 'method="other"' in text and "BREW" not in text, "who asks does not name the counters"

@@ -273,6 +273,23 @@ def test_in_times(hostile, text):
         assert 400 <= answer.status_code < 500 or text == "1", answer.text
 
 
+@pytest.mark.parametrize("path", ["/login", "/api/v1/device/code"])
+def test_who_leaves_in_the_middle_of_a_body_is_no_fault_of_the_server(hostile, path):
+    told = []
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b""}
+    scope["headers"] = [(b"origin", hostile.settings.web.rstrip("/").encode())]
+    arriving = iter([{"type": "http.request", "body": b"a=", "more_body": True}])
+
+    async def receive():
+        return next(arriving, {"type": "http.disconnect"})
+
+    async def send(message):
+        told.append(message)
+
+    hostile.client.portal.call(hostile.app, scope, receive, send)
+    assert told[0]["status"] == 400
+
+
 def test_a_due_time_leaves_room_for_an_extension(hostile):
     for due, status in (("9000-12-31T23:59:59Z", 200), ("9001-01-01T00:00:00Z", 422)):
         body = {"assignment": "hw0", "due_at": due, "cutoff_at": None}

@@ -187,6 +187,9 @@ def run(arguments: list[str]) -> int:
             "stopped; what was not acknowledged is in the outbox, `mugrade sync` sends it.", 130
         )
         return 130
+    except UnicodeEncodeError as error:
+        screen(as_json).fault(f"{error.object!a:.80} is no text in UTF-8.", Exit.USAGE)
+        return Exit.USAGE
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         screen(as_json).fault(f"{where}{error.strerror or error}.", Exit.USAGE)

@@ -34,7 +34,9 @@ def unpack(text: str) -> tuple[dict[str, Any], bytes, bytes]:
 def stored(folder: Path, assignment: str | None = None) -> list[tuple[Path, dict[str, Any]]]:
     """The receipts in `folder` with their payloads, oldest first; damaged files are left out."""
     found = []
-    for path in folder.glob(f"{assignment or '*'}/*.txt"):
+    for path in folder.glob("*/*.txt"):
+        if assignment not in (None, path.parent.name):
+            continue
         try:
             found.append((path, unpack(path.read_text("utf-8"))[0]))
         except (OSError, ValueError):

@@ -10,6 +10,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 access_log = logging.getLogger("mugrade.access")
 
 
@@ -65,11 +66,13 @@ class Observer:
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
         route: Any = scope.get("route")
-        name = getattr(route, "path", None) or "other"  # never the raw path: it is unbounded
-        self.metrics.requests.labels(scope["method"], name, str(status)).inc()
+        # Never the raw path or method: they are whatever somebody sends, without a bound.
+        name = getattr(route, "path", None) or "other"
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self.metrics.requests.labels(method, name, str(status)).inc()
         self.metrics.seconds.labels(name).observe(seconds)
         access_log.info(
-            "%s %s %d %.1fms", scope["method"], _printable(scope["path"]), status, seconds * 1000
+            "%s %s %d %.1fms", method, _printable(scope["path"]), status, seconds * 1000
         )
 
 
