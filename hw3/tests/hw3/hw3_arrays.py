@@ -12,7 +12,7 @@ sys.path.append("./python")
 
 import numpy as np
 import pytest
-from course_testing import assert_close
+from course_testing import assert_close, slip
 from course_testing.devices import chosen
 from course_testing.slips import compared
 from hypothesis import Phase, settings
@@ -58,6 +58,41 @@ def numbered(device, *shape):
     """The numbers 0, 1, 2, ..., so that each tells its place, as a NumPy array and as an NDArray."""
     values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     return values, nd.array(values, device=device)
+
+
+def product(x, y):
+    """x @ y in float64, and what it becomes by mistake."""
+    (m, n), p = x.shape, y.shape[1]
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    desired = x @ y
+    if m == n == p:
+        desired = slip("A is read transposed: element (i, k)", desired, x.T @ y)
+        desired = slip("B is read transposed: element (k, j)", desired, x @ y.T)
+        desired = slip("the factors are exchanged", desired, y @ x)
+    if n:
+        last = np.outer(x[:, -1], y[-1])
+        desired = slip("only the last term of each sum: add to what stands there", desired, last)
+        desired = slip("the last term of each sum is left out", desired, desired - last)
+        first = np.outer(x[:, 0], y[0])
+        desired = slip("the first term of each sum is left out", desired, desired - first)
+    two = 256 < n <= 512  # slices of n
+    for length in {256, (n + 1) // 2} if two else {n} if n else ():
+        says = f"only the last slice of n, from {length} on: write C when `first`, else add to it"
+        desired = slip(says, desired, x[:, length:] @ y[length:]) if two else desired
+        says = "blocks of A are packed row by row: all rows of column 0, all rows of column 1, ..."
+        says += f" (slices of {length})" if two else ""
+        desired = slip(says, desired, lambda length=length: packed_by_rows(x, length) @ y)
+    return desired
+
+
+def packed_by_rows(x, length, rows=6):
+    """What a kernel takes for x, whose blocks of `rows` rows and `length` columns lie row by row."""
+    read = np.empty_like(x)
+    for i in range(0, x.shape[0], rows):
+        for k in range(0, x.shape[1], length):
+            block = x[i : i + rows, k : k + length]
+            read[i : i + rows, k : k + length] = block.ravel().reshape(block.shape[::-1]).T
+    return read
 
 
 def keep_rank(index):
