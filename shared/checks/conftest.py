@@ -1,7 +1,6 @@
 """What the staff's checks share: solved, built homeworks, tests in a process of their own, and the
 site with a browser."""
 
-import fcntl
 import os
 import shutil
 import subprocess
@@ -11,6 +10,9 @@ from pathlib import Path
 import inside
 import numpy as np
 import pytest
+from coursekit.staff import workers
+
+once = workers.once
 
 # Each of these folders is a session of its own, see inside.py; parity wants PyTorch besides.
 collect_ignore = ["parity", *(folder.name for folder in Path(__file__).parent.glob("in_hw*"))]
@@ -51,20 +53,10 @@ def solved():
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory):
-    """Folder with the site; parallel workers build it once between them."""
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    folder, done = shared / "site", shared / "site.done"
-    with open(shared / "site.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not done.exists():
-            script = inside.ROOT / "shared" / "site" / "build.py"
-            run = subprocess.run([sys.executable, script, folder], capture_output=True, text=True)
-            assert run.returncode == 0, run.stdout + run.stderr
-            done.touch()
-    return folder
+def site(once):
+    """Folder with the site."""
+    script = inside.ROOT / "shared" / "site" / "build.py"
+    return once("site", lambda folder: run(script, folder))
 
 
 @pytest.fixture(scope="session")
@@ -87,9 +79,14 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def released(tmp_path_factory):
-    """A students' tree, as `hw release` writes it."""
-    place = tmp_path_factory.mktemp("release") / "course"
-    command = [sys.executable, "-m", "coursekit", "release", str(place)]
-    subprocess.run(command, cwd=Path(__file__).resolve().parents[2], check=True)
-    return place
+def released(once, tmp_path_factory):
+    """A students' tree, as `hw release` writes it; the module's own, for commands write into it."""
+    made = once("release", lambda folder: run("-m", "coursekit", "release", folder))
+    return shutil.copytree(made, tmp_path_factory.mktemp("release") / "course")
+
+
+def run(*command):
+    done = subprocess.run(
+        [sys.executable, *command], cwd=inside.ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -57,7 +57,7 @@ def build_tree(tree: Path, homework: Homework, echo: Echo = None, nvcc: bool = F
         return True
     key = build_key(tree, homework, nvcc)
     store = cache_folder() / "builds" / key
-    with _locked(cache_folder() / "locks" / key):
+    with locked(cache_folder() / "locks" / key):
         if store.is_dir():
             for path in outputs(tree):
                 path.unlink()
@@ -82,8 +82,8 @@ def build_tree(tree: Path, homework: Homework, echo: Echo = None, nvcc: bool = F
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One builder a key at a time; without fcntl (Windows) two may do the same work."""
+def locked(path: Path) -> Iterator[None]:
+    """One process at a time; without fcntl (Windows) two may do the same work."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w", encoding="utf-8") as handle:
         with contextlib.suppress(ImportError):

@@ -29,34 +29,37 @@ def rewrite(source, target):
     return subprocess.run([str(part) for part in command], capture_output=True, text=True)
 
 
-def build(source, kind, folder):
-    """Compile `source` for "emulated" or "checked"; returns the program's path."""
-    rewritten = folder / f"{Path(source).stem}_{kind}.cc"
-    done = rewrite(source, rewritten)
-    assert done.returncode == 0, done.stderr
-    common = [
-        *compiler(),
-        "-std=c++17",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-fPIC",
-        f"-I{EMULATION}",
-        f"-I{HERE}",
-    ]
-    objects = []
-    for unit in [rewritten, *sorted(EMULATION.glob("*.cc"))]:
-        if unit.stem in ("checker", "counter") and kind != "checked":
-            continue
-        flags = KERNEL_FLAGS[kind] if unit == rewritten else ["-O1", *EMULATOR_FLAGS[kind]]
-        objects.append(folder / f"{unit.stem}_{kind}.o")
-        if unit != rewritten and objects[-1].exists():
-            continue  # the emulator is the same for every corpus
-        subprocess.run([*common, *flags, "-c", str(unit), "-o", str(objects[-1])], check=True)
-    program = folder / f"{Path(source).stem}_{kind}"
-    link = [*compiler(), *map(str, objects), "-pthread", "-ldl", "-o", str(program)]
-    subprocess.run(link, check=True)
-    return program
+def build(source, kind, once):
+    """Compile `source` for "emulated" or "checked", one worker for all; returns the program's path."""
+    emulator = once(f"emulator-{kind}", lambda folder: compile_emulator(kind, folder))
+    name = f"{Path(source).stem}-{kind}"
+
+    def make(folder):
+        folder.mkdir(exist_ok=True)
+        code = folder / f"{name}.cc"
+        done = rewrite(source, code)
+        assert done.returncode == 0, done.stderr
+        objects = [*emulator.iterdir(), compiled(code, KERNEL_FLAGS[kind], folder)]
+        command = [*compiler(), *objects, "-pthread", "-ldl", "-o", folder / name]
+        subprocess.run([str(word) for word in command], check=True)
+
+    return once(name, make) / name
+
+
+def compile_emulator(kind, folder):
+    folder.mkdir(exist_ok=True)
+    for unit in EMULATION.glob("*.cc"):
+        if kind == "checked" or unit.stem not in ("checker", "counter"):
+            compiled(unit, ["-O1", *EMULATOR_FLAGS[kind]], folder)
+
+
+def compiled(unit, flags, folder):
+    """The object file that a C++ file comes to."""
+    target = folder / f"{unit.stem}.o"
+    common = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-fPIC", f"-I{EMULATION}", f"-I{HERE}"]
+    command = [*compiler(), *common, *flags, "-c", str(unit), "-o", str(target)]
+    subprocess.run(command, check=True)
+    return target
 
 
 def run(program, case, order="forward", timeout=60):

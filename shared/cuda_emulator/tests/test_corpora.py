@@ -90,17 +90,10 @@ FALSE_ALARMS = {"fence_and_ticket"}
 RACES_BETWEEN_CORES = {"blocks_share_an_output"}  # a plain run may or may not show it
 
 
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory):
+@pytest.fixture
+def programs(once):
     """Programs by (file, kind), compiled when first asked for."""
-    folder, built = tmp_path_factory.mktemp("corpora"), {}
-
-    def get(source, kind):
-        if (source, kind) not in built:
-            built[source, kind] = building.build(source, kind, folder)
-        return built[source, kind]
-
-    return get
+    return lambda source, kind: building.build(source, kind, once)
 
 
 def marked_line(case):

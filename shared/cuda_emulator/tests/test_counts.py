@@ -19,10 +19,9 @@ EXPECTED = {
 }
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("counts")
-    return building.build(building.HERE / "counts.cu", "checked", folder)
+@pytest.fixture
+def program(once):
+    return building.build(building.HERE / "counts.cu", "checked", once)
 
 
 def counts(program, case, file, monkeypatch):

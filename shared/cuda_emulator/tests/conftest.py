@@ -1,0 +1,3 @@
+from coursekit.staff import workers
+
+once = workers.once
