@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+import re
 
 import needle as ndl
 import numpy as np
@@ -207,3 +208,12 @@ def test_an_optimizer_takes_numbers_of_numpys(optimizer, number):
         assert p.dtype == "float32"
         ends.append(p.numpy())
     assert_close(ends[1], ends[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(4, 1), (1,), (1, 4), (3,), ()], ids=str)
+def test_class_ids_that_do_not_fit_are_refused(shape):
+    """NumPy broadcasts: ids (4, 1) gave the mean of a table, not of a diagonal."""
+    logits = ndl.Tensor(np.zeros((4, 3)), dtype="float32")
+    says = re.escape(f"class ids {shape} do not fit logits (4, 3)")
+    with pytest.raises(AssertionError, match=says):
+        nn.SoftmaxLoss()(logits, ndl.Tensor(np.zeros(shape), dtype="float32"))

@@ -230,3 +230,24 @@ def test_no_part_is_taken_along_an_axis_that_is_not_there(device, axis):
         ndl.split(x, axis)
     with pytest.raises(IndexError, match=r"Stack does not fit"):
         ndl.stack([x, x], axis + np.sign(axis))
+
+
+@on_devices
+@pytest.mark.parametrize("form", ["given", "own"])
+@pytest.mark.parametrize("stride, padding", [(0, 1), (-1, 1), (1, -1)])
+def test_a_stride_or_padding_that_is_none_is_refused(device, form, stride, padding):
+    x = ndl.Tensor(np.ones((1, 2, 5, 5)), device=device, dtype="float32")
+    w = ndl.Tensor(np.ones((3, 3, 2, 4)), device=device, dtype="float32")
+    refused = pytest.raises(Exception, match="does not fit inputs of shape")
+    with refused, ndl.kernels(form):
+        ndl.ops.conv2d(x, w, stride=stride, padding=padding)
+
+
+@on_devices
+@pytest.mark.parametrize("form", ["given", "own"])
+@pytest.mark.parametrize("shape", [(4, 1), (1,), (3,)], ids=str)
+def test_class_ids_that_do_not_fit_are_refused_in_both_forms(device, form, shape):
+    logits = ndl.Tensor(np.zeros((4, 3)), device=device, dtype="float32")
+    refused = pytest.raises(AssertionError, match=r"do not fit logits \(4, 3\)")
+    with refused, ndl.kernels(form):
+        nn.SoftmaxLoss()(logits, ndl.Tensor(np.zeros(shape), device=device, dtype="float32"))

@@ -311,7 +311,7 @@ class NDArray:
     # ----------------------------------------------------------------------- elementwise operators
 
     def _check_device(self, other):
-        if other._device is not self._device and other._device != self._device:
+        if other._device != self._device:
             both = f"{self._device} and {other._device}"
             raise ValueError(f"operands are on {both}; move one with .to(device)")
 
@@ -468,7 +468,7 @@ def _broadcast(shape, strides, new_shape):
     axes = list(zip(shape, new_shape[max(0, added) :], strides))
     fits = added >= 0 and all(old in (1, new) for old, new, _ in axes)
     assert fits, f"cannot broadcast {shape} to {new_shape}: only axes of length 1 grow"
-    strides = tuple([stride if old == new else 0 for old, new, stride in axes])
+    strides = tuple(stride if old == new else 0 for old, new, stride in axes)
     return _shape_of(new_shape), (0,) * added + strides
     ### END SOLUTION
 

@@ -138,6 +138,7 @@ class SoftmaxLoss(Module):
 
     def forward(self, logits, y):
         """logits (B, classes), class ids y (B,) -> a number, shape ()."""
+        assert y.shape == logits.shape[:-1], f"class ids {y.shape} do not fit logits {logits.shape}"
         ### BEGIN SOLUTION hw2/nn_softmax_loss
         return ops.softmax_loss(logits, y)
         ### END SOLUTION

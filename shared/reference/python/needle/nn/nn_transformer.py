@@ -57,7 +57,7 @@ class MultiHeadAttention(Module):
             f"q (B, H, T, D) and k, v (B, H, S, D) do not fit: {q.shape}, {k.shape}, {v.shape}"
         )
         ### BEGIN SOLUTION hw4/attention_activation
-        dropout = self.dropout if self.dropout.training and self.dropout.p > 0 else None
+        dropout = self.dropout if self.dropout.training and self.dropout.p else None
         return ops.attention(q, k, v, causal=self.causal, dropout=dropout)
         ### END SOLUTION
 
