@@ -501,7 +501,7 @@ def _compute(op, arrays):
         raise RuntimeError("a leaf of the graph was never computed: make leaves with Tensor(array)")
     try:
         data = op.compute(*arrays)
-    except (ValueError, AssertionError, IndexError) as error:
+    except (ValueError, AssertionError, IndexError, ZeroDivisionError) as error:
         shapes = ", ".join(str(getattr(array, "shape", "a tuple")) for array in arrays)
         error.args = (f"{op} does not fit inputs of shape {shapes}: {error}",)
         raise

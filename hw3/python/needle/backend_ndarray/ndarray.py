@@ -272,7 +272,7 @@ class NDArray:
     # ----------------------------------------------------------------------- elementwise operators
 
     def _check_device(self, other):
-        if other._device is not self._device and other._device != self._device:
+        if other._device != self._device:
             both = f"{self._device} and {other._device}"
             raise ValueError(f"operands are on {both}; move one with .to(device)")
 

@@ -128,6 +128,7 @@ class SoftmaxLoss(Module):
 
     def forward(self, logits, y):
         """logits (B, classes), class ids y (B,) -> a number, shape ()."""
+        assert y.shape == logits.shape[:-1], f"class ids {y.shape} do not fit logits {logits.shape}"
         ### BEGIN YOUR SOLUTION hw2/nn_softmax_loss
         raise NotImplementedError("hw2/nn_softmax_loss: SoftmaxLoss.forward is yours to write")
         ### END YOUR SOLUTION

@@ -32,8 +32,7 @@ class Conv(Module):
     def __init__(self, in_channels, out_channels, kernel_size, stride=1, bias=True, device=None,
                  dtype="float32"):  # fmt: skip
         super().__init__()
-        pairs = (kernel_size, stride)
-        kernel_size, stride = (n[0] if isinstance(n, tuple) else n for n in pairs)
+        kernel_size, stride = (n[0] if isinstance(n, tuple) else n for n in (kernel_size, stride))
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride = kernel_size, stride
 
