@@ -112,8 +112,10 @@ def wrong_trees(
 
     Several at a time, each in a place that is used again, so that only what differs is compiled.
     """
-    # Of cuda()'s builds the hooks use the emulated one; the proof keeps the same in its cache.
+    # Of cuda()'s builds the hooks use the emulated one. The proof builds the same trees alike, and
+    # keeps them.
     os.environ.setdefault("NEEDLE_CMAKE_ARGS", "-DNEEDLE_CUDA_BUILDS=emulated")
+    quick = mutants.unoptimized(course, homework)
     hooks = {problem.id: problem.hook for problem in problems}
     mine = [m for problem in problems for m in mutants.of(course, problem) if not m.unseen]
     right = render.whole_tree(course, homework.id, render.everything, lambda sentence: None)
@@ -129,7 +131,7 @@ def wrong_trees(
     def prepare(name: str) -> None:
         place = places.get()
         try:
-            _prepare(place, trees[name], homework, folder / name)
+            _prepare(place, trees[name], quick, folder / name)
         finally:
             places.put(place)
         data = folder / homework.folder / "data"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 
 from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
-from coursekit.core.syllabus import Course
+from coursekit.core.syllabus import Course, Homework
 from coursekit.core.tables import TomlFile
 from coursekit.core.tree import Files
 
@@ -78,3 +79,15 @@ def of(course: Course, problem: Problem) -> list[Mutant]:
         line = file.line(where)
         found.append(Mutant(problem=problem.id, **row, line=line, source=problem.source))
     return found
+
+
+def unoptimized(course: Course, homework: Homework) -> Homework:
+    """A homework whose mutants are C++ or CUDA: each is compiled for a few small tests, so that to
+    compile it takes longer than to run it. Any other homework comes back as it is."""
+    mutated = (mutant.file for problem in homework.everything for mutant in of(course, problem))
+    if not homework.build or not any(name.endswith((".cc", ".cpp", ".cu")) for name in mutated):
+        return homework
+    cmake = homework.build == "cmake"
+    name, flag = ("NEEDLE_CMAKE_ARGS", "-DNEEDLE_OPTIMIZE=-O0") if cmake else ("CXXFLAGS", "-O0")
+    settings = {name: f"{os.environ.get(name, '')} {flag}".strip()}
+    return replace(homework, env={**homework.env, **settings})

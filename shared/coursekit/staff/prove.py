@@ -19,11 +19,10 @@ For every problem k of a homework, in their order:
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from coursekit.core import tree
@@ -92,24 +91,12 @@ def _wanted(course: Course, target: str | None) -> list[Problem]:
     return list(course.homework(stage).everything) if "/" not in stage else [course.problem(stage)]
 
 
-def unoptimized(course: Course, homework: Homework) -> Homework:
-    """A homework whose mutants are C++ or CUDA: each is compiled for a few small tests, so that to
-    compile it takes longer than to run it. Any other homework comes back as it is."""
-    mutated = (m.file for p in homework.everything for m in mutation.of(course, p))
-    if not homework.build or not any(name.endswith((".cc", ".cpp", ".cu")) for name in mutated):
-        return homework
-    cmake = homework.build == "cmake"
-    name, flag = ("NEEDLE_CMAKE_ARGS", "-DNEEDLE_OPTIMIZE=-O0") if cmake else ("CXXFLAGS", "-O0")
-    settings = {name: f"{os.environ.get(name, '')} {flag}".strip()}
-    return replace(homework, env={**homework.env, **settings})
-
-
 class _Prover:
     """The proof of one homework's problems."""
 
     def __init__(self, course, homework: Homework, problems, verdicts, folder, jobs, progress):
         self.course, self.problems = course, problems
-        self.homework = unoptimized(course, solved.with_library(course, homework, folder))
+        self.homework = mutation.unoptimized(course, solved.with_library(course, homework, folder))
         self.verdicts: dict[str, Verdict] = verdicts
         self.folder, self.jobs, self.progress = folder, jobs, progress
         self.all = list(homework.everything)

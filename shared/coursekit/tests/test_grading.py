@@ -9,7 +9,7 @@ import sys
 import pytest
 from conftest import ADD
 from coursekit.core import syllabus, terminal
-from coursekit.staff import grading
+from coursekit.staff import grading, mutants
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -90,6 +90,20 @@ def test_a_hook_that_gives_points_for_a_stub_is_refused(graded):
     )
     done = graded.process("publish", "hw0/add", "--", "--variants", "1")
     assert done.returncode == 1 and "points for nothing" in " ".join(done.stdout.split())
+
+
+def test_wrong_trees_are_built_as_the_proof_builds_them(tmp_path, monkeypatch):
+    """So that what a proof has compiled is not compiled again, and hw0's C++ without optimization."""
+    course, settings = syllabus.load(), []
+    homework = course.homework("hw0")
+    monkeypatch.setattr(
+        grading.kept_builds, "build_tree", lambda place, homework: settings.append(homework.env)
+    )
+    (problem,) = (p for p in homework.problems if p.id.endswith("_cpp"))
+    options = grading.wrong_trees(course, homework, [problem], tmp_path, lambda sentence: None)
+    assert len(settings) == 1 + options.count("--must-differ") > 10
+    assert all(env == mutants.unoptimized(course, homework).env for env in settings)
+    assert "-O0" in settings[0]["CXXFLAGS"]
 
 
 def test_a_key_that_may_not_publish_is_told_before_the_work(graded, tmp_path, monkeypatch):
