@@ -14,13 +14,13 @@ import train as training
 from memory import peak_memory
 
 
-def train(*arguments):
+def train(*arguments, library="nd"):
     """Run the program -> (status, what it said on both streams)."""
     done = subprocess.run(
         [sys.executable, "apps/train.py", *map(str, arguments), "--quiet"],
         capture_output=True,
         text=True,
-        env={**os.environ, "NEEDLE_BACKEND": "nd", "NEEDLE_NUM_THREADS": "2"},
+        env={**os.environ, "NEEDLE_BACKEND": library, "NEEDLE_NUM_THREADS": "2"},
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -105,6 +105,11 @@ def test_troubles_are_one_sentence_each(data, tmp_path):
     assert "words of the text's dictionary" in refused(
         *lstm[:-1], tmp_path / "new.safetensors", "--stop-after", 1, "--write", "zebra"
     )
+
+
+def test_a_device_that_the_array_library_lacks_is_no_choice():
+    status, text = train("lstm", "--device", "cpu_numpy", library="np")
+    assert status == 2 and "argument --device: invalid choice: 'cpu_numpy'" in text, text
 
 
 def test_a_run_is_not_written_over_by_accident(data, tmp_path):
