@@ -274,7 +274,9 @@ def parse(arguments=None):
     parser.add_argument("--data", help="folder of the data set; default: what is in data/")
     parser.add_argument("--course", action="store_true", help="the original course's settings")
     parser.add_argument("--chars", action="store_true", help="text by characters, not by words")
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda", "cpu_numpy"])
+    devices = [name for name in ("cpu", "cuda", "cpu_numpy") if hasattr(ndl, name)]
+    with_np = "with NEEDLE_BACKEND=np cpu only"
+    parser.add_argument("--device", default="cpu", choices=devices, help=with_np)
     parser.add_argument(
         "--kernels",
         default=ndl.kernels.form,
