@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -97,6 +98,36 @@ def test_restore_refuses_what_is_no_backup_and_a_folder_that_is_served(lite, run
     assert run("restore", tmp_path / "good", "--data", folder, "--replace")[0] == 0
     kept = [p for p in folder.glob("*.replaced-*") if not p.name.endswith(("-wal", "-shm"))]
     assert len(kept) == 1, "what was there is kept"
+
+
+def test_what_restore_has_put_aside_can_be_restored_with_all_that_was_in_it(lite, run, tmp_path):
+    """Also what was still in its -wal, as a server leaves it that was killed."""
+    folder = lite.settings.data_dir
+    lite.staff.publish("hw0/add", [1.0])
+    assert run("backup", tmp_path / "early", "--data", folder)[0] == 0
+    lite.student.attempt("hw0/add", 1.0)
+    (tmp_path / "killed").mkdir()
+    for end in ("", "-wal"):
+        shutil.copy(folder / f"mugrade.sqlite3{end}", tmp_path / "killed")
+    folder = tmp_path / "killed"
+    assert run("restore", tmp_path / "early", "--data", folder, "--replace")[0] == 0
+    aside = next(p for p in folder.glob("*.replaced-*") if not p.name.endswith(("-wal", "-shm")))
+    assert run("restore", aside, "--data", folder, "--replace")[0] == 0
+    with contextlib.closing(sqlite3.connect(folder / "mugrade.sqlite3")) as raw:
+        assert raw.execute("SELECT count(*) FROM attempt").fetchone() == (1,)
+
+
+def test_a_restore_that_fails_leaves_what_was_there(lite, run, tmp_path, monkeypatch):
+    def full(*unused):
+        raise OSError(28, "No space left on device")
+
+    folder = lite.settings.data_dir
+    assert run("backup", tmp_path / "copy", "--data", folder)[0] == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("mugrade.server.operations._flush", full)
+        status, _, err = run("restore", tmp_path / "copy", "--data", folder, "--replace")
+    assert status == 2 and "No space left" in err
+    assert not list(folder.glob("*.replaced-*")) and run("db", "check", "--data", folder)[0] == 0
 
 
 # ----------------------------------------------------------------------------------------- check

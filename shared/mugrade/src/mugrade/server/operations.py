@@ -58,7 +58,7 @@ def backup(
     try:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         part.unlink(missing_ok=True)
-        (_dump_postgres if settings.database_url else _copy_sqlite)(settings, part)
+        (_dump_postgres if settings.database_url else _backup_sqlite)(settings, part)
         part.replace(target)
     except OSError as error:
         raise unusable(f"{target} cannot be written ({error.strerror}).") from None
@@ -76,10 +76,15 @@ def _named_by_time(settings: Settings) -> Path:
     return settings.data_dir / "backups" / f"mugrade-{utc_now():%Y%m%d-%H%M%S}.{kind}"
 
 
-def _copy_sqlite(settings: Settings, target: Path) -> None:
+def _backup_sqlite(settings: Settings, target: Path) -> None:
     source = settings.sqlite_path()
     if not source.exists():
         raise unusable(f"There is no database at {source}; name its folder with --data.")
+    _copy_sqlite(settings, source, target)
+
+
+def _copy_sqlite(settings: Settings, source: Path, target: Path) -> None:
+    """All of a database, with what still stands in its -wal, as one file."""
     target.touch(mode=0o600)
     try:
         with (
@@ -161,21 +166,20 @@ def _restore_sqlite(settings: Settings, file: Path, replace: bool) -> str:
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with upkeep.alone(settings):
         kept = ""
+        if target.exists() and not replace:
+            raise invalid(
+                f"{target} exists; run the same command with --replace to put the backup in its "
+                "place (what is there now is kept beside it)."
+            )
+        part = target.with_name(target.name + ".part")
+        part.unlink(missing_ok=True)
+        _copy_sqlite(settings, file, part)  # before anything is moved: the disk may be full
         if target.exists():
-            if not replace:
-                raise invalid(
-                    f"{target} exists; run the same command with --replace to put the backup in its "
-                    "place (what is there now is kept beside it)."
-                )
             aside = target.with_name(f"{target.name}.replaced-{utc_now():%Y%m%d-%H%M%S}")
             for end in ("", "-wal", "-shm"):
                 if (old := target.with_name(target.name + end)).exists():
                     old.replace(aside.with_name(aside.name + end))
             kept = f" What was there is {aside}."
-        part = target.with_name(target.name + ".part")
-        shutil.copyfile(file, part)
-        part.chmod(0o600)
-        _flush(part)
         part.replace(target)
         return kept
 
