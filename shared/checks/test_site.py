@@ -148,6 +148,7 @@ def test_every_page_can_be_read_by_everybody(chromium, pages, site, part):
     besides is the same on the others. NEEDLE_SHOTS names a folder for screenshots and PDFs."""
     shots = os.environ.get("NEEDLE_SHOTS")
     context = chromium.new_context(reduced_motion="reduce")
+    context.add_init_script("localStorage.clear()")  # each page begins light, without a click
     screen, faults = context.new_page(), []
     screen.on("pageerror", lambda error: faults.append(str(error)))
     screen.on("requestfailed", lambda request: faults.append(f"{request.url} was not found"))
