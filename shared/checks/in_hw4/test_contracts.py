@@ -230,6 +230,8 @@ def test_no_part_is_taken_along_an_axis_that_is_not_there(device, axis):
         ndl.split(x, axis)
     with pytest.raises(IndexError, match=r"Stack does not fit"):
         ndl.stack([x, x], axis + np.sign(axis))
+    with pytest.raises((ValueError, AssertionError), match=r"Summation does not fit"):
+        ndl.summation(x, axis)
 
 
 @on_devices
