@@ -502,9 +502,9 @@ def _compute(op, arrays):
     try:
         data = op.compute(*arrays)
     except (ValueError, AssertionError, IndexError, ZeroDivisionError) as error:
-        shapes = ", ".join(str(getattr(array, "shape", "a tuple")) for array in arrays)
-        error.args = (f"{op} does not fit inputs of shape {shapes}: {error}",)
-        raise
+        shapes = ", ".join(f"{getattr(array, 'shape', 'a tuple')}" for array in arrays)
+        text = f"{op} does not fit inputs of shape {shapes}: {error}"
+        raise type(error)(text) from error
     if data is None:
         raise TypeError(f"{op}.compute returned None: is a `return` missing?")
     return data if type(data) is NDArray else as_data(data, arrays)

@@ -34,7 +34,7 @@ class Optimizer:
             averages: dicts from Parameter to Tensor; zeros where a Parameter is missing.
         """
         for name, value in settings.items():
-            if getattr(value, "size", None) == 1:  # NumPy's: it would turn float32 into float64
+            if hasattr(value, "item"):  # NumPy's: it would turn float32 into float64
                 settings[name] = value.item()
         params = self.with_grad()
         for average in averages:

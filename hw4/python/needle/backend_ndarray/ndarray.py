@@ -284,7 +284,7 @@ class NDArray:
     # ----------------------------------------------------------------------- elementwise operators
 
     def _check_device(self, other):
-        if other._device != self._device:
+        if other._device not in (self._device,):  # `in` looks first whether they are one object
             both = f"{self._device} and {other._device}"
             raise ValueError(f"operands are on {both}; move one with .to(device)")
 
