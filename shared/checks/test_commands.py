@@ -40,7 +40,6 @@ ELSEWHERE = {
     "py-spy record": "a program that the note installs",
     "perf record": "a program of Linux that the note names",
     "perf report": "reads what perf record wrote",
-    "rm -rf build && NEEDLE_CMAKE_ARGS": "compiles for a profile of the line after it",
     "valgrind": "a program that the note names",
     "callgrind_annotate": "comes with valgrind",
 }

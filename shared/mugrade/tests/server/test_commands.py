@@ -199,7 +199,7 @@ def test_what_a_class_is_graded_by_is_not_sealed(lite):
         (["serve", "--answers", "other.gz"], "other.gz is no sealed answers file"),
         (["serve", "--answers", "older.gz"], "older.gz is a sealed answers file of the form"),
         (["serve", "--port", "1", "--host", "192.0.2.1"], "Cannot listen"),
-        (["link", "nobody@example.org"], "none"),
+        (["link", "nobody@example.org"], "There is no database at"),
     ],
 )
 def test_mistakes_are_one_sentence_and_status_2(tmp_path, monkeypatch, capfd, command, words):

@@ -351,6 +351,15 @@ def test_every_command_checks_every_setting(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "command", ["backup", "prune", "db check", "link a@x.org", "token a@x.org", "seal out.gz"]
+)
+def test_a_folder_that_was_misspelt_gets_no_database(run, tmp_path, command):
+    status, _, err = run(*command.split(), "--data", tmp_path / "datta")
+    assert status == 2 and "There is no database at" in err
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("port", ["70000", "-1"])
 def test_a_port_that_is_none_is_one_sentence(run, tmp_path, port):
     status, _, err = run("serve", f"--port={port}", "--data", tmp_path)

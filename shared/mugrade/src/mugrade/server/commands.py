@@ -34,6 +34,7 @@ from mugrade.server.operations import (
     prune,
     restore,
     settings_of,
+    settings_of_standing,
 )
 from mugrade.server.services import (
     accounts,
@@ -151,7 +152,7 @@ def link(
     data: DataDir = None,
 ) -> None:
     """Print a one-time link that signs somebody in on the web, where they can set a new password."""
-    settings = settings_of(data)
+    settings = settings_of_standing(data)
     with _open(settings) as database, database.write() as session:
         found = _course(session, course)
         secret = sessions.one_time_link(session, utc_now(), accounts.find(session, found.pk, email))
@@ -174,7 +175,7 @@ def token(
     data: DataDir = None,
 ) -> None:
     """Make an API key for somebody and print it, once; for scripts on the server's machine."""
-    with _open(settings_of(data)) as database, database.write() as session:
+    with _open(settings_of_standing(data)) as database, database.write() as session:
         account = accounts.find(session, _course(session, course).pk, email)
         text, _ = tokens.issue(
             session, utc_now(), account, name="mugrade token", scopes=scope, days=days
@@ -193,7 +194,7 @@ def seal(
     data: DataDir = None,
 ) -> None:
     """Write every published answer in a form that can be checked but not read, for `serve --solo`."""
-    with _open(settings_of(data)) as database, database.read() as session:
+    with _open(settings_of_standing(data)) as database, database.read() as session:
         pk = _course(session, course).pk
         sealed = answer_file.export(session, pk, class_is_over=class_is_over)
     write_answers(out, sealed)

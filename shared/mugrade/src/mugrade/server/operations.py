@@ -39,6 +39,20 @@ def settings_of(data: Path | None, **given: Any) -> Settings:
         raise unusable(f"A setting cannot be used; {'; '.join(said)} (docs/server.md).") from None
 
 
+def settings_of_standing(data: Path | None) -> Settings:
+    """The same, for commands that need a database: a folder that was misspelt gets none.
+
+    Raises:
+        Refusal: a setting is none, or there is no SQLite database.
+    """
+    settings = settings_of(data)
+    if not settings.database_url and not settings.sqlite_path().exists():
+        raise unusable(
+            f"There is no database at {settings.sqlite_path()}; name its folder with --data."
+        )
+    return settings
+
+
 # ---------------------------------------------------------------------------------------- backup
 
 
@@ -49,7 +63,7 @@ def backup(
     data: DataDir = None,
 ) -> None:
     """Copy the whole database into one file, while the server runs."""
-    settings = settings_of(data)
+    settings = settings_of_standing(data)
     target = to or _named_by_time(settings)
     if target.exists():
         raise invalid(f"{target} exists already; a backup is never written over. Name another.")
@@ -77,10 +91,7 @@ def _named_by_time(settings: Settings) -> Path:
 
 
 def _backup_sqlite(settings: Settings, target: Path) -> None:
-    source = settings.sqlite_path()
-    if not source.exists():
-        raise unusable(f"There is no database at {source}; name its folder with --data.")
-    _copy_sqlite(settings, source, target)
+    _copy_sqlite(settings, settings.sqlite_path(), target)
 
 
 def _copy_sqlite(settings: Settings, source: Path, target: Path) -> None:
@@ -232,7 +243,7 @@ def prune(
     as_json: AsJson = False,
 ) -> None:
     """Delete what has expired: links, sessions, device codes, old idempotency keys, old jobs."""
-    settings = settings_of(data)
+    settings = settings_of_standing(data)
     database = opening.open_database(settings, utc_now())
     days = values_days or settings.keep_values_days
     counts = upkeep.prune(database, utc_now(), keep_values_days=days, dry_run=dry_run)
@@ -246,11 +257,7 @@ def prune(
 
 def db_check(data: DataDir = None, as_json: AsJson = False) -> None:
     """Look through the whole database: file, schema, foreign keys, audit log, answers, attempts."""
-    settings = settings_of(data)
-    if not settings.database_url and not settings.sqlite_path().exists():
-        raise unusable(
-            f"There is no database at {settings.sqlite_path()}; name its folder with --data."
-        )
+    settings = settings_of_standing(data)
     database = Database(settings)
     try:
         found = upkeep.check(database)
