@@ -49,7 +49,7 @@ _ADVICE = {
     "bad_token": "Run `mugrade login` to get a new key.",
     "expired_token": "Run `mugrade login` to get a new key.",
     "forbidden": "Run `mugrade whoami` to see which account this is.",
-    "late": "To hand it in anyway, run the same command with --late.",
+    "late": "To hand it in anyway, run `mugrade submit` with --late.",
     "closed": "`mugrade status` shows what is still open.",
     "not_open": "`mugrade status` shows what is open.",
     "rate_limited": "Test locally meanwhile: `mugrade run ASSIGNMENT PROBLEM`.",
