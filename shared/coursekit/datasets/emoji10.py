@@ -30,6 +30,7 @@ SMALLEST = 22  # pixels; the largest is SIDE
 TURN = 12  # degrees, to either side
 TINT = 0.3  # each colour of an image for training is multiplied by 0.7 to 1.3
 PALE = 160  # no colour of a background is darker
+Y, X = np.mgrid[0:SIDE, 0:SIDE] / np.float32(SIDE - 1) - 0.5  # places in an image, its middle is 0
 
 
 def batches(sheet: Path):
@@ -116,8 +117,7 @@ def gradient(random) -> np.ndarray:
     """A background: float32 (32, 32, 3), two colours flowing into each other at some angle."""
     first, second = random.randint(PALE, 256, (2, 3))
     angle = random.rand() * 2 * np.pi
-    y, x = np.mgrid[0:SIDE, 0:SIDE] / np.float32(SIDE - 1) - 0.5
-    share = (np.cos(angle) * x + np.sin(angle) * y) / 1.5 + 0.5
+    share = (np.cos(angle) * X + np.sin(angle) * Y) / 1.5 + 0.5
     return (first + share[:, :, None] * (second - first)).astype(np.float32)
 
 
