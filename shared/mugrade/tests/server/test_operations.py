@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import uuid
 
 import numpy as np
 import psycopg
@@ -23,8 +24,10 @@ from mugrade.server.models import Attempt, Audit, Claim, DeviceLogin, FailedTry,
 from mugrade.server.services import accounts, audit, sessions, upkeep
 from mugrade.server.settings import Settings
 from sqlalchemy import func, select, update
+from sqlalchemy.engine import make_url
 
 from .conftest import Server, make_settings
+from .test_killed import first_schema
 
 
 @pytest.fixture
@@ -128,6 +131,87 @@ def test_a_restore_that_fails_leaves_what_was_there(lite, run, tmp_path, monkeyp
         status, _, err = run("restore", tmp_path / "copy", "--data", folder, "--replace")
     assert status == 2 and "No space left" in err
     assert not list(folder.glob("*.replaced-*")) and run("db", "check", "--data", folder)[0] == 0
+
+
+# ---------------------------------------------------------------- backup, restore on PostgreSQL
+
+
+@pytest.fixture
+def empty(postgres, tmp_path, monkeypatch):
+    """A database without tables, and a data folder that nobody has made; yields its URL."""
+    name = f"empty_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres + "postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    monkeypatch.setenv("MUGRADE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("MUGRADE_DATABASE_URL", postgres + name)
+    return postgres + name
+
+
+def tables(url):
+    with psycopg.connect(url) as connection:
+        query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        return {name for (name,) in connection.execute(query)}
+
+
+def test_a_backup_made_before_an_update_is_restored_after_it(empty, run, tmp_path):
+    """Tables of the newer schema hang on those that the backup brings."""
+    first_schema(Settings(database_url=empty))
+    assert run("backup", tmp_path / "before")[0] == 0
+    assert run("prune")[0] == 0, "which brings the schema up to date"
+    with psycopg.connect(empty) as connection:  # an update that this mugrade does not know yet
+        connection.execute("CREATE TABLE later (course_pk integer REFERENCES course (pk))")
+    status, _, err = run("restore", tmp_path / "before", "--replace")
+    assert status == 0, err
+    assert "later" not in tables(empty) and run("db", "check")[0] == 0
+    assert run("restore", tmp_path / "before")[0] == 2, "never over what is there, unasked"
+
+
+def test_a_restore_of_a_damaged_dump_changes_nothing(empty, run, tmp_path):
+    first_schema(Settings(database_url=empty))
+    assert run("backup", tmp_path / "whole")[0] == 0
+    whole = (tmp_path / "whole").read_bytes()
+    (tmp_path / "cut").write_bytes(whole[: len(whole) // 2])
+    status, _, err = run("restore", tmp_path / "cut", "--replace")
+    assert status == 2 and "error: could not read" in err, err
+    with psycopg.connect(empty) as connection:
+        kept = connection.execute("SELECT name FROM server_secret WHERE name = 'kept'")
+        assert kept.fetchone() == ("kept",)
+
+
+@pytest.mark.parametrize("words", ["backup", "link a@x.org", "prune", "restore FILE --replace"])
+def test_another_programs_database_is_left_alone(empty, run, tmp_path, words):
+    (tmp_path / "FILE").write_bytes(b"PGDMP")
+    with psycopg.connect(empty) as connection:
+        connection.execute("CREATE TABLE account (x integer)")
+    status, _, err = run(*words.replace("FILE", str(tmp_path / "FILE")).split())
+    assert status == 2 and "holds another program's tables (account)" in err, err
+    assert tables(empty) == {"account"}
+
+
+@pytest.mark.parametrize("words", ["backup", "db check", "link a@x.org", "prune"])
+def test_a_database_that_was_mistaken_gets_no_tables_and_no_backup(empty, run, tmp_path, words):
+    status, _, err = run(*words.split())
+    assert status == 2 and "is empty; check MUGRADE_DATABASE_URL" in err, err
+    assert not tables(empty) and not list(tmp_path.iterdir())
+
+
+def test_the_dump_is_of_the_database_that_the_whole_url_names(empty, run, tmp_path, monkeypatch):
+    """Also what stands behind the question mark: a socket, sslmode."""
+    first_schema(Settings(database_url=empty))
+    url = make_url(empty)
+    by_query = f"postgresql://mugrade@/{url.database}?host={url.host}&port={url.port}"
+    monkeypatch.setenv("MUGRADE_DATABASE_URL", by_query)
+    status, _, err = run("backup", tmp_path / "copy")
+    assert status == 0, err
+    assert run("restore", tmp_path / "copy", "--replace")[0] == 0
+
+
+def test_a_restore_waits_for_no_server_but_refuses(empty, run, tmp_path):
+    first_schema(Settings(database_url=empty))
+    assert run("backup", tmp_path / "copy")[0] == 0
+    with upkeep.serving(Settings()):
+        status, _, err = run("restore", tmp_path / "copy", "--replace")
+    assert status == 2 and "stop it first" in err
 
 
 # ----------------------------------------------------------------------------------------- check
@@ -308,6 +392,7 @@ def test_a_database_that_cannot_be_used_is_one_sentence_and_left_alone(run, tmp_
         ({"MUGRADE_DATABASE_URL": "nonsense"}, "is no database URL"),
         ({"MUGRADE_DATABASE_URL": "mysql://mugrade:hunter2@host/x"}, "is no database URL"),
         ({"MUGRADE_DATABASE_URL": "postgresql+psycopg2://host/x"}, "is no database URL"),
+        ({"MUGRADE_DATABASE_URL": "postgresql://mugrade:x@hunter2@host/x"}, "%40 stands for @"),
         ({"MUGRADE_DATABASE_URL": "postgresql://host:99999/x"}, "is no database URL"),
         (
             {"MUGRADE_DATABASE_URL": "postgresql://mugrade:hunter2@127.0.0.1:1/x"},

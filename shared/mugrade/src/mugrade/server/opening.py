@@ -3,9 +3,11 @@ tells what is wrong and what to do, and never shows a password."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 
 from alembic.util import CommandError
+from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from mugrade.server.db import Database, revisions
@@ -40,6 +42,27 @@ def open_database(settings: Settings, now: dt.datetime) -> Database:
             raise explained(settings, error) from None
         raise
     return database
+
+
+def stands(settings: Settings) -> bool:
+    """Whether there is a database of mugrade's.
+
+    Raises:
+        Refusal: PostgreSQL does not let us in, or the tables there are another program's.
+    """
+    if not settings.database_url:
+        return settings.sqlite_path().exists()
+    try:
+        with contextlib.closing(Database(settings)) as database:
+            tables = set(inspect(database.engine).get_table_names())
+    except Exception as error:  # whatever the driver raises
+        raise explained(settings, error) from None
+    if tables and not tables >= {"alembic_version", "server_secret"}:
+        raise unusable(
+            f"{place(settings)} holds another program's tables ({min(tables)}); mugrade needs a "
+            "database of its own: make one and name it in MUGRADE_DATABASE_URL."
+        )
+    return bool(tables)
 
 
 def place(settings: Settings) -> str:

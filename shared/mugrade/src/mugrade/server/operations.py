@@ -7,11 +7,13 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from psycopg.conninfo import make_conninfo
 from pydantic import ValidationError
 
 from mugrade.server import opening
@@ -20,6 +22,13 @@ from mugrade.server.db import Database
 from mugrade.server.errors import Refusal, invalid, unusable
 from mugrade.server.services import upkeep
 from mugrade.server.settings import Settings
+
+DROP_TABLES = """DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() LOOP
+        EXECUTE format('DROP TABLE %I CASCADE', name);
+    END LOOP;
+END $$"""
+"""All of them: those of a newer schema than the backup's hang on tables that it brings."""
 
 DataDir = Annotated[Path | None, typer.Option("--data", help="Folder of the SQLite database.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON line for programs.")]
@@ -43,12 +52,15 @@ def settings_of_standing(data: Path | None) -> Settings:
     """The same, for commands that need a database: a folder that was misspelt gets none.
 
     Raises:
-        Refusal: a setting is none, or there is no SQLite database.
+        Refusal: a setting is none, or there is no database of mugrade's.
     """
     settings = settings_of(data)
-    if not settings.database_url and not settings.sqlite_path().exists():
+    if not opening.stands(settings):
+        where = opening.place(settings)
         raise unusable(
-            f"There is no database at {settings.sqlite_path()}; name its folder with --data."
+            f"{where} is empty; check MUGRADE_DATABASE_URL."
+            if settings.database_url
+            else f"There is no database at {where}; name its folder with --data."
         )
     return settings
 
@@ -122,21 +134,27 @@ def _dump_postgres(settings: Settings, target: Path) -> None:
 
 
 def _postgres(settings: Settings, program: str, *options: str) -> None:
-    """Run one of PostgreSQL's own programs on the database; its password goes by the environment."""
+    """Run one of PostgreSQL's own programs on the database as its URL says, sslmode and all; the
+    password goes by the environment."""
     url = settings.parsed_url()
-    given = [f"--host={url.host}" if url.host else "", f"--port={url.port}" if url.port else ""]
-    given += [f"--username={url.username}" if url.username else "", f"--dbname={url.database}"]
-    environment = {**os.environ, **({"PGPASSWORD": str(url.password)} if url.password else {})}
+    given = {**url.query, **url.translate_connect_args(username="user", database="dbname")}
+    password = {"PGPASSWORD": str(given.pop("password"))} if given.get("password") else {}
+    where = f"--dbname={make_conninfo(**given)}"
+    _run(program, where, "--no-password", *options, on=opening.place(settings), **password)
+
+
+def _run(program: str, *options: str, on: str | Path, **environment: str) -> None:
     done = subprocess.run(
-        [_program(program), *filter(None, given), "--no-password", *options],
-        env=environment,
+        [_program(program), *options],
+        env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
     )
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise unusable(f"{program} failed on {opening.place(settings)}: {reason}")
+        said = done.stderr.strip().splitlines() or ["no reason given"]
+        reason = next((line for line in said if "error:" in line.lower()), said[-1])
+        raise unusable(f"{program} failed on {on}: {reason}")
 
 
 def _program(name: str) -> str:
@@ -162,9 +180,9 @@ def restore(
     if not file.is_file():
         raise invalid(f"There is no file {file}; name one that `mugrade backup` wrote.")
     os.umask(0o077)
-    kept = (_restore_postgres if settings.database_url else _restore_sqlite)(
-        settings, file, replace
-    )
+    put_back = _restore_postgres if settings.database_url else _restore_sqlite
+    with upkeep.alone(settings):
+        kept = put_back(settings, file, replace)
     database = opening.open_database(settings, utc_now())
     database.close()
     typer.echo(f"{opening.place(settings)} is what {file} was.{kept}")
@@ -174,25 +192,23 @@ def restore(
 def _restore_sqlite(settings: Settings, file: Path, replace: bool) -> str:
     target = settings.sqlite_path()
     _check_backup(file)
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with upkeep.alone(settings):
-        kept = ""
-        if target.exists() and not replace:
-            raise invalid(
-                f"{target} exists; run the same command with --replace to put the backup in its "
-                "place (what is there now is kept beside it)."
-            )
-        part = target.with_name(target.name + ".part")
-        part.unlink(missing_ok=True)
-        _copy_sqlite(settings, file, part)  # before anything is moved: the disk may be full
-        if target.exists():
-            aside = target.with_name(f"{target.name}.replaced-{utc_now():%Y%m%d-%H%M%S}")
-            for end in ("", "-wal", "-shm"):
-                if (old := target.with_name(target.name + end)).exists():
-                    old.replace(aside.with_name(aside.name + end))
-            kept = f" What was there is {aside}."
-        part.replace(target)
-        return kept
+    kept = ""
+    if target.exists() and not replace:
+        raise invalid(
+            f"{target} exists; run the same command with --replace to put the backup in its "
+            "place (what is there now is kept beside it)."
+        )
+    part = target.with_name(target.name + ".part")
+    part.unlink(missing_ok=True)
+    _copy_sqlite(settings, file, part)  # before anything is moved: the disk may be full
+    if target.exists():
+        aside = target.with_name(f"{target.name}.replaced-{utc_now():%Y%m%d-%H%M%S}")
+        for end in ("", "-wal", "-shm"):
+            if (old := target.with_name(target.name + end)).exists():
+                old.replace(aside.with_name(aside.name + end))
+        kept = f" What was there is {aside}."
+    part.replace(target)
+    return kept
 
 
 def _check_backup(file: Path) -> None:
@@ -210,21 +226,16 @@ def _restore_postgres(settings: Settings, file: Path, replace: bool) -> str:
     with file.open("rb") as head:
         if head.read(5) != b"PGDMP":
             raise invalid(f"{file} is no backup of a PostgreSQL database; nothing was changed.")
-    try:
-        database = Database(settings)
-        there = database.revision() is not None
-        database.close()
-    except Exception as error:  # whatever the driver raises, in the words of `opening`
-        raise opening.explained(settings, error) from None
-    if there and not replace:
+    if opening.stands(settings) and not replace:
         raise invalid(
             f"{opening.place(settings)} holds a database; run the same command with --replace to "
             "put the backup in its place. Make one of what is there first: `mugrade backup`."
         )
-    clean = ("--clean", "--if-exists")
-    _postgres(
-        settings, "pg_restore", *clean, "--no-owner", "--single-transaction", str(file.absolute())
-    )
+    with tempfile.TemporaryDirectory(dir=settings.data_dir) as folder:
+        script = f"--file={folder}/script"
+        _run("pg_restore", "--clean", "--if-exists", "--no-owner", script, str(file), on=file)
+        whole = ("--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1")
+        _postgres(settings, "psql", *whole, f"--command={DROP_TABLES}", script)
     return ""
 
 

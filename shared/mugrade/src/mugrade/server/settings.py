@@ -110,11 +110,14 @@ class Settings(BaseSettings):
         try:
             url = make_url(given) if given else None
             good = url is None or (url.drivername in kinds and 0 < (url.port or 5432) < 1 << 16)
+            # An @ in a password would make its rest part of the host, which messages show.
+            good = good and (given or "").count("@") < 2
         except (ArgumentError, ValueError):
             good = False
         if not good:
             raise unusable(
-                "MUGRADE_DATABASE_URL is no database URL; expected postgresql://user:password@host/name."
+                "MUGRADE_DATABASE_URL is no database URL; expected postgresql://user:password@host/name "
+                "(in a password %40 stands for @, %25 for %)."
             )
         return given
 

@@ -65,6 +65,7 @@ def serving(settings: Settings, *, alone: bool = False) -> Iterator[None]:
     except ImportError:  # not on Windows, where an open file cannot be replaced anyway
         yield
         return
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (settings.data_dir / "serving.lock").open("a") as file:
         try:
             fcntl.flock(file, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
