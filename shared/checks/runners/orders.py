@@ -19,7 +19,7 @@ from pathlib import Path
 
 from coursekit.core import kept_builds, recorder, syllabus
 from coursekit.core.problems import Problem
-from coursekit.core.recorder import Report
+from coursekit.core.report import Report, tell
 from coursekit.core.syllabus import Course
 from coursekit.core.tree import Files
 from coursekit.staff import mutants, render, sandbox
@@ -61,7 +61,7 @@ def failing(
             "apart": apart,
             "done": list(done),
         }
-        told = recorder.tell(wish, Path(scratch))
+        told = tell(wish, Path(scratch))
         env = {**os.environ, **course.homework(problem.homework).env, **told}
         shared = ROOT / "shared"
         paths = (Path(__file__).parent, shared / "course_testing" / "src", shared)

@@ -12,8 +12,7 @@ import typer
 from coursekit.cli import show
 from coursekit.cli.words import Device, ProblemId, Target, load
 from coursekit.core.errors import CourseError
-from coursekit.student import card as cards
-from coursekit.student import differences, editor, picture, work
+from coursekit.student import differences, editor, work
 
 
 def add_to(app: typer.Typer) -> None:
@@ -105,6 +104,9 @@ def card(
     A picture carries the autograder's receipts of your points, which name your account by its
     number. Training curves come from the files that apps/train.py leaves beside its checkpoints.
     """
+    from coursekit.student import card as cards  # NumPy comes with it
+    from coursekit.student import picture
+
     if made is not None:
         answers = list(cards.check(made))
         for good, sentence in answers:

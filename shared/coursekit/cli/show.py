@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import chain
 
-from rich import progress as bars
 from rich.text import Text
 
 from coursekit.core.problems import Problem
-from coursekit.core.recorder import Report
+from coursekit.core.report import Report
 from coursekit.core.syllabus import Course
 from coursekit.core.terminal import console, is_live, status, table
 from coursekit.student import profiled, profiling, progress, work
@@ -29,6 +28,8 @@ def downloads() -> Iterator[Callable[[str, int, int | None], None]]:
             of = lambda total: f" of {total / 1e6:.1f}" if total else ""
             yield lambda title, have, total: say(f"{title}, {have / 1e6:.1f}{of(total)} MB")
         return
+    from rich import progress as bars
+
     columns = (
         "{task.description}",
         bars.BarColumn(bar_width=20),

@@ -11,7 +11,7 @@ from coursekit.cli import show
 from coursekit.core import terminal
 from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
-from coursekit.core.recorder import Report
+from coursekit.core.report import Report
 from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data
 from coursekit.student import differences, progress, reset, work

@@ -28,7 +28,7 @@ from pathlib import Path
 from coursekit.core import tree
 from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
-from coursekit.core.recorder import Report
+from coursekit.core.report import Report
 from coursekit.core.syllabus import Course, Homework
 from coursekit.datasets import data
 from coursekit.staff import mutants as mutation

@@ -25,7 +25,8 @@ from typing import Any
 
 from coursekit.core import kept_builds
 from coursekit.core.problems import Problem
-from coursekit.core.recorder import Recorder, Report
+from coursekit.core.recorder import Recorder
+from coursekit.core.report import Report
 from coursekit.core.syllabus import Homework
 from coursekit.core.tree import Files
 

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,7 +20,9 @@ from coursekit.core.errors import CourseError
 from coursekit.core.syllabus import Course, Homework
 from coursekit.staff import handouts, solved
 from coursekit.staff import render as rendering
-from coursekit.staff.prove import Verdict
+
+if TYPE_CHECKING:
+    from coursekit.staff.prove import Verdict
 
 PANEL = "Staff"
 

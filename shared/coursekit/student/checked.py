@@ -15,7 +15,7 @@ from pathlib import Path
 from coursekit.core import build, buildfiles
 from coursekit.core.compiling import BuildError
 from coursekit.core.errors import CourseError
-from coursekit.core.recorder import Outcome, Report
+from coursekit.core.report import Outcome, Report
 from coursekit.core.syllabus import Homework
 from coursekit.core.toolchain import compiler
 

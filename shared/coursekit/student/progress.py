@@ -13,7 +13,7 @@ from typing import Any
 
 from coursekit.core import tree
 from coursekit.core.problems import Problem
-from coursekit.core.recorder import Report
+from coursekit.core.report import Report
 from coursekit.core.syllabus import Course, Homework
 from coursekit.student.handouts import pristine
 from coursekit.student.obstacles import obstacles

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from coursekit.core import build, recorder, terminal
+from coursekit.core import build, terminal
 from coursekit.core.problems import Problem
-from coursekit.core.recorder import Outcome, Report
+from coursekit.core.report import Outcome, Report, tell
+from coursekit.core.run import PATIENCE
 from coursekit.core.syllabus import Homework
-from coursekit.student import checked, guard
+from coursekit.student import checked, deaths
 
 AGAIN = 60
 """Seconds that failed tests of cuda() may take in the checked build."""
@@ -65,7 +66,7 @@ class Session:
 
     def run(self) -> tuple[int, Report]:
         """Returns pytest's status, and what became of each test."""
-        guard.patience()  # complains before pytest begins
+        deaths.patience()  # complains before pytest begins
         with tempfile.TemporaryDirectory(prefix="needle-test-") as scratch:
             place = Path(scratch)
             status, report = self.once(place)
@@ -91,17 +92,17 @@ class Session:
             **wish,
         }
         arguments = [
-            *["-p", recorder.__name__, "-p", guard.__name__],
+            *["-p", "coursekit.core.recorder", "-p", "coursekit.student.guard"],
             *["-p", "no:randomly", "-p", "no:faulthandler"],
             *(["-q"] if terminal.is_plain() else []),
             *["--tb=short", "--continue-on-collection-errors", "--rootdir", str(self.folder)],
             *sorted({p.tests for p in self.problems}),
             *self.extra,
         ]
-        told = recorder.tell(wishes, place)
+        told = tell(wishes, place)
         env = {**os.environ, **self.homework.env, **self.env, **told}
         if {"--pdb", "--trace"} & set(self.extra):  # a person takes longer
-            env[guard.PATIENCE] = "0"
+            env[PATIENCE] = "0"
         runner = quietly if quiet else in_a_process if wish else self.runner
         return runner(self.folder, arguments, env), checked.read_report(out)
 
@@ -117,12 +118,12 @@ class Session:
         if not begun:
             return status, Report(crashed=self.never_began(status, stack))
         late, name = "Timeout (" in stack, begun.split("::")[-1]
-        where = guard.caller(stack, self.folder)
-        advice = "" if self.watched else guard.advised(mine)
-        fault = guard.sentence_of(name, status, not late, guard.patience(), where, advice)
+        where = deaths.caller(stack, self.folder)
+        advice = "" if self.watched else deaths.advised(mine)
+        fault = deaths.sentence_of(name, status, not late, deaths.patience(), where, advice)
         fault = checked.sentence(checked.take_report(self.folder), self.folder) or fault
         lost = Outcome(begun, mine, "failed", f"Crash: {fault}")
-        at = guard.place_in(stack, self.folder, self.homework.folder)
+        at = deaths.place_in(stack, self.folder, self.homework.folder)
         print(f"\n{at}: {mine[0]} fails: {fault}" if at and mine else f"\n{fault}", flush=True)
         kept = {test: row for test, row in done.items() if row["outcome"] == "passed"}
         if not hasattr(os, "fork"):
@@ -147,8 +148,10 @@ class Session:
     def never_began(self, status: int, stack: str) -> str:
         """The sentence for a session that ended before its first test."""
         if "Timeout (" in stack:
-            where = guard.caller(stack, self.folder)
-            return guard.sentence_of("reading the tests", status, False, guard.reading(), where, "")
+            where = deaths.caller(stack, self.folder)
+            return deaths.sentence_of(
+                "reading the tests", status, False, deaths.reading(), where, ""
+            )
         said = f"the test session ended with status {status} before its first test"
         if self.homework.build is None or status != 1:
             return f"{said}; the lines above say why"
@@ -159,8 +162,8 @@ class Session:
         """What a test has damaged may show only when Python gives everything back."""
         tests = [Outcome(**row) for row in done.values()]
         last = tests[-1]
-        advice = "" if self.watched else guard.advised(last.problems)
-        fault = f"Python crashed after the last test: {guard.death(status)}{advice}"
+        advice = "" if self.watched else deaths.advised(last.problems)
+        fault = f"Python crashed after the last test: {deaths.death(status)}{advice}"
         said = checked.sentence(checked.take_report(self.folder), self.folder)
         last.outcome, last.error = "failed", f"Crash: {said or fault}"
         print(f"\n{said or fault}", flush=True)

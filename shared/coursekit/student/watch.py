@@ -12,7 +12,7 @@ from pathlib import Path
 from coursekit.core import build, tree
 from coursekit.core.compiling import BuildError
 from coursekit.core.problems import Problem
-from coursekit.core.recorder import Report
+from coursekit.core.report import Report
 from coursekit.core.syllabus import Course, Homework
 from coursekit.student import checked, progress, work
 from coursekit.student.handouts import pristine

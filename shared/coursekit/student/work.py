@@ -15,11 +15,11 @@ from coursekit.core import build, buildfiles, run, tree
 from coursekit.core.compiling import BuildError, Echo
 from coursekit.core.errors import CourseError
 from coursekit.core.problems import Problem
-from coursekit.core.recorder import Report
+from coursekit.core.report import Report
 from coursekit.core.syllabus import Course, Homework
 from coursekit.core.tree import YOURS
 from coursekit.datasets import data
-from coursekit.student import checked, editor, guard, progress
+from coursekit.student import checked, deaths, editor, progress
 from coursekit.student.handouts import pristine
 from coursekit.student.obstacles import obstacles
 from coursekit.student.session import Runner, Session, in_a_process
@@ -323,7 +323,7 @@ def bench(
     for script in scripts:
         done = subprocess.run([sys.executable, str(script), *extra], cwd=place, env=env)
         if not 0 <= done.returncode <= 2:  # 1 and 2 come with a sentence
-            raise CourseError(f"{script.name} did not finish: {guard.death(done.returncode)}")
+            raise CourseError(f"{script.name} did not finish: {deaths.death(done.returncode)}")
         status = status or done.returncode
     return status
 

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from coursekit.core.recorder import Outcome, Report
-from coursekit.student import checked, guard
+from coursekit.core.report import Outcome, Report
+from coursekit.student import checked, deaths
 
 BOX0 = "hw0/python/minilib/box.py"
 SCALE = "return Box(self.value * factor)"
@@ -227,8 +227,8 @@ def test_a_crash_after_very_many_tests_costs_one_too(world):
 
 
 def test_the_words_of_a_death():
-    assert guard.death(-8) == "SIGFPE: it divided an integer by zero"
-    assert guard.death(3) == "it ended Python with status 3"
+    assert deaths.death(-8) == "SIGFPE: it divided an integer by zero"
+    assert deaths.death(3) == "it ended Python with status 3"
 
 
 # ------------------------------------------------------------------------- the checked builds

@@ -7,7 +7,7 @@ import shutil
 import sys
 
 import pytest
-from coursekit.core.recorder import Outcome, Report
+from coursekit.core.report import Outcome, Report
 from coursekit.staff import render
 from coursekit.student import progress, work
 from coursekit.student.written import called, is_stub, stubs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,3 +94,10 @@ def test_the_cli_names_no_module_of_the_staffs_room():
     for name, path in MODULES.items():
         if room(name) == "cli":
             assert not [other for other in imports(path) if room(other) == "staff"], name
+
+
+def test_a_command_begins_without_pytest_and_numpy():
+    """To import them takes longer than most commands do."""
+    code = "import sys, coursekit.cli.app; print(sorted({'pytest', 'numpy'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr

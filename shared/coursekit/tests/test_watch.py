@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from coursekit.cli import watching
 from coursekit.cli.watching import Seat
-from coursekit.core.recorder import Outcome, Report
+from coursekit.core.report import Outcome, Report
 from coursekit.student.warm import Warm
 from coursekit.student.watch import Verdict, Watch
 
