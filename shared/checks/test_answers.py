@@ -16,7 +16,7 @@ from coursekit.staff import grading
 from mugrade.client.run import run_hooks
 from mugrade.compare import Tolerance, compare
 from mugrade.encoding import decode
-from mugrade.plugin import Plan
+from mugrade.plan import Plan
 from mugrade.recorder import solo_seed
 
 COURSE = syllabus.load()

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mugrade.plugin import PREFIX, HookRunner, Plan
+from mugrade.plan import Plan
+from mugrade.plugin import PREFIX, HookRunner
 
 from coursekit.core.problems import Problem
 

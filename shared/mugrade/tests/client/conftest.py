@@ -18,7 +18,7 @@ from mugrade.cli.staff import publication
 from mugrade.client import run as running
 from mugrade.client.check import by_problem
 from mugrade.client.run import run_hooks
-from mugrade.plugin import Plan
+from mugrade.plan import Plan
 
 WORK = """
 import numpy as np

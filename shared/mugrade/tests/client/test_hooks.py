@@ -13,7 +13,7 @@ from mugrade.client import run
 from mugrade.client.errors import UsageFault
 from mugrade.client.run import PATIENCE, run_hooks
 from mugrade.encoding import decode
-from mugrade.plugin import Plan
+from mugrade.plan import Plan
 from mugrade.recorder import Recording, recording, variant_seed
 
 
@@ -207,3 +207,10 @@ def test_how_long_a_hook_may_take_is_a_number(homework: Path, monkeypatch):
     monkeypatch.setenv(PATIENCE, "soon")
     with pytest.raises(UsageFault, match="MUGRADE_HOOK_SECONDS is 'soon'; expected a number"):
         run_hooks(Plan("hw0", out=""), homework)
+
+
+def test_the_command_begins_without_pytest():
+    """Only the process that runs hooks needs it; to import it takes longer than most commands do."""
+    code = "import sys, mugrade.cli; print('pytest' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr

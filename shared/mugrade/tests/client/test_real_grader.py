@@ -313,7 +313,7 @@ def test_a_class_submits_at_once(published, homework, monkeypatch, tmp_path):
     """Twelve accounts at the same moment through the real client code: every attempt is there once."""
     from mugrade.client.grader import Connection, Grader
     from mugrade.client.run import run_hooks
-    from mugrade.plugin import Plan
+    from mugrade.plan import Plan
 
     keys = []
     for number in range(12):

@@ -19,7 +19,7 @@ from mugrade.client.errors import Exit, UsageFault
 from mugrade.client.grader import Grader
 from mugrade.client.run import HookResult
 from mugrade.client.session import open_session
-from mugrade.plugin import Plan
+from mugrade.plan import Plan
 from mugrade.recorder import variant_seed
 from mugrade.words import count, number
 

@@ -19,7 +19,7 @@ from mugrade.client.session import open_session
 from mugrade.client.settings import Folders
 from mugrade.client.submit import Request, Results, Submission
 from mugrade.client.submit import sync as send_outbox
-from mugrade.plugin import Plan
+from mugrade.plan import Plan
 from mugrade.words import number
 
 Words = Annotated[

@@ -20,7 +20,7 @@ from mugrade.client.errors import UsageFault
 from mugrade.client.run import HookResult, run_hooks
 from mugrade.compare import Tolerance, compare
 from mugrade.encoding import decode
-from mugrade.plugin import Plan
+from mugrade.plan import Plan
 
 Runs = dict[str, list[HookResult]]
 

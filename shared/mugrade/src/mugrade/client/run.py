@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from mugrade.client.errors import UsageFault
-from mugrade.plugin import Plan
+from mugrade.plan import Plan
 
 PACKAGE_PARENT = str(Path(__file__).parent.parent)
 HOOK_FLAGS = [

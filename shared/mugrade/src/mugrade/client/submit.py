@@ -24,7 +24,7 @@ from mugrade.client.outbox import Entry
 from mugrade.client.run import HookResult, run_hooks
 from mugrade.client.session import Session
 from mugrade.client.settings import write_private
-from mugrade.plugin import Plan
+from mugrade.plan import Plan
 
 
 @dataclass
