@@ -44,8 +44,8 @@ others, which take about as long."""
 COVERED = {
     "shared/coursekit/tests": (
         "pyproject.toml",
-        "test_build.py test_carry.py test_crashes.py test_extras.py test_labs.py test_new.py "
-        "test_render.py test_run.py test_syllabus.py test_terminal.py test_watch.py",
+        "test_build.py test_carry.py test_extras.py test_faults.py test_new.py test_render.py "
+        "test_run.py test_syllabus.py test_terminal.py test_watch.py",
     ),
     "shared/mugrade/tests": (
         "shared/mugrade/pyproject.toml",

@@ -292,3 +292,27 @@ def world(tmp_path) -> World:
         made.write(name, text)
     render.render_in_place(made.course(), made.course().stages)
     return made
+
+
+BOX0 = "hw0/python/minilib/box.py"
+SCALE = "return Box(self.value * factor)"
+MORE_TESTS = """
+
+def test_add_of_nothing():
+    assert Box(0).add(Box(0)).value == 0
+
+
+def test_add_of_one():
+    assert Box(0).add(Box(1)).value == 2
+"""
+
+
+def add_is(world, body):
+    """Begin hw0, with these lines before the solution of add, and two more tests of it."""
+    world.hw("start", "hw0")
+    world.solve(BOX0, "hw0/add", f"import os, time\n{body}\nreturn Box(self.value + other.value)")
+    world.solve(BOX0, "hw0/scale", SCALE)
+    world.write(
+        "hw0/tests/test_numbers.py",
+        world.read("hw0/tests/test_numbers.py").replace("def submit_add", MORE_TESTS + "\n\ndef submit_add"),
+    )  # fmt: skip
