@@ -121,6 +121,9 @@ def test_pages_fit_a_phone(chromium: Browser, school: SimpleNamespace):
         page.goto(school.url + path)
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 320, f"{path} is {wide} pixels wide"
+    page.goto(school.url + "staff/course")
+    size = "tag => parseFloat(getComputedStyle(document.querySelector(`main ${tag}`)).fontSize)"
+    assert page.evaluate(size, "h1") > page.evaluate(size, "h2"), "the larger heading is the page's"
     context.close()
 
 

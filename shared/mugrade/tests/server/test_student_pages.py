@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from mugrade.server.pages import charts
 
 from .browser import Browser, text
@@ -87,3 +89,43 @@ def test_equal_neighbours_in_the_strip_stay_apart():
     drawn = charts.strip([("hw0", "a"), ("hw0", "b"), ("hw1", "c")], [4, 4, None], "Yours")
     assert drawn.count('<rect class="f4"') == 2 and 'class="none"' in drawn
     assert "<title>hw0/b: all</title>" in drawn and "hw1/c: nothing handed in" in drawn
+
+
+def test_what_a_projects_form_refuses_needs_not_be_typed_again(lite):
+    """Neither by students nor by staff."""
+    ann, bob, staff = lite.person("ann"), lite.person("bob"), signed_in(lite, "teacher")
+    student = signed_in(lite, "ann")
+    student.post("/project/form")
+    alone = student.post("/project/propose", title="Sparse", text="We build")
+    assert (
+        alone.status_code == 409 and 'value="Sparse"' in alone.text and ">We build<" in alone.text
+    )
+    wrong = student.post("/project/invite", email="nobody@example.org")
+    assert wrong.status_code == 404 and 'value="nobody@example.org"' in wrong.text
+    again = student.post("/project/invite", email="ann@example.org")
+    assert again.status_code == 409 and "ann@example.org is in this group already" in text(again)
+    many = staff.post("/staff/projects", emails="nobody@example.org")
+    assert many.status_code == 404 and ">nobody@example.org<" in many.text
+    assert "<details open>" in many.text, "and it is seen"
+    group = ann.post("/project/invitations", {"email": "bob@example.org"}).json()["id"]
+    bob.post(f"/project/invitations/{group}/accept")
+    ann.call("PUT", "/project/proposal", json={"title": "Sparse", "text": "We build"})
+    lite.staff.post(f"/projects/{group}/decision", {"accept": True})
+    ann.call("PUT", "/project/report", json={"report": "https://x.org/r"})
+    marks = {"mark-idea": "35", "mark-result": "61", "feedback": "Well done"}
+    refused = staff.post(f"/staff/projects/{group}/grade", **marks)
+    assert refused.status_code == 400 and "result has at most 60 points" in text(refused)
+    assert 'value="35"' in refused.text and ">Well done<" in refused.text
+
+
+def test_a_line_end_counts_once_as_browsers_count_it(lite):
+    assert lite.person("ann")
+    student = signed_in(lite, "ann")
+    student.post("/project/form")
+    full = "x\r\n" * 10_000  # 20,000 characters to `maxlength`
+    lite.person("bob")
+    student.post("/project/invite", email="bob@example.org")
+    other = signed_in(lite, "bob")
+    group = re.search(r"/project/answer/(\w+)", other.get("/project").text)[1]
+    other.post(f"/project/answer/{group}", answer="accept")
+    assert student.post("/project/propose", title="Sparse", text=full).status_code == 303

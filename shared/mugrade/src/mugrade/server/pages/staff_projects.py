@@ -26,21 +26,21 @@ def projects(request: Request) -> Response:
     return _projects_page(request)
 
 
-def _projects_page(request: Request, refusal: Refusal | None = None, emails: str = "") -> Response:
+def _projects_page(request: Request, refusal: Refusal | None = None) -> Response:
     with request.app.state.database.read() as session:
         found = groups.all_of(session, request.state.actor.course_pk)
-    return page(request, "staff_projects.html", refusal=refusal, groups=found, emails=emails)
+    return page(request, "staff_projects.html", refusal=refusal, groups=found)
 
 
 @router.post("/staff/projects")
 @staff_page
 def put_together(request: Request) -> Response:
-    emails = request.state.form.get("emails")
+    emails = request.state.form.get("emails").split()
     return written(
         request,
-        lambda session, now, me: groups.put_together(session, now, me, emails.split()),
+        lambda session, now, me: groups.put_together(session, now, me, emails),
         "/staff/projects?done=members",
-        lambda refusal: _projects_page(request, refusal, emails),
+        lambda refusal: _projects_page(request, refusal),
     )
 
 

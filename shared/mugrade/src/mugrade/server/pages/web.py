@@ -171,7 +171,7 @@ class Form:
             raise Refusal(400, "invalid", "The form cannot be read; send it again.") from None
 
     def get(self, name: str, default: str = "") -> str:
-        value = self.fields.get(name, [default])[0]
+        value = self.fields.get(name, [default])[0].replace("\r\n", "\n")  # as `maxlength` counts
         if "\0" in value:
             raise Refusal(400, "invalid", "A field holds a character that no text has.")
         return value
@@ -284,8 +284,9 @@ def page(
     refusal: Refusal | None = None,
     **context: Any,
 ) -> Response:
-    """Render `template`; `now`, `when`, `actor` and the sentence of `?done=` are always there. What was
-    refused stands above it."""
+    """Render `template`; `now`, `when`, `actor` and the sentence of `?done=` are always there. A refusal
+    stands above it, and `typed(field, otherwise)` is what was refused: nobody types it again."""
+    form = getattr(request.state, "form", None)
     if refusal is not None:
         http_status, context["error"] = refusal.status_code, str(refusal.detail)
     text = TEMPLATES.get_template(template).render(
@@ -297,6 +298,7 @@ def page(
         web=request.app.state.settings.web_address(),
         solo=request.app.state.settings.solo,
         error=context.pop("error", None),
+        typed=form.get if refusal is not None and form else lambda field, otherwise="": otherwise,
         **context,
     )
     return HTMLResponse(text, status_code=http_status, headers=HEADERS)

@@ -148,8 +148,11 @@ def invite(session: Session, now: dt.datetime, actor: Actor, email: str) -> Grou
             409, "conflict", f"A group has at most {MAX_MEMBERS} members, invited ones counted."
         )
     other = _student(session, actor, email)
-    if session.get(GroupMember, (other.pk, group.row.pk)) is None:
+    standing = session.get(GroupMember, (other.pk, group.row.pk))
+    if standing is None:
         _put(session, other.pk, group.row.pk, confirmed=False)
+    elif standing.confirmed:
+        raise Refusal(409, "conflict", f"{other.email} is in this group already.")
     return _with_members(session, group.row)
 
 
