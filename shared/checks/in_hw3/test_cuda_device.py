@@ -162,7 +162,8 @@ def test_a_launch_that_is_refused_names_kernel_and_shape(d):
         d.matmul(up(np.ones(1)), up(np.ones(n)), d.Array(n), 1, 1, n)
     message = str(caught.value)
     assert "MatmulSharedTilesKernel<<<(1, 65536, 1), (16, 16, 1)>>>" in message
-    assert "for shape (1, 1, 1048576) failed: invalid configuration argument" in message
+    assert "for shape (1, 1, 1048576) failed: invalid configuration argument: Matmul" in message
+    assert "(65536 blocks along y, at most 65535)" in message
 
 
 def test_more_than_eight_axes_are_refused_in_one_sentence(d):

@@ -26,10 +26,12 @@ static thread_local cudaError_t last_error = cudaSuccess;
 void set_last_error(cudaError_t status) { last_error = status; }
 
 static thread_local std::string failed_launch;  // nobody has asked for it yet
+static thread_local std::string refusal = "invalid configuration argument";  // of the last launch
 
 void remember_failed_launch(const std::string& what) {
   last_error = cudaErrorInvalidConfiguration;
   failed_launch = what;
+  refusal = "invalid configuration argument: " + what;  // what CUDA says, and why
 }
 
 void throw_pending() {
@@ -211,7 +213,7 @@ const char* cudaGetErrorString(cudaError_t status) {
     case cudaErrorMemoryAllocation:
       return "out of memory";
     case cudaErrorInvalidConfiguration:
-      return "invalid configuration argument";
+      return refusal.c_str();
     case cudaErrorInvalidDevice:
       return "invalid device ordinal";
   }

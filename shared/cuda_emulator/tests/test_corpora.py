@@ -15,7 +15,7 @@ RACE = "race on .* no barrier lies between"
 NEVER_WRITTEN = "which nothing has written yet"
 DIVERGENT = "divergent barrier: this thread waits"
 ENDLESS = "still in this loop after 1 s"
-CONFIGURATION = "^error: invalid configuration argument"
+CONFIGURATION = r"^error: invalid configuration argument: \w+ was not launched at \S+ \((.* at most|a grid of no)"
 ARGUMENT = "^error: invalid argument"
 
 # What the checked build says, and what a plain run comes to: the same report ("same"), a report
