@@ -294,6 +294,7 @@ namespace {
 constexpr size_t kRows = 6;
 constexpr size_t kVecs = simd::kRegisters == 32 ? 4 : 2;  // kRows x kVecs sums, and room for A, B
 constexpr size_t kColumns = kVecs * simd::kWidth;
+constexpr size_t kRound = simd::kRegisters == 32 ? 2 : 3;  // columns of A in a round of the loop
 constexpr size_t kDepth = 256;        // a block of A, kRows x kDepth, fits the L1 cache
 constexpr size_t kTall = 32 * kRows;  // a piece of A, kTall x kDepth, fits the L2 cache
 constexpr size_t kWide = 256;         // columns of B, kDepth x kWide, fit the L2 cache
@@ -448,6 +449,8 @@ void MatmulPackedA(MatrixView a, MatrixView b, Output c, size_t m, size_t n, siz
 }
 
 namespace {
+
+constexpr size_t kDeep = 384;  // the longest slice here, where a panel waits in the L2 cache
 
 // A part of C by one thread: all of n, and nothing packed that is not used often enough to pay for
 // it. Columns of B are packed when their turn comes, kWide together. They wait in the L2 cache for

@@ -75,8 +75,8 @@ def product(x, y):
         desired = slip("the last term of each sum is left out", desired, desired - last)
         first = np.outer(x[:, 0], y[0])
         desired = slip("the first term of each sum is left out", desired, desired - first)
-    two = 256 < n <= 512  # slices of n
-    for length in {256, (n + 1) // 2} if two else {n} if n else ():
+    two = 384 < n <= 512  # slices of n, of kDepth, kDeep, or both alike
+    for length in {256, 384, (n + 1) // 2} if two else {n} if n else ():
         says = f"only the last slice of n, from {length} on: write C when `first`, else add to it"
         desired = slip(says, desired, x[:, length:] @ y[length:]) if two else desired
         says = "blocks of A are packed row by row: all rows of column 0, all rows of column 1, ..."

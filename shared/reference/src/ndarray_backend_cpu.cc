@@ -456,6 +456,7 @@ namespace {
 constexpr size_t kRows = 6;
 constexpr size_t kVecs = simd::kRegisters == 32 ? 4 : 2;  // kRows x kVecs sums, and room for A, B
 constexpr size_t kColumns = kVecs * simd::kWidth;
+constexpr size_t kRound = simd::kRegisters == 32 ? 2 : 3;  // columns of A in a round of the loop
 constexpr size_t kDepth = 256;        // a block of A, kRows x kDepth, fits the L1 cache
 constexpr size_t kTall = 32 * kRows;  // a piece of A, kTall x kDepth, fits the L2 cache
 constexpr size_t kWide = 256;         // columns of B, kDepth x kWide, fit the L2 cache
@@ -498,11 +499,10 @@ void micro_kernel(MatrixView a, Panel b, size_t depth, Output c, bool first) {
       simd::unrolled<V>([&](size_t v) { sum[i][v] += each * right[v]; });
     });
   };
-  constexpr size_t at_once = packed ? 4 : 1;  // columns
-  for (; depth >= at_once; depth -= at_once) {
-    simd::unrolled<at_once>(add_column);
-    a.data += at_once * a_column;
-    b.data += at_once * b.row;
+  for (; depth >= kRound; depth -= kRound) {
+    simd::unrolled<kRound>(add_column);
+    a.data += kRound * a_column;
+    b.data += kRound * b.row;
   }
   for (size_t k = 0; k < depth; ++k) add_column(k);
   if (b.columns == width && c.column == 1) {
@@ -720,6 +720,8 @@ void MatmulPackedA(MatrixView a, MatrixView b, Output c, size_t m, size_t n, siz
 
 namespace {
 
+constexpr size_t kDeep = 384;  // the longest slice here, where a panel waits in the L2 cache
+
 // A part of C by one thread: all of n, and nothing packed that is not used often enough to pay for
 // it. Columns of B are packed when their turn comes, kWide together. They wait in the L2 cache for
 // block after block of A, which stays in the L1 cache meanwhile: so C comes and goes along its
@@ -732,7 +734,7 @@ inline void multiply_part(MatrixView a, MatrixView b, Output c, size_t m, size_t
   // A B that is no larger than a panel may be is in the L1 cache as it lies.
   const ptrdiff_t small = kDepth * kColumns, size_of_b = static_cast<ptrdiff_t>(n) * b.row;
   const bool pack_b = b.column != 1 || (m > 4 * kRows && size_of_b > small);
-  const size_t deep = even_share(n, kDepth), tall = even_share(m, 4 * kTall);
+  const size_t deep = even_share(n, kDeep), tall = even_share(m, 4 * kTall);
   const size_t room = deep * std::min(kWide, panel_count(p) * kColumns);
   AlignedArray panels(room + (pack_a ? tall * deep : 0));
   scalar_t* const piece = panels.ptr + room;
@@ -772,7 +774,8 @@ void MatmulThreads(MatrixView a, MatrixView b, Output c, size_t m, size_t n, siz
   if (m == 0 || n == 0 || p == 0) return MatmulNaive(a, b, c, m, n, p);  // zeros, or nothing
   if (p < 2 * simd::kWidth && m > p && a.column != 1)  // C^T = B^T A^T fills the vectors better
     return MatmulThreads(b.transposed(), a.transposed(), c.transposed(), p, n, m);
-  const bool by_rows = m > p;
+  // Threads that share out rows each pack all of B, which takes long for a transpose.
+  const bool by_rows = m > (b.column == 1 ? p : 3 * p);
   const size_t length = by_rows ? m : p, unit = by_rows ? kRows : kLine;
   const size_t parts = std::min(thread_count(), 1 + m * n * p / (20 * kGrain));
   const size_t share = ((length + unit - 1) / unit + parts - 1) / parts * unit;
