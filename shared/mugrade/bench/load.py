@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 from mugrade.encoding import encode
 from mugrade.server import coursefile
-from mugrade.server.app import utc_now
+from mugrade.server.clock import utc_now
 from mugrade.server.db import Database
 from mugrade.server.models import Account, Attempt, Course
 from mugrade.server.schemas import RevisionIn, VariantIn

@@ -26,7 +26,7 @@ from pathlib import Path
 import requests
 from load import Generator, prepare, running, values
 from mugrade.encoding import encode
-from mugrade.server.app import utc_now
+from mugrade.server.clock import utc_now
 from mugrade.server.db import Database
 from mugrade.server.models import Account, Attempt, Claim, Revision, new_id
 from mugrade.server.services import accounts, answers, tokens

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 
 import uvicorn
 from mugrade.server import coursefile
-from mugrade.server.app import create_app, utc_now
+from mugrade.server.app import create_app
+from mugrade.server.clock import utc_now
 from mugrade.server.services import accounts, course_edit, sessions, tokens
 from mugrade.server.settings import Settings
 from mugrade.server.testing import free_port

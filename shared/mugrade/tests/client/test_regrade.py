@@ -33,7 +33,7 @@ def staff(real, monkeypatch, mugrade):
 @pytest.fixture
 def student(real, monkeypatch, mugrade):
     """Run a command as a student."""
-    from mugrade.server.app import utc_now
+    from mugrade.server.clock import utc_now
     from mugrade.server.models import Course
 
     with real.database.write() as session:

@@ -212,3 +212,11 @@ def test_mistakes_are_one_sentence_and_status_2(tmp_path, monkeypatch, capfd, co
     told = capfd.readouterr()
     assert status == 2 and words in " ".join(told.err.split()), told.err
     assert "Traceback" not in told.err
+
+
+def test_commands_begin_without_what_only_serve_needs():
+    """To import it takes as long as most commands do."""
+    webs = {"fastapi", "psycopg", "uvicorn"}
+    code = f"import sys, mugrade.server.commands; print({webs} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stderr

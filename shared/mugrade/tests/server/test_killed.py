@@ -179,7 +179,7 @@ MIGRATE = """
 import sys, time
 from pathlib import Path
 from alembic import op
-from mugrade.server.app import utc_now
+from mugrade.server.clock import utc_now
 from mugrade.server import opening
 from mugrade.server.settings import Settings
 create = op.create_table

@@ -19,7 +19,8 @@ import pytest
 from fastapi.testclient import TestClient
 from mugrade import cli
 from mugrade.server import opening
-from mugrade.server.app import create_app, utc_now
+from mugrade.server.app import create_app
+from mugrade.server.clock import utc_now
 from mugrade.server.models import Attempt, Audit, Claim, DeviceLogin, FailedTry, WebSession
 from mugrade.server.services import accounts, audit, sessions, upkeep
 from mugrade.server.settings import Settings

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
@@ -14,15 +13,10 @@ import mugrade
 from mugrade.server import callers, dialect, errors, opening, pages, routing
 from mugrade.server.api import open as open_routes
 from mugrade.server.api import people, project, staff, student
+from mugrade.server.clock import Clock, utc_now
 from mugrade.server.lane import Lane
 from mugrade.server.observe import Metrics, Observer
 from mugrade.server.settings import Settings
-
-Clock = Callable[[], dt.datetime]
-
-
-def utc_now() -> dt.datetime:
-    return dt.datetime.now(dt.timezone.utc)
 
 
 def create_app(settings: Settings | None = None, clock: Clock = utc_now) -> FastAPI:

@@ -18,11 +18,10 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
-import uvicorn
 from sqlalchemy.orm import Session
 
 from mugrade.server import coursefile, opening
-from mugrade.server.app import create_app, utc_now
+from mugrade.server.clock import utc_now
 from mugrade.server.db import Database
 from mugrade.server.errors import Refusal, invalid, not_found
 from mugrade.server.models import Account, Course
@@ -364,6 +363,10 @@ def _url_host(host: str) -> str:
 
 
 def _run(settings: Settings, listening: socket.socket, workers: int) -> None:
+    import uvicorn  # the other commands do without the web's part
+
+    from mugrade.server.app import create_app
+
     options: dict[str, Any] = {
         "access_log": False,  # uvicorn's would log query strings, where legacy keys are
         "log_config": LOGGING,

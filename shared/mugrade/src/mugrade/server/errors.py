@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import compile_path
 
 from mugrade.encoding import EncodingError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 LEGACY_PATHS = frozenset({"/submit", "/submit_test", "/publish"})
 TITLES = {
@@ -143,6 +145,7 @@ def _allowed(app: FastAPI, path: str) -> str | None:
 
 def install(app: FastAPI) -> None:
     """Register the handlers. Pages may set `app.state.error_page(request, error) -> Response`."""
+    from fastapi.exceptions import RequestValidationError  # commands refuse without FastAPI
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from psycopg.conninfo import make_conninfo
 from pydantic import ValidationError
 
 from mugrade.server import opening
-from mugrade.server.app import utc_now
+from mugrade.server.clock import utc_now
 from mugrade.server.db import Database
 from mugrade.server.errors import Refusal, invalid, unusable
 from mugrade.server.services import upkeep
@@ -136,6 +135,8 @@ def _dump_postgres(settings: Settings, target: Path) -> None:
 def _postgres(settings: Settings, program: str, *options: str) -> None:
     """Run one of PostgreSQL's own programs on the database as its URL says, sslmode and all; the
     password goes by the environment."""
+    from psycopg.conninfo import make_conninfo
+
     url = settings.parsed_url()
     given = {**url.query, **url.translate_connect_args(username="user", database="dbname")}
     password = {"PGPASSWORD": str(given.pop("password"))} if given.get("password") else {}
