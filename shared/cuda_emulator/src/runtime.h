@@ -119,6 +119,8 @@ std::string source_line(uint32_t code);  // "file.cu:12"; slow
 
 // ---------------------------------------------------------------------------------- crash.cc
 
+void prepare_for_crashes();  // in every thread that runs kernels
+
 // While one of these lives, a kernel that touches memory that does not exist ends its launch, not
 // the process.
 class CrashGuard {

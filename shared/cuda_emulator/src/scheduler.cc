@@ -552,6 +552,7 @@ static void begin_launch(Runner& r, const Launch& launch) {
 static void work(Grid& job) {
   static thread_local Runner* mine = new Runner;  // keeps its fibers as long as its thread lives
   grid = &job;
+  prepare_for_crashes();
   try {
     begin_launch(*mine, *job.launch);
     uint64_t taken;

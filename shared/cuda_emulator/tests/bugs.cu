@@ -543,6 +543,19 @@ CASE(an_axis_without_length) {
   finish();
 }
 
+// ----------------------------------------------------------------------------------- the stack
+
+__device__ int calls_itself(int n) {
+  volatile int kept[16] = {n};
+  return n < 0 ? 0 : calls_itself(n + 1) + kept[n % 16];
+}
+__global__ void recurses(int* out) { out[threadIdx.x] = calls_itself(threadIdx.x); }
+CASE(recursion_without_end) {
+  Device<int> out(64);
+  for (int again = 0; again < 3; again++) recurses<<<8, 64>>>(out.ptr);
+  finish();
+}
+
 // --------------------------------------------------------------------- launches nobody asks about
 
 CASE(launch_without_a_check) {

@@ -64,6 +64,7 @@ EXPECTED = {
     "loop_over_a_local_never_ends": (ENDLESS, "same"),
     "a_loop_that_never_ends_again_and_again": (r"still in this loop after 0\.02 s", "same"),
     "an_axis_without_length": ("an integer is divided by zero, by / or %", "same"),
+    "recursion_without_end": ("its stack of .* is full: a function that calls itself", "same"),
     "launch_without_a_check": (
         r"^fault: no_guard was not launched at bugs.cu:\d+ \(2048 threads in a block, at most 1024\), "
         "and nobody asked",
