@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mugrade.encoding import Array, TypeName, canonical_type
 
@@ -166,7 +167,7 @@ def _compare_arrays(r: Array, v: Array, tolerance: Tolerance) -> Verdict:
     return _compare_floats(float64(a), float64(b), tolerance)
 
 
-def float64(values: np.ndarray) -> np.ndarray:
+def float64(values: NDArray[Any]) -> NDArray[Any]:
     """The same numbers in float64. A signalling NaN, as memory that nobody wrote may hold, becomes a NaN
     like any other, of which the processor's warning says no more."""
     with np.errstate(invalid="ignore"):
@@ -192,7 +193,7 @@ def _compare_dtype(r: Array, v: Array, tolerance: Tolerance) -> Verdict:
     return OK
 
 
-def _equal_exactly(a: np.ndarray, b: np.ndarray) -> bool:
+def _equal_exactly(a: NDArray[Any], b: NDArray[Any]) -> bool:
     """Integers (or bools) `a` against finite numbers `b`; no rounding through float64."""
     if b.dtype.kind == "f":
         b64 = float64(b)
@@ -209,7 +210,7 @@ def _equal_exactly(a: np.ndarray, b: np.ndarray) -> bool:
     return bool((a == b).all())
 
 
-def _compare_floats(r: np.ndarray, v: np.ndarray, tolerance: Tolerance) -> Verdict:
+def _compare_floats(r: NDArray[Any], v: NDArray[Any], tolerance: Tolerance) -> Verdict:
     finite = np.isfinite(r)
     if not np.array_equal(finite, np.isfinite(v)):
         return Verdict("non-finite")

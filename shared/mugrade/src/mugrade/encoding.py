@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 TAG = "_encoded_type"
 MAX_DEPTH = 16
@@ -61,7 +62,7 @@ class Array:
     is False for the public form, in which `(0, 5)` and `(0,)` look the same.
     """
 
-    values: np.ndarray
+    values: NDArray[Any]
     dtype: str | None = None
     explicit_shape: bool = False
 
@@ -157,7 +158,7 @@ def _encode_float(value: float, public: bool) -> Any:
     return {TAG: "float", "data": "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"}
 
 
-def _encode_array(value: np.ndarray, public: bool) -> dict[str, Any]:
+def _encode_array(value: NDArray[Any], public: bool) -> dict[str, Any]:
     if public:
         return {TAG: "np.ndarray", "data": value.tolist()}
     name = value.dtype.name
@@ -297,7 +298,7 @@ def _decode_base64(dtype: Any, shape: Any, body: Any) -> Array:
     return Array(values.astype(little.newbyteorder("="), copy=False), dtype, True)
 
 
-def _from_lists(body: Any) -> np.ndarray:
+def _from_lists(body: Any) -> NDArray[Any]:
     if isinstance(body, (dict, str)) or body is None:
         raise EncodingError("An encoded array's data is no list of numbers.")
     try:
@@ -309,7 +310,7 @@ def _from_lists(body: Any) -> np.ndarray:
     return values
 
 
-def _as_declared(values: np.ndarray, dtype: str) -> np.ndarray:
+def _as_declared(values: NDArray[Any], dtype: str) -> NDArray[Any]:
     """Cast to the declared dtype where nothing is lost; refuse a declaration that cannot be true."""
     if values.size == 0:
         return values.astype(dtype)

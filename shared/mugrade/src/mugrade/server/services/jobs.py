@@ -335,7 +335,8 @@ def _write(session: Session, job: Job, found: Batch) -> Batch:
     locked = select(Attempt.pk, Attempt.digest).where(
         Attempt.pk.in_([a.pk for a in found.compared])
     )
-    digests = dict(session.execute(locked.order_by(Attempt.pk).with_for_update()).all())
+    rows = session.execute(locked.order_by(Attempt.pk).with_for_update())
+    digests = {pk: digest for pk, digest in rows}
     stale = next((a.pk for a in found.compared if digests[a.pk] != a.digest), None)
     found = found if stale is None else found.before(stale)
     same = [a.pk for a in found.compared if not a.changed]

@@ -36,7 +36,7 @@ def of_account(session: Session, now: dt.datetime, account: Account) -> dict[str
             )
         )
     }
-    names = dict(session.execute(select(Assignment.pk, Assignment.id)).all())
+    names = {pk: name for pk, name in session.execute(select(Assignment.pk, Assignment.id))}
 
     def rows(model: Any, *fields: str) -> list[dict[str, Any]]:
         found = session.scalars(
