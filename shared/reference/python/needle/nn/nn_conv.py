@@ -45,8 +45,9 @@ class Conv(Module):
         self.bias = None
         if bias:
             b = 1 / math.sqrt(fan_in)
-            bias = init.rand(out_channels, low=-b, high=b, device=device, dtype=dtype)
-            self.bias = Parameter(bias)
+            self.bias = Parameter(
+                init.rand(out_channels, low=-b, high=b, device=device, dtype=dtype)
+            )
         ### END SOLUTION
 
     def forward(self, x):

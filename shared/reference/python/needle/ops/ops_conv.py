@@ -241,9 +241,8 @@ class Conv(TensorOp):
         # The last rows and columns of the padded input, which no window sees.
         rows, columns = (H + 2 * p - K) % s, (W + 2 * p - L) % s
         # With a stride, output pixels lie s input pixels apart: zeros between them, none after.
-        spread = out_grad
-        if s > 1:
-            spread = pad_images(dilate(out_grad, (1, 2), s - 1), (0, 1 - s), (0, 1 - s))
+        cut = (0, 1 - s)
+        spread = pad_images(dilate(out_grad, (1, 2), s - 1), cut, cut) if s > 1 else out_grad
 
         # Each input pixel collects from the windows that saw it: the kernel turned round.
         above, left = K - 1 - p, L - 1 - p
@@ -282,9 +281,7 @@ def conv2d(x, weight, bias=None, *, stride, padding):
     """
     ### BEGIN SOLUTION hw4/conv_forward optional
     out = conv(channels_last(x), weight, stride, padding)
-    if bias is not None:
-        out = out + bias.broadcast_to(out.shape)
-    return channels_first(out)
+    return channels_first(out if bias is None else out + bias.broadcast_to(out.shape))
     ### END SOLUTION
 
 
