@@ -217,3 +217,36 @@ def test_class_ids_that_do_not_fit_are_refused(shape):
     says = re.escape(f"class ids {shape} do not fit logits (4, 3)")
     with pytest.raises(AssertionError, match=says):
         nn.SoftmaxLoss()(logits, ndl.Tensor(np.zeros(shape), dtype="float32"))
+
+
+@pytest.mark.parametrize("wrong", [-1, -3, 3])
+def test_class_ids_outside_the_classes_are_refused(wrong):
+    """NumPy counts from the end: id -1 was the last class."""
+    logits = ndl.Tensor(np.zeros((4, 3)), dtype="float32")
+    with pytest.raises(IndexError, match=str(wrong)):
+        nn.SoftmaxLoss()(logits, ndl.Tensor([0, wrong, 2, 1]))
+
+
+@pytest.mark.parametrize("draw", [nn.Linear, ndl.init.kaiming_uniform])
+def test_a_layer_without_inputs_is_refused_in_words(draw):
+    with pytest.raises(AssertionError, match="needs one input or more, got fan_in=0"):
+        draw(0, 3)
+
+
+class OfTwoParts(IndexError):
+    def __init__(self, what, number):
+        super().__init__(f"{what} {number}")
+
+
+@pytest.mark.parametrize("raised", [lambda: OfTwoParts("part", 3), lambda: "é".encode("ascii")])
+def test_an_error_that_is_made_of_more_than_a_text_names_the_operator_too(raised):
+    class Refusing(ndl.TensorOp):
+        def __init__(self, setting):
+            self.setting = setting
+
+        def compute(self, a):
+            raise raised()
+
+    told = r"Refusing{'setting': 7} does not fit inputs of shape \(2,\): (part 3|'ascii' codec)"
+    with pytest.raises((IndexError, ValueError), match=told):
+        Refusing(7)(ndl.Tensor([1.0, 2.0]))

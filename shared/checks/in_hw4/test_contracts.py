@@ -226,11 +226,14 @@ def test_zeros_and_ones_are_like_an_array_too(device, shape):
 @pytest.mark.parametrize("axis", [2, -3])
 def test_no_part_is_taken_along_an_axis_that_is_not_there(device, axis):
     x = ndl.Tensor(np.ones((2, 3)), device=device, dtype="float32")
-    with pytest.raises(IndexError, match=r"Split does not fit inputs of shape \(2, 3\)"):
+    told = rf"Split{{'axis': {axis}}} does not fit inputs of shape \(2, 3\)"
+    with pytest.raises(IndexError, match=told):
         ndl.split(x, axis)
-    with pytest.raises(IndexError, match=r"Stack does not fit"):
+    with pytest.raises(IndexError, match=r"Stack{'axis': .*} does not fit"):
         ndl.stack([x, x], axis + np.sign(axis))
-    with pytest.raises((ValueError, AssertionError), match=r"Summation does not fit"):
+    with pytest.raises(
+        (ValueError, AssertionError), match=rf"Summation{{'axes': {axis}}} does not"
+    ):
         ndl.summation(x, axis)
 
 
@@ -253,3 +256,22 @@ def test_class_ids_that_do_not_fit_are_refused_in_both_forms(device, form, shape
     refused = pytest.raises(AssertionError, match=r"do not fit logits \(4, 3\)")
     with refused, ndl.kernels(form):
         nn.SoftmaxLoss()(logits, ndl.Tensor(np.zeros(shape), device=device, dtype="float32"))
+
+
+@on_devices
+@pytest.mark.parametrize("form", ["given", "own"])
+@pytest.mark.parametrize("wrong", [-1, -3, 3])
+def test_class_ids_outside_the_classes_are_refused_in_both_forms(device, form, wrong):
+    logits = ndl.Tensor(np.zeros((4, 3)), device=device, dtype="float32")
+    ids = ndl.Tensor([0, wrong, 2, 1], device=device, dtype="float32")
+    with pytest.raises(IndexError, match=str(wrong)), ndl.kernels(form):
+        nn.SoftmaxLoss()(logits, ids)
+
+
+@on_devices
+def test_attention_without_keys_is_refused_in_words_of_its_own(device):
+    q, nothing = (ndl.Tensor(np.ones((1, 2, n, 4)), device=device, dtype="float32") for n in (3, 0))
+    with pytest.raises(
+        AssertionError, match=r"S > 0, .* do not fit: \(1, 2, 3, 4\), \(1, 2, 0, 4\)"
+    ):
+        nn.MultiHeadAttention()(q, nothing, nothing)

@@ -83,7 +83,7 @@ def test_nothing_is_taken_alike(name, device, form):
 @pytest.mark.parametrize("name", REFUSED)
 def test_nothing_is_refused_alike(name, device, form):
     make, *shapes = REFUSED[name]
-    with pytest.raises((ValueError, IndexError)):
+    with pytest.raises((ValueError, IndexError, AssertionError)):
         outcome(make, shapes, device, form)
 
 

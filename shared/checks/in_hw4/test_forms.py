@@ -74,4 +74,5 @@ def test_a_rung_that_is_none_is_refused():
         capture_output=True,
         text=True,
     )
-    assert "NEEDLE_RUNG is 'rows'; it may be matmul_naive, matmul_rows" in done.stderr
+    assert "cpu() cannot be used: NEEDLE_RUNG is 'rows'; it may be matmul_naive" in done.stderr
+    assert "not built" not in done.stderr

@@ -53,8 +53,8 @@ class MultiHeadAttention(Module):
             after dropout, (B, H, T, S).
         """
         *heads, _, dim = q.shape
-        assert k.shape == v.shape == (*heads, k.shape[2], dim), (
-            f"q (B, H, T, D) and k, v (B, H, S, D) do not fit: {q.shape}, {k.shape}, {v.shape}"
+        assert k.shape == v.shape == (*heads, max(1, k.shape[2]), dim), (
+            f"q (B, H, T, D) and k, v (B, H, S > 0, D) do not fit: {q.shape}, {k.shape}, {v.shape}"
         )
         ### BEGIN SOLUTION hw4/attention_activation
         dropout = self.dropout if self.dropout.training and self.dropout.p else None
@@ -102,10 +102,11 @@ class AttentionLayer(Module):
             tokens = projection(norm(x))
             return tokens.reshape((*x.shape[:2], self.num_head, self.dim_head)).transpose((1, 2))
 
-        q_heads = heads_of(q, self.prenorm_q, self.q_projection)
-        k_heads = heads_of(k, self.prenorm_k, self.k_projection)
-        v_heads = heads_of(v, self.prenorm_v, self.v_projection)
-        result, _ = self.attn(q_heads, k_heads, v_heads)
+        result, _ = self.attn(
+            heads_of(q, self.prenorm_q, self.q_projection),
+            heads_of(k, self.prenorm_k, self.k_projection),
+            heads_of(v, self.prenorm_v, self.v_projection),
+        )
         tokens = result.transpose((1, 2)).reshape((*q.shape[:2], self.num_head * self.dim_head))
         return self.out_projection(tokens)
         ### END SOLUTION
