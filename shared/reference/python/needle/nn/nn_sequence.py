@@ -6,6 +6,7 @@ Sequences are (T, B, F): time, batch, features.
 import math
 
 from .. import init, ops
+from ..autograd import Tensor
 from .nn_basic import Module, Parameter
 
 
@@ -43,6 +44,33 @@ def _parameters_of(cell):
     return cell.W_ih, cell.W_hh, cell.bias_ih, cell.bias_hh
 
 
+def _shapes(state):
+    """The shape of a Tensor, a tuple of them for several; of anything else the name of its class."""
+    if isinstance(state, (tuple, list)):
+        return tuple(map(_shapes, state))
+    return state.shape if isinstance(state, Tensor) else type(state).__name__
+
+
+def _state_of(module, x, state, *layers, pair=False):
+    """The state in which `module` meets the input x (..., B, I): `state`, or zeros where that is None.
+
+    h, of shape (*layers, B, H) with H the module's hidden_size; with `pair` a tuple of h and c. What
+    is something else, or has another shape, is a ValueError that says so.
+    (Yours to use or not: cells and networks need it.)
+    """
+    ### BEGIN SOLUTION hw4/rnn optional
+    shape = (*layers, *x.shape[-2:-1], module.hidden_size)
+    if state is None:
+        zeros = init.zeros(*shape, like=x)
+        return (zeros, zeros) if pair else zeros
+    given, wanted = _shapes(state), (shape, shape) if pair else shape
+    if given != wanted:
+        text = f"{type(module).__name__} takes a state of shape {wanted} for an input of shape {x.shape}"
+        raise ValueError(f"{text}, got {given}")
+    return state
+    ### END SOLUTION
+
+
 class RNNCell(Module):
     """One step of a recurrent network: h' = tanh(x W_ih + bias_ih + h W_hh + bias_hh).
 
@@ -69,9 +97,7 @@ class RNNCell(Module):
     def forward(self, X, h=None):
         """x (B, I) and h (B, H), zeros where None -> h' (B, H)."""
         ### BEGIN SOLUTION hw4/rnn
-        if h is None:
-            h = init.zeros(X.shape[0], self.hidden_size, like=X)
-        gates = ops.gates(X, h, *_parameters_of(self))
+        gates = ops.gates(X, _state_of(self, X, h), *_parameters_of(self))
         return getattr(ops, self.nonlinearity)(gates)
         ### END SOLUTION
 
@@ -102,15 +128,12 @@ class RNN(Module):
             the last step, (layers, B, H).
         """
         ### BEGIN SOLUTION hw4/rnn
-        steps = ops.split(X, 0).tuple()
-        states = [None] * self.num_layers if h0 is None else ops.split(h0, 0)
+        steps = list(ops.split(X, 0))
+        states = ops.split(_state_of(self, X, h0, self.num_layers), 0)
         last = []
-        for cell, h in zip(self.rnn_cells, states, strict=True):
-            outputs = []
-            for x in steps:
-                h = cell(x, h)
-                outputs.append(h)
-            steps = outputs
+        for cell, h in zip(self.rnn_cells, states):
+            for k, x in enumerate(steps):
+                steps[k] = h = cell(x, h)
             last.append(h)
         return ops.stack(steps, 0), ops.stack(last, 0)
         ### END SOLUTION
@@ -138,10 +161,7 @@ class LSTMCell(Module):
     def forward(self, X, h=None):
         """x (B, I) and h = (h, c), both (B, H), zeros where None -> (h', c')."""
         ### BEGIN SOLUTION hw4/lstm
-        if h is None:
-            zeros = init.zeros(X.shape[0], self.hidden_size, like=X)
-            h = zeros, zeros
-        return ops.lstm_cell(X, *h, *_parameters_of(self))
+        return ops.lstm_cell(X, *_state_of(self, X, h, pair=True), *_parameters_of(self))
         ### END SOLUTION
 
 
@@ -170,13 +190,9 @@ class LSTM(Module):
             and c after the last step, (layers, B, H) each.
         """
         ### BEGIN SOLUTION hw4/lstm
-        if h is None:
-            zeros = init.zeros(X.shape[1], self.hidden_size, like=X)
-            states = [(zeros, zeros)] * self.num_layers
-        else:
-            states = zip(*(ops.split(part, 0) for part in h))
+        h = _state_of(self, X, h, self.num_layers, pair=True)
         last = []
-        for cell, state in zip(self.lstm_cells, states, strict=True):
+        for cell, *state in zip(self.lstm_cells, *(ops.split(part, 0) for part in h)):
             X, *state = ops.lstm(X, *state, *_parameters_of(cell))
             last.append(state)
         h_n, c_n = (ops.stack(layers, 0) for layers in zip(*last))
@@ -195,8 +211,9 @@ class Embedding(Module):
         super().__init__()
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         ### BEGIN SOLUTION hw4/language_model
-        weight = init.randn(num_embeddings, embedding_dim, device=device, dtype=dtype)
-        self.weight = Parameter(weight)
+        self.weight = Parameter(
+            init.randn(num_embeddings, embedding_dim, device=device, dtype=dtype)
+        )
         ### END SOLUTION
 
     def forward(self, x):
