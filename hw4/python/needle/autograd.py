@@ -36,7 +36,7 @@ class Op:
         return cls(*settings, **named)(a)
 
     def __repr__(self):
-        return type(self).__name__
+        return f"{type(self).__name__}{vars(self) or ''}"
 
     def compute(self, *args):
         """The result, an array, of the operator on the arrays `args`."""
@@ -84,8 +84,9 @@ class Op:
         pairs = zip(reversed(wanted), reversed(given))
         stretched = len(wanted) <= len(given) and all(n in (1, m) for n, m in pairs)
         hint = ": sum back what was broadcast" if stretched else ""
-        text = f"{self}.gradient returned shape {given} for an input of shape {wanted}{hint}"
-        raise ValueError(text)
+        raise ValueError(
+            f"{self}.gradient returned shape {given} for an input of shape {wanted}{hint}"
+        )
 
 
 class TensorOp(Op):
@@ -257,8 +258,9 @@ class Value:
             try:
                 record = value._record
             except AttributeError as error:
-                text = f"{op} takes Tensors, got {type(value).__name__}: wrap arrays in Tensor(...)"
-                raise TypeError(text) from error
+                raise TypeError(
+                    f"{op} takes Tensors, got {type(value).__name__}: wrap arrays in Tensor(...)"
+                ) from error
             records.append(record)
             if record.value is None:
                 record.value = ref(value)
@@ -272,7 +274,7 @@ class Value:
 
     def detach(self):
         """A constant with the same data, without the graph."""
-        return self.make_const(self.realize_cached_data())
+        return self.make_const(self)
 
     def __reduce__(self):
         """Copied and pickled as a leaf: the data, without the graph and the gradient."""
@@ -303,27 +305,18 @@ class Tensor(Value):
             if device == array.device and dtype == array.dtype:
                 data = array.realize_cached_data()
         if data is None:
-            data = Tensor._array_from_numpy(array, device, dtype)
+            data = library.new_array(array, dtype, device)  # a copy, which nobody else can change
         self._init(None, (), cached_data=data, requires_grad=requires_grad)
 
-    @staticmethod
-    def _array_from_numpy(numpy_array, device, dtype):
-        """A new array on `device`: always a copy, so that nobody else can change it."""
-        return library.new_array(numpy_array, dtype, device)
-
-    @property
-    def data(self):
-        """This tensor as a constant that shares the array: `p.data = ...` replaces the array."""
-        return self.detach()
-
-    @data.setter
-    def data(self, value):
+    def _set_data(self, value):
         assert isinstance(value, Tensor), f"data must be a Tensor, got {type(value).__name__}"
         same = value.dtype == self.dtype and value.device == self.device
         # Another dtype: some step before this one left float32.
         assert same, f"{value.dtype} on {value.device} cannot replace {self.dtype} on {self.device}"
         self.cached_data = value.realize_cached_data()
 
+    # This tensor as a constant that shares the array: `p.data = ...` replaces the array.
+    data = property(Value.detach, _set_data, doc="A constant on the same array; = replaces that.")
     shape = _of_data(attrgetter("shape"), "Tuple of ints.")
     dtype = _of_data(attrgetter("dtype"), 'On an NDArray "float32".')
     device = _of_data(library.device_of, "The device that holds the data.")
@@ -365,7 +358,7 @@ class Tensor(Value):
             out_grad: the adjoint of this tensor, of its shape and dtype; default: ones.
         """
         if out_grad is None:
-            return compute_gradient_of_variables(self, init.ones_like(self))
+            out_grad = init.ones_like(self)
         if not isinstance(out_grad, Tensor):
             raise TypeError(f"backward takes a Tensor, got {type(out_grad).__name__}")
         for what in ("shape", "device", "dtype"):
@@ -384,10 +377,10 @@ class Tensor(Value):
         return -self + other
 
     def __rtruediv__(self, other):
-        return init.constant(*self.shape, c=other, like=self) / self
+        return init.ones_like(self) * other / self
 
     def __rpow__(self, other):
-        return init.constant(*self.shape, c=other, like=self) ** self
+        return (init.ones_like(self) * other) ** self
 
     def to(self, device):
         """This tensor on another device; itself if it is there already. Gradients flow back."""
@@ -495,16 +488,21 @@ def _remember(value, op, inputs, records, data, requires_grad):
     return value
 
 
+# What an operator may raise for inputs that do not fit.
+_MISFITS = ValueError, AssertionError, IndexError, ZeroDivisionError
+
+
 def _compute(op, arrays):
     """The result of `op` on `arrays`; an error names operator and shapes."""
     if op is None:
         raise RuntimeError("a leaf of the graph was never computed: make leaves with Tensor(array)")
     try:
         data = op.compute(*arrays)
-    except (ValueError, AssertionError, IndexError, ZeroDivisionError) as error:
+    except _MISFITS as error:
         shapes = ", ".join(f"{getattr(array, 'shape', 'a tuple')}" for array in arrays)
         text = f"{op} does not fit inputs of shape {shapes}: {error}"
-        raise type(error)(text) from error
+        # Not type(error), which may take more than a text.
+        raise next(kind for kind in _MISFITS if isinstance(error, kind))(text) from error
     if data is None:
         raise TypeError(f"{op}.compute returned None: is a `return` missing?")
     return data if type(data) is NDArray else as_data(data, arrays)

@@ -12,7 +12,6 @@ class Device:
 
     def kernel(self, name, views=False):
         """The device's own function of this name: NumPy has none to offer."""
-        return
 
 
 

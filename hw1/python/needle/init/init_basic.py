@@ -53,6 +53,8 @@ def zeros(*shape, **keywords):
 def one_hot(n, i, device=None, dtype="float32", **keywords):
     """Rows that are 1 at one place and else 0: class ids, a Tensor of any shape -> (*i.shape, n)."""
     ids = i.numpy().astype("int32")
+    if ids.min(initial=0) < 0:
+        raise IndexError(f"class and word ids are 0 or more, got {ids.min()}")
     return _tensor(lambda device, dtype: device.one_hot(n, ids, dtype), device, dtype, **keywords)
 
 

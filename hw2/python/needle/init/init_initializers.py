@@ -29,6 +29,7 @@ def xavier_normal(fan_in, fan_out, gain=1.0, **kwargs):
 def kaiming_uniform(fan_in, fan_out, *, nonlinearity="relu", **kwargs):
     """U(-bound, bound) with bound = gain * sqrt(3 / fan_in), where a ReLU's gain is sqrt(2)."""
     assert nonlinearity == "relu", f"only relu is supported, got nonlinearity={nonlinearity!r}"
+    assert fan_in > 0, f"a layer needs one input or more, got fan_in={fan_in}"
     ### BEGIN YOUR SOLUTION hw2/init
     raise NotImplementedError("hw2/init: kaiming_uniform is yours to write")
     ### END YOUR SOLUTION

@@ -49,8 +49,7 @@ def load_state_dict(module, state):
         if given != expected:
             raise ValueError(f"{name} of {kind} has shape {expected}, the state holds {given}")
     for name, target in targets.items():
-        value = numpy.asarray(state[name])
-        target.data = Tensor(value, device=target.device, dtype=target.dtype)
+        target.data = Tensor(numpy.asarray(state[name]), device=target.device, dtype=target.dtype)
 
 
 def save(state, path):

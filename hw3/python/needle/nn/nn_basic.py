@@ -15,11 +15,6 @@ class Parameter(Tensor):
     """A Tensor that an optimizer changes. `Module.parameters()` finds it."""
 
 
-def _unpack_params(value):
-    """All Parameters in a Parameter, Module, dict, list or tuple, in order, depth first."""
-    return [param for _, param in nn_state.named(value, Parameter)]
-
-
 def _child_modules(value):
     """All Modules in a Module (itself included), dict, list or tuple, in order, depth first."""
     return [module for _, module in nn_state.named(value, Module)]
@@ -37,7 +32,7 @@ class Module:
 
     def parameters(self):
         """Every Parameter in here, each once, in the order in which they were assigned."""
-        return list(dict.fromkeys(_unpack_params(self)))
+        return list(dict.fromkeys(param for _, param in nn_state.named(self, Parameter)))
 
     def _children(self):
         return _child_modules(self.__dict__)

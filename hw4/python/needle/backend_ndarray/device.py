@@ -112,8 +112,10 @@ def _compiled(name, hint):
     """(module, reason why there is none) of a compiled device."""
     try:
         return importlib.import_module("." + name, __package__), ""
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         return None, f"{hint} ({error})"
+    except ImportError as error:  # it is there, and says itself what is wrong
+        return None, str(error)
 
 
 @functools.cache
@@ -123,8 +125,7 @@ def cpu():
     return BackendDevice("cpu", *_compiled("ndarray_backend_cpu", hint))
 
 
-_CUDA = "ndarray_backend_cuda"
-_CUDA_BUILDS = {"hardware": _CUDA, "emulated": f"{_CUDA}_emulated", "checked": f"{_CUDA}_checked"}
+_CUDA_BUILDS = {"hardware": "", "emulated": "_emulated", "checked": "_checked"}
 
 
 @functools.cache
@@ -139,7 +140,8 @@ def cuda():
         raise ValueError(f"NEEDLE_CUDA is {wanted!r}; it may be {', '.join(_CUDA_BUILDS)} or off")
     why = "NEEDLE_CUDA=off is set"
     for kind in {"": ["hardware", "emulated"], "off": []}.get(wanted, [wanted]):
-        module, why = _compiled(_CUDA_BUILDS[kind], f"its {kind} build is missing; run `make`")
+        name = f"ndarray_backend_cuda{_CUDA_BUILDS[kind]}"
+        module, why = _compiled(name, f"its {kind} build is missing; run `make`")
         if module and module.device_count():
             return BackendDevice("cuda", module)
         why = why or "no CUDA device was found"

@@ -220,7 +220,7 @@ class NDArray:
 
     def swapaxes(self, axis1, axis2):
         """A view with two axes exchanged."""
-        (axis1,), (axis2,) = _axes_of(axis1, self.ndim), _axes_of(axis2, self.ndim)
+        axis1, axis2 = _axes_of(axis1, self.ndim) + _axes_of(axis2, self.ndim)
         return self.permute([{axis1: axis2, axis2: axis1}.get(k, k) for k in range(self.ndim)])
 
     def flip(self, axes=None):
@@ -407,7 +407,6 @@ class NDArray:
         return view, _make(result, None, self._device)
 
     def _reduce(self, name, axis, keepdims):
-        kernel = None
         kernel = self._device.kernel(name, views=True) if self.is_compact() else None
         view, out = self.reduce_view_out(axis, keepdims, stay=kernel is not None)
         if view._shape[1] == 0:
@@ -453,7 +452,7 @@ def _reduction(shape, axis, keepdims, stay):
         raise ValueError("a reduction needs at least one axis, got an empty tuple")
     others = tuple(k for k in everything if k not in axes)
     result = tuple(1 if k in axes else n for k, n in enumerate(shape) if keepdims or k in others)
-    kept, reduced = prod(shape[k] for k in others), prod(shape[k] for k in axes)
+    kept, reduced = prod(result), prod(shape[k] for k in axes)
     if others + axes == everything:
         return None, (kept, reduced), result
     if stay and axes + others == everything:

@@ -29,6 +29,7 @@ def xavier_normal(fan_in, fan_out, gain=1.0, **kwargs):
 def kaiming_uniform(fan_in, fan_out, *, nonlinearity="relu", **kwargs):
     """U(-bound, bound) with bound = gain * sqrt(3 / fan_in), where a ReLU's gain is sqrt(2)."""
     assert nonlinearity == "relu", f"only relu is supported, got nonlinearity={nonlinearity!r}"
+    assert fan_in > 0, f"a layer needs one input or more, got fan_in={fan_in}"
     shape = kwargs.pop("shape", None)  # of what is drawn; None: (fan_in, fan_out)
     if shape is not None:
         ### BEGIN YOUR SOLUTION hw4/conv_forward

@@ -6,6 +6,7 @@ Sequences are (T, B, F): time, batch, features.
 import math
 
 from .. import init, ops
+from ..autograd import Tensor
 from .nn_basic import Module, Parameter
 
 
@@ -33,6 +34,25 @@ def _parameters_of_cell(cell, input_size, width, bias, device, dtype):
 def _parameters_of(cell):
     """The four parameters in their order, to be handed on. (Yours to use or not.)"""
     return cell.W_ih, cell.W_hh, cell.bias_ih, cell.bias_hh
+
+
+def _shapes(state):
+    """The shape of a Tensor, a tuple of them for several; of anything else the name of its class."""
+    if isinstance(state, (tuple, list)):
+        return tuple(map(_shapes, state))
+    return state.shape if isinstance(state, Tensor) else type(state).__name__
+
+
+def _state_of(module, x, state, *layers, pair=False):
+    """The state in which `module` meets the input x (..., B, I): `state`, or zeros where that is None.
+
+    h, of shape (*layers, B, H) with H the module's hidden_size; with `pair` a tuple of h and c. What
+    is something else, or has another shape, is a ValueError that says so.
+    (Yours to use or not: cells and networks need it.)
+    """
+    ### BEGIN YOUR SOLUTION hw4/rnn
+    raise NotImplementedError("hw4/rnn: _state_of is yours to write or not")
+    ### END YOUR SOLUTION
 
 
 class RNNCell(Module):
