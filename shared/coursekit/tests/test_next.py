@@ -290,7 +290,7 @@ def test_a_file_in_another_encoding_is_told_and_not_a_traceback(world):
         (world.root / BOX0).read_bytes().replace(b"Boxes of", "Schränke of".encode("latin-1"))
     )
     done = world.process("test", "hw0/add")
-    assert done.returncode == 2 and "SyntaxError: (unicode error)" in done.stderr
+    assert done.returncode == 2 and "box.py:1: SyntaxError: " in done.stderr
     assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 1
     assert (
         world.hw("reset", "hw0/add").returncode == 0
