@@ -50,7 +50,7 @@ def main():
     args = parser.parse_args()
     rows, texts = [], {}
     for kind in TITLES:
-        row, texts[kind] = one(kind, 0.1 if args.short else 0.6)
+        row, texts[kind] = one(kind, 0.1 if args.short else 0.5)
         rows.append(row)
     for kind, text in texts.items():
         if text:
